@@ -1,0 +1,79 @@
+"""The exceptions of anyclawd, and the findings of its compiler.
+
+A subclass exists where some caller acts on it. A unit's failure is a result, not an exception.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from anyclawd.model.span import Span
+
+
+class AnyclawError(Exception):
+    """The root of every error that anyclawd raises on purpose."""
+
+
+class Severity(StrEnum):
+    ERROR = "error"
+    WARNING = "warning"
+
+
+class Scope(StrEnum):
+    """What a finding is about: the text of the configuration, or the machine it meets."""
+
+    CONTENT = "content"
+    WORLD = "world"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing the compiler has to say about a configuration."""
+
+    span: Span
+    severity: Severity
+    key: str  #: dotted path of the key, empty where the text as a whole is meant
+    text: str  #: what was found and what was expected
+    hint: str = ""  #: the nearest name that does exist
+    scope: Scope = Scope.CONTENT
+
+    def __str__(self) -> str:
+        key = f"{self.key}: " if self.key else ""
+        hint = f" (did you mean {self.hint!r}?)" if self.hint else ""
+        return f"{self.span}: {self.severity}: {key}{self.text}{hint}"
+
+
+class ConfigError(AnyclawError):
+    """The user's configuration cannot be used; carries every finding, sorted by place."""
+
+    def __init__(self, findings: tuple[Finding, ...]) -> None:
+        super().__init__("\n".join(map(str, findings)))
+        self.findings = findings
+
+
+class ProtocolError(AnyclawError):
+    """A message broke the rules of its protocol."""
+
+
+class LocalProtocolError(ProtocolError):
+    """We were about to send what the protocol does not allow."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """The other end sent what the protocol does not allow."""
+
+
+class RequestError(AnyclawError):
+    """The admin caller asked for something that cannot be done; the text says what to do."""
+
+
+class UnknownUnit(RequestError):
+    """No unit has this name; `hint` is the nearest one that exists, or empty."""
+
+    def __init__(self, name: str, hint: str = "") -> None:
+        suffix = f" (did you mean {hint!r}?)" if hint else ""
+        super().__init__(f"no unit {name!r}{suffix}")
+        self.name, self.hint = name, hint
+
+
+class IllegalTransition(AnyclawError):
+    """An event that the table of a state machine has no row for: a fault of ours."""

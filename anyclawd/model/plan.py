@@ -1,0 +1,139 @@
+"""A compiled configuration: plain frozen values, linked from the checked graph.
+
+The compiler produces a `Plan`, the engine runs one, and nothing else passes between them. Its
+plain form (`to_plain`, `from_plain`) consists of tuples, maps, strings and numbers only, so that
+`marshal` and `json` can carry it and the daemon loads it with the standard library alone.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from types import MappingProxyType
+from typing import TypeGuard
+
+from anyclawd.model import deps, errors, policy, span, unit
+from anyclawd.model.deps import UnitName
+from anyclawd.model.errors import Finding
+from anyclawd.model.unit import Unit
+from anyclawd.model.value import Json
+
+#: The target that a boot starts.
+DEFAULT_TARGET = UnitName("default.target")
+
+
+class LogFormat(StrEnum):
+    PRETTY = "pretty"
+    JSON = "json"
+    JOURNAL = "journal"  #: never configured; chosen where systemd started the daemon
+
+
+class StoreType(StrEnum):
+    NONE = "none"
+    SQLITE = "sqlite"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionStore:
+    type: StoreType = StoreType.NONE
+    path: str = ""  #: empty means in memory
+    ttl_days: int = 7
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What belongs to the daemon as a whole."""
+
+    log_level: str = "info,hyper=warn,reqwest=warn,h2=warn,hyper_util=warn,tower=warn"
+    log_format: LogFormat = LogFormat.PRETTY
+    admin_port: int = 3000  #: on 127.0.0.1; 0 takes a free one
+    admin_socket_mode: int = 0o600
+    admin_socket_group: str = ""  #: empty leaves the socket to the daemon's own group
+    shutdown_timeout_s: float = 30.0  #: ceiling of the whole stop
+    start_concurrency: int = 8
+    permission_timeout_s: float = 300.0
+    tools_server_host: str = "127.0.0.1"
+    session_store: SessionStore = SessionStore()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything one boot needs. `order` lists each unit after all it is ordered after."""
+
+    units: Mapping[UnitName, Unit]
+    order: tuple[UnitName, ...]
+    settings: Settings = Settings()
+    config: str = ""  #: the absolute path of `anyclaw.yaml`
+    disabled: tuple[UnitName, ...] = ()  #: declared with `enabled: false`; not in the graph
+    warnings: tuple[Finding, ...] = ()
+
+
+def _is_value(thing: object) -> TypeGuard[type]:
+    return isinstance(thing, type) and (dataclasses.is_dataclass(thing) or issubclass(thing, Enum))
+
+
+def _registry() -> Mapping[str, type]:
+    modules = (span, errors, policy, deps, unit)
+    found = [thing for module in modules for thing in vars(module).values() if _is_value(thing)]
+    found += [LogFormat, StoreType, SessionStore, Settings, Plan]
+    return MappingProxyType({cls.__name__: cls for cls in found})
+
+
+_CLASSES = _registry()
+
+
+def to_plain(value: Json) -> Json:
+    """The plain form of any value of this package: `(Ellipsis, class name, field, ...)`."""
+    if isinstance(value, Enum):
+        return (..., type(value).__name__, value.value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = (to_plain(getattr(value, field.name)) for field in dataclasses.fields(value))
+        return (..., type(value).__name__, *fields)
+    if isinstance(value, Mapping):
+        return {str(key): to_plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return type(value)(to_plain(item) for item in value)
+    return str(value) if isinstance(value, str) else value
+
+
+def from_plain(plain: Json) -> Json:
+    """The value whose plain form this is; equal small values become one object."""
+    return _Reader().read(plain)
+
+
+class _Reader:
+    """Reads plain values; remembers small ones, since most units share their policies."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Json, Json] = {}
+        self._fields = {
+            name: tuple(field.name for field in dataclasses.fields(cls))
+            for name, cls in _CLASSES.items()
+            if dataclasses.is_dataclass(cls)
+        }
+
+    def read(self, plain: Json) -> Json:
+        if isinstance(plain, tuple):
+            return self._read_tuple(plain)
+        if isinstance(plain, dict):
+            return MappingProxyType({key: self.read(item) for key, item in plain.items()})
+        if isinstance(plain, list):
+            return [self.read(item) for item in plain]
+        return plain
+
+    def _read_tuple(self, plain: tuple[Json, ...]) -> Json:
+        try:
+            if plain in self._seen:
+                return self._seen[plain]
+        except TypeError:  # holds a map or a list: too large to be worth sharing
+            return self._build(plain)
+        return self._seen.setdefault(plain, self._build(plain))
+
+    def _build(self, plain: tuple[Json, ...]) -> Json:
+        if not plain or plain[0] is not ...:
+            return tuple(self.read(item) for item in plain)
+        cls = _CLASSES[plain[1]]
+        if issubclass(cls, Enum):
+            return cls(plain[2])
+        values = (self.read(item) for item in plain[2:])
+        return cls(**dict(zip(self._fields[plain[1]], values, strict=True)))

@@ -1,0 +1,138 @@
+"""A unit, fully compiled: whatever the engine starts and stops."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+from anyclawd.model.deps import Dependencies, UnitName
+from anyclawd.model.policy import (
+    Backoff,
+    ExitCodes,
+    ReadinessType,
+    Resources,
+    Restart,
+    StartLimit,
+    Timeouts,
+)
+from anyclawd.model.span import Span
+from anyclawd.model.value import Json
+
+
+class Kind(StrEnum):
+    SERVICE = "service"
+    TOOL = "tool"
+    CHANNEL = "channel"
+    AGENT = "agent"
+    CORE = "core"
+    TARGET = "target"
+
+
+class Protocol(StrEnum):
+    """What a unit speaks on its stdin and stdout."""
+
+    ACP = "acp"
+    CHANNEL = "channel"
+    MCP = "mcp"
+    SERVICE = "service"
+    NONE = "none"
+
+
+class ReactionLifecycle(StrEnum):
+    REMOVE = "remove"
+    REPLACE_DONE = "replace_done"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ack:
+    """How a channel shows that a message was taken up; facts of the original's `options.ack`."""
+
+    reaction: bool = False
+    typing: bool = False
+    reaction_emoji: str = "👀"
+    reaction_lifecycle: ReactionLifecycle = ReactionLifecycle.REMOVE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelRole:
+    """What the gateway knows of a channel beyond its process."""
+
+    agent: UnitName  #: where its messages go
+    ack: Ack | None = None  #: None where the configuration has no `options.ack`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentRole:
+    """What the gateway knows of an agent beyond its process."""
+
+    cwd: str  #: absolute; sent as `cwd` of each session
+    tools: tuple[UnitName, ...] = ()  #: the tool units it is granted, in configuration order
+    prompt_idle_timeout_s: float = 120.0  #: longest silence within a turn; 0 waits for ever
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolRole:
+    """What the gateway knows of a tool beyond its process."""
+
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """One unit with all defaults applied; what it holds is final.
+
+    `options` and the values of `environment` may hold secrets as `model.secret` marks them:
+    `secret.reveal` before use, `secret.redact` before anyone sees them.
+    """
+
+    name: UnitName
+    kind: Kind
+    span: Span  #: where the unit was written; every later message about it cites this
+    description: str = ""
+    required: bool = False  #: the boot fails without it
+    problem: str = ""  #: why this version cannot start it; empty where it can
+    protocol: Protocol = Protocol.NONE
+    argv: tuple[str, ...] = ()  #: empty for core units and targets; `argv[0]` absolute if found
+    environment: Mapping[str, Json] = field(default_factory=lambda: MappingProxyType({}))
+    pass_environment: tuple[str, ...] = ()
+    working_dir: str = ""  #: absolute; empty means the daemon's own
+    user: str = ""
+    readiness: ReadinessType = ReadinessType.NONE
+    restart: Restart = Restart.NEVER
+    backoff: Backoff = Backoff()
+    start_limit: StartLimit = StartLimit()
+    exit_codes: ExitCodes = ExitCodes()
+    timeouts: Timeouts = Timeouts()
+    resources: Resources = Resources()
+    stdout_line_max_bytes: int = 16 * 2**20
+    stderr_rate: int = 1000  #: lines a second that are kept; 0 keeps all
+    options: Mapping[str, Json] = field(default_factory=lambda: MappingProxyType({}))
+    deps: Dependencies = Dependencies()
+    channel: ChannelRole | None = None  #: set if and only if `kind` is channel
+    agent: AgentRole | None = None  #: set if and only if `kind` is agent
+    tool: ToolRole | None = None  #: set if and only if `kind` is tool
+
+    def __post_init__(self) -> None:
+        if not self.name.endswith(f".{self.kind}"):
+            raise ValueError(f"{self.name}: the name must end in .{self.kind}")
+        if self.is_process and not self.argv and not self.problem:
+            raise ValueError(f"{self.name}: a process needs an argv")
+        if (self.channel is not None) is not (self.kind is Kind.CHANNEL):
+            raise ValueError(f"{self.name}: a channel, and only a channel, has a channel role")
+        if (self.agent is not None) is not (self.kind is Kind.AGENT):
+            raise ValueError(f"{self.name}: an agent, and only an agent, has an agent role")
+
+    @property
+    def is_process(self) -> bool:
+        return self.kind not in (Kind.CORE, Kind.TARGET)
+
+    @property
+    def has_to_answer(self) -> bool:
+        """Whether it counts against `start_concurrency` while it is starting."""
+        return self.readiness is ReadinessType.INITIALIZE
+
+
+def kind_of(name: str) -> Kind | None:
+    """The kind that a unit name ends in, or None where it ends in none."""
+    suffix = name.rpartition(".")[2]
+    return Kind(suffix) if suffix in Kind.__members__.values() else None

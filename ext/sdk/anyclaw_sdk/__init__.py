@@ -1,0 +1,1 @@
+"""The SDK for extensions of anyclawd; standard library only."""
