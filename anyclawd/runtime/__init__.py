@@ -1,0 +1,1 @@
+"""Performs what the engine decides: processes, pipes, timers, on asyncio and uvloop."""
