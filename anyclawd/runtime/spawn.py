@@ -1,0 +1,325 @@
+"""Starts one process from an order, without forking the interpreter.
+
+An order is a plain tuple, so that the plan cache can hold it and `daemon/stage0.py` can perform it
+before anything else is imported; for the same reason this module imports built-in modules only.
+Nothing here decides: which program, which variables and which limits is settled in the order.
+
+What posix_spawn(3) cannot set for a child is *worn* by the daemon around the call and taken off
+right after it: the working directory, the soft descriptor limit and the brand (see `mark`). This
+is exact, since the call returns when the child has executed its program, and no other thread runs
+in between as long as the interpreter lock is held; a thread that opens files by relative paths
+must not exist in the daemon.
+
+Limits of resources and another user need a chain of programs in front of the unit's own,
+`prlimit ... setpriv ... argv`. The program is checked before such a chain is used, so that
+"cannot be executed" stays apart from "failed fast".
+"""
+
+import _signal  # type: ignore[import-not-found] # typeshed knows `signal` only, which needs enum
+import errno
+import posix
+import resource
+
+from anyclawd.model import world
+from anyclawd.runtime import mark
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import TypeAlias
+
+    from anyclawd.model.value import Json
+
+    #: What to run for one unit, field by field:
+    #:
+    #: 0. the unit's name
+    #: 1. argv; a bare name as `argv[0]` is looked up in the daemon's PATH
+    #: 2. declared variables as (name, value) pairs, later ones win; a value is its text, or a map
+    #:    that holds secrets as `model.secret` marks them and is revealed at the spawn
+    #: 3. names of further variables that are taken over from the daemon
+    #: 4. the working directory; empty for the daemon's own
+    #: 5. whether stdin is a pipe; /dev/null otherwise
+    #: 6. limits as arguments of prlimit(1)
+    #: 7. the user to become, by name or number; empty for the daemon's own
+    #: 8. the id of this instance of anyclawd
+    Order: TypeAlias = tuple[
+        str,
+        tuple[str, ...],
+        tuple[tuple[str, Json], ...],
+        tuple[str, ...],
+        str,
+        bool,
+        tuple[str, ...],
+        str,
+        str,
+    ]
+
+    #: pid, pidfd, and our ends of stdin, stdout and stderr; stdin is -1 where it is no pipe.
+    Spawned: TypeAlias = tuple[int, int, int, int, int]
+
+#: What every child is given from the daemon's environment; all else has to be declared.
+PASSED_ON = (
+    *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR"),
+    *("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "ftp_proxy", "FTP_PROXY"),
+    *("no_proxy", "NO_PROXY", "all_proxy", "ALL_PROXY"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+    *("NODE_EXTRA_CA_CERTS", "GIT_SSL_CAINFO"),
+)
+PASSED_ON_PREFIXES = ("LC_", "XDG_")
+
+#: Where programs are looked up when the daemon has no PATH. Source: execvp(3).
+_DEFAULT_PATH = "/bin:/usr/bin"
+
+_DEFAULT_SIGNALS = tuple(
+    int(signal)
+    for signal in _signal.valid_signals()
+    if signal not in (_signal.SIGKILL, _signal.SIGSTOP)
+)
+
+#: The soft descriptor limit that children get; None while the daemon has not raised its own.
+_children_nofile: int | None = None
+
+
+def raise_descriptor_limit() -> None:
+    """Give the daemon all the descriptors it may have; children keep the limit it came with."""
+    global _children_nofile
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        _children_nofile = soft
+
+
+def seal_descriptors() -> None:
+    """Keep descriptors that the daemon inherited from its children, and 0 to 2 occupied."""
+    _occupy_standard_descriptors()
+    for name in posix.listdir("/proc/self/fd"):
+        try:
+            if int(name) > 2:
+                posix.set_inheritable(int(name), False)
+        except OSError as error:
+            if error.errno != errno.EBADF:  # the descriptor of the listing itself is gone by now
+                raise
+
+
+def spawn(order: "Order", invocation: str, environ: "Mapping[str, str]") -> "Spawned":
+    """Start the process of an order in a session of its own. Never blocks on the child.
+
+    `environ` is the daemon's environment. Our ends of the pipes do not block and are closed on
+    exec; they and the pidfd are the caller's. Raises OSError whose `strerror` is the text for
+    the user: nothing runs then and nothing is left open.
+    """
+    name, argv, _, _, working_dir, has_stdin, limits, user, instance = order
+    variables = environment_of(order, invocation, environ)
+    chain = _chain(limits, user, variables)
+    program = _find_program(argv[0], environ.get("PATH", _DEFAULT_PATH), is_chained=bool(chain))
+    opened: list[int] = []
+    try:
+        child_in, our_in = _pipe(opened) if has_stdin else (_null(opened), -1)
+        our_out, child_out = _pipe(opened)
+        our_err, child_err = _pipe(opened)
+        actions = [
+            (posix.POSIX_SPAWN_DUP2, child_in, 0),
+            (posix.POSIX_SPAWN_DUP2, child_out, 1),
+            (posix.POSIX_SPAWN_DUP2, child_err, 2),
+        ]
+        line = (*chain, program, *argv[1:]) if chain else argv
+        worn = _put_on(working_dir, mark.brand(instance, invocation))
+        try:
+            pid = posix.posix_spawn(
+                _find_program(chain[0], _DEFAULT_PATH, is_chained=True) if chain else program,
+                line,
+                variables,
+                file_actions=actions,
+                setsid=True,
+                setsigmask=(),
+                setsigdef=_DEFAULT_SIGNALS,
+            )
+        except ValueError as error:  # a zero byte, or text that no byte string stands for
+            text = f"its command line or environment cannot be passed on: {error}"
+            raise OSError(errno.EINVAL, text) from error
+        except OSError as error:
+            raise _explained(error, program) from error
+        finally:
+            _take_off(worn)
+        pidfd = _pidfd_of(pid, name)
+    except BaseException:
+        for descriptor in opened:
+            posix.close(descriptor)
+        raise
+    for descriptor in (child_in, child_out, child_err):
+        posix.close(descriptor)
+    for descriptor in (our_in, our_out, our_err):
+        if descriptor != -1:
+            posix.set_blocking(descriptor, False)
+    return pid, pidfd, our_in, our_out, our_err
+
+
+def environment_of(
+    order: "Order", invocation: str, environ: "Mapping[str, str]"
+) -> "dict[str, str]":
+    """The whole environment of a child: what is passed on, what is declared, and our marks.
+
+    Raises OSError(EINVAL) naming a variable that a secret is taken from and that is not set.
+    """
+    name, _, declared, passed, _, _, _, _, instance = order
+    variables = {key: environ[key] for key in PASSED_ON if key in environ}
+    for key in environ:
+        if key.startswith(PASSED_ON_PREFIXES):
+            variables[key] = environ[key]
+    for key in passed:
+        if key in environ:
+            variables[key] = environ[key]
+    for key, value in declared:
+        variables[key] = value if isinstance(value, str) else _revealed(value, environ)
+    variables[mark.INSTANCE] = instance
+    variables[mark.UNIT] = name
+    variables[mark.INVOCATION] = invocation
+    return variables
+
+
+def _revealed(value: "Json", environ: "Mapping[str, str]") -> str:
+    from anyclawd.model import secret  # only units with secrets pay for it
+
+    try:
+        return secret.as_variable(secret.reveal(value, environ))
+    except KeyError as error:
+        text = f"variable {error.args[0]!r} is not set; set it where the daemon is started"
+        raise OSError(errno.EINVAL, text) from error
+
+
+def _chain(limits: tuple[str, ...], user: str, variables: "dict[str, str]") -> tuple[str, ...]:
+    """The programs to run in front of a unit's own; a change of user is seen in `variables`."""
+    chain: tuple[str, ...] = ("prlimit", *limits, "--") if limits else ()
+    if not user:
+        return chain
+    import pwd
+
+    try:
+        account = pwd.getpwuid(int(user)) if user.isdecimal() else pwd.getpwnam(user)
+    except KeyError:
+        text = f"no user {user!r} on this machine; create it or correct user"
+        raise OSError(errno.EINVAL, text) from None
+    if account.pw_uid == posix.geteuid():
+        return chain
+    if posix.geteuid() != 0:
+        text = f"only root can run it as user {user!r}; remove user or run the daemon as root"
+        raise OSError(errno.EPERM, text)
+    variables["HOME"], variables["SHELL"] = account.pw_dir, account.pw_shell or "/bin/sh"
+    variables["USER"] = variables["LOGNAME"] = account.pw_name
+    ids = (f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--init-groups")
+    return (*chain, "setpriv", *ids, "--")
+
+
+def _find_program(name: str, path: str, *, is_chained: bool) -> str:
+    """The path to execute. The kernel itself judges a program that is executed without a chain."""
+    if "/" in name:
+        if is_chained:
+            _check_program(name)
+        return name
+    for directory in path.split(":"):
+        candidate = f"{directory or '.'}/{name}"
+        if _is_executable(candidate):
+            return candidate
+    raise OSError(errno.ENOENT, world.no_program(name))
+
+
+def _check_program(path: str) -> None:
+    if not _exists(path):
+        raise OSError(errno.ENOENT, world.no_program(path))
+    if not _is_executable(path):
+        raise OSError(errno.EACCES, world.not_executable(path))
+
+
+def _exists(path: str) -> bool:
+    return posix.access(path, posix.F_OK)
+
+
+def _is_executable(path: str) -> bool:
+    if not posix.access(path, posix.X_OK):
+        return False
+    return posix.stat(path).st_mode & 0o170000 == 0o100000  # access(2) is content with a folder
+
+
+def _explained(error: OSError, program: str) -> OSError:
+    """The same error with a text that names the next move."""
+    match error.errno:
+        case errno.ENOENT if _exists(program):
+            text = f"the interpreter named in the first line of {program!r} does not exist"
+        case errno.ENOENT | errno.ENOTDIR:
+            text = world.no_program(program)
+        case errno.EACCES:
+            text = world.not_executable(program)
+        case errno.ENOEXEC:
+            text = f"{program!r} is neither a program for this machine nor a script with a #! line"
+        case errno.E2BIG:
+            text = "its command line and environment are larger than the system allows"
+        case _:
+            text = f"cannot run {program!r}: {error.strerror}"
+    return OSError(error.errno, text)
+
+
+def _pipe(opened: list[int]) -> tuple[int, int]:
+    """A pipe outside of the standard descriptors, so that dup2 cannot hit its own source."""
+    reading, writing = posix.pipe2(posix.O_CLOEXEC)
+    if min(reading, writing) < 3:
+        posix.close(reading)
+        posix.close(writing)
+        _occupy_standard_descriptors()
+        return _pipe(opened)
+    opened += (reading, writing)
+    return reading, writing
+
+
+def _null(opened: list[int]) -> int:
+    descriptor = posix.open("/dev/null", posix.O_RDONLY | posix.O_CLOEXEC)
+    if descriptor < 3:
+        posix.close(descriptor)
+        _occupy_standard_descriptors()
+        return _null(opened)
+    opened.append(descriptor)
+    return descriptor
+
+
+def _occupy_standard_descriptors() -> None:
+    while (descriptor := posix.open("/dev/null", posix.O_RDWR | posix.O_CLOEXEC)) < 3:
+        pass
+    posix.close(descriptor)
+
+
+def _put_on(working_dir: str, brand: int) -> "tuple[int, tuple[int, int], tuple[int, int]]":
+    """Wear what a child shall inherit; what is returned restores the daemon."""
+    home = -1
+    if working_dir:
+        home = posix.open(".", posix.O_PATH | posix.O_CLOEXEC)
+        try:
+            posix.chdir(working_dir)
+        except OSError as error:
+            posix.close(home)
+            raise OSError(error.errno, world.no_working_dir(working_dir)) from error
+    nofile = resource.getrlimit(resource.RLIMIT_NOFILE)
+    rttime = resource.getrlimit(resource.RLIMIT_RTTIME)
+    if _children_nofile is not None:
+        # Descriptors above the limit stay open and usable: it only stops new ones.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (_children_nofile, nofile[1]))
+    if rttime[1] == resource.RLIM_INFINITY:  # elsewhere the variables have to do
+        resource.setrlimit(resource.RLIMIT_RTTIME, (brand, rttime[1]))
+    return home, nofile, rttime
+
+
+def _take_off(worn: "tuple[int, tuple[int, int], tuple[int, int]]") -> None:
+    home, nofile, rttime = worn
+    resource.setrlimit(resource.RLIMIT_NOFILE, nofile)
+    resource.setrlimit(resource.RLIMIT_RTTIME, rttime)
+    if home != -1:
+        posix.fchdir(home)
+        posix.close(home)
+
+
+def _pidfd_of(pid: int, name: str) -> int:
+    """A descriptor for a child just made; the child does not outlive a failure."""
+    try:
+        return posix.pidfd_open(pid)
+    except OSError as error:
+        posix.kill(pid, _signal.SIGKILL)
+        posix.waitpid(pid, 0)
+        raise OSError(error.errno, f"cannot watch {name}: {error.strerror}") from error
