@@ -1,0 +1,1 @@
+"""`anyclawctl`: one module a verb, imported only when the verb is used."""

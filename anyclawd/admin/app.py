@@ -1,0 +1,212 @@
+"""Serves `Control` over HTTP: everything on a unix socket, the harmless part on 127.0.0.1.
+
+Whoever may open the socket may do everything; its mode and group decide who that is, and the
+kernel's word on who connected goes with each command as its origin. Importing this module imports
+aiohttp, which takes long enough to be done in a thread.
+"""
+
+import asyncio
+import grp
+import logging
+import os
+import socket
+import stat
+from pathlib import Path
+
+from aiohttp import __version__ as aiohttp_version
+from aiohttp import web
+
+from anyclawd.admin.control import BadRequest, Control, NotFound, Unavailable
+from anyclawd.admin.routes import Handler, Routes, answer, not_found, origin_of
+from anyclawd.model.errors import AnyclawError, RequestError, UnknownUnit
+from anyclawd.model.value import Json
+
+log = logging.getLogger("anyclawd.admin")
+
+#: The largest request body; a message with an image in it fits.
+BODY_BYTES_MAX = 16 * 2**20
+
+#: How long `close` waits for answers that are being written.
+_CLOSE_S = 1.0
+
+_BACKLOG = 128
+
+#: The longest path that fits into an address. Source: unix(7), sun_path and its final NUL.
+_SUN_PATH_MAX = 107
+
+
+class Server:
+    """What `serve` has started; close it before the loop ends."""
+
+    def __init__(self, runners: list[web.AppRunner], path: Path) -> None:
+        self.port: int | None = None  #: the bound TCP port; None where there is none
+        self.warning = ""  #: why there is none
+        self._runners, self._path = runners, path
+        self._inode = path.stat().st_ino
+
+    async def close(self) -> None:
+        """Stop listening, cut off streams, and remove the socket unless it is another's by now."""
+        self._unlink()
+        for runner in self._runners:
+            await runner.cleanup()
+
+    def _unlink(self) -> None:
+        if self._path.exists() and self._path.stat().st_ino == self._inode:
+            self._path.unlink()
+
+
+class CannotListen(AnyclawError):
+    """The admin socket cannot be made; the text says what to do."""
+
+
+async def serve(control: Control, *, socket_path: Path, mode: int, group: str, port: int) -> Server:
+    """Listen on the socket, and on 127.0.0.1:`port` if that can be had; 0 takes a free port.
+
+    Whatever socket lies at the path is replaced: the caller holds the lock of this instance.
+    Raises CannotListen for the socket; a port that cannot be had is a warning of the server.
+    """
+    routes = Routes(control)
+    listening = bind(socket_path, mode=mode, group=group)
+    full, public = await _run(routes.all()), await _run(routes.public())
+    server = Server([full, public], socket_path)
+    await web.SockSite(full, listening, backlog=_BACKLOG).start()
+    try:
+        tcp = socket.create_server(("127.0.0.1", port), backlog=_BACKLOG)
+    except OSError as error:
+        server.warning = (
+            f"cannot listen on 127.0.0.1:{port}: {error.strerror}; /health and /metrics are on "
+            "the admin socket only; set supervisor.admin_port to another port, or to 0"
+        )
+        log.warning("%s", server.warning)
+        return server
+    await web.SockSite(public, tcp, backlog=_BACKLOG).start()
+    server.port = tcp.getsockname()[1]
+    return server
+
+
+def bind(path: Path, *, mode: int, group: str) -> socket.socket:
+    """A listening socket at `path` that nobody could open before it had its mode and group.
+
+    It is made under a name of its own and then renamed over what was there, so that a client
+    meets the old one or the new one and never none.
+    """
+    if path.exists() and not stat.S_ISSOCK(path.stat().st_mode):
+        raise CannotListen(f"cannot listen on {path}: it is no socket; move it away")
+    fresh = path.with_name(f".{path.name}.new")
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        fresh.unlink(missing_ok=True)
+        _bind_private(listening, fresh)
+        if group:
+            os.chown(fresh, -1, _group_id(group))
+        fresh.chmod(mode)
+        listening.listen(_BACKLOG)
+        fresh.rename(path)
+    except OSError as error:
+        listening.close()
+        fresh.unlink(missing_ok=True)
+        raise CannotListen(f"cannot listen on {path}: {error.strerror or error}") from error
+    except CannotListen:
+        listening.close()
+        fresh.unlink(missing_ok=True)
+        raise
+    return listening
+
+
+def _bind_private(listening: socket.socket, path: Path) -> None:
+    mask = os.umask(0o177)
+    try:
+        if len(os.fsencode(path)) <= _SUN_PATH_MAX:
+            listening.bind(str(path))
+            return
+        directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+        try:
+            listening.bind(f"/proc/self/fd/{directory}/{path.name}")
+        finally:
+            os.close(directory)
+    finally:
+        os.umask(mask)
+
+
+def _group_id(name: str) -> int:
+    try:
+        return int(name) if name.isdecimal() else grp.getgrnam(name).gr_gid
+    except KeyError:
+        text = f"no group {name!r} for the admin socket; create it or correct admin.socket_group"
+        raise CannotListen(text) from None
+
+
+async def _run(routes: list[web.RouteDef]) -> web.AppRunner:
+    runner = web.AppRunner(application(routes), access_log=None, **_runner_options())
+    await runner.setup()
+    return runner
+
+
+def _runner_options() -> dict[str, Json]:
+    """What aiohttp takes since 3.9; before, it waits longer for what is cut off anyway."""
+    major, minor = (int(part) for part in aiohttp_version.split(".")[:2])
+    if (major, minor) < (3, 9):
+        return {}
+    return {"handler_cancellation": True, "shutdown_timeout": _CLOSE_S}
+
+
+def application(routes: list[web.RouteDef]) -> web.Application:
+    """The aiohttp application; every answer of it is JSON, also those to unknown paths."""
+    requests = _Requests()
+    app = web.Application(middlewares=[requests.handle], client_max_size=BODY_BYTES_MAX)
+    app.on_shutdown.append(requests.cut_off)
+    app.add_routes(routes)
+    app.router.add_route("*", "/{tail:.*}", not_found)
+    return app
+
+
+class _Requests:
+    """The requests in progress: what they raise becomes an answer, and closing ends them."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[web.StreamResponse]] = set()
+
+    async def cut_off(self, _app: web.Application) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+    @web.middleware
+    async def handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            if request.method == "POST":
+                log.info("POST %s by %s", request.path, origin_of(request))
+            return await handler(request)
+        except RequestError as error:
+            return _refusal(error)
+        except web.HTTPRequestEntityTooLarge:
+            text = f"the body is too large; at most {BODY_BYTES_MAX} bytes are taken"
+            return _error(413, "bad-request", text)
+        except web.HTTPException:
+            raise
+        except Exception:
+            log.exception("%s %s: fault of the daemon", request.method, request.path)
+            return _error(500, "fault", "the daemon met a fault of its own; see its log")
+        finally:
+            self._tasks.discard(task)
+
+
+def _refusal(error: RequestError) -> web.Response:
+    match error:
+        case UnknownUnit():
+            hint = f"did you mean {error.hint!r}?" if error.hint else ""
+            return _error(404, "no-such-unit", f"no unit {error.name!r}", hint)
+        case NotFound():
+            return _error(404, "not-found", str(error))
+        case BadRequest():
+            return _error(400, "bad-request", str(error))
+        case Unavailable():
+            return _error(503, "unavailable", str(error))
+        case _:
+            return _error(409, "failed", str(error))
+
+
+def _error(status: int, code: str, message: str, hint: str = "") -> web.Response:
+    return answer({"error": {"code": code, "message": message, "hint": hint}}, status)

@@ -1,0 +1,148 @@
+"""The numbers of `/metrics`: read from `Control` when they are asked for, kept nowhere here.
+
+The `anyclaw_` names are the original's, the `anyclawd_` ones are ours; all of them, with their
+labels, stand in `docs/reference/metrics.md`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    Metric,
+    SummaryMetricFamily,
+)
+from prometheus_client.registry import Collector
+
+from anyclawd.admin.control import Measures, Timing, UnitMeasure
+from anyclawd.model.state import Active
+
+#: Prometheus' text format 0.0.4, as the original has it, whatever the library calls its latest.
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Metrics:
+    """A registry of its own, so that nothing else in the process appears in it."""
+
+    def __init__(self, measures: Callable[[], Measures]) -> None:
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(_Measured(measures))
+
+    def render(self) -> bytes:
+        return generate_latest(self._registry)
+
+
+class _Measured(Collector):
+    def __init__(self, measures: Callable[[], Measures]) -> None:
+        self._measures = measures
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: registering a collector must not read the numbers."""
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        measures = self._measures()
+        yield from _original(measures)
+        yield from _units(measures.units)
+        yield from _gateway(measures)
+        yield from _loop(measures)
+
+
+def _original(measures: Measures) -> Iterable[Metric]:
+    yield _counter(
+        "anyclaw_manager_restarts",
+        "Automatic restarts, by manager.",
+        ["manager"],
+        (((name,), count) for name, count in measures.manager_restarts.items()),
+    )
+    yield GaugeMetricFamily(
+        "anyclaw_agents_connected",
+        "Agents that have answered initialize.",
+        value=measures.agents_connected,
+    )
+    yield GaugeMetricFamily(
+        "anyclaw_channels_running",
+        "Channels that have answered initialize.",
+        value=measures.channels_running,
+    )
+    yield _counter(
+        "anyclaw_tool_invocations",
+        "Calls of tools, by outcome.",
+        ["tool", "status"],
+        measures.tool_invocations.items(),
+    )
+    yield _summary(
+        "anyclaw_tool_duration_seconds", "Duration of tool calls.", "tool", measures.tool_durations
+    )
+
+
+def _units(units: tuple[UnitMeasure, ...]) -> Iterable[Metric]:
+    states = GaugeMetricFamily(
+        "anyclawd_unit_state", "1 for the active state a unit is in.", labels=["unit", "state"]
+    )
+    starts = GaugeMetricFamily(
+        "anyclawd_unit_start_duration_seconds",
+        "From spawn until ready, of the latest start.",
+        labels=["unit"],
+    )
+    for unit in units:
+        for state in Active:
+            states.add_metric([unit.name, state], float(unit.active == state))
+        if unit.start_s is not None:
+            starts.add_metric([unit.name], unit.start_s)
+    yield states
+    yield _counter(
+        "anyclawd_unit_restarts",
+        "Automatic restarts, by unit.",
+        ["unit"],
+        (((unit.name,), unit.restarts) for unit in units),
+    )
+    yield starts
+
+
+def _gateway(measures: Measures) -> Iterable[Metric]:
+    depths = GaugeMetricFamily(
+        "anyclawd_queue_depth", "Messages that wait for their turn.", labels=["agent"]
+    )
+    for agent, depth in measures.queue_depths.items():
+        depths.add_metric([agent], depth)
+    yield depths
+    yield _summary(
+        "anyclawd_turn_duration_seconds",
+        "Duration of prompt turns.",
+        "agent",
+        measures.turn_durations,
+    )
+
+
+def _loop(measures: Measures) -> Iterable[Metric]:
+    lag = measures.loop_lag
+    yield SummaryMetricFamily(
+        "anyclawd_loop_lag_seconds",
+        "Lateness of the event loop's timers.",
+        count_value=lag.count,
+        sum_value=lag.sum_s,
+    )
+    yield GaugeMetricFamily(
+        "anyclawd_loop_lag_max_seconds",
+        "The largest lateness of a timer so far.",
+        value=measures.loop_lag_max_s,
+    )
+
+
+def _counter(
+    name: str, text: str, labels: list[str], totals: Iterable[tuple[tuple[str, ...], int]]
+) -> Metric:
+    """A counter; its samples are named `<name>_total`."""
+    family = CounterMetricFamily(name, text, labels=labels)
+    for values, total in totals:
+        family.add_metric(list(values), total)
+    return family
+
+
+def _summary(name: str, text: str, label: str, timings: Mapping[str, Timing]) -> Metric:
+    family = SummaryMetricFamily(name, text, labels=[label])
+    for value, timing in timings.items():
+        family.add_metric([value], count_value=timing.count, sum_value=timing.sum_s)
+    return family

@@ -1,0 +1,316 @@
+"""The routes of the admin API: what each one reads from a request and gives back.
+
+No decision is made here: a handler checks the shape of its input, calls `Control`, and writes the
+answer. A handler may be cancelled at any await when its client goes away; that ends the waiting
+and nothing else, since jobs and turns belong to the daemon.
+
+Streams are bounded: a reader that takes nothing for `SLOW_READER_S` is dropped.
+"""
+
+import asyncio
+import json
+import logging
+import signal
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from anyclawd.admin.control import (
+    BadRequest,
+    Control,
+    JobRequest,
+    LogQuery,
+    Message,
+    NotFound,
+    Verb,
+)
+from anyclawd.admin.metrics import CONTENT_TYPE, Metrics
+from anyclawd.admin.peer import describe_peer
+from anyclawd.admin.views import settings_view, unit_view
+from anyclawd.model.deps import UnitName
+from anyclawd.model.errors import UnknownUnit
+from anyclawd.model.state import JobMode
+from anyclawd.model.value import Json
+
+#: How long a stream waits for a reader whose buffers are full.
+SLOW_READER_S = 10.0
+
+#: The most lines of history one request for logs can ask for.
+LOG_LINES_MAX = 100_000
+
+#: Units that are turned into JSON between two looks at the event loop.
+_UNITS_A_CHUNK = 50
+
+_NDJSON = "application/x-ndjson"
+_EVENTS = "text/event-stream"
+
+log = logging.getLogger("anyclawd.admin")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def dumps(value: Json) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def answer(value: Json, status: int = 200) -> web.Response:
+    return web.Response(body=dumps(value), status=status, content_type="application/json")
+
+
+class Routes:
+    """The handlers, around the one object that answers them."""
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+        self._metrics = Metrics(control.measures)
+
+    def public(self) -> list[web.RouteDef]:
+        """What may be served on a TCP port: it names no secret and changes nothing."""
+        return [
+            web.get("/health", self.health),
+            web.get("/metrics", self.metrics),
+        ]
+
+    def all(self) -> list[web.RouteDef]:
+        return [
+            *self.public(),
+            web.get("/v1/status", self.status),
+            web.get("/v1/units/{name}", self.unit),
+            web.get("/v1/units/{name}/explain", self.explain),
+            web.get("/v1/units/{name}/settings", self.settings),
+            web.get("/v1/plan", self.plan),
+            web.get("/v1/boot", self.boot),
+            web.get("/v1/jobs", self.jobs),
+            web.post("/v1/jobs", self.submit),
+            web.post("/v1/kill", self.kill),
+            web.get("/v1/logs", self.logs),
+            web.get("/v1/events", self.events),
+            web.get("/v1/sessions", self.sessions),
+            web.post("/v1/messages", self.send),
+            web.post("/v1/permissions/{id}", self.answer_permission),
+            web.post("/v1/notifications", self.notify),
+        ]
+
+    async def health(self, _request: web.Request) -> web.Response:
+        body = self._control.health()
+        return answer(body, 200 if body["status"] == "healthy" else 503)
+
+    async def metrics(self, _request: web.Request) -> web.Response:
+        return web.Response(body=self._metrics.render(), headers={"Content-Type": CONTENT_TYPE})
+
+    async def status(self, _request: web.Request) -> web.Response:
+        return answer(self._control.status())
+
+    async def unit(self, request: web.Request) -> web.Response:
+        return answer(self._control.unit(request.match_info["name"]))
+
+    async def explain(self, request: web.Request) -> web.Response:
+        return answer(self._control.explain(request.match_info["name"]))
+
+    async def settings(self, request: web.Request) -> web.Response:
+        name, plan = request.match_info["name"], self._control.plan()
+        if name not in plan.units:
+            self._control.unit(name)  # knows the nearest name there is
+            raise UnknownUnit(name)
+        return answer(settings_view(plan, UnitName(name)))
+
+    async def plan(self, request: web.Request) -> web.StreamResponse:
+        """Written in pieces: a plan of thousands of units must not hold up the loop."""
+        plan = self._control.plan()
+        response = await _begin(request, "application/json")
+        units = list(plan.units.items())
+        await _write(response, b'{"units":{')
+        for start in range(0, len(units), _UNITS_A_CHUNK):
+            chunk = units[start : start + _UNITS_A_CHUNK]
+            pairs = (dumps(name) + b":" + dumps(unit_view(unit)) for name, unit in chunk)
+            await _write(response, (b"," if start else b"") + b",".join(pairs))
+            await asyncio.sleep(0)
+        await _write(response, b'},"order":' + dumps(list(plan.order)) + b"}")
+        await response.write_eof()
+        return response
+
+    async def boot(self, _request: web.Request) -> web.Response:
+        return answer(self._control.boot())
+
+    async def jobs(self, _request: web.Request) -> web.Response:
+        return answer(self._control.jobs())
+
+    async def submit(self, request: web.Request) -> web.Response:
+        body = await _body(request)
+        submission = self._control.submit(
+            JobRequest(
+                verb=Verb(_choice(body, "verb", Verb)),
+                units=_units(body),
+                mode=JobMode(_choice(body, "mode", JobMode, default=JobMode.REPLACE)),
+                origin=origin_of(request),
+            )
+        )
+        wait = body.get("wait", True)
+        return answer({"jobs": await submission.wait_rows() if wait else submission.rows()})
+
+    async def kill(self, request: web.Request) -> web.Response:
+        body = await _body(request)
+        number = _signal(_text(body, "signal", default="SIGTERM"))
+        return answer(self._control.kill(_units(body), number, origin_of(request)))
+
+    async def logs(self, request: web.Request) -> web.StreamResponse:
+        query = LogQuery(
+            unit=request.query.get("unit", ""),
+            lines=_count(request.query.get("n", "50")),
+            follow=request.query.get("follow", "0") == "1",
+        )
+        if query.unit:
+            self._control.unit(query.unit)
+        return await _relay(request, self._control.logs(query), _NDJSON, _line)
+
+    async def events(self, request: web.Request) -> web.StreamResponse:
+        return await _relay(request, self._control.events(), _EVENTS, _server_sent)
+
+    async def sessions(self, _request: web.Request) -> web.Response:
+        return answer(self._control.sessions())
+
+    async def send(self, request: web.Request) -> web.StreamResponse:
+        body = await _body(request)
+        content = body.get("content")
+        if not isinstance(content, str | list) or not content:
+            raise BadRequest(f"content: found {content!r}, expected a text or a list of parts")
+        message = Message(
+            content=content,
+            channel=_text(body, "channel", default=""),
+            peer=_text(body, "peer", default=""),
+            kind=_text(body, "kind", default="local"),
+            agent=_text(body, "agent", default=""),
+            origin=origin_of(request),
+        )
+        events = self._control.send(message)
+        first = await anext(events)  # a refusal is raised here, before the answer has begun
+        return await _relay(request, events, _NDJSON, _line, head=_line(first))
+
+    async def answer_permission(self, request: web.Request) -> web.Response:
+        body = await _body(request)
+        request_id, option = request.match_info["id"], _text(body, "optionId")
+        self._control.answer_permission(request_id, option, origin_of(request))
+        return answer({})
+
+    async def notify(self, request: web.Request) -> web.Response:
+        body = await _body(request)
+        channel, peer, text = (_text(body, key) for key in ("channel", "peer", "text"))
+        self._control.notify(channel, peer, text, origin_of(request))
+        return answer({})
+
+
+async def not_found(request: web.Request) -> web.StreamResponse:
+    raise NotFound(f"no route {request.method} {request.path}")
+
+
+def origin_of(request: web.Request) -> str:
+    transport = request.transport
+    return describe_peer(transport.get_extra_info("socket") if transport is not None else None)
+
+
+async def _relay(
+    request: web.Request,
+    source: AsyncIterator[Json],
+    content_type: str,
+    encode: Callable[[Json], bytes],
+    head: bytes = b"",
+) -> web.StreamResponse:
+    """Write what the source gives until it ends, or the reader goes or stands still."""
+    async with _closing(source):
+        response = await _begin(request, content_type)
+        try:
+            await _write(response, head)
+            async for item in source:
+                await _write(response, encode(item))
+            await response.write_eof()
+        except TimeoutError:
+            log.info("%s: reader dropped, it took nothing for %gs", request.path, SLOW_READER_S)
+            if request.transport is not None:
+                request.transport.abort()
+        except ConnectionResetError:
+            log.debug("%s: the reader is gone", request.path)
+        return response
+
+
+@asynccontextmanager
+async def _closing(source: AsyncIterator[Json]) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        if isinstance(source, AsyncGenerator):
+            await source.aclose()
+
+
+async def _begin(request: web.Request, content_type: str) -> web.StreamResponse:
+    headers = {"Content-Type": content_type, "Cache-Control": "no-store"}
+    response = web.StreamResponse(headers=headers)
+    await response.prepare(request)
+    return response
+
+
+async def _write(response: web.StreamResponse, data: bytes) -> None:
+    """Raises TimeoutError where the reader stands still."""
+    async with asyncio.timeout(SLOW_READER_S):
+        await response.write(data)
+
+
+def _line(value: Json) -> bytes:
+    return dumps(value) + b"\n"
+
+
+def _server_sent(value: Json) -> bytes:
+    return b"data: " + dumps(value) + b"\n\n"
+
+
+async def _body(request: web.Request) -> dict[str, Json]:
+    try:
+        body = json.loads(await request.read())
+    except ValueError as error:
+        raise BadRequest(f"the body is not JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise BadRequest(f"the body is {type(body).__name__}, expected an object")
+    return body
+
+
+def _text(body: dict[str, Json], key: str, default: str | None = None) -> str:
+    """A member that is a text; null and absence mean the default, where there is one."""
+    value = body.get(key)
+    if value is None and default is not None:
+        return default
+    if not isinstance(value, str) or (not value and default is None):
+        raise BadRequest(f"{key}: found {value!r}, expected a text")
+    return value
+
+
+def _choice(
+    body: dict[str, Json], key: str, choices: Iterable[str], default: str | None = None
+) -> str:
+    value = _text(body, key, default)
+    names = [str(choice) for choice in choices]
+    if value not in names:
+        raise BadRequest(f"{key}: found {value!r}, expected one of {', '.join(names)}")
+    return value
+
+
+def _units(body: dict[str, Json]) -> tuple[str, ...]:
+    units = body.get("units")
+    if not isinstance(units, list) or not units or not all(isinstance(u, str) for u in units):
+        raise BadRequest(f"units: found {units!r}, expected a list of unit names")
+    return tuple(dict.fromkeys(units))
+
+
+def _signal(name: str) -> int:
+    """The number of a signal given as `SIGTERM`, `TERM` or `15`."""
+    if name.isdecimal() and int(name) in set(signal.valid_signals()):
+        return int(name)
+    full = name.upper() if name.upper().startswith("SIG") else f"SIG{name.upper()}"
+    if full in signal.Signals.__members__:
+        return signal.Signals[full].value
+    raise BadRequest(f"signal: found {name!r}, expected a name like SIGTERM or a number")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) > LOG_LINES_MAX:
+        raise BadRequest(f"n: found {text!r}, expected a number up to {LOG_LINES_MAX}")
+    return int(text)

@@ -1,0 +1,153 @@
+"""A plan as people and programs may see it: the settings of each unit, secrets taken out.
+
+The keys are those of the configuration, durations are seconds, so that what is shown could be
+written. A secret is replaced wherever its value appears, also where it was copied into an argument.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from anyclawd.model.deps import Dependencies, Ref, Relation, UnitName
+from anyclawd.model.plan import Plan
+from anyclawd.model.secret import MARK, SHOWN_AS, is_secret, redact
+from anyclawd.model.unit import Unit
+from anyclawd.model.value import Json
+
+#: Shorter secrets are not searched for in other texts: they would hit by chance.
+_SEARCHED_LENGTH = 6
+
+
+def plan_view(plan: Plan) -> Json:
+    """The settings of every unit, and the order in which units come up."""
+    units = {str(name): unit_view(unit) for name, unit in plan.units.items()}
+    return {"units": units, "order": [str(name) for name in plan.order]}
+
+
+def settings_view(plan: Plan, name: UnitName) -> Json:
+    """The same shape as `plan_view`, for one unit. Raises KeyError where there is none."""
+    return {"units": {str(name): unit_view(plan.units[name])}, "order": [str(name)]}
+
+
+def unit_view(unit: Unit) -> Json:
+    """One unit's compiled settings."""
+    view = {
+        "kind": str(unit.kind),
+        "description": unit.description,
+        "required": unit.required,
+        "protocol": str(unit.protocol),
+        "exec": list(unit.argv),
+        "environment": redact(unit.environment),
+        "pass_environment": list(unit.pass_environment),
+        "working_dir": unit.working_dir,
+        "user": unit.user,
+        "readiness": {"type": str(unit.readiness)},
+        "restart": str(unit.restart),
+        **_policies(unit),
+        "options": redact(unit.options),
+        **relations_view(unit.deps),
+        **_roles(unit),
+        "problem": unit.problem,
+        "span": str(unit.span),
+    }
+    return _scrub(view, _written_secrets([unit.environment, unit.options]))
+
+
+def relations_view(deps: Dependencies) -> dict[str, Json]:
+    """Every relation of a unit, also the empty ones, under the setting that makes it."""
+    return {str(kind): [_ref(ref) for ref in getattr(deps, kind)] for kind in Relation}
+
+
+def _ref(ref: Ref) -> Json:
+    return {"unit": str(ref.unit), "until": str(ref.until), "span": str(ref.span)}
+
+
+def _policies(unit: Unit) -> dict[str, Json]:
+    backoff, limit, codes = unit.backoff, unit.start_limit, unit.exit_codes
+    timeouts, resources = unit.timeouts, unit.resources
+    return {
+        "backoff": {
+            "initial": backoff.initial_s,
+            "factor": backoff.factor,
+            "max": backoff.max_s,
+            "jitter": backoff.jitter,
+            "stable_after": backoff.stable_after_s,
+        },
+        "start_limit": {
+            "burst": limit.burst,
+            "interval": limit.interval_s,
+            "on_limit": str(limit.on_limit),
+            "cooldown": limit.cooldown_s,
+        },
+        "exit_codes": {
+            "success": list(codes.success),
+            "permanent": list(codes.permanent),
+            "temporary": list(codes.temporary),
+        },
+        "timeouts": {
+            "start": timeouts.start_s,
+            "stop": timeouts.stop_s,
+            "eof_grace": timeouts.eof_grace_s,
+        },
+        "resources": {
+            "memory_max": resources.memory_max_bytes,
+            "tasks_max": resources.tasks_max,
+            "cpu_weight": resources.cpu_weight,
+            "nofile": resources.nofile,
+        },
+        "stdout_line_max": unit.stdout_line_max_bytes,
+        "stderr_rate": unit.stderr_rate,
+    }
+
+
+def _roles(unit: Unit) -> dict[str, Json]:
+    roles: dict[str, Json] = {}
+    if unit.channel is not None:
+        ack = unit.channel.ack
+        roles["channel"] = {"agent": str(unit.channel.agent)}
+        if ack is not None:
+            roles["channel"]["ack"] = {
+                "reaction": ack.reaction,
+                "typing": ack.typing,
+                "reaction_emoji": ack.reaction_emoji,
+                "reaction_lifecycle": str(ack.reaction_lifecycle),
+            }
+    if unit.agent is not None:
+        roles["agent"] = {
+            "cwd": unit.agent.cwd,
+            "tools": [str(tool) for tool in unit.agent.tools],
+            "prompt_idle_timeout": unit.agent.prompt_idle_timeout_s,
+        }
+    if unit.tool is not None:
+        roles["tool"] = {"description": unit.tool.description}
+    return roles
+
+
+def _written_secrets(values: Iterable[Json]) -> frozenset[str]:
+    """The texts of secrets that stand in the plan itself, long enough to be searched for."""
+    texts = (str(text) for value in values for text in _secret_texts(value))
+    return frozenset(text for text in texts if len(text) >= _SEARCHED_LENGTH)
+
+
+def _secret_texts(value: Json) -> Iterator[Json]:
+    if is_secret(value):
+        mark = value[MARK]
+        yield mark.get("value") or mark.get("default") or ""
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _secret_texts(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _secret_texts(item)
+
+
+def _scrub(value: Json, secrets: frozenset[str]) -> Json:
+    if not secrets:
+        return value
+    if isinstance(value, str):
+        for secret in secrets:
+            value = value.replace(secret, SHOWN_AS)
+        return value
+    if isinstance(value, dict):
+        return {key: _scrub(item, secrets) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_scrub(item, secrets) for item in value]
+    return value

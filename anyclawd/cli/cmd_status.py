@@ -1,0 +1,118 @@
+"""`status [UNIT...]`: the daemon with all its units, or some units in detail."""
+
+import sys
+from argparse import ArgumentParser, Namespace
+
+from anyclawd.cli import render
+from anyclawd.cli.daemon import connect
+from anyclawd.cli.render import Paint, clean
+from anyclawd.client.client import quote
+from anyclawd.model.value import Json
+
+NOT_ACTIVE = 3
+
+
+def configure(parser: ArgumentParser) -> None:
+    parser.add_argument("units", nargs="*", metavar="UNIT")
+
+
+def run(options: Namespace) -> int:
+    """0 for the daemon as a whole; for units 3 unless all of them are active."""
+    client = connect(options)
+    if not options.units:
+        status = client.get("/v1/status")
+        if options.json:
+            render.print_json(status)
+        else:
+            print("\n".join(_overview(status)))
+        return 0
+    details = [client.get(f"/v1/units/{quote(name)}") for name in options.units]
+    if options.json:
+        render.print_json({"units": details})
+    else:
+        print("\n\n".join("\n".join(_detail(unit)) for unit in details))
+    return 0 if all(unit["active"] == "active" for unit in details) else NOT_ACTIVE
+
+
+def _overview(status: Json) -> list[str]:
+    paint = Paint(sys.stdout)
+    colour = "green" if status["state"] == "running" else "yellow"
+    units = status["units"]
+    failed = sum(unit["active"] == "failed" for unit in units)
+    port = status["admin_port"]
+    lines = [
+        f"{paint('●', colour)} anyclawd is {paint(status['state'], colour)}",
+        f"      since: {render.moment(status['since'])}",
+        f"        pid: {status['pid']}, version {status['version']}",
+        f"     config: {clean(status['config'])}",
+        f"      admin: {f'http://127.0.0.1:{port}' if port else 'on the socket only'}",
+        f"  processes: {status['containment']}",
+        f"      units: {len(units)}, {failed} failed; jobs: {status['jobs']}",
+    ]
+    lines += [f"    {paint('warning', 'yellow')}: {clean(text)}" for text in status["warnings"]]
+    return lines + _tree(units, paint)
+
+
+def _tree(units: list[Json], paint: Paint) -> list[str]:
+    lines = []
+    name_width = max((len(unit["name"]) for unit in units), default=0)
+    state_width = max((len(unit["active"] + unit["sub"]) + 3 for unit in units), default=0)
+    for kind, heading in render.KINDS.items():
+        rows = [unit for unit in units if unit["kind"] == kind]
+        if rows:
+            lines += ["", paint(heading, "bold")]
+        for branch, row in zip(render.branches(len(rows)), rows, strict=True):
+            name, state = row["name"].ljust(name_width), paint.state(row, state_width)
+            line = f"{branch}{paint.mark(row)} {name}  {state}  {_remarks(row)}"
+            lines.append(line.rstrip())
+    return lines
+
+
+def _remarks(row: Json) -> str:
+    remarks = []
+    if row["pid"] is not None:
+        remarks.append(f"pid {row['pid']}")
+    if row["restarts"]:
+        remarks.append(f"restarts {row['restarts']}")
+    if row["result"] != "success":
+        remarks.append(row["result"])
+    return ", ".join(remarks)
+
+
+def _detail(unit: Json) -> list[str]:
+    paint = Paint(sys.stdout)
+    title = f" - {clean(unit['description'])}" if unit["description"] else ""
+    facts = {
+        "state": f"{paint.state(unit)} since {render.moment(unit['since'])}",
+        "reason": clean(unit["reason"]),
+        "result": unit["result"] if unit["result"] != "success" else "",
+        "exit": _exit(unit["exit"]),
+        "pid": str(unit["pid"] or ""),
+        "restarts": str(unit["restarts"] or ""),
+        "next start": render.moment(unit["next_start_at"]) if unit["next_start_at"] else "",
+        "job": _job(unit["job"]),
+        "by hand": "stopped; it stays so until it is started" if unit["stopped_by_hand"] else "",
+        "required": "yes, the boot fails without it" if unit["required"] else "",
+        "command": clean(" ".join(unit["argv"])),
+        "declared": unit["span"],
+        "noise": f"{unit['noise']} lines on stdout were no frames" if unit["noise"] else "",
+        "dropped": f"{unit['dropped_lines']} lines of stderr" if unit["dropped_lines"] else "",
+    }
+    lines = [f"{paint.mark(unit)} {paint(unit['name'], 'bold')}{title}"]
+    lines += [f"  {label:>10}: {text}" for label, text in facts.items() if text]
+    if unit["log"]:
+        lines += ["", *(render.log_line(line, paint) for line in unit["log"])]
+    return lines
+
+
+def _exit(ended: Json) -> str:
+    if ended is None:
+        return ""
+    return f"signal {ended['signal']}" if ended["signal"] else f"code {ended['code']}"
+
+
+def _job(job: Json) -> str:
+    if job is None:
+        return ""
+    waiting = f", after {', '.join(job['waiting_for'])}" if job["waiting_for"] else ""
+    return f"{job['type']} {job['state']}{waiting}, from {clean(job['origin'])}"

@@ -1,0 +1,144 @@
+"""Entry point of `anyclawctl`: finds the verb, imports its module, turns errors into statuses.
+
+A verb is a module `cmd_<verb>` with two functions: `configure(parser)` adds its arguments, and
+`run(options)` does the work and returns the exit status. Nothing else is imported here, since a
+`status` shall cost little more than the interpreter's own start. The global options may stand
+before or after the verb.
+"""
+
+import sys
+from argparse import ArgumentParser, Namespace
+from importlib import import_module
+
+from anyclawd.client.client import ClientError
+
+#: Verb to what it does, in the order of the help text.
+VERBS = {
+    "status": "show the daemon and its units, or some units in detail",
+    "list-units": "list units with their states",
+    "list-dependencies": "show what a unit pulls in, or with --reverse what pulls it in",
+    "list-jobs": "list the jobs that wait or run",
+    "explain": "tell why a unit is in the state it is in, and what happens next",
+    "show": "print everything known of a unit",
+    "cat": "print a unit's compiled settings as TOML",
+    "start": "start units and wait for the result",
+    "stop": "stop units and wait for the result; they stay stopped until started by hand",
+    "restart": "stop and start units and wait for the result",
+    "kill": "send a signal to the processes of units",
+    "reset-failed": "forget that units have failed, and their start limits",
+    "is-active": "tell by exit status whether one of the units is active",
+    "is-failed": "tell by exit status whether one of the units has failed",
+    "logs": "print what units wrote to stderr, and their state changes",
+    "graph": "draw the unit graph",
+    "analyze": "tell where the time of the boot went",
+    "send": "send a message to an agent and print its answer",
+    "notify": "send a text to a chat, without an agent",
+    "chat": "talk to an agent",
+    "validate": "check a configuration, without a daemon",
+    "schema": "print the JSON Schema of the configuration",
+    "init": "write a first configuration",
+    "demo": "boot a small system, send it a message, show what happened",
+    "run": "run the daemon in the foreground",
+}
+
+USAGE_ERROR, FAILED, INTERRUPTED = 2, 1, 130
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; the exit status is for `sys.exit`."""
+    words = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # real streams
+    try:
+        status = _dispatch(words)
+        sys.stdout.flush()
+    except ClientError as error:
+        print(f"anyclawctl: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        _discard_output()
+        return FAILED
+    return status
+
+
+def _dispatch(words: list[str]) -> int:
+    position = verb_position(words)
+    if position is None:
+        return _without_verb(words)
+    verb = words[position]
+    if verb not in VERBS:
+        print(f"anyclawctl: no verb {verb!r}{_nearest(verb)}; see --help", file=sys.stderr)
+        return USAGE_ERROR
+    module = import_module(f"anyclawd.cli.cmd_{verb.replace('-', '_')}")
+    parser = ArgumentParser(prog=f"anyclawctl {verb}", description=f"{VERBS[verb]}.")
+    add_global_options(parser)
+    module.configure(parser)
+    options = parser.parse_args(words[:position] + words[position + 1 :])
+    status: int = module.run(options)
+    return status
+
+
+def verb_position(words: list[str]) -> int | None:
+    """The index of the verb: the first word that is no option and no option's value."""
+    takes_value = False
+    for position, word in enumerate(words):
+        if takes_value:
+            takes_value = False
+        elif not word.startswith("-") or word == "-":
+            return position
+        else:
+            takes_value = word in ("-s", "--socket", "-c", "--config")
+    return None
+
+
+def add_global_options(parser: ArgumentParser) -> None:
+    parser.add_argument("-s", "--socket", metavar="PATH", help="the daemon's admin socket")
+    parser.add_argument("-c", "--config", metavar="FILE", help="the configuration file")
+    parser.add_argument("--json", action="store_true", help="print JSON for programs")
+
+
+def _without_verb(words: list[str]) -> int:
+    parser = _overview()
+    parser.add_argument("--version", action="store_true", help="print versions and exit")
+    options: Namespace = parser.parse_args(words)
+    if options.version:
+        from anyclawd.cli import version
+
+        return version.run(options)
+    parser.print_help(sys.stderr)
+    return USAGE_ERROR
+
+
+def _overview() -> ArgumentParser:
+    from argparse import RawDescriptionHelpFormatter
+
+    verbs = "\n".join(f"  {verb:18} {text}" for verb, text in VERBS.items())
+    parser = ArgumentParser(
+        prog="anyclawctl",
+        usage="anyclawctl [-s PATH] [-c FILE] [--json] VERB ...",
+        description="Control anyclawd, the supervisor and gateway for AI agents.",
+        epilog=f"verbs:\n{verbs}\n\n'anyclawctl VERB --help' tells more.",
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    add_global_options(parser)
+    return parser
+
+
+def _nearest(verb: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(verb, VERBS, 1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def _discard_output() -> None:
+    """Leave the rest unwritten: whoever read it has gone, for instance `| head`."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

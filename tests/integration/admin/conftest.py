@@ -1,0 +1,58 @@
+"""A real admin server on a real socket, its event loop in a thread, a fake daemon behind it."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+import uvloop
+
+from anyclawd.admin.app import Server, serve
+from anyclawd.client.client import Client
+from tests.fakes.control import FakeControl
+
+T = TypeVar("T")
+
+
+class Served:
+    """The server under test; `call` runs something on its loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, control: FakeControl, path: Path) -> None:
+        self.loop, self.control, self.path = loop, control, path
+        self.server: Server
+        self.client = Client(str(path), timeout_s=20)
+
+    def call(self, function: Callable[[], T]) -> T:
+        async def run() -> T:
+            return function()
+
+        return asyncio.run_coroutine_threadsafe(run(), self.loop).result(timeout=20)
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    path = tmp_path / "admin.sock"
+    started: list[Served] = []
+    ready, ended = threading.Event(), threading.Event()
+
+    async def main() -> None:
+        served = Served(asyncio.get_running_loop(), FakeControl(), path)
+        served.server = await serve(served.control, socket_path=path, mode=0o600, group="", port=0)
+        stop = asyncio.Event()
+        started.append(served)
+        stops.append(stop)
+        ready.set()
+        await stop.wait()
+        await served.server.close()
+
+    stops: list[asyncio.Event] = []
+    thread = threading.Thread(target=lambda: uvloop.run(main()), name="admin server")
+    thread.start()
+    assert ready.wait(20)
+    yield started[0]
+    started[0].loop.call_soon_threadsafe(stops[0].set)
+    thread.join(20)
+    assert not thread.is_alive()
+    ended.set()
