@@ -1,0 +1,81 @@
+"""One stream of events to many readers; a reader that lags loses the oldest, and is told so."""
+
+import asyncio
+from collections import deque
+
+from events import Event
+
+#: So many events wait for a reader; the original's buffer.
+BUFFER_EVENTS = 256
+
+
+class Broadcast:
+    def __init__(self) -> None:
+        self._readers: set[Reader] = set()
+        self._is_closed = False
+
+    def publish(self, event: Event) -> None:
+        for reader in self._readers:
+            reader.put(event)
+
+    def subscribe(self) -> "Reader":
+        reader = Reader(self)
+        self._readers.add(reader)
+        if self._is_closed:
+            reader.close()
+        return reader
+
+    def unsubscribe(self, reader: "Reader") -> None:
+        self._readers.discard(reader)
+
+    def close(self) -> None:
+        """Let every reader take what it has and then end."""
+        self._is_closed = True
+        for reader in self._readers:
+            reader.close()
+
+
+class Reader:
+    """The events of one subscriber: `async for event in reader`, within `with reader`."""
+
+    def __init__(self, broadcast: Broadcast) -> None:
+        self._broadcast = broadcast
+        self._events: deque[Event] = deque()
+        self._wake = asyncio.Event()
+        self._is_closed = False
+        self._lost = 0
+
+    def __enter__(self) -> "Reader":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._broadcast.unsubscribe(self)
+
+    def put(self, event: Event) -> None:
+        if len(self._events) == BUFFER_EVENTS:
+            self._events.popleft()
+            self._lost += 1
+        self._events.append(event)
+        self._wake.set()
+
+    def close(self) -> None:
+        self._is_closed = True
+        self._wake.set()
+
+    def take_lost(self) -> int:
+        """How many events were lost since the last call."""
+        lost, self._lost = self._lost, 0
+        return lost
+
+    async def next_event(self, timeout_s: float) -> Event | None:
+        """The next event; None after `timeout_s` without one, or once closed and empty."""
+        if not self._events and not self._is_closed:
+            self._wake.clear()
+            try:
+                await asyncio.wait_for(self._wake.wait(), timeout_s)
+            except TimeoutError:  # asyncio's own is the same class since 3.11
+                return None
+        return self._events.popleft() if self._events else None
+
+    def has_ended(self) -> bool:
+        return self._is_closed and not self._events

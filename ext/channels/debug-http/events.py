@@ -1,0 +1,79 @@
+"""What a delivery looks like as a server-sent event; None where there is nothing to show.
+
+Source: WHATWG HTML, "Server-sent events".
+"""
+
+import json
+from typing import NamedTuple
+
+from anyclaw_sdk.content import (
+    Audio,
+    AvailableCommands,
+    File,
+    Image,
+    MessageChunk,
+    Result,
+    Thought,
+    ToolCall,
+    ToolCallUpdate,
+    Unknown,
+    Usage,
+    UserMessageChunk,
+    content_kind,
+)
+from anyclaw_sdk.types import Json
+
+
+class Event(NamedTuple):
+    name: str  #: "" for the default event
+    data: str
+
+    def encode(self) -> bytes:
+        """The event's lines and the blank one that ends it."""
+        head = [f"event: {self.name}"] if self.name else []
+        lines = self.data.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        return ("\n".join([*head, *(f"data: {line}" for line in lines)]) + "\n\n").encode(
+            errors="replace"  # a lone surrogate, which JSON can carry and UTF-8 cannot
+        )
+
+
+def event_of(content: Json) -> Event | None:
+    match content_kind(content):
+        case Thought(text):
+            return Event("thought", text)
+        case MessageChunk(text) | Result(text, _):
+            return Event("", text)
+        case UserMessageChunk(text):
+            return Event("user_message_chunk", text)
+        case ToolCall(tool_call_id, name, tool_input):
+            return _json("tool_call", toolCallId=tool_call_id, name=name, input=tool_input)
+        case ToolCallUpdate() as call:
+            return _json(
+                "tool_call_update",
+                toolCallId=call.tool_call_id,
+                name=call.name,
+                status=call.status,
+                output=call.output,
+            )
+        case AvailableCommands(commands):
+            return Event("available_commands", _dumps(commands))
+        case Usage():
+            return Event("usage", "")
+        case Image(url):
+            return _json("image", url=url)
+        case File(url, filename, mime_type):
+            return _json("file", url=url, filename=filename, mimeType=mime_type)
+        case Audio(url, mime_type):
+            return _json("audio", url=url, mimeType=mime_type)
+        case Unknown(str() as text):
+            return Event("", text)
+        case Unknown():  # a kind of update that has no event, such as a plan
+            return None
+
+
+def _json(name: str, /, **members: Json) -> Event:
+    return Event(name, _dumps(members))
+
+
+def _dumps(value: Json) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,219 @@
+"""Write an agent: subclass `Agent`, implement `prompt`, end the program with `run(MyAgent())`.
+
+    class Shout(Agent):
+        async def prompt(self, turn: Turn) -> str:
+            await turn.message(turn.text.upper())
+            return "end_turn"
+
+The harness owns the wire (ACP over stdin and stdout): requests run side by side, the turns of one
+session one after another, and what is sent first leaves first. The handshake is answered before
+the event loop is loaded, so that a boot does not wait for it; hence `on_initialize` is no
+coroutine. At the end of stdin running turns have `eof_grace_s` left, then they are cancelled, and
+the program ends with status 0.
+"""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from typing import TYPE_CHECKING, NoReturn
+
+from anyclaw_sdk import _frames
+from anyclaw_sdk._stdio import Stdio
+from anyclaw_sdk.content import block_text
+from anyclaw_sdk.types import (
+    INTERNAL_ERROR,
+    AgentInitialize,
+    Json,
+    Message,
+    MethodNotFound,
+    RpcError,
+    SessionRequest,
+    map_of,
+    text_of,
+)
+
+if TYPE_CHECKING:
+    from anyclaw_sdk._connection import Connection
+
+
+class Client:
+    """The supervisor, as an agent speaks to it. Waiting in its methods is backpressure."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.exit_code = 0
+        self.is_leaving = False
+
+    async def update(self, session_id: str, update: Message) -> None:
+        """Send a `session/update`, within a turn or outside of one."""
+        await self.notify("session/update", {"sessionId": session_id, "update": update})
+
+    async def notify(self, method: str, params: Message) -> None:
+        self._connection.notify(method, params)
+        await self._connection.drain()
+
+    async def request(self, method: str, params: Message, request_id: int | None = None) -> Json:
+        """Call a client method such as `fs/read_text_file` and wait for its result.
+
+        Raises RpcError for an error answer, ConnectionResetError when the supervisor goes away.
+        """
+        return await self._connection.request(method, params, request_id)
+
+    def leave(self, exit_code: int = 0) -> None:
+        """End the program once everything sent has left; running turns are cancelled."""
+        self.exit_code, self.is_leaving = exit_code, True
+        self._connection.hang_up()
+
+
+class Turn:
+    """One prompt turn: what the user asked, and the way to stream the answer."""
+
+    def __init__(self, client: Client, session_id: str, prompt: list[Json], meta: Message) -> None:
+        self.client = client
+        self.session_id = session_id
+        self.prompt = prompt  #: content blocks
+        self.meta = meta
+
+    @property
+    def text(self) -> str:
+        """The text of all text blocks, one a line."""
+        return "\n".join(
+            block_text(block) for block in self.prompt if map_of(block).get("type") == "text"
+        )
+
+    async def update(self, kind: str, **fields: Json) -> None:
+        """Send one `session/update` of this kind: `update("plan", entries=[...])`."""
+        await self.client.update(self.session_id, {"sessionUpdate": kind, **fields})
+
+    async def message(self, text: str) -> None:
+        await self.update("agent_message_chunk", content={"type": "text", "text": text})
+
+    async def thought(self, text: str) -> None:
+        await self.update("agent_thought_chunk", content={"type": "text", "text": text})
+
+    async def request_permission(self, tool_call: Message, options: list[Message]) -> str | None:
+        """Ask the user; the chosen optionId, or None where the question was cancelled.
+
+        An option is `{"optionId", "name", "kind"}`. Source: ACP "Requesting Permission".
+        """
+        answer = await self.client.request(
+            "session/request_permission",
+            {"sessionId": self.session_id, "toolCall": tool_call, "options": options},
+        )
+        outcome = map_of(map_of(answer).get("outcome"))
+        return text_of(outcome.get("optionId")) or None
+
+
+class Agent:
+    """The base class: override what your agent can do."""
+
+    #: Answered in the handshake; what a client speaks otherwise is its own affair.
+    protocol_version = 1
+    #: How long running turns may go on after the end of stdin, in seconds.
+    eof_grace_s = 1.0
+
+    #: The options of the handshake over `defaults()`; set before `on_initialize` is called.
+    options: Message = {}  # noqa: RUF012 - replaced, never changed
+
+    def capabilities(self) -> Message:
+        """ACP's `agentCapabilities`."""
+        return {}
+
+    def defaults(self) -> Message:
+        """Options that hold where the user sets none; told to the supervisor as well."""
+        return {}
+
+    def on_initialize(self, request: AgentInitialize) -> None:
+        """Look at the handshake before it is answered; raise RpcError to refuse it."""
+
+    async def on_ready(self, client: Client) -> None:
+        """The handshake is answered; nothing else has been asked yet."""
+
+    async def new_session(self, request: SessionRequest) -> str | Message:
+        """Open a session: its id, or a whole `session/new` result."""
+        return str(uuid.uuid4())
+
+    async def load_session(self, request: SessionRequest) -> Message | None:
+        """Open an old session and replay it as updates before returning."""
+        raise MethodNotFound("session/load")
+
+    async def resume_session(self, request: SessionRequest) -> Message | None:
+        """Open an old session without a replay."""
+        raise MethodNotFound("session/resume")
+
+    async def prompt(self, turn: Turn) -> str:
+        """Answer one prompt; the stop reason, `end_turn` as a rule.
+
+        A `session/cancel` cancels this coroutine and the turn is answered `cancelled`; clean up
+        in `finally`.
+        """
+        raise MethodNotFound("session/prompt")
+
+    async def on_turn_end(self, turn: Turn) -> None:
+        """The turn has been answered."""
+
+    def on_cancel(self, session_id: str) -> None:
+        """The turns of this session are about to be cancelled."""
+
+    async def handle_unknown(self, method: str, params: Message) -> Json:
+        """Answer any other request; for a notification the result is dropped."""
+        raise MethodNotFound(method)
+
+    async def on_close(self) -> None:
+        """The supervisor has gone and no turn runs any more."""
+
+
+def answer_initialize(agent: Agent, rpc_id: Json, params: Message) -> tuple[Message, bool]:
+    """Hand the handshake to the agent: the answer to send, and whether it accepted."""
+    request = AgentInitialize.from_wire(params, agent.defaults())
+    agent.options = request.options
+    try:
+        agent.on_initialize(request)
+        capabilities, defaults = agent.capabilities(), agent.defaults()
+    except RpcError as error:
+        return _frames.error(rpc_id, error.code, error.message, error.data), False
+    except Exception as error:  # noqa: BLE001 - the agent's own code: told to the supervisor
+        sys.excepthook(type(error), error, error.__traceback__)
+        text = f"{type(error).__name__}: {error}"
+        return _frames.error(rpc_id, INTERNAL_ERROR, text), False
+    value = {"protocolVersion": agent.protocol_version, "agentCapabilities": capabilities}
+    if defaults:
+        value["defaults"] = defaults
+    return _frames.result(rpc_id, value), True
+
+
+def run(agent: Agent) -> NoReturn:
+    """Speak ACP on stdin and stdout until stdin ends, then exit."""
+    stdio = Stdio.take()
+    try:
+        is_ready, rest = _handshake(agent, stdio)
+    except KeyboardInterrupt:
+        sys.exit(0)
+    import asyncio  # 40 ms; the supervisor has its answer already
+
+    from anyclaw_sdk._agent_harness import run_stdio
+
+    sys.exit(asyncio.run(run_stdio(agent, stdio, is_ready, rest)))
+
+
+def _handshake(agent: Agent, stdio: Stdio) -> tuple[bool, bytes]:
+    """Answer `initialize` if it comes first: whether it did, and what was read beyond it."""
+    buffer = bytearray()
+    while chunk := stdio.read():
+        buffer += chunk
+        while (end := buffer.find(b"\n")) != -1:
+            message = _frames.decode(bytes(buffer[:end]))
+            if message is None:
+                del buffer[: end + 1]
+            elif message.get("method") != "initialize" or "id" not in message:
+                return False, bytes(buffer)
+            else:
+                answer, is_ready = answer_initialize(
+                    agent, message["id"], _frames.params_of(message)
+                )
+                stdio.write(answer)
+                return is_ready, bytes(buffer[end + 1 :])
+        if len(buffer) > _frames.LINE_MAX_BYTES:
+            break  # the framer of the connection meets it again and says so
+    return False, bytes(buffer)
