@@ -38,6 +38,11 @@ def instance_part(limit: int) -> int:
     return limit >> _INVOCATION_BITS << _INVOCATION_BITS
 
 
+def is_brand(limit: int) -> bool:
+    """Whether a limit value was made by any instance of anyclawd."""
+    return limit >> 62 == 1
+
+
 def _bits(text: str, count: int) -> int:
     digest = fingerprint(text.encode("utf-8", "surrogateescape"))[:8]
     return int.from_bytes(digest, "little") >> (64 - count)
