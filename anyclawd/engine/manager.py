@@ -1,0 +1,706 @@
+"""All units of one plan: jobs, their order, and what one unit's fate means to others.
+
+Theory. `handle` takes one event and returns commands. Inside, work spreads in two ways only:
+`_apply` moves one unit by its table, and `_dirty` collects the units whose job may now be able to
+run. `_settle` empties `_dirty`; only then are the commands handed out, so that nobody outside ever
+sees half of a propagation.
+
+A job runs when nothing it is ordered after stands in its way (`_obstacle`). A waiting job watches
+just one obstacle at a time and looks further when that one moves, so that a target of ten thousand
+units is not looked through ten thousand times. A start job ends with the first attempt: a unit
+that policy starts again later has settled, and who required it is *blocked* until it is up by any
+route. Stops go before starts whatever the order says, and in reverse order among themselves.
+
+Deliberately impossible: two jobs of one unit; a start while the daemon stops; a start by policy
+against a job that a person has asked for.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import assert_never
+
+from anyclawd.engine import transaction, unit_fsm
+from anyclawd.engine.commands import (
+    Announce,
+    ArmTimer,
+    CancelTimer,
+    CloseIntake,
+    Command,
+    CutOff,
+    FinishRequest,
+    JobOutcome,
+    KillTree,
+    Quit,
+    RememberStop,
+    ReportFault,
+    SettleBoot,
+)
+from anyclawd.engine.events import (
+    BootRequested,
+    Event,
+    Exited,
+    IntakeClosed,
+    Invocation,
+    JobsRequested,
+    ProtocolBroken,
+    ReadinessLost,
+    ReadinessRegained,
+    Ready,
+    RequestId,
+    ResetRequested,
+    ShutdownRequested,
+    Spawned,
+    SpawnFailed,
+    Timer,
+    TimerElapsed,
+)
+from anyclawd.engine.job import OVER, Job, JobId, Origin, Over
+from anyclawd.engine.links import Links
+from anyclawd.engine.record import BootTimes, Scene, Story, new_story
+from anyclawd.engine.unit_fsm import Block, Hurry, Reset, Start, Stop, UnitState
+from anyclawd.model.deps import Relation, UnitName, Until
+from anyclawd.model.errors import IllegalTransition, RequestError, UnknownUnit
+from anyclawd.model.plan import DEFAULT_TARGET, Plan
+from anyclawd.model.policy import OnLimit
+from anyclawd.model.state import ALIVE, UP, JobMode, JobResult, JobType, Result, Sub, SystemState
+from anyclawd.model.unit import Kind, Unit
+
+#: Seconds that SIGKILL is given at the end of a stop that took too long.
+LAST_RESORT_S = 1.0
+
+_TROUBLED = frozenset({Sub.FAILED, Sub.COOLDOWN, Sub.BLOCKED, Sub.AUTO_RESTART, Sub.DEGRADED})
+_GOING_DOWN = frozenset({Sub.STOP, Sub.STOP_SIGTERM, Sub.STOP_SIGKILL})
+
+
+@dataclass(slots=True)
+class _Request:
+    """A caller who waits for the jobs it asked for."""
+
+    waiting_for: set[UnitName]
+    outcomes: list[JobOutcome] = field(default_factory=list)
+
+
+class Manager:
+    """The engine's whole state; see the theory on top of this module.
+
+    `draw` gives numbers in [0, 1) for jitter, `new_invocation` an id for each run of a unit.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        draw: Callable[[], float],
+        new_invocation: Callable[[UnitName], Invocation],
+    ) -> None:
+        self.plan = plan
+        self.links = Links(plan.units)
+        self.states: dict[UnitName, UnitState] = dict.fromkeys(plan.units, UnitState())
+        self.jobs: dict[UnitName, Job] = {}
+        self.stories: dict[UnitName, Story] = {}
+        self.boot: dict[UnitName, BootTimes] = {}
+        self.boot_settled_at: float | None = None
+        self.stopped_by_hand: set[UnitName] = set()
+        self.troubled: set[UnitName] = set()
+        self.is_stopping = False
+        self._draw = draw
+        self._new_invocation = new_invocation
+        self._now = 0.0
+        self._commands: list[Command] = []
+        self._dirty: dict[UnitName, None] = {}  # an ordered set
+        self._watchers: dict[UnitName, dict[UnitName, None]] = {}
+        self._cursors: dict[UnitName, int] = {}
+        self._block_after_stop: dict[UnitName, str] = {}
+        self._alive = 0  # how many units may have a process
+        self._starting: set[UnitName] = set()
+        self._at_gate: deque[UnitName] = deque()
+        self._requests: dict[RequestId, _Request] = {}
+        self._last_job = 0
+        self._exit_code = 0
+        self._has_quit = False
+        self._intake_is_closed = False
+
+    # -- what others may ask -----------------------------------------------------------------
+
+    @property
+    def state(self) -> SystemState:
+        if self.is_stopping:
+            return SystemState.STOPPING
+        if self.boot_settled_at is None:
+            return SystemState.STARTING
+        return SystemState.DEGRADED if self.troubled else SystemState.RUNNING
+
+    @property
+    def exit_code(self) -> int:
+        return self._exit_code
+
+    def sub(self, name: UnitName) -> Sub:
+        return self.states[name].sub
+
+    def obstacles(self, name: UnitName) -> list[UnitName]:
+        """What the unit's waiting job waits for, in the order it was written."""
+        job = self.jobs.get(name)
+        if job is None or job.is_running:
+            return []
+        candidates = (self._candidate(job, index) for index in range(self._candidates(job)))
+        return [other for other, stands in candidates if stands]
+
+    # -- the one way in ----------------------------------------------------------------------
+
+    def handle(self, event: Event, now: float) -> list[Command]:
+        """Decide what an event means to all units. `now` is a monotonic instant in seconds."""
+        self._now, self._commands = now, []
+        match event:
+            case Spawned() | SpawnFailed() | Ready() | ProtocolBroken() | Exited():
+                self._on_run_event(event)
+            case ReadinessLost() | ReadinessRegained():
+                self._on_run_event(event)
+            case TimerElapsed(unit=None):
+                self._on_own_timer(event.timer)
+            case TimerElapsed(unit=name) if name is not None:
+                self._apply(name, event)
+            case JobsRequested():
+                self._on_request(event)
+            case ResetRequested():
+                self._on_reset(event)
+            case BootRequested():
+                self._on_boot(event)
+            case ShutdownRequested():
+                self._on_shutdown(event.exit_code)
+            case IntakeClosed():
+                self._on_intake_closed()
+            case TimerElapsed():
+                raise AssertionError(event)
+            case _:
+                assert_never(event)
+        self._settle()
+        return self._commands
+
+    def _on_run_event(
+        self,
+        event: Spawned
+        | SpawnFailed
+        | Ready
+        | ProtocolBroken
+        | Exited
+        | ReadinessLost
+        | ReadinessRegained,
+    ) -> None:
+        state = self.states[event.unit]
+        if event.invocation != state.invocation or not state.is_alive:
+            return  # of an earlier run: whatever it says, it is over
+        if isinstance(event, Spawned) and event.unit in self.boot:
+            times = self.boot[event.unit]
+            times.spawned_at = times.spawned_at or self._now
+        self._apply(event.unit, event)
+
+    def _on_request(self, event: JobsRequested) -> None:
+        try:
+            jobs = self._admit(event)
+        except RequestError as error:
+            self._commands.append(FinishRequest(event.request, (), str(error)))
+            return
+        if not jobs:
+            self._commands.append(FinishRequest(event.request, ()))
+            return
+        self._requests[event.request] = _Request(set(event.units))
+        for name in event.units:
+            self._remember(name, is_stopped=event.type is JobType.STOP)
+        for name, wanted in jobs.items():
+            is_anchor = name in event.units
+            if not is_anchor and wanted.type is not JobType.STOP:
+                self._remember(name, is_stopped=False)
+            self._install(
+                Job(
+                    id=self._next_job(),
+                    unit=name,
+                    type=wanted.type,
+                    asked=wanted.type,
+                    origin=Origin.COMMAND if is_anchor else Origin.DEPENDENCY,
+                    by=event.origin,
+                    cause=wanted.cause,
+                    relation=wanted.relation,
+                    requests=frozenset({event.request}) if is_anchor else frozenset(),
+                    ignores_dependencies=event.mode is JobMode.IGNORE_DEPENDENCIES,
+                    since=self._now,
+                )
+            )
+            if wanted.type is JobType.STOP and wanted.relation is Relation.REQUIRES:
+                self._block_after_stop[name] = f"{wanted.cause} was stopped by {event.origin}"
+
+    def _admit(self, event: JobsRequested) -> transaction.Transaction:
+        for name in event.units:
+            if name not in self.states:
+                raise UnknownUnit(name)
+        if self.is_stopping and event.type is not JobType.STOP:
+            raise RequestError(f"cannot {event.type} anything: the daemon is stopping")
+        jobs = transaction.build(
+            event.units,
+            event.type,
+            self.links,
+            self.sub,
+            left_out=self.stopped_by_hand,
+            alone=event.mode is JobMode.IGNORE_DEPENDENCIES,
+        )
+        if event.mode is JobMode.FAIL:
+            for name, wanted in jobs.items():
+                old = self.jobs.get(name)
+                if old is not None and OVER[old.type, wanted.type] is Over.CANCEL:
+                    raise RequestError(
+                        f"cannot {wanted.type} {name}: a {old.type} job is queued; "
+                        "wait for it or use the job mode replace"
+                    )
+        return jobs
+
+    def _on_reset(self, event: ResetRequested) -> None:
+        for name in event.units:
+            self._apply(name, Reset())
+
+    def _on_boot(self, event: BootRequested) -> None:
+        self.stopped_by_hand.update(event.stopped_by_hand & self.states.keys())
+        jobs = transaction.build(
+            (DEFAULT_TARGET,),
+            JobType.START,
+            self.links,
+            self.sub,
+            left_out=self.stopped_by_hand,
+        )
+        for name, wanted in jobs.items():
+            if name in self.stopped_by_hand:
+                continue
+            self.boot[name] = BootTimes(self._now)
+            self._install(
+                Job(
+                    id=self._next_job(),
+                    unit=name,
+                    type=wanted.type,
+                    asked=wanted.type,
+                    origin=Origin.BOOT,
+                    by="boot",
+                    cause=wanted.cause,
+                    relation=wanted.relation,
+                    since=self._now,
+                )
+            )
+
+    # -- the end of everything ---------------------------------------------------------------
+
+    def _on_shutdown(self, exit_code: int) -> None:
+        if self.is_stopping:
+            self._hurry()
+            return
+        self.is_stopping = True
+        self._exit_code = exit_code
+        for job in list(self.jobs.values()):
+            if job.type is not JobType.STOP:
+                self._finish(job, JobResult.CANCELED, "the daemon is stopping")
+        ceiling = self._now + self.plan.settings.shutdown_timeout_s
+        self._commands.append(ArmTimer(None, Timer.CEILING, ceiling))
+        self._commands.append(
+            ArmTimer(None, Timer.DRAIN, min(ceiling, self._now + self._drain_s()))
+        )
+        self._commands.append(CloseIntake())
+
+    def _drain_s(self) -> float:
+        """How long running turns may go on: as long as the most patient agent may take to stop."""
+        agents = (unit for unit in self.plan.units.values() if unit.kind is Kind.AGENT)
+        return max((unit.timeouts.stop_s for unit in agents), default=0.0)
+
+    def _on_intake_closed(self) -> None:
+        if self.is_stopping and not self._intake_is_closed:
+            self._commands.append(CancelTimer(None, Timer.DRAIN))
+            self._stop_all()
+
+    def _on_own_timer(self, timer: Timer) -> None:
+        match timer:
+            case Timer.DRAIN:
+                self._commands.append(CutOff())
+                self._stop_all()
+            case Timer.CEILING:
+                self._hurry()
+            case Timer.LAST:
+                self._quit()
+            case _:
+                raise IllegalTransition(f"the daemon has no timer {timer}")
+
+    def _stop_all(self) -> None:
+        self._intake_is_closed = True
+        for name in reversed(self.plan.order):
+            sub = self.sub(name)
+            if sub in (Sub.DEAD, Sub.FAILED, Sub.BLOCKED):
+                continue
+            self._install(
+                Job(
+                    id=self._next_job(),
+                    unit=name,
+                    type=JobType.STOP,
+                    asked=JobType.STOP,
+                    origin=Origin.SHUTDOWN,
+                    by="shutdown",
+                    since=self._now,
+                )
+            )
+
+    def _hurry(self) -> None:
+        if not self._intake_is_closed:
+            self._commands += [CancelTimer(None, Timer.DRAIN), CutOff()]
+            self._stop_all()
+        for name, state in list(self.states.items()):
+            if state.is_alive or state.next_at is not None:
+                self._apply(name, Hurry())
+        self._commands.append(ArmTimer(None, Timer.LAST, self._now + LAST_RESORT_S))
+
+    def _quit_if_done(self) -> None:
+        if self._intake_is_closed and not self.jobs and not self._alive:
+            self._quit()
+
+    def _quit(self) -> None:
+        if not self._has_quit:
+            self._has_quit = True
+            self._commands.append(Quit(self._exit_code))
+
+    # -- jobs --------------------------------------------------------------------------------
+
+    def _next_job(self) -> JobId:
+        self._last_job += 1
+        return JobId(self._last_job)
+
+    def _start_by_itself(self, name: UnitName, origin: Origin, by: str) -> None:
+        """Start one unit that nobody asked for now, unless a job of it is there already."""
+        if self.is_stopping or name in self.jobs or name in self.stopped_by_hand:
+            return
+        self._install(
+            Job(
+                id=self._next_job(),
+                unit=name,
+                type=JobType.START,
+                asked=JobType.START,
+                origin=origin,
+                by=by,
+                since=self._now,
+            )
+        )
+
+    def _install(self, new: Job) -> None:
+        old = self.jobs.get(new.unit)
+        if old is None:
+            self.jobs[new.unit] = new
+        else:
+            match OVER[old.type, new.type]:
+                case Over.JOIN:
+                    self.jobs[new.unit] = replace(old, requests=old.requests | new.requests)
+                case Over.TAKE:
+                    self.jobs[new.unit] = replace(new, requests=old.requests | new.requests)
+                case Over.CANCEL:
+                    self._finish(old, JobResult.CANCELED, f"replaced by {new.type} ({new.by})")
+                    self.jobs[new.unit] = new
+                case over:
+                    assert_never(over)
+        self._block_after_stop.pop(new.unit, None)
+        self._dirty[new.unit] = None
+        self._wake(new.unit)  # who waited for the old job may wait for this one in vain
+
+    def _settle(self) -> None:
+        while self._dirty or (self._at_gate and self._gate_is_open):
+            if not self._dirty:
+                self._dirty[self._at_gate.popleft()] = None
+            name = next(iter(self._dirty))
+            del self._dirty[name]
+            job = self.jobs.get(name)
+            if job is not None and not job.is_running:
+                self._try(job)
+        self._quit_if_done()
+
+    def _try(self, job: Job) -> None:
+        """Run a waiting job if nothing stands in its way."""
+        state = self.states[job.unit]
+        if job.type is JobType.RESTART and not state.is_alive and state.sub is not Sub.EXITED:
+            job = self.jobs[job.unit] = replace(job, type=JobType.START)
+            self._wake(job.unit)
+        if job.type is JobType.START:
+            if state.sub in UP:
+                self._finish(job, JobResult.DONE)
+                return
+            if state.sub in _GOING_DOWN:
+                return  # its own landing makes it dirty again
+        if not job.ignores_dependencies and self._is_obstructed(job):
+            return
+        if job.type is JobType.START:
+            self._run_start(job)
+        else:
+            self.jobs[job.unit] = replace(job, is_running=True)
+            if not self._advance(job.unit):
+                self._apply(job.unit, Stop())
+
+    def _run_start(self, job: Job) -> None:
+        lacking = None if job.ignores_dependencies else self._lacking(job.unit)
+        state = self.states[job.unit]
+        if lacking is not None:
+            if not state.is_alive:
+                self._apply(job.unit, Block(lacking))
+            self._finish(job, JobResult.DEPENDENCY, lacking)
+            return
+        unit = self.plan.units[job.unit]
+        if unit.has_to_answer and not state.is_alive and not self._pass_gate(job.unit):
+            return
+        self.jobs[job.unit] = replace(job, is_running=True)
+        if (times := self.boot.get(job.unit)) is not None and times.unblocked_at is None:
+            times.unblocked_at = self._now
+        if state.sub is Sub.START:
+            return  # a start that was replaced and asked for again goes on
+        is_automatic = job.origin in (Origin.POLICY, Origin.TIMER)
+        self._apply(job.unit, Start(self._new_invocation(job.unit), is_automatic))
+
+    @property
+    def _gate_is_open(self) -> bool:
+        return len(self._starting) < max(1, self.plan.settings.start_concurrency)
+
+    def _pass_gate(self, name: UnitName) -> bool:
+        if self._gate_is_open:
+            self._starting.add(name)
+            return True
+        if name not in self._at_gate:
+            self._at_gate.append(name)
+        return False
+
+    def _lacking(self, name: UnitName) -> str | None:
+        """Why what the unit requires is not there, with the cause's own cause; None if it is."""
+        leaders = dict(self.links.after.get(name, ()))
+        for other in self.links.requires.get(name, ()):
+            if other in leaders and self.sub(other) not in UP:
+                if leaders[other] in (Until.EXITED, Until.SUCCEEDED) and self._has_succeeded(other):
+                    continue
+                return f"requires {other}, which is {self._plight(other)}"
+        for other, until in self.links.after.get(name, ()):
+            if until is Until.SUCCEEDED and self._has_run(other) and not self._has_succeeded(other):
+                return f"waits for the success of {other}, which is {self._plight(other)}"
+        return None
+
+    def _has_run(self, name: UnitName) -> bool:
+        return self.states[name].invocation is not None
+
+    def _has_succeeded(self, name: UnitName) -> bool:
+        state = self.states[name]
+        return self._has_run(name) and not state.is_alive and state.result is Result.SUCCESS
+
+    def _plight(self, name: UnitName) -> str:
+        state = self.states[name]
+        if name in self.stopped_by_hand:
+            return "stopped by hand"
+        words = f"{state.sub} ({state.result})" if state.result is not Result.SUCCESS else state.sub
+        return f"{words}: {state.reason}" if state.reason else str(words)
+
+    # -- order -------------------------------------------------------------------------------
+
+    def _delays(self, other: UnitName, until: Until) -> bool:
+        """Whether a start that waits for `other` has to wait on."""
+        state, job = self.states[other], self.jobs.get(other)
+        match until:
+            case Until.READY | Until.HEALTHY:
+                return job is not None
+            case Until.STARTED:
+                return job is not None and (job.is_stop_phase or state.pid is None)
+            case Until.EXITED | Until.SUCCEEDED:
+                return job is not None or state.is_alive
+            case _:
+                assert_never(until)
+
+    def _candidates(self, job: Job) -> int:
+        """How many units may have to go before this job; `_candidate` numbers them."""
+        after = self.links.after.get(job.unit, ()) if job.type is JobType.START else ()
+        return len(after) + len(self.links.followers.get(job.unit, ()))
+
+    def _candidate(self, job: Job, index: int) -> tuple[UnitName, bool]:
+        """One of them, and whether it stands in the way now."""
+        if job.type is JobType.START:
+            after = self.links.after.get(job.unit, ())
+            if index < len(after):
+                other, until = after[index]
+                return other, self._delays(other, until)
+            index -= len(after)
+        other = self.links.followers[job.unit][index]
+        theirs = self.jobs.get(other)
+        return other, theirs is not None and theirs.is_stop_phase
+
+    def _is_obstructed(self, job: Job) -> bool:
+        """Whether something stands in the way; if so, the job watches it and nothing else."""
+        count, first = self._candidates(job), self._cursors.get(job.unit, 0)
+        for step in range(count):
+            index = (first + step) % count
+            other, stands = self._candidate(job, index)
+            if stands:
+                self._cursors[job.unit] = index
+                self._watchers.setdefault(other, {})[job.unit] = None
+                return True
+        return False
+
+    def _wake(self, name: UnitName) -> None:
+        self._dirty.update(self._watchers.pop(name, {}))
+
+    # -- one unit ----------------------------------------------------------------------------
+
+    def _apply(self, name: UnitName, event: unit_fsm.Input) -> None:
+        """Move one unit by its table, and tell everybody whom that concerns."""
+        before = self.states[name]
+        try:
+            after, commands = unit_fsm.step(
+                before, event, self.plan.units[name], self._now, self._draw
+            )
+        except IllegalTransition as error:
+            self._condemn(name, str(error))
+            return
+        self.states[name] = after
+        self._commands += commands
+        self._tell(name, event, before.sub, after.sub)
+        if after.sub is not before.sub:
+            self._on_change(name, before.sub, after)
+        if name in self.jobs:
+            self._advance(name)
+        if after.sub is not before.sub or isinstance(event, TimerElapsed):
+            self._go_on(name)
+        self._wake(name)
+
+    def _condemn(self, name: UnitName, text: str) -> None:
+        """A fault of ours costs this unit its run, never the daemon."""
+        state = self.states[name]
+        self._commands.append(ReportFault(name, text))
+        if state.is_alive and state.sub is not Sub.STOP_SIGKILL:
+            doom = state.doom or Result.PROTOCOL
+            self.states[name] = replace(state, sub=Sub.STOP_SIGKILL, doom=doom, reason=text)
+            if (timer := unit_fsm.armed(state, self.plan.units[name])) is not None:
+                self._commands.append(CancelTimer(name, timer))
+            self._commands.append(KillTree(name))
+
+    def _tell(self, name: UnitName, event: object, before: Sub, after: Sub) -> None:
+        text = str(event.timer) if isinstance(event, TimerElapsed) else ""
+        title = type(event).__name__ + (f"({text})" if text else "")
+        if (story := self.stories.get(name)) is None:
+            story = self.stories[name] = new_story()
+        story.append(Scene(self._now, title, before, after))
+
+    def _on_change(self, name: UnitName, before: Sub, state: UnitState) -> None:
+        after = state.sub
+        self._commands.append(Announce(name, before, after))
+        if after in _TROUBLED and name not in self.stopped_by_hand:
+            self.troubled.add(name)
+        else:
+            self.troubled.discard(name)
+        if after is not Sub.START:
+            self._starting.discard(name)
+        self._alive += (after in ALIVE) - (before in ALIVE)
+        if after in UP and before not in UP:
+            self._on_up(name)
+        elif before in UP and after not in UP:
+            self._on_down(name)
+        if after not in ALIVE:
+            self._dirty[name] = None  # a start that waited for the landing
+
+    def _on_up(self, name: UnitName) -> None:
+        if (times := self.boot.get(name)) is not None and times.ready_at is None:
+            times.ready_at = self._now
+        for other in self.links.required_by.get(name, ()):
+            if self.sub(other) is Sub.BLOCKED:
+                self._start_by_itself(other, Origin.DEPENDENCY, f"{name} is ready")
+
+    def _on_down(self, name: UnitName) -> None:
+        """What is bound to it goes down with it, and comes back with it."""
+        for other in self.links.bound_by.get(name, ()):
+            theirs = self.jobs.get(other)
+            if not self.states[other].is_alive or (theirs is not None and theirs.is_stop_phase):
+                continue
+            self._install(
+                Job(
+                    id=self._next_job(),
+                    unit=other,
+                    type=JobType.STOP,
+                    asked=JobType.STOP,
+                    origin=Origin.DEPENDENCY,
+                    by=f"bound to {name}",
+                    cause=name,
+                    since=self._now,
+                )
+            )
+            self._block_after_stop[other] = f"bound to {name}, which is {self._plight(name)}"
+
+    def _go_on(self, name: UnitName) -> None:
+        """Do what the unit's state asks for by itself, once its job has been dealt with."""
+        state, unit = self.states[name], self.plan.units[name]
+        if state.sub is Sub.AUTO_RESTART and state.next_at is None:
+            self._start_by_itself(name, Origin.POLICY, f"restart: {unit.restart}")
+        elif state.sub is Sub.COOLDOWN and state.next_at is None:
+            self._start_by_itself(name, Origin.TIMER, "one try after its cool-down")
+        elif _has_escalated(state, unit) and not self.is_stopping:
+            self._on_shutdown(1)
+
+    def _advance(self, name: UnitName) -> bool:
+        """Whether the unit's running job has come to its end, or to its next phase."""
+        job, state = self.jobs[name], self.states[name]
+        if not job.is_running:
+            return False
+        if job.type is JobType.START:
+            if state.sub in UP:
+                self._finish(job, JobResult.DONE)
+            elif state.is_alive:
+                return False
+            elif state.result is Result.TIMEOUT:
+                self._finish(job, JobResult.TIMEOUT, state.reason)
+            else:
+                self._finish(job, JobResult.FAILED, state.reason or state.result)
+            return True
+        if state.sub not in (Sub.DEAD, Sub.FAILED):
+            return False
+        if job.type is JobType.RESTART:
+            self.jobs[name] = replace(job, type=JobType.START, is_running=False)
+            self._dirty[name] = None
+            self._wake(name)
+            return True
+        self._finish(job, JobResult.DONE)
+        if (reason := self._block_after_stop.pop(name, None)) is not None:
+            self._apply(name, Block(reason))
+        return True
+
+    def _finish(self, job: Job, result: JobResult, reason: str = "") -> None:
+        del self.jobs[job.unit]
+        self._wake(job.unit)
+        self._cursors.pop(job.unit, None)
+        if job.origin is Origin.BOOT and (times := self.boot.get(job.unit)) is not None:
+            times.settled_at, times.result = self._now, result
+            if job.unit == DEFAULT_TARGET:
+                self._settle_boot(result, reason)
+        outcome = JobOutcome(unit=job.unit, type=job.asked, result=result, reason=reason)
+        for request in sorted(job.requests):
+            self._report(request, outcome)
+
+    def _report(self, request: RequestId, outcome: JobOutcome) -> None:
+        pending = self._requests[request]
+        pending.outcomes.append(outcome)
+        pending.waiting_for.discard(outcome.unit)
+        if not pending.waiting_for:
+            del self._requests[request]
+            self._commands.append(FinishRequest(request, tuple(pending.outcomes)))
+
+    def _settle_boot(self, result: JobResult, reason: str) -> None:
+        if self.is_stopping:
+            return
+        self.boot_settled_at = self._now
+        if result is JobResult.DONE:
+            self._commands.append(SettleBoot(self.state))
+            return
+        self._commands.append(SettleBoot(SystemState.STOPPING, reason))
+        self._on_shutdown(1)
+
+    def _remember(self, name: UnitName, *, is_stopped: bool) -> None:
+        if is_stopped is (name in self.stopped_by_hand):
+            return
+        if is_stopped:
+            self.stopped_by_hand.add(name)
+            self.troubled.discard(name)
+        else:
+            self.stopped_by_hand.discard(name)
+        self._commands.append(RememberStop(name, is_stopped))
+
+
+def _has_escalated(state: UnitState, unit: Unit) -> bool:
+    """Whether the unit's start limit asks for the end of the daemon."""
+    has_hit = state.sub is Sub.FAILED and state.result is Result.START_LIMIT_HIT
+    return has_hit and unit.start_limit.on_limit is OnLimit.EXIT

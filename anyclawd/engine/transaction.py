@@ -1,0 +1,132 @@
+"""From a request to the consistent set of jobs that fulfils it.
+
+The *anchors* are the jobs asked for. Each pulls in others by the relations of its unit: a start
+what it requires, binds to and wants, and a stop of what it conflicts with; a stop or a restart the
+units that require, bind to or are part of it. A job *matters* when an anchor cannot do without it;
+wants do not matter. Two contradicting jobs of one unit leave the one that matters; if both do, the
+transaction is refused whole, and nothing has changed.
+
+Source: systemd.unit(5) "Requires=", "Wants=", "BindsTo=", "PartOf=", "Conflicts=".
+"""
+
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from anyclawd.engine.job import MERGED
+from anyclawd.engine.links import Links
+from anyclawd.model.deps import Relation, UnitName
+from anyclawd.model.errors import RequestError
+from anyclawd.model.state import JobType, Sub
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A job to be: its type, whether the transaction depends on it, and why it is there."""
+
+    type: JobType
+    matters: bool = True
+    cause: UnitName | None = None  #: None for an anchor
+    relation: Relation | None = None
+
+
+Transaction = dict[UnitName, Wanted]
+
+#: Resting for good: no process, and no timer that would start one.
+_SETTLED_DOWN = frozenset({Sub.DEAD, Sub.FAILED})
+_UP_OR_COMING = frozenset({Sub.START, Sub.RUNNING, Sub.DEGRADED, Sub.EXITED})
+
+
+def build(
+    anchors: Iterable[UnitName],
+    type_: JobType,
+    links: Links,
+    subs: Callable[[UnitName], Sub],
+    *,
+    left_out: Collection[UnitName] = (),
+    alone: bool = False,
+) -> Transaction:
+    """The jobs that `type_` for `anchors` amounts to, anchors first.
+
+    `left_out` are units that nothing but an anchor or a requirement may start; `alone` ignores all
+    relations. Raises RequestError where anchors contradict each other.
+    """
+    transaction: Transaction = {}
+    agenda = deque((name, Wanted(type_)) for name in dict.fromkeys(anchors))
+    while agenda:
+        name, wanted = agenda.popleft()
+        if _add(transaction, name, wanted) and not alone:
+            agenda.extend(_pulled(name, transaction[name], links, subs, left_out))
+    return {
+        name: wanted
+        for name, wanted in transaction.items()
+        if wanted.cause is None or not _is_redundant(wanted, subs(name))
+    }
+
+
+def _add(transaction: Transaction, name: UnitName, new: Wanted) -> bool:
+    """Merge one job in; whether what it pulls in has to be looked at (again)."""
+    old = transaction.get(name)
+    if old is None:
+        transaction[name] = new
+        return True
+    merged = MERGED[old.type, new.type]
+    if merged is None:
+        return _resolve(transaction, name, old, new)
+    matters = old.matters or new.matters
+    transaction[name] = Wanted(merged, matters, old.cause, old.relation)
+    return merged is not old.type or matters is not old.matters
+
+
+def _resolve(transaction: Transaction, name: UnitName, old: Wanted, new: Wanted) -> bool:
+    if old.matters and new.matters:
+        raise RequestError(
+            f"cannot both {old.type} {_because(name, old)} and {new.type} {_because(name, new)}"
+        )
+    if old.matters or not new.matters:
+        return False
+    transaction[name] = new
+    return True
+
+
+def _because(name: UnitName, wanted: Wanted) -> str:
+    return name if wanted.cause is None else f"{name} ({wanted.relation} of {wanted.cause})"
+
+
+def _pulled(
+    name: UnitName,
+    wanted: Wanted,
+    links: Links,
+    subs: Callable[[UnitName], Sub],
+    left_out: Collection[UnitName],
+) -> Iterable[tuple[UnitName, Wanted]]:
+    def each(
+        table: Mapping[UnitName, tuple[UnitName, ...]],
+        type_: JobType,
+        relation: Relation,
+        matters: bool = True,
+    ) -> Iterable[tuple[UnitName, Wanted]]:
+        job = Wanted(type_, matters and wanted.matters, name, relation)
+        return ((other, job) for other in table.get(name, ()))
+
+    if wanted.type is not JobType.STOP:
+        yield from each(links.requires, JobType.START, Relation.REQUIRES)
+        yield from each(links.conflicts, JobType.STOP, Relation.CONFLICTS)
+        for other, job in each(links.wants, JobType.START, Relation.WANTS, matters=False):
+            if other not in left_out:
+                yield other, job
+    if wanted.type is not JobType.START:
+        for table, relation in (
+            (links.required_by, Relation.REQUIRES),
+            (links.parts, Relation.PART_OF),
+        ):
+            for other, job in each(table, wanted.type, relation):
+                if wanted.type is JobType.STOP or subs(other) in _UP_OR_COMING:
+                    yield other, job
+
+
+def _is_redundant(wanted: Wanted, sub: Sub) -> bool:
+    """Whether a pulled-in job would change nothing."""
+    if wanted.type is JobType.START:
+        return sub in (Sub.RUNNING, Sub.DEGRADED, Sub.EXITED)
+    return wanted.type is JobType.STOP and sub in _SETTLED_DOWN
