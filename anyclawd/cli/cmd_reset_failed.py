@@ -1,0 +1,11 @@
+"""`reset-failed UNIT...`."""
+
+from argparse import Namespace
+
+from anyclawd.cli import jobs
+
+configure = jobs.configure
+
+
+def run(options: Namespace) -> int:
+    return jobs.run("reset-failed", options)
