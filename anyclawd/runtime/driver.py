@@ -1,0 +1,347 @@
+"""Performs what the engine commands and tells it what came of it.
+
+Everything happens on one thread. `feed` takes events in, one after the other: the commands of an
+event are all performed before the next is handed to the engine, also when performing one of them
+produces an event at once, as a spawn does. A unit whose spawn has failed has no process while that
+news waits for its turn; what is commanded for it meanwhile reaches nobody.
+
+Owned here: the processes, the timers, and the tasks that start and stop core units. What the
+driver does not know is handed in: who speaks a unit's protocol (`attach`), what the core units are
+(`cores`), how the intake of messages is closed (`intake`), and where stops by hand are noted
+(`remember`). Whoever wants to watch subscribes to `announced` and `settled`.
+"""
+
+import asyncio
+import errno
+import logging
+import os
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine, Hashable, Mapping
+from typing import Protocol, TypeAlias, assert_never
+
+from anyclawd.engine.commands import (
+    Announce,
+    ArmTimer,
+    CancelTimer,
+    CloseIntake,
+    CloseProtocol,
+    Command,
+    CutOff,
+    FinishRequest,
+    JobOutcome,
+    KillTree,
+    Quit,
+    RememberStop,
+    ReportFault,
+    SendSignal,
+    SettleBoot,
+    Spawn,
+    StartCore,
+    StopCore,
+)
+from anyclawd.engine.events import (
+    BootRequested,
+    Event,
+    Exit,
+    Exited,
+    IntakeClosed,
+    Invocation,
+    JobsRequested,
+    ProtocolBroken,
+    ReadinessLost,
+    ReadinessRegained,
+    Ready,
+    RequestId,
+    Spawned,
+    SpawnFailed,
+    Timer,
+    TimerElapsed,
+)
+from anyclawd.engine.manager import Manager
+from anyclawd.model.deps import UnitName
+from anyclawd.model.errors import RequestError
+from anyclawd.model.plan import Plan
+from anyclawd.model.state import JobMode, JobType, Sub
+from anyclawd.model.unit import Protocol as Speaks
+from anyclawd.runtime import spawn
+from anyclawd.runtime.logpump import LogPump
+from anyclawd.runtime.order import order_of
+from anyclawd.runtime.process import ExitStatus, Process
+from anyclawd.runtime.reaper import Reaper
+from anyclawd.runtime.seam import Attach, Sink
+from anyclawd.runtime.timer import Timers
+
+log = logging.getLogger(__name__)
+
+#: The machine is short of something that it may have again later.
+_TEMPORARY = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ETXTBSY})
+
+
+class Core(Protocol):
+    """A unit that is part of the daemon."""
+
+    async def start(self) -> None:
+        """Returns when it is up. Raises OSError or RequestError where it cannot be."""
+
+    async def stop(self) -> None: ...
+
+
+class Intake(Protocol):
+    """The mouth of the gateway, which closes before anything is stopped."""
+
+    def close_intake(self, drained: Callable[[], None]) -> None:
+        """Take no new message; call `drained` once no turn is running."""
+
+    def cut_off(self) -> None:
+        """Time is up: end the turns that are still running."""
+
+
+#: What became of a spawn that was performed before there was a driver.
+Early: TypeAlias = "tuple[str, spawn.Spawned | OSError]"  #: invocation, and process or failure
+
+
+class Driver:
+    """Runs one plan from boot to quit; see the module's text for what is handed in."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        instance: str,
+        environ: Mapping[str, str],
+        attach: Attach,
+        cores: Mapping[UnitName, Core],
+        intake: Intake,
+        remember: Callable[[frozenset[UnitName]], None],
+        early: Mapping[str, Early],
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        self.plan, self.environ = plan, environ
+        self.manager = Manager(plan, random.random, self._new_invocation)
+        self.logs = LogPump(loop)
+        self.timers = Timers(loop, self._on_timer)
+        self.processes: dict[UnitName, Process] = {}
+        self.announced: list[Callable[[UnitName, Sub, Sub], None]] = []
+        self.settled: list[Callable[[SettleBoot], None]] = []
+        self._instance = instance
+        self._attach, self._cores, self._intake = attach, cores, intake
+        self._remember = remember
+        self._early = dict(early)
+        self._reaper = Reaper(loop, instance)
+        self._sinks: dict[UnitName, Sink] = {}
+        self._inbox: deque[Event] = deque()
+        self._requests: dict[RequestId, asyncio.Future[tuple[JobOutcome, ...]]] = {}
+        self._last_request = 0
+        self._quit: asyncio.Future[int] = loop.create_future()
+        self._tasks: asyncio.TaskGroup | None = None
+
+    async def run(self, boot: BootRequested) -> int:
+        """Boot, supervise, and return the exit code once everything has stopped."""
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            self.feed(boot)
+            self._drop_unwanted()
+            self._reaper.start()
+            code = await self._quit
+        self.timers.cancel_all()
+        self._reaper.close()
+        return code
+
+    def feed(self, event: Event) -> None:
+        """Hand one event to the engine and perform what it commands."""
+        self._inbox.append(event)
+        if len(self._inbox) > 1:
+            return  # fed by a command that is being performed: its turn comes
+        while self._inbox:
+            try:
+                for command in self.manager.handle(self._inbox[0], time.monotonic()):
+                    self._perform(command)
+            finally:
+                self._inbox.popleft()
+
+    def submit(
+        self, type_: JobType, units: tuple[UnitName, ...], mode: JobMode, origin: str
+    ) -> "asyncio.Future[tuple[JobOutcome, ...]]":
+        """Ask for jobs; the future has their outcomes, in the order in which they ended.
+
+        Raises RequestError, with nothing installed, where the engine refuses.
+        """
+        self._last_request += 1
+        request = RequestId(self._last_request)
+        future = asyncio.get_running_loop().create_future()
+        self._requests[request] = future
+        self.feed(JobsRequested(request=request, type=type_, units=units, mode=mode, origin=origin))
+        if future.done() and (refusal := future.exception()) is not None:
+            raise refusal
+        return future
+
+    # -- commands ------------------------------------------------------------------------------
+
+    def _perform(self, command: Command) -> None:
+        match command:
+            case Spawn(unit, invocation):
+                self._spawn(unit, invocation)
+            case StartCore(unit, invocation):
+                self._own(self._start_core(unit, invocation), f"{unit}:start")
+            case StopCore(unit):
+                self._own(self._stop_core(unit), f"{unit}:stop")
+            case CloseProtocol(unit):
+                if (sink := self._sinks.get(unit)) is not None:
+                    sink.close()
+                if (process := self.processes.get(unit)) is not None:
+                    process.close_stdin()
+            case SendSignal(unit, number):
+                if (process := self.processes.get(unit)) is not None:
+                    process.signal_group(number)
+            case KillTree(unit):
+                if (process := self.processes.get(unit)) is not None:
+                    process.kill_tree()
+            case ArmTimer(unit, timer, at):
+                self.timers.arm((unit, timer), at)
+            case CancelTimer(unit, timer):
+                self.timers.cancel((unit, timer))
+            case Announce(unit, before, after):
+                for tell in self.announced:
+                    tell(unit, before, after)
+            case FinishRequest():
+                self._finish_request(command)
+            case RememberStop():
+                self._remember(frozenset(self.manager.stopped_by_hand))
+            case SettleBoot():
+                for settle in self.settled:
+                    settle(command)
+            case CloseIntake():
+                self._intake.close_intake(lambda: self.feed(IntakeClosed()))
+            case CutOff():
+                self._intake.cut_off()
+            case Quit(code):
+                self._quit.set_result(code)
+            case ReportFault(unit, text):
+                story = "; ".join(map(str, self.manager.stories.get(unit, ())))
+                log.error("%s: %s; its story: %s", unit, text, story, extra={"unit": unit})
+            case _:
+                assert_never(command)
+
+    def _spawn(self, name: UnitName, invocation: Invocation) -> None:
+        unit = self.plan.units[name]
+        early = self._early.pop(name, None)
+        try:
+            if early is None:
+                order = order_of(unit, self.plan.settings, self._instance)
+                spawned = spawn.spawn(order, invocation, self.environ)
+            elif isinstance(early[1], OSError):
+                raise early[1]
+            else:
+                spawned = early[1]
+        except OSError as error:
+            is_permanent = error.errno not in _TEMPORARY
+            self.feed(SpawnFailed(name, invocation, error.strerror or str(error), is_permanent))
+            return
+        process = Process(
+            unit,
+            invocation,
+            spawned,
+            reaper=self._reaper,
+            log=self.logs.of(name, unit.stderr_rate),
+            exited=self._on_exit,
+        )
+        self.processes[name] = process
+        self.feed(Spawned(name, invocation, process.pid))
+        if unit.protocol is Speaks.NONE:
+            process.open()
+            return
+        report = UnitReport(self, name, invocation)
+        sink = self._sinks[name] = self._attach(unit, process, report)
+        process.open(sink, report)
+
+    def _drop_unwanted(self) -> None:
+        """Kill what was started early and the engine did not ask for: the plan has moved on."""
+        for name, (invocation, spawned) in self._early.items():
+            if isinstance(spawned, OSError):
+                continue
+            log.warning("%s was started from a stale plan and is ended", name, extra={"unit": name})
+            unit = self.plan.units[UnitName(name)]
+            logs = self.logs.of(name)
+            process = Process(
+                unit, invocation, spawned, reaper=self._reaper, log=logs, exited=_ignore_exit
+            )
+            process.open()
+            process.kill_tree()
+        self._early.clear()
+
+    def _own(self, work: Coroutine[None, None, None], name: str) -> None:
+        assert self._tasks is not None, "nothing is performed before run()"
+        self._tasks.create_task(work, name=name)
+
+    async def _start_core(self, name: UnitName, invocation: Invocation) -> None:
+        try:
+            await self._cores[name].start()
+        except (OSError, RequestError) as error:
+            self.feed(SpawnFailed(name, invocation, str(error)))
+        else:
+            self.feed(Spawned(name, invocation, None))
+
+    async def _stop_core(self, name: UnitName) -> None:
+        invocation = self.manager.states[name].invocation
+        assert invocation is not None, f"{name} is stopped and was never started"
+        try:
+            await self._cores[name].stop()
+        except OSError as error:
+            log.warning("%s: cannot stop cleanly: %s", name, error, extra={"unit": name})
+        self.feed(Exited(name, invocation))
+
+    def _finish_request(self, command: FinishRequest) -> None:
+        future = self._requests.pop(command.request)
+        if future.cancelled():
+            return
+        if command.refusal:
+            future.set_exception(RequestError(command.refusal))
+        else:
+            future.set_result(command.outcomes)
+
+    # -- what happens --------------------------------------------------------------------------
+
+    def _on_timer(self, key: Hashable) -> None:
+        assert isinstance(key, tuple)
+        unit, timer = key
+        assert isinstance(timer, Timer)
+        self.feed(TimerElapsed(unit, timer))
+
+    def _on_exit(self, process: Process, status: ExitStatus) -> None:
+        name = process.unit.name
+        if self.processes.get(name) is process:
+            del self.processes[name]
+            self._sinks.pop(name, None)
+        end = Exit(code=status.code, signal=status.signal, has_core=status.has_core)
+        self.feed(Exited(name, Invocation(process.invocation), end))
+
+    def _new_invocation(self, name: UnitName) -> Invocation:
+        early = self._early.get(name)
+        return Invocation(early[0] if early else os.urandom(16).hex())
+
+
+class UnitReport:
+    """The `Report` of one run: whatever it says is about this run only."""
+
+    __slots__ = ("_driver", "_invocation", "_unit")
+
+    def __init__(self, driver: Driver, unit: UnitName, invocation: Invocation) -> None:
+        self._driver, self._unit, self._invocation = driver, unit, invocation
+
+    def ready(self) -> None:
+        self._driver.feed(Ready(self._unit, self._invocation))
+
+    def failed(self, reason: str) -> None:
+        self._driver.feed(ProtocolBroken(self._unit, self._invocation, reason))
+
+    def degraded(self, reason: str) -> None:
+        self._driver.feed(ReadinessLost(self._unit, self._invocation, reason))
+
+    def recovered(self) -> None:
+        self._driver.feed(ReadinessRegained(self._unit, self._invocation))
+
+
+def _ignore_exit(process: Process, status: ExitStatus) -> None:
+    log.debug("%s has ended: %s", process.unit.name, status, extra={"unit": process.unit.name})
