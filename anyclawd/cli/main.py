@@ -10,7 +10,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from importlib import import_module
 
-from anyclawd.client.client import ClientError
+from anyclawd.client.exchange import ClientError
 
 #: Verb to what it does, in the order of the help text.
 VERBS = {
@@ -59,6 +59,9 @@ def main(arguments: list[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         _discard_output()
+        return FAILED
+    except OSError as error:
+        print(f"anyclawctl: {error}", file=sys.stderr)
         return FAILED
     return status
 

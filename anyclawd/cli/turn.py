@@ -12,7 +12,8 @@ from typing import TextIO
 
 from anyclawd.cli import render
 from anyclawd.cli.render import Paint, clean
-from anyclawd.client.client import Client, ClientError, quote
+from anyclawd.client.client import Client, quote
+from anyclawd.client.exchange import ClientError
 from anyclawd.model.value import Json
 
 

@@ -6,7 +6,7 @@ from argparse import Namespace
 import anyclawd
 from anyclawd.cli import render
 from anyclawd.cli.daemon import connect
-from anyclawd.client.client import ClientError
+from anyclawd.client.exchange import ClientError
 
 #: How long a daemon may take to say which one it is.
 _ANSWER_S = 2.0

@@ -1,7 +1,7 @@
-"""HTTP/1.1 over the admin socket, written out by hand: `http.client` costs 35 ms of import.
+"""Requests to a daemon over its admin socket, by hand: `http.client` costs 35 ms of import.
 
-It knows bytes, JSON and what went wrong in the caller's words; it knows no route. Every request
-has a connection of its own, so that a stream can be read while something else is asked.
+It knows the socket, JSON and what went wrong in the caller's words; it knows no route. Every
+request has a connection of its own, so that a stream can be read while something else is asked.
 """
 
 import errno
@@ -10,30 +10,22 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 
+from anyclawd.client.exchange import (
+    FAILED,
+    NO_DAEMON,
+    NO_SUCH_UNIT,
+    NOT_PERMITTED,
+    ClientError,
+    Response,
+    exchange,
+)
 from anyclawd.model.value import Json
 
 #: Where a daemon of root, or the packaged one, listens.
 SYSTEM_SOCKET = "/run/anyclawd/admin.sock"
 
-#: Exit statuses of `anyclawctl`; the complete list is docs/reference/exit-codes.md.
-FAILED, NO_SUCH_UNIT, NO_DAEMON, NOT_PERMITTED = 1, 4, 69, 77
-
 #: The longest path that fits into an address. Source: unix(7), sun_path and its final NUL.
 _SUN_PATH_MAX = 107
-
-_LINE_BYTES_MAX = 64 * 2**20
-_PIECE_BYTES = 64 * 2**10
-
-
-class ClientError(Exception):
-    """The daemon did not do what was asked; text and hint say why and what to do.
-
-    It is no AnyclawError: importing that costs more than the whole request.
-    """
-
-    def __init__(self, text: str, exit_code: int = FAILED, code: str = "failed") -> None:
-        super().__init__(text)
-        self.exit_code, self.code = exit_code, code
 
 
 def find_socket(given: str | None, environ: Mapping[str, str]) -> str:
@@ -70,11 +62,13 @@ class Client:
         """`waits` says that the answer comes when work is done, however long that takes."""
         return self._whole("POST", target, body, None if waits else self._timeout_s)
 
-    def stream(self, method: str, target: str, body: Json = None) -> Iterator[Json]:
+    def stream(
+        self, method: str, target: str, body: Json = None, timeout_s: float | None = None
+    ) -> Iterator[Json]:
         """The values of a stream of JSON lines; closing the iterator closes the connection."""
-        response = self._request(method, target, body, None)
+        response = self._request(method, target, body, timeout_s)
         try:
-            yield from map(json.loads, response.lines())
+            yield from map(json.loads, filter(None, response.lines()))
         finally:
             response.close()
 
@@ -85,22 +79,14 @@ class Client:
         finally:
             response.close()
 
-    def _request(
-        self, method: str, target: str, body: Json, timeout_s: float | None
-    ) -> "_Response":
+    def _request(self, method: str, target: str, body: Json, timeout_s: float | None) -> Response:
         connection = _connect(self.path, timeout_s)
-        data = b"" if body is None else json.dumps(body).encode()
-        head = (
-            f"{method} {target} HTTP/1.1\r\nHost: anyclawd\r\nConnection: close\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
-        )
-        response = _Response(connection, self.path)
-        try:
-            response.begin(head.encode() + data)
-            response.check()
-        except BaseException:
-            response.close()
-            raise
+        response = exchange(connection, f"the daemon behind {self.path}", method, target, body)
+        if response.status >= 400:
+            try:
+                raise _refusal(response.status, b"".join(response.pieces()))
+            finally:
+                response.close()
         return response
 
 
@@ -146,99 +132,3 @@ def _refusal(status: int, body: bytes) -> ClientError:
         return ClientError(f"the daemon answered with status {status} and no reason")
     exit_code = NO_SUCH_UNIT if code == "no-such-unit" else FAILED
     return ClientError(f"{text} ({hint})" if hint else text, exit_code, code)
-
-
-class _Response:
-    """One answer, read as it comes: head, then pieces of the body in any framing."""
-
-    def __init__(self, connection: socket.socket, path: str) -> None:
-        self.status = 0
-        self._connection, self._path = connection, path
-        self._file = connection.makefile("rb")
-        self._length: int | None = None
-        self._chunked = False
-
-    def begin(self, request: bytes) -> None:
-        """Send the request, read the head of the answer."""
-        try:
-            self._connection.sendall(request)
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # refused before it was read to its end; the answer says why
-        except OSError as error:
-            raise self._lost(error) from error
-        first = self._read_line().split(b" ", 2)
-        if len(first) < 2 or not first[1].isdigit():
-            raise ClientError(f"{self._path} is no admin socket: it does not speak HTTP")
-        self.status = int(first[1])
-        while header := self._read_line():
-            name, _, value = header.partition(b":")
-            if name.lower() == b"content-length":
-                self._length = int(value)
-            elif name.lower() == b"transfer-encoding":
-                self._chunked = value.strip().lower() == b"chunked"
-
-    def check(self) -> None:
-        """Raise what a refusal says."""
-        if self.status >= 400:
-            raise _refusal(self.status, b"".join(self.pieces()))
-
-    def close(self) -> None:
-        self._file.close()
-        self._connection.close()
-
-    def lines(self) -> Iterator[bytes]:
-        """The body cut at newlines; blank lines keep a connection alive and are skipped."""
-        rest = b""
-        for piece in self.pieces():
-            *whole, rest = (rest + piece).split(b"\n")
-            yield from (line for line in whole if line)
-            if len(rest) > _LINE_BYTES_MAX:
-                raise ClientError(f"a line of the answer is longer than {_LINE_BYTES_MAX} bytes")
-        if rest:
-            yield rest
-
-    def pieces(self) -> Iterator[bytes]:
-        """The body as it arrives. Raises ClientError where it ends early."""
-        if self._chunked:
-            yield from self._chunks()
-        elif self._length is not None:
-            yield self._read(self._length)
-        else:
-            while piece := self._read_some():
-                yield piece
-
-    def _chunks(self) -> Iterator[bytes]:
-        while size := int(self._read_line().partition(b";")[0], 16):
-            yield self._read(size)
-            self._read_line()
-        while self._read_line():  # trailers
-            pass
-
-    def _read(self, size: int) -> bytes:
-        try:
-            data = self._file.read(size)
-        except OSError as error:
-            raise self._lost(error) from error
-        if len(data) < size:
-            raise self._lost(None)
-        return data
-
-    def _read_some(self) -> bytes:
-        try:
-            return self._file.read1(_PIECE_BYTES)
-        except OSError as error:
-            raise self._lost(error) from error
-
-    def _read_line(self) -> bytes:
-        try:
-            line = self._file.readline(_PIECE_BYTES)
-        except OSError as error:
-            raise self._lost(error) from error
-        if not line.endswith(b"\n"):
-            raise self._lost(None)
-        return line.rstrip(b"\r\n")
-
-    def _lost(self, error: OSError | None) -> ClientError:
-        if isinstance(error, TimeoutError):
-            return ClientError(f"the daemon behind {self._path} does not answer; see its log")
-        return ClientError("the daemon ended the connection; see its log", NO_DAEMON, "no-daemon")

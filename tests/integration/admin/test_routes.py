@@ -2,7 +2,7 @@
 
 import pytest
 
-from anyclawd.client.client import ClientError
+from anyclawd.client.exchange import ClientError
 from tests.fakes.control import SECRET
 from tests.integration.admin.conftest import Served
 

@@ -1,0 +1,34 @@
+"""Where things are: the configuration to use, and the daemon's program."""
+
+import sys
+from argparse import Namespace
+from collections.abc import Mapping
+from pathlib import Path
+
+from anyclawd.client.exchange import ClientError
+
+#: Where a configuration is looked for when none is named; the first that exists is used.
+DEFAULT_CONFIGS = ("anyclaw.yaml", "/etc/anyclawd/anyclaw.yaml")
+
+
+def find_config(options: Namespace, environ: Mapping[str, str]) -> Path:
+    """The configuration that was named, or the first default one that exists.
+
+    Raises ClientError where there is none at all.
+    """
+    named = options.config or environ.get("ANYCLAW_CONFIG")
+    if named:
+        return Path(named)
+    for candidate in map(Path, DEFAULT_CONFIGS):
+        if candidate.exists():
+            return candidate
+    searched = " or ".join(DEFAULT_CONFIGS)
+    raise ClientError(f"no configuration: found no {searched}; name one with -c, or run init")
+
+
+def daemon_argv() -> list[str]:
+    """How to start the daemon that was installed together with this command."""
+    program = Path(sys.executable).with_name("anyclawd")
+    if program.exists():
+        return [str(program)]
+    return [sys.executable, "-m", "anyclawd.daemon.stage0"]
