@@ -125,12 +125,14 @@ class Process:
 
     def signal_group(self, number: int) -> None:
         """Send a signal to the leader and all that has stayed in its process group."""
-        if self._status is None:
-            self._kill_group(number)
+        # The group is ours as long as its leader is not reaped; it may hold nobody we may signal.
+        if self.pidfd != -1:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, number)
 
     def kill_tree(self) -> None:
         """Kill leader and group now; the rest of the tree ends when the leader's end is seen."""
-        self._kill_group(signal.SIGKILL)
+        self.signal_group(signal.SIGKILL)
 
     # From the process
 
@@ -191,6 +193,7 @@ class Process:
         assert self._status is not None
         os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED)
         os.close(self.pidfd)
+        self.pidfd = -1
         try:
             self._drain(self._stderr, self._err_lines.feed)
             self._end_stderr()
@@ -201,11 +204,6 @@ class Process:
                 self._sink.connection_lost()
         finally:
             self._exited(self, self._status)
-
-    def _kill_group(self, number: int) -> None:
-        # The group is ours as long as its leader is not reaped; it may hold nobody we may signal.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, number)
 
     def _drain(self, descriptor: int, take: Callable[[bytes], None]) -> None:
         left = _DRAIN_BYTES if descriptor != -1 else 0

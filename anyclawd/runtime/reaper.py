@@ -100,8 +100,12 @@ class Reaper:
                 if self._dying[owner] is None:
                     late = self.loop.call_later(TREE_TIMEOUT_S, self._give_up, owner)
                     self._dying[owner] = late
-        for process in gone:
-            self._finish(process)
+        try:
+            for process in gone:
+                self._finish(process)
+        except BaseException:
+            self._schedule()  # a fault in what one end sets off costs no other process its end
+            raise
 
     def _take_stock(self) -> None:
         """Reap the orphans that are dead and attribute the ones that are new."""

@@ -36,7 +36,8 @@ def become_subreaper() -> None:
     """Inherit the orphans of all descendants from now on; to be called before the first spawn."""
     import _ctypes  # a sixth of the time that ctypes takes, and it lies on the way to every boot
 
-    prctl = _ctypes.dlsym(_ctypes.dlopen("", 0), "prctl")
+    libc = _ctypes.dlopen(None, 2)  # type: ignore[arg-type] # None is the program itself, 2 RTLD_NOW
+    prctl = _ctypes.dlsym(libc, "prctl")
     if _ctypes.call_function(prctl, (_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)) != 0:
         raise OSError("cannot become a child subreaper; Linux 3.4 or newer is needed")
 

@@ -1,0 +1,188 @@
+"""Real processes below a reaper of their own, on asyncio's loop and on uvloop's."""
+
+import asyncio
+import ctypes
+import inspect
+import os
+import resource
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import uvloop
+
+from anyclawd.model.plan import Settings
+from anyclawd.model.span import BUILT_IN
+from anyclawd.model.unit import Kind, Protocol, Unit
+from anyclawd.model.value import Json
+from anyclawd.runtime import spawn, tree
+from anyclawd.runtime.logpump import LogPump
+from anyclawd.runtime.order import order_of
+from anyclawd.runtime.process import ExitStatus, Process
+from anyclawd.runtime.reaper import Reaper
+
+PATIENCE_S = 30
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run a coroutine test on the loop of its `loop` fixture."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = inspect.signature(pyfuncitem.obj).parameters
+    arguments = {name: pyfuncitem.funcargs[name] for name in names}
+    loop = pyfuncitem.funcargs["loop"]
+    loop.run_until_complete(asyncio.wait_for(pyfuncitem.obj(**arguments), PATIENCE_S))
+    return True
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def loop(request: pytest.FixtureRequest) -> Iterator[asyncio.AbstractEventLoop]:
+    make = asyncio.new_event_loop if request.param == "asyncio" else uvloop.new_event_loop
+    loop = make()
+    yield loop
+    loop.close()
+
+
+class RecordingSink:
+    """Keeps what a process says, and lets a test wait for it."""
+
+    def __init__(self) -> None:
+        self.data, self.calls = b"", []
+        self._changed = asyncio.Event()
+
+    def data_received(self, data: bytes) -> None:
+        self.data += data
+        self._changed.set()
+
+    def eof_received(self) -> None:
+        self._note("eof_received")
+
+    def pause_writing(self) -> None:
+        self._note("pause_writing")
+
+    def resume_writing(self) -> None:
+        self._note("resume_writing")
+
+    def close(self) -> None:
+        self._note("close")
+
+    def connection_lost(self) -> None:
+        self._note("connection_lost")
+
+    def _note(self, call: str) -> None:
+        self.calls.append(call)
+        self._changed.set()
+
+    async def wait_until(self, condition: Callable[["RecordingSink"], bool]) -> None:
+        while not condition(self):
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def wait_lines(self, count: int) -> list[str]:
+        await self.wait_until(lambda sink: sink.data.count(b"\n") >= count)
+        return self.data.decode().splitlines()
+
+
+class RecordingReport:
+    def __init__(self) -> None:
+        self.reasons: list[str] = []
+
+    def ready(self) -> None: ...
+
+    def failed(self, reason: str) -> None:
+        self.reasons.append(reason)
+
+    def degraded(self, reason: str) -> None: ...
+
+    def recovered(self) -> None: ...
+
+
+class House:
+    """A reaper, a log pump and the processes a test has started below them."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, instance: str) -> None:
+        self.loop, self.instance = loop, instance
+        self.environ = dict(os.environ)
+        self.reaper, self.pump = Reaper(loop, instance), LogPump(loop)
+        self.report = RecordingReport()
+        self.exits: dict[Process, asyncio.Future[ExitStatus]] = {}
+        for pid in tree.children():
+            self.reaper.spare(pid)  # of other tests
+        self.reaper.start()
+
+    def start(self, *argv: str, sink: RecordingSink | None = None, **settings: Json) -> Process:
+        """Start a service that speaks a protocol if and only if there is a sink."""
+        protocol = Protocol.SERVICE if sink else Protocol.NONE
+        settings = {"name": f"unit-{len(self.exits)}.service", **settings}
+        unit = Unit(kind=Kind.SERVICE, span=BUILT_IN, argv=argv, protocol=protocol, **settings)
+        invocation = f"invocation-{len(self.exits)}"
+        order = order_of(unit, Settings(), self.instance)
+        process = Process(
+            unit,
+            invocation,
+            spawn.spawn(order, invocation, self.environ),
+            reaper=self.reaper,
+            log=self.pump.of(unit.name, unit.stderr_rate),
+            exited=self._exited,
+        )
+        self.exits[process] = self.loop.create_future()
+        process.open(sink, self.report)
+        return process
+
+    def shell(self, script: str, **settings: Json) -> Process:
+        return self.start("/bin/sh", "-c", script, **settings)
+
+    async def wait_exit(self, process: Process) -> ExitStatus:
+        return await self.exits[process]
+
+    def close(self) -> None:
+        for process, end in self.exits.items():
+            if not end.done():
+                process.kill_tree()
+        self.loop.run_until_complete(asyncio.wait_for(self._wait_all(), PATIENCE_S))
+        self.reaper.close()
+
+    async def _wait_all(self) -> None:
+        for end in self.exits.values():
+            await end
+
+    def _exited(self, process: Process, status: ExitStatus) -> None:
+        self.exits[process].set_result(status)
+
+
+@pytest.fixture
+def subreaper() -> Iterator[None]:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    tree.become_subreaper()
+    yield
+    ctypes.CDLL(None).prctl(36, 0, 0, 0, 0)  # later tests expect their orphans to go to init
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    spawn._children_nofile = None
+
+
+@pytest.fixture
+def house(loop: asyncio.AbstractEventLoop, subreaper: None, tmp_path: Path) -> Iterator[House]:
+    house = House(loop, instance=f"test-{tmp_path}")
+    yield house
+    house.close()
+    assert not set(tree.children()) - house.reaper._spared
+
+
+@pytest.fixture
+def sink() -> RecordingSink:
+    return RecordingSink()
+
+
+@pytest.fixture
+def is_alive() -> Callable[[int], bool]:
+    """Whether a process runs; a zombie does not."""
+
+    def check(pid: int) -> bool:
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_bytes()
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+        return stat.rpartition(b")")[2].split()[0] != b"Z"
+
+    return check

@@ -1,0 +1,140 @@
+"""No orphan and no zombie: what a process leaves behind, whatever it has done to hide (I2)."""
+
+import asyncio
+import logging
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+
+import pytest
+
+from anyclawd.runtime import tree
+from anyclawd.runtime.process import ExitStatus
+from tests.integration.runtime.conftest import House, RecordingSink
+
+IsAlive = Callable[[int], bool]
+
+#: Each leaves one process behind, prints its pid, and ends or stays as told.
+HIDING = {
+    "in-the-group": "sleep 1000 & echo $!",
+    "in-a-session": "setsid sh -c 'echo $$; exec sleep 1000' &",
+    "double-forked": "(setsid sh -c 'sh -c \"echo \\$\\$; exec sleep 1000\" &' &)",
+    "without-environment": "env -i setsid sh -c 'echo $$; exec sleep 1000' &",
+    "all-at-once": "(env -i setsid sh -c '(sh -c \"echo \\$\\$; exec sleep 1000\") &' &)",
+}
+
+
+@pytest.mark.parametrize("script", HIDING.values(), ids=HIDING)
+async def test_nothing_is_left_when_the_leader_ends(
+    house: House, sink: RecordingSink, is_alive: IsAlive, script: str
+) -> None:
+    process = house.shell(f"{script}\nread wait; exit 7", sink=sink)
+    pid = int((await sink.wait_lines(1))[0])
+    assert is_alive(pid)
+    process.write(b"\n")
+    assert await house.wait_exit(process) == ExitStatus(code=7)
+    assert not is_alive(pid)
+    assert pid not in tree.children()
+
+
+@pytest.mark.parametrize("script", HIDING.values(), ids=HIDING)
+async def test_nothing_is_left_when_the_leader_is_killed(
+    house: House, sink: RecordingSink, is_alive: IsAlive, script: str
+) -> None:
+    process = house.shell(f"{script}\nread wait", sink=sink)
+    pid = int((await sink.wait_lines(1))[0])
+    process.kill_tree()
+    assert await house.wait_exit(process) == ExitStatus(signal=signal.SIGKILL)
+    assert not is_alive(pid)
+
+
+async def test_a_chain_of_sessions_is_followed_to_its_end(
+    house: House, sink: RecordingSink, is_alive: IsAlive
+) -> None:
+    script = 'echo $$; [ $1 = 0 ] || setsid sh -c "$0" "$0" $(($1 - 1)) & sleep 1000'
+    process = house.start("/bin/sh", "-c", script, script, "5", sink=sink)
+    pids = [int(pid) for pid in await sink.wait_lines(6)]
+    process.kill_tree()
+    await house.wait_exit(process)
+    assert not any(map(is_alive, pids))
+
+
+async def test_an_orphan_that_holds_stdout_does_not_delay_the_end(
+    house: House, sink: RecordingSink
+) -> None:
+    process = house.shell("setsid sh -c 'trap \"\" TERM HUP; sleep 1000' & echo said", sink=sink)
+    assert await house.wait_exit(process) == ExitStatus(code=0)
+    assert sink.data == b"said\n"
+
+
+async def test_the_helper_of_a_living_unit_is_left_alone(
+    house: House, sink: RecordingSink, is_alive: IsAlive
+) -> None:
+    process = house.shell(f"{HIDING['all-at-once']}\nread wait", sink=sink)
+    helper = int((await sink.wait_lines(1))[0])
+    other = house.shell(HIDING["all-at-once"])
+    await house.wait_exit(other)
+    assert is_alive(helper)
+    process.kill_tree()
+    await house.wait_exit(process)
+    assert not is_alive(helper)
+
+
+async def test_the_helper_of_a_living_unit_is_reaped_when_it_ends(
+    house: House, sink: RecordingSink, loop: asyncio.AbstractEventLoop
+) -> None:
+    process = house.shell("(setsid sh -c 'echo $$; read wait' </dev/null &) ; cat", sink=sink)
+    helper = int((await sink.wait_lines(1))[0])
+    while helper in tree.children() or os.path.exists(f"/proc/{helper}"):  # noqa: PTH110, ASYNC240
+        process.write(b"tick\n")  # the loop goes round once an echo; it is bounded by the test
+        await sink.wait_until(lambda sink: sink.data.endswith(b"tick\n"))
+        sink.data = b""
+
+
+async def test_ends_of_many_at_the_same_moment_are_all_seen(house: House) -> None:
+    processes = [house.shell("setsid sleep 1000 & read wait") for _ in range(30)]
+    for process in processes:
+        process.signal_group(signal.SIGKILL)
+    for process in processes:
+        await house.wait_exit(process)
+
+
+async def test_a_child_of_somebody_else_is_not_reaped(house: House) -> None:
+    foreign = subprocess.Popen(["/bin/sh", "-c", "exit 9"])  # noqa: ASYNC220 - as others may do
+    house.reaper.spare(foreign.pid)
+    os.waitid(os.P_PID, foreign.pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222 - it ends by itself
+    await house.wait_exit(house.start("/bin/true"))
+    assert foreign.wait() == 9
+    house.reaper.unspare(foreign.pid)
+
+
+async def test_an_orphan_without_any_mark_is_named_and_ends_with_the_daemon(
+    house: House, sink: RecordingSink, is_alive: IsAlive, caplog: pytest.LogCaptureFixture
+) -> None:
+    bare = "env -i prlimit --rttime=unlimited setsid sh -c 'echo $$; exec sleep 1000'"
+    process = house.shell(f"({bare} &)\nread wait", sink=sink)
+    pid = int((await sink.wait_lines(1))[0])
+    with caplog.at_level(logging.WARNING):
+        process.kill_tree()
+        await house.wait_exit(process)
+    assert f"process {pid} is left of a unit" in caplog.text
+    assert is_alive(pid)
+    tree.kill_children(house.reaper._spared)
+    assert not is_alive(pid)
+
+
+async def test_what_does_not_die_is_named_and_does_not_hold_up_the_end(
+    house: House,
+    sink: RecordingSink,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A kernel that does not act on SIGKILL, as for a process that sleeps in it for good."""
+    monkeypatch.setattr("anyclawd.runtime.reaper.TREE_TIMEOUT_S", -1.0)
+    monkeypatch.setattr("posix.kill", lambda pid, number: None)
+    process = house.shell(f"{HIDING['double-forked']}\nread wait", sink=sink)
+    pid = int((await sink.wait_lines(1))[0])
+    process.kill_tree()
+    assert await house.wait_exit(process) == ExitStatus(signal=signal.SIGKILL)
+    assert f"cannot end processes [{pid}]" in caplog.text
