@@ -7,11 +7,10 @@ lane, begun or not, and each is answered `cancelled`; `$/cancel_request` does so
 
 import asyncio
 import contextlib
-import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 from anyclaw_sdk import _frames
-from anyclaw_sdk._connection import Connection, stdio_connection
+from anyclaw_sdk._connection import Connection, log_failure, stdio_connection
 from anyclaw_sdk._stdio import Stdio
 from anyclaw_sdk.agent import Agent, Client, Turn, answer_initialize
 from anyclaw_sdk.types import (
@@ -29,15 +28,12 @@ from anyclaw_sdk.types import (
     text_of,
 )
 
-log = logging.getLogger("anyclaw_sdk")
-
 #: So many requests may run at once; more are refused, so that memory stays bounded.
 REQUESTS_MAX = 1000
 
 
 async def run_stdio(agent: Agent, stdio: Stdio, is_ready: bool, rest: bytes) -> int:
     """Serve until stdin ends and return the exit code; `is_ready` if the handshake is over."""
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     async with stdio_connection(stdio, rest) as connection:
         harness = AgentHarness(agent, connection)
         await harness.serve(is_ready=is_ready)
@@ -53,28 +49,39 @@ class _Request:
         self.id: Json = message["id"]
         self._connection: Connection | None = connection
 
-    def answer(self, value: Json) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.answer(self.id, value)
+    @property
+    def is_answered(self) -> bool:
+        return self._connection is None
 
-    def refuse(self, code: int, text: str, data: Json = None) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.refuse(self.id, RpcError(code, text, data))
+    def answer(self, value: Json) -> None:
+        """Send the result; raises TypeError or ValueError, unanswered, if it is no JSON."""
+        if self._connection is not None:
+            self._connection.answer(self.id, value)
+            self._connection = None
+
+    def refuse(self, error: RpcError) -> None:
+        if self._connection is not None:
+            self._connection.refuse(self.id, error)
+            self._connection = None
 
 
 class AgentHarness:
-    def __init__(self, agent: Agent, connection: Connection) -> None:
+    def __init__(
+        self,
+        agent: Agent,
+        connection: Connection,
+        on_failure: Callable[[str, Exception], None] = log_failure,
+    ) -> None:
         self.client = Client(connection)
         self._agent, self._connection = agent, connection
+        self._on_failure = on_failure
         self._running: dict[asyncio.Task[None], _Request] = {}
         self._lanes: dict[str, list[asyncio.Task[None]]] = {}  #: open turns by session, in order
 
     async def serve(self, *, is_ready: bool = False) -> None:
         """Perform what the supervisor asks until it is gone."""
         if is_ready:
-            await self._guard(self._agent.on_ready(self.client))
+            await self._guard("on_ready", self._agent.on_ready(self.client))
         async with asyncio.TaskGroup() as tasks:
             async for message in self._connection.messages():
                 if "id" in message:
@@ -82,7 +89,7 @@ class AgentHarness:
                 else:
                     await self._take_notification(message)
             await self._wind_up()
-        await self._guard(self._agent.on_close())
+        await self._guard("on_close", self._agent.on_close())
 
     async def _wind_up(self) -> None:
         """Give what runs its grace, unless the agent itself is leaving; then cancel it."""
@@ -99,24 +106,24 @@ class AgentHarness:
         elif method == "$/cancel_request":
             self._cancel_request(params.get("requestId"))
         else:
-            await self._guard(self._ignore_unknown(method, params))
+            await self._guard(method, self._ignore_unknown(method, params))
 
     async def _take_request(self, request: _Request, tasks: asyncio.TaskGroup) -> None:
         if request.method == "initialize":
             answer, is_ready = answer_initialize(self._agent, request.id, request.params)
             self._connection.send(answer)
             if is_ready:
-                await self._guard(self._agent.on_ready(self.client))
+                await self._guard("on_ready", self._agent.on_ready(self.client))
         elif request.method == "session/cancel":
             self._cancel_turns(text_of(request.params.get("sessionId")))
             request.answer({})
         elif len(self._running) >= REQUESTS_MAX:
             text = f"{REQUESTS_MAX} requests are running already; wait for an answer"
-            request.refuse(SERVER_ERROR, text)
+            request.refuse(RpcError(SERVER_ERROR, text))
         elif request.method == "session/prompt":
             self._start_turn(request, tasks)
         else:
-            self._own(request, tasks.create_task(self._call(request), name=request.method))
+            self._own(request, tasks.create_task(self._answer(request), name=request.method))
 
     def _own(self, request: _Request, task: asyncio.Task[None]) -> None:
         self._running[task] = request
@@ -128,25 +135,29 @@ class AgentHarness:
             if request.method == "session/prompt":
                 request.answer({"stopReason": "cancelled"})
             else:
-                request.refuse(REQUEST_CANCELLED, "the request was cancelled")
+                request.refuse(RpcError(REQUEST_CANCELLED, "the request was cancelled"))
 
     def _start_turn(self, request: _Request, tasks: asyncio.TaskGroup) -> None:
-        session_id = text_of(request.params.get("sessionId"))
-        prompt = list_of(request.params.get("prompt"))
-        if not session_id:
-            request.refuse(INVALID_PARAMS, "session/prompt: sessionId must be a non-empty string")
+        try:
+            turn = self._new_turn(request.params)
+        except RpcError as error:
+            request.refuse(error)
             return
-        if not prompt:
-            text = "session/prompt: prompt must be a non-empty array of content blocks"
-            request.refuse(INVALID_PARAMS, text)
-            return
-        turn = Turn(self.client, session_id, prompt, map_of(request.params.get("_meta")))
+        session_id = turn.session_id
         lane = self._lanes.setdefault(session_id, [])
         before = lane[-1] if lane else None
         task = tasks.create_task(self._run_turn(request, turn, before), name=request.method)
         lane.append(task)
         self._own(request, task)
         task.add_done_callback(lambda task: self._leave_lane(session_id, task))
+
+    def _new_turn(self, params: Message) -> Turn:
+        session_id, prompt = text_of(params.get("sessionId")), list_of(params.get("prompt"))
+        if not session_id:
+            raise RpcError(INVALID_PARAMS, "session/prompt: sessionId must be a non-empty string")
+        if not prompt:
+            raise RpcError(INVALID_PARAMS, "session/prompt: prompt must be a non-empty array")
+        return Turn(self.client, session_id, prompt, map_of(params.get("_meta")))
 
     def _leave_lane(self, session_id: str, task: asyncio.Task[None]) -> None:
         lane = self._lanes[session_id]
@@ -159,23 +170,21 @@ class AgentHarness:
     ) -> None:
         if before is not None:
             await asyncio.wait([before])
-        try:
-            request.answer({"stopReason": await self._agent.prompt(turn)})
-        except RpcError as error:
-            request.refuse(error.code, error.message, error.data)
-        except Exception as error:
-            log.exception("session/prompt failed")
-            request.refuse(INTERNAL_ERROR, f"{type(error).__name__}: {error}")
-        await self._guard(self._agent.on_turn_end(turn))
+        await self._answer(request, turn)
+        await self._guard("on_turn_end", self._agent.on_turn_end(turn))
 
-    async def _call(self, request: _Request) -> None:
+    async def _answer(self, request: _Request, turn: Turn | None = None) -> None:
+        """Answer with what the agent returns, or with why it returns nothing."""
         try:
-            request.answer(await self._value(request))
+            if turn is None:
+                request.answer(await self._value(request))
+            else:
+                request.answer({"stopReason": await self._agent.prompt(turn)})
         except RpcError as error:
-            request.refuse(error.code, error.message, error.data)
-        except Exception as error:
-            log.exception("%s failed", request.method)
-            request.refuse(INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+            request.refuse(error)
+        except Exception as error:  # noqa: BLE001 - the agent's own code: told to the supervisor
+            self._on_failure(request.method, error)
+            request.refuse(RpcError(INTERNAL_ERROR, f"{type(error).__name__}: {error}"))
 
     async def _value(self, request: _Request) -> Json:
         params = request.params
@@ -199,17 +208,21 @@ class AgentHarness:
         with contextlib.suppress(MethodNotFound):
             await self._agent.handle_unknown(method, params)
 
-    async def _guard(self, hook: Awaitable[object]) -> None:
-        """Wait for a hook of the agent that has nobody to answer: its failure is logged."""
+    async def _guard(self, name: str, hook: Awaitable[object]) -> None:
+        """Wait for a hook of the agent whose failure nobody is answered with."""
         try:
             await hook
-        except Exception:
-            log.exception("a hook of the agent failed")
+        except Exception as error:  # noqa: BLE001 - one bad hook ends nothing
+            self._on_failure(name, error)
 
     def _cancel_turns(self, session_id: str) -> None:
-        self._agent.on_cancel(session_id)
+        try:
+            self._agent.on_cancel(session_id)
+        except Exception as error:  # noqa: BLE001 - the turns are cancelled nevertheless
+            self._on_failure("on_cancel", error)
         for task in self._lanes.get(session_id, ()):
-            task.cancel()
+            if not self._running[task].is_answered:
+                task.cancel()
 
     def _cancel_request(self, request_id: Json) -> None:
         for task, request in self._running.items():

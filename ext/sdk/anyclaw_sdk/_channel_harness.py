@@ -5,11 +5,10 @@ until the end. A handler that fails is logged and, for a request, answered; the 
 """
 
 import asyncio
-import logging
 from collections.abc import Callable
 
 from anyclaw_sdk import _frames
-from anyclaw_sdk._connection import Connection, stdio_connection
+from anyclaw_sdk._connection import Connection, log_failure, stdio_connection
 from anyclaw_sdk._stdio import Stdio
 from anyclaw_sdk.channel import Channel, Outbound, PermissionBroker, Respond
 from anyclaw_sdk.types import (
@@ -27,20 +26,13 @@ from anyclaw_sdk.types import (
     text_of,
 )
 
-log = logging.getLogger("anyclaw_sdk")
-
 
 async def run_stdio(channel: Channel, stdio: Stdio) -> int:
     """Serve until stdin ends and return the exit code."""
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     async with stdio_connection(stdio) as connection:
         harness = ChannelHarness(channel, connection)
         await harness.serve()
     return harness.exit_code
-
-
-def _log_failure(method: str, error: Exception) -> None:
-    log.error("%s failed", method, exc_info=error)
 
 
 class ChannelHarness:
@@ -48,7 +40,7 @@ class ChannelHarness:
         self,
         channel: Channel,
         connection: Connection,
-        on_failure: Callable[[str, Exception], None] = _log_failure,
+        on_failure: Callable[[str, Exception], None] = log_failure,
     ) -> None:
         self.exit_code = 0
         self.permissions = PermissionBroker()

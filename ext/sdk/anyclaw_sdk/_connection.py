@@ -24,6 +24,11 @@ log = logging.getLogger("anyclaw_sdk")
 INBOX_LIMIT = 1000
 
 
+def log_failure(method: str, error: Exception) -> None:
+    """Tell what the extension's own code raised where nobody can be answered with it."""
+    log.error("%s failed", method, exc_info=error)
+
+
 class Connection:
     """The state of one peer; `write` must take every byte it is given and never block."""
 
@@ -70,10 +75,9 @@ class Connection:
         """Nothing more comes from the peer; what has come is still yielded and answered."""
         self._ended.set()
         self._arrived.set()
-        for future in self._pending.values():
+        for future in list(self._pending.values()):
             if not future.done():
                 future.set_exception(ConnectionResetError("the supervisor closed the connection"))
-        self._pending.clear()
 
     async def messages(self) -> AsyncIterator[Message]:
         """Yield requests and notifications in order, until the peer is gone and all are yielded."""
@@ -81,10 +85,10 @@ class Connection:
             while self._inbox:
                 yield self._inbox.popleft()
                 self._ease()
+            self._idle.set()
             if self._ended.is_set():
                 return
             self._arrived.clear()
-            self._idle.set()
             await self._arrived.wait()
 
     def hang_up(self) -> None:
@@ -115,25 +119,32 @@ class Connection:
     def refuse(self, request_id: Json, error: RpcError) -> None:
         self.send(_frames.error(request_id, error.code, error.message, error.data))
 
+    def call(
+        self, method: str, params: Message, request_id: int | None = None
+    ) -> asyncio.Future[Json]:
+        """Call the peer; the future fails with what `request` raises.
+
+        A cancelled future is forgotten: its late answer is dropped.
+        """
+        future: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
+        if self._ended.is_set():
+            future.set_exception(ConnectionResetError("the supervisor closed the connection"))
+            return future
+        if request_id is None:
+            self._last_id += 1
+            request_id = self._last_id
+        self._pending[request_id] = future
+        future.add_done_callback(lambda _: self._pending.pop(request_id, None))
+        self._let_in()  # the answer may stand behind a closed valve
+        self.send(_frames.request(request_id, method, params))
+        return future
+
     async def request(self, method: str, params: Message, request_id: int | None = None) -> Json:
         """Call the peer and wait for its answer.
 
         Raises RpcError for an error answer, ConnectionResetError when the peer goes away first.
-        A cancelled call is forgotten: its late answer is dropped.
         """
-        if self._ended.is_set():
-            raise ConnectionResetError("the supervisor closed the connection")
-        if request_id is None:
-            self._last_id += 1
-            request_id = self._last_id
-        future: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
-        self._pending[request_id] = future
-        self._let_in()  # the answer may stand behind a closed valve
-        try:
-            self.send(_frames.request(request_id, method, params))
-            return await future
-        finally:
-            self._pending.pop(request_id, None)
+        return await self.call(method, params, request_id)
 
     def _settle(self, message: Message) -> None:
         request_id = message["id"]
@@ -189,6 +200,7 @@ async def stdio_connection(stdio: Stdio, first: bytes = b"") -> AsyncIterator[Co
     The connection ends at the end of stdin, when stdout breaks, and on SIGTERM or SIGINT; a
     second signal kills. Leaving the context waits until everything sent has left.
     """
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     loop = asyncio.get_running_loop()
     writer = await _open_writer(stdio.writer)
     connection = Connection(writer.write)

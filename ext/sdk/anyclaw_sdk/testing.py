@@ -1,0 +1,242 @@
+"""Drive an extension inside a test: the whole harness, without a process or a pipe.
+
+    async with ChannelTester(Board()) as tester:
+        await tester.initialize(options={"url": "..."})
+        await tester.deliver("session-1", {"update": {...}})
+        assert tester.channel.shown == ["hello"]
+
+What the extension's own code raises is raised in the test, at the latest on leaving the context;
+where it answers a request, the answer is an error too.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Generic, NamedTuple, Self, TypeVar
+
+from anyclaw_sdk import _frames
+from anyclaw_sdk._agent_harness import AgentHarness
+from anyclaw_sdk._channel_harness import ChannelHarness
+from anyclaw_sdk._connection import Connection
+from anyclaw_sdk.agent import Agent
+from anyclaw_sdk.channel import Channel
+from anyclaw_sdk.content import block_text, text_part
+from anyclaw_sdk.types import (
+    Json,
+    Message,
+    MethodNotFound,
+    PeerInfo,
+    PermissionRequest,
+    RpcError,
+    list_of,
+    map_of,
+    text_of,
+)
+
+AnyChannel = TypeVar("AnyChannel", bound=Channel)
+AnyAgent = TypeVar("AnyAgent", bound=Agent)
+
+
+def connection_pair() -> tuple[Connection, Connection]:
+    """Two ends, each of which reads what the other writes."""
+    near = Connection(lambda data: far.feed(data))
+    far = Connection(near.feed)
+    return near, far
+
+
+class _Failures:
+    """What the extension's code raised with nobody to answer; raised again in the test."""
+
+    def __init__(self) -> None:
+        self._failures: list[Exception] = []
+
+    def note(self, _method: str, error: Exception) -> None:
+        self._failures.append(error)
+
+    def raise_first(self) -> None:
+        if self._failures:
+            raise self._failures.pop(0)
+
+
+class ChannelTester(Generic[AnyChannel]):
+    """The supervisor's side of one channel; leaving the context is the end of stdin."""
+
+    def __init__(self, channel: AnyChannel) -> None:
+        self.channel = channel
+        self._near, self._far = connection_pair()
+        self._failures = _Failures()
+        self._harness = ChannelHarness(channel, self._far, self._failures.note)
+        self._sent = self._near.messages()
+        self._tasks = asyncio.TaskGroup()
+
+    async def __aenter__(self) -> Self:
+        await self._tasks.__aenter__()
+        self._tasks.create_task(self._harness.serve(), name="channel-tester:harness")
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._far.end()
+        await self._tasks.__aexit__(None, None, None)  # what the test raised stays bare
+        if error is None:
+            self._failures.raise_first()
+
+    async def initialize(
+        self, options: Message | None = None, *, channel_id: str = "test", ack: Json = None
+    ) -> Message:
+        """The handshake's result; raises RpcError if the channel refuses it."""
+        params = {"protocolVersion": 1, "channelId": channel_id, "options": options or {}}
+        result = await self._near.request("initialize", params | ({"ack": ack} if ack else {}))
+        return map_of(result)
+
+    async def deliver(self, session_id: str, content: Json) -> None:
+        """Deliver and return once the channel has handled it."""
+        await self.notify("channel/deliverMessage", {"sessionId": session_id, "content": content})
+
+    async def create_session(self, session_id: str, peer: PeerInfo) -> None:
+        params = {"sessionId": session_id, "peerInfo": peer.to_wire()}
+        await self.notify("channel/sessionCreated", params)
+
+    async def show_permission_prompt(self, request: PermissionRequest) -> asyncio.Future[Json]:
+        """Ask; the future gets the channel's answer `{"requestId", "optionId"}`."""
+        answer = self._near.call("channel/requestPermission", request.to_wire())
+        await self._handled()
+        return answer
+
+    async def notify(self, method: str, params: Message) -> None:
+        """Send any notification and return once the channel has handled it."""
+        self._near.notify(method, params)
+        await self._handled()
+
+    async def request(self, method: str, params: Message) -> Json:
+        return await self._near.request(method, params)
+
+    async def next_outbound(self) -> Message:
+        """The next message that the channel sends: its parameters are under `params`."""
+        return await anext(self._sent)
+
+    async def _handled(self) -> None:
+        await self._far.wait_idle()
+        self._failures.raise_first()
+
+
+class TurnRecord(NamedTuple):
+    """One answered prompt turn."""
+
+    stop_reason: str
+    updates: list[Message]  #: in the order of the wire
+
+    @property
+    def text(self) -> str:
+        """All message chunks, joined."""
+        return "".join(
+            block_text(update.get("content"))
+            for update in self.updates
+            if update.get("sessionUpdate") == "agent_message_chunk"
+        )
+
+
+def select_first(method: str, params: Message) -> Json:
+    """Answer a permission request with its first option, and nothing else."""
+    if method != "session/request_permission":
+        raise MethodNotFound(method)
+    option = map_of(next(iter(list_of(params.get("options"))), None))
+    chosen = text_of(option.get("optionId")) or text_of(option.get("id"))
+    return {"outcome": {"outcome": "selected", "optionId": chosen}}
+
+
+class AgentTester(Generic[AnyAgent]):
+    """The supervisor's side of one agent; `answer` serves what the agent asks of it."""
+
+    def __init__(
+        self, agent: AnyAgent, answer: Callable[[str, Message], Json] = select_first
+    ) -> None:
+        self.agent = agent
+        self.updates: list[tuple[str, Message]] = []  #: (session id, update), as they came
+        self._answer = answer
+        self._failures = _Failures()
+        self._near, self._far = connection_pair()
+        self._harness = AgentHarness(agent, self._far, self._failures.note)
+        self._news = asyncio.Condition()
+        self._tasks = asyncio.TaskGroup()
+
+    async def __aenter__(self) -> Self:
+        await self._tasks.__aenter__()
+        self._tasks.create_task(self._harness.serve(), name="agent-tester:harness")
+        self._tasks.create_task(self._read(), name="agent-tester:reader")
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._far.end()
+        self._near.end()
+        await self._tasks.__aexit__(None, None, None)  # what the test raised stays bare
+        if error is None:
+            self._failures.raise_first()
+
+    async def initialize(self, options: Message | None = None) -> Message:
+        """The handshake's result; raises RpcError if the agent refuses it."""
+        params = {"protocolVersion": 1, "clientCapabilities": {}}
+        meta = {"_meta": {"options": options}} if options else {}
+        result = map_of(await self._near.request("initialize", params | meta))
+        await self._far.wait_idle()  # on_ready has ended too
+        return result
+
+    async def new_session(self, cwd: str = "/", mcp_servers: Sequence[Json] = ()) -> str:
+        params = {"cwd": cwd, "mcpServers": list(mcp_servers)}
+        return text_of(map_of(await self.request("session/new", params)).get("sessionId"))
+
+    async def prompt(self, session_id: str, content: str | list[Message]) -> TurnRecord:
+        """Run one turn to its end."""
+        first = len(self.updates)
+        result = await self.start_prompt(session_id, content)
+        await self._near.wait_idle()
+        updates = [update for owner, update in self.updates[first:] if owner == session_id]
+        return TurnRecord(text_of(map_of(result).get("stopReason")), updates)
+
+    def start_prompt(self, session_id: str, content: str | list[Message]) -> asyncio.Future[Json]:
+        """Begin a turn; the future gets its result."""
+        blocks = [text_part(content)] if isinstance(content, str) else content
+        return self._near.call("session/prompt", {"sessionId": session_id, "prompt": blocks})
+
+    def cancel(self, session_id: str) -> None:
+        self._near.notify("session/cancel", {"sessionId": session_id})
+
+    async def wait_update(self, kind: str) -> Message:
+        """The first update of this kind, as soon as there is one."""
+        async with self._news:
+            await self._news.wait_for(lambda: self._find(kind) is not None)
+        return map_of(self._find(kind))
+
+    async def request(self, method: str, params: Message) -> Json:
+        """Call any method of the agent; raises RpcError for an error answer."""
+        return await self._near.request(method, params)
+
+    def _find(self, kind: str) -> Message | None:
+        kinds = (update for _, update in self.updates if update.get("sessionUpdate") == kind)
+        return next(kinds, None)
+
+    async def _read(self) -> None:
+        async for message in self._near.messages():
+            method, params = message["method"], _frames.params_of(message)
+            if "id" in message:
+                self._serve(message["id"], method, params)
+            elif method == "session/update":
+                owner, update = text_of(params.get("sessionId")), map_of(params.get("update"))
+                self.updates.append((owner, update))
+                async with self._news:
+                    self._news.notify_all()
+
+    def _serve(self, rpc_id: Json, method: str, params: Message) -> None:
+        try:
+            self._near.answer(rpc_id, self._answer(method, params))
+        except RpcError as error:
+            self._near.refuse(rpc_id, error)
