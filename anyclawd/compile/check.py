@@ -1,0 +1,214 @@
+"""Checks of one unit's content beyond the form of its values.
+
+Whether its settings fit together, whether `options` satisfy the extension's schema, and whether
+it would do what its author may not have meant: show a secret, or let everybody in.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from anyclawd.compile.anyclaw import SECTION_OF
+from anyclawd.compile.build import PROTOCOLS, Draft, protocol_of, readiness_of
+from anyclawd.compile.diagnose import quote
+from anyclawd.compile.read import Items, Schema, looks_secret, marked, one_of, show
+from anyclawd.compile.tree import Node, Sources
+from anyclawd.model.policy import ReadinessType
+from anyclawd.model.secret import reveal
+from anyclawd.model.unit import Kind, Protocol
+from anyclawd.model.value import Json
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
+    from jsonschema.protocols import Validator
+
+_OPEN_HOSTS = frozenset({"0.0.0.0", "::", ""})
+
+
+class Checker:
+    """Judges drafts; every schema is compiled once, and jsonschema imported only for one."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._report, self._environ = sources.report, sources.environ
+        self._validators: dict[int, Validator | None] = {}
+
+    def check(self, draft: Draft) -> None:
+        """Report what does not fit together in one unit."""
+        kind = draft.declaration.kind
+        if kind in (Kind.CORE, Kind.TARGET):
+            return
+        self._check_program(draft)
+        self._check_protocol(draft)
+        if draft.program is not None:
+            self._check_arguments(draft)
+        if kind is Kind.CHANNEL:
+            self._check_openness(draft)
+        self._check_resources(draft)
+        self._check_options(draft)
+
+    def _check_program(self, draft: Draft) -> None:
+        declaration = draft.declaration
+        is_entry = not declaration.key.startswith("units.")  # its section's table demands one
+        if draft.program is not None or declaration.problems or is_entry:
+            return
+        section = SECTION_OF[declaration.kind]
+        entry = declaration.name.rpartition(".")[0]
+        text = f"needs the key 'exec', or an entry {entry!r} in {section}"
+        self._report.error(declaration.span, declaration.key, text)
+
+    def _check_protocol(self, draft: Draft) -> None:
+        kind, protocol = draft.declaration.kind, protocol_of(draft)
+        if protocol not in PROTOCOLS[kind]:
+            text = f"expected {one_of(PROTOCOLS[kind])} for this kind of unit, found {protocol!r}"
+            self._report.error(draft.span("protocol"), draft.key("protocol"), text)
+            return
+        readiness = readiness_of(draft)
+        if readiness is ReadinessType.INITIALIZE and protocol is Protocol.NONE:
+            text = "a unit with protocol none answers no initialize, expected another type"
+            self._report.error(draft.span("readiness"), draft.key("readiness.type"), text)
+        if readiness is ReadinessType.EXITED and protocol is not Protocol.NONE:
+            text = f"a unit with protocol {protocol} is ready while it runs, expected another type"
+            self._report.error(draft.span("readiness"), draft.key("readiness.type"), text)
+
+    def _check_arguments(self, draft: Draft) -> None:
+        program: Items = draft.settings["exec"].value
+        for node in program.nodes[1:]:
+            if node.env is not None and looks_secret(node.env.variable):
+                text = (
+                    f"the secret {node.env.variable} on a command line can be read by everybody"
+                    " on this machine; hand it over in options or environment"
+                )
+                self._report.warning(node.span, program.key, text)
+
+    def _check_openness(self, draft: Draft) -> None:
+        options = draft.settings.get("options")
+        host = options.value.get("host") if options is not None else None
+        if options is None or host is None or host.value not in _OPEN_HOSTS:
+            return
+        if not any(looks_secret(name) and node.value for name, node in options.value.items()):
+            text = (
+                f"listens on {host.value} without a key, so whoever reaches this machine can"
+                " talk to the agent; listen on 127.0.0.1 or set a key"
+            )
+            self._report.warning(host.span, draft.key("options.host"), text)
+
+    def _check_resources(self, draft: Draft) -> None:
+        resources = draft.settings.get("resources")
+        weight = resources.value.get("cpu_weight") if resources is not None else None
+        if weight is not None:
+            text = "has no effect: this version does not put units into control groups"
+            self._report.warning(weight.key_span, draft.key("resources.cpu_weight"), text)
+
+    def _check_options(self, draft: Draft) -> None:
+        node = draft.settings.get("options_schema")
+        if node is None:
+            return
+        schema: Schema = node.value
+        if id(schema.value) not in self._validators:
+            self._validators[id(schema.value)] = self._validator(draft, node, schema.value)
+        validator = self._validators[id(schema.value)]
+        if validator is None:
+            return
+        options = draft.settings.get("options")
+        if options is None:
+            options = node._replace(value={}, line=0, column=0)
+        shown = reveal(marked(options, set()), _Lenient(self._environ))
+        for error in validator.iter_errors(shown):
+            self._report_option(draft, options, error)
+        if "additionalProperties" not in schema.value and "properties" in schema.value:
+            known = schema.value["properties"]
+            self._unknown_options(options, draft.key("options"), known, self._report.warning)
+
+    def _validator(self, draft: Draft, node: Node, schema: Json) -> "Validator | None":
+        from jsonschema import Draft202012Validator  # 80 ms, so only where there is a schema
+        from jsonschema.exceptions import SchemaError
+
+        try:
+            Draft202012Validator.check_schema(schema)
+        except SchemaError as error:
+            where = ".".join(map(str, error.absolute_path))
+            text = f"not a JSON Schema: {where or 'it'}: {error.message}"
+            self._report.error(node.span, draft.key("options_schema"), text)
+            return None
+        return Draft202012Validator(schema)
+
+    def _report_option(self, draft: Draft, options: Node, error: "ValidationError") -> None:
+        """Say in our words, at the option's own place, what the schema has against it."""
+        at, path = options, "options"
+        hidden = False
+        for step in error.absolute_path:
+            child = _step(at, step)
+            if child is None:
+                break
+            at = child
+            path = f"{path}[{step}]" if isinstance(step, int) else f"{path}.{step}"
+            hidden = hidden or looks_secret(str(step))
+        span = at.span if at.line else draft.declaration.span
+        key = draft.key(path)
+        rule: Json = error.validator_value
+        schema: Json = error.schema
+        found = "a secret" if hidden else show(at)
+        match error.validator:
+            case "required":
+                found_options: Json = error.instance
+                missing = [name for name in rule if name not in found_options]
+                for name in missing:
+                    self._report.error(span, key, f"needs the option {name!r}")
+                return
+            case "additionalProperties" if isinstance(at.value, dict):
+                self._unknown_options(at, key, schema.get("properties", {}), self._report.error)
+                return
+            case "type":
+                expected = _a(rule)
+            case "enum":
+                expected = one_of([str(word) for word in rule])
+            case "minimum":
+                expected = f"at least {rule}"
+            case "maximum":
+                expected = f"at most {rule}"
+            case _:
+                expected = f"what its schema says ({quote(f'{error.validator}: {rule}')})"
+        self._report.error(span, key, f"expected {expected}, found {found}")
+
+    def _unknown_options(
+        self, options: Node, key: str, known: Json, say: Callable[..., None]
+    ) -> None:
+        for name, child in options.value.items():
+            if name not in known:
+                path = f"{key}.{name}"
+                say(child.key_span, path, "unknown option", word=name, among=known)
+
+
+class _Lenient(dict[str, str]):
+    """Variables to check options with; one that is not set has been reported and reads empty."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        super().__init__(environ)
+
+    def __missing__(self, name: str) -> str:
+        return ""
+
+
+def _step(node: Node, step: str | int) -> Node | None:
+    value = node.value
+    if isinstance(value, dict) and isinstance(step, str):
+        return value.get(step)
+    if isinstance(value, list) and isinstance(step, int) and step < len(value):
+        child: Node = value[step]
+        return child
+    return None
+
+
+_WORD_OF = {
+    "object": "a map",
+    "array": "a list",
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "null": "nothing",
+}
+
+
+def _a(types: str | list[str]) -> str:
+    names = [types] if isinstance(types, str) else types
+    return " or ".join(_WORD_OF.get(name, name) for name in names)

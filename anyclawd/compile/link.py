@@ -1,0 +1,141 @@
+"""From names to relations: what each unit says of others, and what its kind says for it.
+
+The default graph is here and in the shipped unit files: every unit is wanted by its kind's target
+and waits for what its kind waits for, unless it says `after` itself. A reference to a unit that
+is switched off is left out, except where the unit cannot do without it.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
+
+from anyclawd.compile.build import Draft
+from anyclawd.compile.diagnose import Report
+from anyclawd.compile.read import Reference
+from anyclawd.compile.tree import Node
+from anyclawd.model.deps import Dependencies, Ref, Relation, UnitName, Until
+from anyclawd.model.plan import DEFAULT_TARGET
+from anyclawd.model.unit import Kind
+
+ORCHESTRATOR = UnitName("orchestrator.core")
+#: The target that wants every unit of a kind.
+TARGET_OF: Mapping[Kind, UnitName] = MappingProxyType(
+    {
+        Kind.SERVICE: UnitName("services.target"),
+        Kind.TOOL: UnitName("tools.target"),
+        Kind.CHANNEL: UnitName("channels.target"),
+        Kind.AGENT: UnitName("agents.target"),
+        Kind.CORE: DEFAULT_TARGET,
+    }
+)
+#: What the units of a kind wait for where they do not say it themselves.
+DEFAULT_AFTER: Mapping[Kind, tuple[UnitName, ...]] = MappingProxyType(
+    {
+        Kind.TOOL: (ORCHESTRATOR,),
+        Kind.CHANNEL: (ORCHESTRATOR,),
+        Kind.AGENT: (TARGET_OF[Kind.TOOL], TARGET_OF[Kind.CHANNEL]),
+    }
+)
+#: The relations that a unit cannot do without: their unit has to be switched on.
+_NEEDED = frozenset({Relation.REQUIRES, Relation.BINDS_TO})
+
+
+class Linker:
+    """Works out the relations of all units. `names` are the units of the graph."""
+
+    def __init__(
+        self, drafts: Mapping[UnitName, Draft], disabled: Collection[UnitName], report: Report
+    ) -> None:
+        self._drafts, self._disabled, self._report = drafts, disabled, report
+        self._implied_after: dict[UnitName, list[Ref]] = {}
+        self._implied_wants: dict[UnitName, list[Ref]] = {}
+        self._implied_requires: dict[UnitName, list[Ref]] = {}
+        for name, draft in drafts.items():
+            self._imply(name, draft)
+
+    def relations_of(self, draft: Draft) -> Dependencies:
+        """The relations of one unit; what is wrong with a reference goes to the report."""
+        name = draft.declaration.name
+        found = {
+            relation: self._refs(draft, relation)
+            for relation in Relation
+            if relation.value in draft.settings
+        }
+        requires = [*found.get(Relation.REQUIRES, ()), *self._implied_requires.get(name, ())]
+        wants = [*found.get(Relation.WANTS, ()), *self._implied_wants.get(name, ())]
+        after = [
+            *found.get(Relation.AFTER, self._default_after(draft)),
+            *self._ordered_requirements(draft),
+            *self._implied_after.get(name, ()),
+        ]
+        return Dependencies(
+            requires=_once(requires),
+            wants=_once(wants),
+            binds_to=_once(found.get(Relation.BINDS_TO, ())),
+            part_of=_once(found.get(Relation.PART_OF, ())),
+            conflicts=_once(found.get(Relation.CONFLICTS, ())),
+            on_failure=_once(found.get(Relation.ON_FAILURE, ())),
+            after=_once(after),
+            before=_once(found.get(Relation.BEFORE, ())),
+        )
+
+    def _imply(self, name: UnitName, draft: Draft) -> None:
+        """Note what targets have to say of this unit."""
+        ref = Ref(unit=name, span=draft.declaration.span)
+        target = TARGET_OF.get(draft.declaration.kind)
+        if target is not None:
+            self._implied_wants.setdefault(target, []).append(ref)
+            self._implied_after.setdefault(target, []).append(ref)
+        required = draft.settings.get("required")
+        if required is not None and required.value and name != DEFAULT_TARGET:
+            self._implied_requires.setdefault(DEFAULT_TARGET, []).append(ref)
+            self._implied_after.setdefault(DEFAULT_TARGET, []).append(ref)
+
+    def _default_after(self, draft: Draft) -> Iterable[Ref]:
+        span = draft.declaration.span
+        return [Ref(unit=name, span=span) for name in DEFAULT_AFTER.get(draft.declaration.kind, ())]
+
+    def _ordered_requirements(self, draft: Draft) -> Iterable[Ref]:
+        """`requires` implies `after`, unless the reference says `order: false`."""
+        node = draft.settings.get(Relation.REQUIRES)
+        for reference in node.value if node is not None else ():
+            if reference.order and UnitName(reference.unit) in self._drafts:
+                yield Ref(unit=UnitName(reference.unit), span=reference.node.span)
+
+    def _refs(self, draft: Draft, relation: Relation) -> list[Ref]:
+        node: Node = draft.settings[relation]
+        refs = []
+        for reference in node.value:
+            if self._stands(draft, relation, reference):
+                until = Until(reference.until)
+                refs.append(
+                    Ref(unit=UnitName(reference.unit), until=until, span=reference.node.span)
+                )
+        return refs
+
+    def _stands(self, draft: Draft, relation: Relation, reference: Reference) -> bool:
+        """Whether the reference holds; reports it where its unit does not exist."""
+        name = UnitName(reference.unit)
+        span, key = reference.node.span, reference.key
+        if name in self._drafts:
+            if name == draft.declaration.name and relation is not Relation.AFTER:
+                self._report.error(span, key, f"a unit cannot name itself in {relation}")
+                return False
+            if reference.until == Until.HEALTHY and "health" not in self._drafts[name].settings:
+                text = f"until: healthy needs a health check, and {name} has none"
+                self._report.error(span, key, text)
+            return True
+        if name in self._disabled:
+            if relation in _NEEDED and draft.is_enabled:
+                text = f"{name} is disabled, and this unit cannot do without it"
+                self._report.error(span, key, text)
+            return False
+        self._report.error(span, key, f"no unit {name!r}", word=name, among=self._drafts)
+        return False
+
+
+def _once(refs: Iterable[Ref]) -> tuple[Ref, ...]:
+    """References without repetitions; the first of equal ones stays."""
+    seen: dict[tuple[UnitName, Until], Ref] = {}
+    for ref in refs:
+        seen.setdefault((ref.unit, ref.until), ref)
+    return tuple(seen.values())

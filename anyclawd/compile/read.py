@@ -1,0 +1,547 @@
+"""The typed reader: a tree of YAML values becomes a tree of values as the table means them.
+
+What it returns has the shape of what it was given: every value keeps its place, durations have
+become seconds and sizes bytes, lists of settings have become tuples. What does not fit is
+reported under its dotted path and left out, so that reading always goes on to the end. `null`
+says that a setting is not made.
+"""
+
+import math
+import re
+from collections.abc import Collection, Mapping
+from functools import cache
+from typing import NamedTuple, assert_never
+
+from anyclawd.compile.diagnose import Report, quote
+from anyclawd.compile.quantity import LARGEST_BYTES, LONGEST_S, duration_s, size_bytes
+from anyclawd.compile.settings import (
+    UNIT_NAME,
+    UNIT_TABLES,
+    UNTIL,
+    Choice,
+    Duration,
+    Flag,
+    FreeMap,
+    ListOf,
+    MapOf,
+    Measure,
+    Mode,
+    Program,
+    Real,
+    References,
+    SchemaMap,
+    Setting,
+    Size,
+    Table,
+    Tagged,
+    Text,
+    TextMap,
+    UnitMap,
+    ValueKind,
+    Whole,
+)
+from anyclawd.compile.tree import Node
+from anyclawd.model.secret import MARK, as_variable
+from anyclawd.model.unit import kind_of
+from anyclawd.model.value import Json
+
+
+class Reference(NamedTuple):
+    """A reference as it was written; whether the unit exists is the graph's question."""
+
+    unit: str
+    until: str
+    order: bool
+    node: Node
+    key: str  #: dotted path of where it was written
+
+
+class Items(NamedTuple):
+    """A list of typed values, or a program and its arguments; merged as one value."""
+
+    nodes: tuple[Node, ...]
+    key: str  #: dotted path of the list
+
+    @property
+    def values(self) -> tuple[Json, ...]:
+        return tuple(node.value for node in self.nodes)
+
+
+class Reader:
+    """Reads trees by the table. `shown` learns which variables' values went into the result."""
+
+    def __init__(self, report: Report, shown: set[str], *, strict: bool = False) -> None:
+        self._report, self._shown, self._strict = report, shown, strict
+
+    def read(self, node: Node, kind: ValueKind, key: str) -> Node | None:
+        """The typed value, or None where there is none or it does not fit."""
+        if node.value is None:
+            return None
+        if node.env is not None:
+            self._shown.add(node.env.variable)
+        match kind:
+            case Text():
+                return self._text(node, kind, key)
+            case Table():
+                return self._table(node, kind, key)
+            case Tagged():
+                return self._tagged(node, kind, key)
+            case Flag():
+                return self._flag(node, kind, key)
+            case FreeMap():
+                return self._free_map(node, key)
+            case Program():
+                return self._program(node, key)
+            case Whole():
+                return self._whole(node, kind, key)
+            case Duration():
+                return self._duration(node, key)
+            case References():
+                return self._references(node, kind, key)
+            case Choice():
+                return self._choice(node, kind, key)
+            case TextMap():
+                return self._text_map(node, key)
+            case ListOf():
+                return self._list(node, kind, key)
+            case Size():
+                return self._size(node, key)
+            case Real():
+                return self._real(node, kind, key)
+            case Mode():
+                return self._mode(node, key)
+            case SchemaMap():
+                return self._schema_map(node, key)
+            case MapOf():
+                return self._map_of(node, kind, key)
+            case UnitMap():
+                return self._unit_map(node, key)
+            case _:
+                assert_never(kind)
+
+    def unit(self, name: str, node: Node, key: str) -> Node | None:
+        """The typed settings of the unit `name`, as a unit file or `units:` has them."""
+        kind = kind_of(name)
+        if kind is None or not _form(UNIT_NAME).search(name):
+            expected = "expected <name>.<kind> with a kind of service, tool, channel, agent, target"
+            self._report.error(node.key_span, key, f"{quote(name)} names no unit, {expected}")
+            return None
+        return self.read(node, UNIT_TABLES[kind], key)
+
+    def _refuse(self, node: Node, key: str, expected: str, *, among: Collection[str] = ()) -> None:
+        word = node.value if isinstance(node.value, str) else ""
+        text = f"expected {expected}, found {show(node)}"
+        self._report.error(node.span, key, text, word=word, among=among)
+
+    def _map(self, node: Node, key: str) -> Mapping[str, Node] | None:
+        if isinstance(node.value, dict):
+            return node.value
+        self._refuse(node, key, "a map")
+        return None
+
+    def _table(self, node: Node, table: Table, key: str) -> Node | None:
+        items = self._map(node, key)
+        if items is None:
+            return None
+        rows = table.settings
+        typed: dict[str, Node] = {}
+        for name, child in items.items():
+            path = f"{key}.{name}" if key else name
+            row = rows.get(name)
+            if row is None:
+                self._unknown(child, path, name, table)
+                continue
+            value = self.read(child, row.kind, path)
+            if value is not None:
+                typed[name] = value
+        self._demand(node, items, table, key)
+        return node._replace(value=typed)
+
+    def _unknown(self, child: Node, path: str, name: str, table: Table) -> None:
+        say = self._report.warning if table.is_open and not self._strict else self._report.error
+        say(child.key_span, path, "unknown key", word=name, among=table.settings)
+
+    def _demand(self, node: Node, items: Mapping[str, Node], table: Table, key: str) -> None:
+        for row in _required(table.name, table.settings.values()):
+            if not _is_made(items.get(row.name)):
+                self._report.error(node.key_span, key, f"needs the key {row.name!r}")
+        if table.one_of and not any(_is_made(items.get(name)) for name in table.one_of):
+            names = " or ".join(map(repr, table.one_of))
+            self._report.error(node.key_span, key, f"needs the key {names}")
+
+    def _tagged(self, node: Node, kind: Tagged, key: str) -> Node | None:
+        items = self._map(node, key)
+        if items is None:
+            return None
+        tag = items.get("type")
+        if tag is None or not _is_made(tag):
+            words = one_of(kind.variants)
+            self._report.error(node.key_span, key, f"needs the key 'type', {words}")
+            return None
+        if not isinstance(tag.value, str) or tag.value not in kind.variants:
+            self._refuse(tag, f"{key}.type", one_of(kind.variants), among=kind.variants)
+            return None
+        return self._table(node, kind.variants[tag.value], key)
+
+    def _map_of(self, node: Node, kind: MapOf, key: str) -> Node | None:
+        items = self._map(node, key)
+        if items is None:
+            return None
+        typed: dict[str, Node] = {}
+        for name, child in items.items():
+            path = f"{key}.{name}"
+            if not name or "\0" in name:
+                self._report.error(child.key_span, path, "an entry needs a name")
+            elif child.value is None:
+                self._demand(child, {}, kind.entry, path)
+                typed[name] = child._replace(value={})
+            elif (value := self.read(child, kind.entry, path)) is not None:
+                typed[name] = value
+        return node._replace(value=typed)
+
+    def _unit_map(self, node: Node, key: str) -> Node | None:
+        items = self._map(node, key)
+        if items is None:
+            return None
+        typed: dict[str, Node] = {}
+        for name, child in items.items():
+            value = self.unit(name, child, f"{key}.{name}")
+            if value is not None:
+                typed[name] = value
+        return node._replace(value=typed)
+
+    def _text(self, node: Node, kind: Text, key: str) -> Node | None:
+        value = node.value
+        if node.env is not None and not isinstance(value, str):
+            value = node.env.text  # digits in a variable are text where text is expected
+        elif kind.or_number and isinstance(value, int | float) and not isinstance(value, bool):
+            value = f"{value:.15g}" if isinstance(value, float) else str(value)
+        if not isinstance(value, str) or (kind.pattern and not _form(kind.pattern).search(value)):
+            self._refuse(node, key, kind.expected)
+            return None
+        return node if value is node.value else node._replace(value=value)
+
+    def _flag(self, node: Node, kind: Flag, key: str) -> Node | None:
+        if isinstance(node.value, bool):
+            return node
+        if kind.or_text and node.value in ("true", "false"):
+            return node._replace(value=node.value == "true")
+        self._refuse(node, key, "true or false")
+        return None
+
+    def _number(self, node: Node, key: str, expected: str) -> int | float | None:
+        value = node.value
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            self._refuse(node, key, expected)
+            return None
+        return value
+
+    def _whole(self, node: Node, kind: Whole, key: str) -> Node | None:
+        expected = "a whole number"
+        if kind.measure is not Measure.NOTHING:
+            expected = f"a whole number of {kind.measure}"
+        value = self._number(node, key, expected)
+        if value is None:
+            return None
+        if isinstance(value, float) and not value.is_integer():
+            self._refuse(node, key, expected)
+            return None
+        if not kind.least <= value <= kind.most:
+            self._refuse(node, key, f"{expected} from {kind.least} to {kind.most}")
+            return None
+        match kind.measure:
+            case Measure.NOTHING:
+                return node._replace(value=int(value))
+            case Measure.SECONDS:
+                return node._replace(value=float(value))
+            case Measure.MILLISECONDS:
+                return node._replace(value=value / 1000)
+            case _:
+                assert_never(kind.measure)
+
+    def _real(self, node: Node, kind: Real, key: str) -> Node | None:
+        expected = f"a number from {kind.least:g} to {kind.most:g}"
+        value = self._number(node, key, expected)
+        if value is None:
+            return None
+        if not kind.least <= value <= kind.most:
+            self._refuse(node, key, expected)
+            return None
+        return node._replace(value=float(value))
+
+    def _duration(self, node: Node, key: str) -> Node | None:
+        value = node.value
+        seconds: float | None = None
+        if isinstance(value, str):
+            seconds = duration_s(value)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            seconds = float(value) if 0 <= value <= LONGEST_S else None
+        if seconds is None:
+            self._refuse(node, key, "a duration such as 30, 500ms or 1min 30s")
+            return None
+        return node._replace(value=seconds)
+
+    def _size(self, node: Node, key: str) -> Node | None:
+        value = node.value
+        size: int | None = None
+        if isinstance(value, str):
+            size = size_bytes(value)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            size = int(value) if 0 <= value <= LARGEST_BYTES and value == int(value) else None
+        if size is None:
+            self._refuse(node, key, "a size such as 65536, 512m or 16 MiB")
+            return None
+        return node._replace(value=size)
+
+    def _mode(self, node: Node, key: str) -> Node | None:
+        value = node.value if node.env is None else node.env.text
+        if not isinstance(value, str) or not _form(MODE).search(value):
+            self._refuse(node, key, 'permissions in octal and in quotes, such as "0660"')
+            return None
+        return node._replace(value=int(value, 8))
+
+    def _choice(self, node: Node, kind: Choice, key: str) -> Node | None:
+        if isinstance(node.value, str) and node.value in kind.of:
+            return node
+        self._refuse(node, key, one_of(kind.of), among=kind.of)
+        return None
+
+    def _program(self, node: Node, key: str) -> Node | None:
+        nodes = node.value if isinstance(node.value, list) else [node]
+        if not nodes:
+            self._refuse(node, key, "a program")
+            return None
+        words: list[Node] = []
+        for index, item in enumerate(nodes):
+            path = f"{key}[{index}]" if nodes is node.value else key
+            word = self._text(item, _WORD if index else _FIRST_WORD, path)
+            if word is None:
+                return None
+            self._show(item)
+            words.append(word)
+        return node._replace(value=Items(tuple(words), key))
+
+    def _list(self, node: Node, kind: ListOf, key: str) -> Node | None:
+        if not isinstance(node.value, list):
+            self._refuse(node, key, "a list")
+            return None
+        items: list[Node] = []
+        for index, item in enumerate(node.value):
+            path = f"{key}[{index}]"
+            if item.value is None:
+                self._refuse(item, path, _expected_item(kind))
+            elif (typed := self.read(item, kind.item, path)) is not None:
+                items.append(typed)
+        return node._replace(value=Items(tuple(items), key))
+
+    def _references(self, node: Node, kind: References, key: str) -> Node | None:
+        if not isinstance(node.value, list):
+            self._refuse(node, key, "a list of unit names")
+            return None
+        found: list[Reference] = []
+        for index, item in enumerate(node.value):
+            reference = self._reference(item, kind, f"{key}[{index}]")
+            if reference is not None:
+                found.append(reference)
+        return node._replace(value=tuple(found))
+
+    def _reference(self, node: Node, kind: References, key: str) -> Reference | None:
+        items = node.value
+        if isinstance(items, str):
+            return self._named(node, "ready", key, order=True)
+        if not isinstance(items, dict) or not (kind.until or kind.order):
+            self._refuse(node, key, "the full name of a unit")
+            return None
+        table = _REFERENCE[kind.until, kind.order]
+        typed = self._table(node, table, key)
+        if typed is None or "unit" not in typed.value:
+            return None
+        until = typed.value["until"].value if "until" in typed.value else "ready"
+        order = typed.value["order"].value if "order" in typed.value else True
+        return self._named(typed.value["unit"], until, key, order=order)
+
+    def _named(self, node: Node, until: str, key: str, *, order: bool) -> Reference | None:
+        self._show(node)
+        if not _form(UNIT_NAME).search(node.value):
+            self._refuse(node, key, "the full name of a unit, <name>.<kind>")
+            return None
+        return Reference(node.value, until, order, node, key)
+
+    def _free_map(self, node: Node, key: str) -> Node | None:
+        if self._map(node, key) is None:
+            return None
+        self._check_json(node, key)
+        return node
+
+    def _check_json(self, node: Node, key: str) -> None:
+        """Report numbers that no JSON message could carry."""
+        value = node.value
+        if isinstance(value, dict):
+            for name, child in value.items():
+                self._check_json(child, f"{key}.{name}")
+        elif isinstance(value, list):
+            for index, child in enumerate(value):
+                self._check_json(child, f"{key}[{index}]")
+        elif isinstance(value, float) and not math.isfinite(value):
+            self._refuse(node, key, "a finite number, or text in quotes")
+
+    def _text_map(self, node: Node, key: str) -> Node | None:
+        items = self._map(node, key)
+        if items is None:
+            return None
+        typed: dict[str, Node] = {}
+        for name, child in items.items():
+            path = f"{key}.{name}"
+            if not name or "=" in name or "\0" in name:
+                self._report.error(child.key_span, path, f"{quote(name)} names no variable")
+            elif child.value is None or isinstance(child.value, dict | list):
+                self._refuse(child, path, "text")
+            elif isinstance(child.value, str) and "\0" in child.value:
+                self._report.error(child.span, path, "a variable cannot hold a NUL character")
+            else:
+                typed[name] = child._replace(value=as_variable(child.value))
+        return node._replace(value=typed)
+
+    def _schema_map(self, node: Node, key: str) -> Node | None:
+        return None if self._map(node, key) is None else node._replace(value=Schema(bare(node)))
+
+    def _show(self, node: Node) -> None:
+        if node.env is not None:
+            self._shown.add(node.env.variable)
+
+
+class Schema(NamedTuple):
+    """A JSON Schema as plain values; a later layer replaces it whole."""
+
+    value: Json
+
+
+def bare(node: Node) -> Json:
+    """A tree without its positions."""
+    value = node.value
+    if isinstance(value, dict):
+        return {name: bare(child) for name, child in value.items()}
+    if isinstance(value, list):
+        return [bare(child) for child in value]
+    return value
+
+
+_SECRET_NAME = re.compile(
+    r"passw(or)?d|passphrase|secret|credential|authorization|bearer|cookie"
+    r"|(api|access|private|signing|encryption|auth|master|license)[-_]?key|(^|[-_])(pwd|pat)($|[-_])"
+)
+_TOKEN_NAME = re.compile(r"tokens?($|[-_])")
+_NO_SECRET_NAME = re.compile(r"[-_]?(file|path|dir)$")
+
+
+@cache
+def looks_secret(name: str) -> bool:
+    """Whether what has this name is to be kept out of sight: a password, a key, a token."""
+    words = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lower()
+    if _NO_SECRET_NAME.search(words):
+        return False
+    return _SECRET_NAME.search(words) is not None or _TOKEN_NAME.search(words) is not None
+
+
+def marked(node: Node, shown: set[str], name: str = "", *, inside: bool = False) -> Json:
+    """A free value as a unit carries it: secrets marked as `model.secret` says.
+
+    A value is a secret where a key on the way to it, or the variable it was read from, looks like
+    one. `shown` learns the variables whose values are in the result.
+    """
+    value = node.value
+    secret = inside or looks_secret(name)
+    if isinstance(value, dict):
+        return {key: marked(child, shown, key, inside=secret) for key, child in value.items()}
+    if isinstance(value, list):
+        return [marked(child, shown, name, inside=secret) for child in value]
+    if node.env is not None:
+        if secret or looks_secret(node.env.variable):
+            return {MARK: {"env": node.env.variable, "default": node.env.default}}
+        shown.add(node.env.variable)
+        return value
+    if secret and isinstance(value, str) and value:
+        return {MARK: {"value": value}}
+    if secret and isinstance(value, int | float) and not isinstance(value, bool):
+        counts = _TOKEN_NAME.search(name.lower()) is not None  # `max_tokens: 4096` hides nothing
+        return value if counts else {MARK: {"value": value}}
+    return value
+
+
+def show(node: Node) -> str:
+    """What was found, for people: never a value that came from a variable."""
+    value = node.value
+    if node.env is not None:
+        return f"the value of the variable {node.env.variable}"
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return quote(value)
+        case int() | float():
+            return f"{value}"
+        case dict():
+            return "a map"
+        case list():
+            return "a list"
+    return type(value).__name__
+
+
+def one_of(words: Collection[str]) -> str:
+    """Words as an expectation: `one of a, b`."""
+    said = [word or "''" for word in words]
+    return said[0] if len(said) == 1 else f"one of {', '.join(said)}"
+
+
+MODE = r"^0?[0-7]{3}$"
+_WORD = Text(pattern=r"^[^\0]*$", expected="text")
+_FIRST_WORD = Text(pattern=r"^[^\0]+$", expected="a program")
+
+
+def _reference_table(*, until: bool, order: bool) -> Table:
+    rows = {"unit": Setting(name="unit", kind=Text(), doc="The unit.", required=True)}
+    if until:
+        rows["until"] = Setting(name="until", kind=Choice(UNTIL), doc="What is waited for.")
+    if order:
+        rows["order"] = Setting(name="order", kind=Flag(), doc="Whether it is waited for.")
+    return Table(name=f"reference:{until}:{order}", settings=rows)
+
+
+_REFERENCE = {
+    (until, order): _reference_table(until=until, order=order)
+    for until in (False, True)
+    for order in (False, True)
+}
+
+
+def _expected_item(kind: ListOf) -> str:
+    match kind.item:
+        case Text(expected=expected):
+            return expected
+        case Whole():
+            return "a whole number"
+        case Table():
+            return "a map"
+        case _:
+            assert_never(kind.item)
+
+
+@cache
+def _form(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
+
+
+_REQUIRED: dict[str, tuple[Setting, ...]] = {}
+
+
+def _required(name: str, settings: Collection[Setting]) -> tuple[Setting, ...]:
+    if name not in _REQUIRED:
+        _REQUIRED[name] = tuple(row for row in settings if row.required)
+    return _REQUIRED[name]
+
+
+def _is_made(node: Node | None) -> bool:
+    """Whether a setting is made; an unset variable has been reported and counts as made."""
+    return node is not None and (node.value is not None or node.env is not None)

@@ -1,0 +1,1122 @@
+"""The table of settings: every key of `anyclaw.yaml` and of unit files, told once.
+
+A row says the name, the kind of value, the default, the units it applies to, what a change of it
+means to a running system, and one sentence of documentation. The typed reader (`read`), the JSON
+Schemas (`schema`) and the reference page (`reference`) are three views of these rows, so they
+cannot disagree. The table holds no code: what a kind of value accepts is decided in `read`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TypeAlias
+
+from anyclawd.compile import quantity
+from anyclawd.compile.quantity import format_duration, format_size
+from anyclawd.model.deps import Until
+from anyclawd.model.plan import LogFormat, SessionStore, Settings, StoreType
+from anyclawd.model.policy import (
+    Backoff,
+    ExitCodes,
+    OnLimit,
+    ReadinessType,
+    Restart,
+    StartLimit,
+    Timeouts,
+)
+from anyclawd.model.unit import Ack, AgentRole, Kind, Protocol, ReactionLifecycle
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """`true` or `false`."""
+
+    or_text: bool = False  #: also the words in quotes, as the original reads them
+
+
+class Measure(StrEnum):
+    """What a whole number of the original's keys counts."""
+
+    NOTHING = ""
+    SECONDS = "seconds"
+    MILLISECONDS = "milliseconds"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whole:
+    """A whole number; one that counts time is read as seconds."""
+
+    least: int = 0
+    most: int = 2**53
+    measure: Measure = Measure.NOTHING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Real:
+    """A number."""
+
+    least: float
+    most: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """Text, of a certain form where there is a pattern."""
+
+    pattern: str = ""
+    expected: str = "text"
+    or_number: bool = False  #: also a number, whose digits are the text
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of some words."""
+
+    of: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """`0`, a number of seconds, or text such as `1min 30s`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """A number of bytes, or text such as `512m` or `16 MiB`; 1024-based."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """The permissions of a file, as text in octal such as `"0660"`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program with its arguments: text for a program alone, or a list."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListOf:
+    """A list whose items are all of one kind."""
+
+    item: "Text | Whole | Table"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class References:
+    """Full names of other units, in a list; each may be a map that says more."""
+
+    until: bool = False  #: `{unit: x, until: ready}`
+    order: bool = False  #: `{unit: x, order: false}`
+
+
+@dataclass(frozen=True, slots=True)
+class FreeMap:
+    """A map whose content is the business of somebody else: any JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextMap:
+    """A map from text to text; numbers and booleans are turned into text."""
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaMap:
+    """A JSON Schema of draft 2020-12."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A map with the keys of these settings."""
+
+    name: str
+    settings: Mapping[str, "Setting"]
+    is_open: bool = False  #: an unknown key is a warning: a section of the original
+    one_of: tuple[str, ...] = ()  #: at least one of these has to be there
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tagged:
+    """A map whose other keys depend on what it says under the key `type`."""
+
+    name: str
+    variants: Mapping[str, Table]
+
+
+@dataclass(frozen=True, slots=True)
+class MapOf:
+    """A map from names to entries of one kind."""
+
+    entry: "Table"
+
+
+@dataclass(frozen=True, slots=True)
+class UnitMap:
+    """A map from full unit names to the settings of each unit's kind."""
+
+
+ValueKind: TypeAlias = (
+    Flag
+    | Whole
+    | Real
+    | Text
+    | Choice
+    | Duration
+    | Size
+    | Mode
+    | Program
+    | ListOf
+    | References
+    | FreeMap
+    | TextMap
+    | SchemaMap
+    | Table
+    | Tagged
+    | MapOf
+    | UnitMap
+)
+
+
+class Effect(StrEnum):
+    """What a change of a setting means to a running system."""
+
+    LIVE = "live"  #: applied at once, nothing is touched
+    RELOAD = "reload"  #: the part of the daemon that uses it begins anew, no process is touched
+    RESTART = "restart"  #: the unit's process is restarted
+    REPLACE = "replace"  #: the unit is stopped and another starts in its place
+
+
+PROCESSES = frozenset({Kind.SERVICE, Kind.TOOL, Kind.CHANNEL, Kind.AGENT})
+EVERY_KIND = frozenset(Kind)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One row."""
+
+    name: str
+    kind: ValueKind
+    doc: str  #: one sentence
+    default: str = ""  #: as a user would write it; empty where there is none
+    units: frozenset[Kind] = PROCESSES  #: what it applies to, where it is a unit's
+    effect: Effect = Effect.RESTART
+    required: bool = False
+
+
+def _rows(*settings: Setting) -> Mapping[str, Setting]:
+    return MappingProxyType({setting.name: setting for setting in settings})
+
+
+def _words(of: type[StrEnum]) -> Choice:
+    return Choice(tuple(member.value for member in of))
+
+
+def _yes_no(value: bool) -> str:
+    return "true" if value else "false"
+
+
+#: Names as systemd has them; an instance of a template carries `@` and its argument.
+_NAME = r"[A-Za-z0-9:_.\\-]"
+UNIT_NAME = rf"^{_NAME}{{1,200}}(@{_NAME}{{0,200}})?\.({'|'.join(Kind)})$"
+VARIABLE = Text(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", expected="the name of a variable")
+_NAME_LABEL = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+HOST = Text(
+    pattern=rf"^((?=.{{1,253}}$){_NAME_LABEL}(\.{_NAME_LABEL})*|[0-9A-Fa-f]*:[0-9A-Fa-f:.]+)$",
+    expected="an IP address or a host name",
+)
+_PATH = Text(pattern=r"^[^\0]+$", expected="a path")
+_URL = Text(pattern=r"^https?://[^\s]+$", expected="a URL that begins with http:// or https://")
+_PORT = Whole(least=1, most=65535)
+_CODES = ListOf(Whole(least=0, most=255))
+
+
+def _codes(codes: tuple[int, ...]) -> str:
+    return f"[{', '.join(map(str, codes))}]"
+
+
+_PROBE = (
+    Setting(
+        name="interval",
+        kind=Duration(),
+        default="30s",
+        doc="How long after one probe the next one begins.",
+        effect=Effect.LIVE,
+    ),
+    Setting(
+        name="timeout",
+        kind=Duration(),
+        default="5s",
+        doc="How long one probe may take.",
+        effect=Effect.LIVE,
+    ),
+)
+_PROBE_URL = Setting(
+    name="url", kind=_URL, doc="What is asked for; any 2xx answer is good.", required=True
+)
+_PROBE_HOST = Setting(name="host", kind=HOST, default="127.0.0.1", doc="The host to connect to.")
+_PROBE_PORT = Setting(name="port", kind=_PORT, doc="The port to connect to.", required=True)
+_PROBE_EXEC = Setting(
+    name="exec", kind=Program(), doc="The program to run; exit code 0 is good.", required=True
+)
+
+
+def _variant(of: str, kind: str, *settings: Setting) -> Table:
+    tag = Setting(name="type", kind=Choice((kind,)), doc="What is looked at.", required=True)
+    return Table(name=f"{of}.{kind}", settings=_rows(tag, *settings))
+
+
+READINESS = Tagged(
+    name="readiness",
+    variants=MappingProxyType(
+        {
+            ReadinessType.INITIALIZE.value: _variant("readiness", "initialize"),
+            ReadinessType.STARTED.value: _variant("readiness", "started"),
+            ReadinessType.EXITED.value: _variant("readiness", "exited"),
+            ReadinessType.NONE.value: _variant("readiness", "none"),
+            ReadinessType.NOTIFY.value: _variant("readiness", "notify"),
+            ReadinessType.HTTP.value: _variant("readiness", "http", _PROBE_URL, *_PROBE),
+            ReadinessType.TCP.value: _variant(
+                "readiness", "tcp", _PROBE_HOST, _PROBE_PORT, *_PROBE
+            ),
+            ReadinessType.COMMAND.value: _variant("readiness", "command", _PROBE_EXEC, *_PROBE),
+            ReadinessType.LOG.value: _variant(
+                "readiness",
+                "log",
+                Setting(
+                    name="pattern",
+                    kind=Text(),
+                    doc="The regular expression that a line of its log matches when it is ready.",
+                    required=True,
+                ),
+            ),
+        }
+    ),
+)
+
+_FAILURES = Setting(
+    name="failures",
+    kind=Whole(least=1, most=1000),
+    default="3",
+    doc="How many failed probes in a row make the unit unhealthy.",
+    effect=Effect.LIVE,
+)
+HEALTH = Tagged(
+    name="health",
+    variants=MappingProxyType(
+        {
+            "http": _variant("health", "http", _PROBE_URL, *_PROBE, _FAILURES),
+            "tcp": _variant("health", "tcp", _PROBE_HOST, _PROBE_PORT, *_PROBE, _FAILURES),
+            "command": _variant("health", "command", _PROBE_EXEC, *_PROBE, _FAILURES),
+            "rpc": _variant("health", "rpc", *_PROBE, _FAILURES),
+        }
+    ),
+)
+
+_B, _L, _X, _T = Backoff(), StartLimit(), ExitCodes(), Timeouts()
+
+BACKOFF = Table(
+    name="backoff",
+    settings=_rows(
+        Setting(
+            name="initial",
+            kind=Duration(),
+            default=format_duration(_B.initial_s),
+            doc="The delay before the first automatic restart.",
+            effect=Effect.LIVE,
+        ),
+        Setting(
+            name="factor",
+            kind=Real(least=1, most=100),
+            default=f"{_B.factor:g}",
+            doc="What the delay is multiplied by each time.",
+            effect=Effect.LIVE,
+        ),
+        Setting(
+            name="max",
+            kind=Duration(),
+            default=format_duration(_B.max_s),
+            doc="The longest delay.",
+            effect=Effect.LIVE,
+        ),
+        Setting(
+            name="jitter",
+            kind=Real(least=0, most=1),
+            default=f"{_B.jitter:g}",
+            doc="The share of the delay that is added at random.",
+            effect=Effect.LIVE,
+        ),
+        Setting(
+            name="stable_after",
+            kind=Duration(),
+            default=format_duration(_B.stable_after_s),
+            doc="How long a run has to last to return the delay to the start.",
+            effect=Effect.LIVE,
+        ),
+    ),
+)
+START_LIMIT = Table(
+    name="start_limit",
+    settings=_rows(
+        Setting(
+            name="burst",
+            kind=Whole(most=10_000),
+            default=str(_L.burst),
+            doc="Which counted end within the interval trips the limit; 0 means no limit.",
+            effect=Effect.LIVE,
+        ),
+        Setting(
+            name="interval",
+            kind=Duration(),
+            default=format_duration(_L.interval_s),
+            doc="The window in which ends of the process are counted.",
+            effect=Effect.LIVE,
+        ),
+        Setting(
+            name="on_limit",
+            kind=_words(OnLimit),
+            default=_L.on_limit,
+            doc="What happens at the limit: `cooldown` is one more try after a while, `fail` "
+            "waits for a reset by hand, `exit` stops the daemon in order with exit code 1.",
+            effect=Effect.LIVE,
+        ),
+        Setting(
+            name="cooldown",
+            kind=Duration(),
+            default=format_duration(_L.cooldown_s),
+            doc="How long a cool-down lasts.",
+            effect=Effect.LIVE,
+        ),
+    ),
+)
+EXIT_CODES = Table(
+    name="exit_codes",
+    settings=_rows(
+        Setting(
+            name="success",
+            kind=_CODES,
+            default=_codes(_X.success),
+            doc="The exit codes that mean success.",
+            effect=Effect.LIVE,
+        ),
+        Setting(
+            name="permanent",
+            kind=_CODES,
+            default=_codes(_X.permanent),
+            doc="The exit codes after which a restart makes no sense until the configuration "
+            "changes.",
+            effect=Effect.LIVE,
+        ),
+        Setting(
+            name="temporary",
+            kind=_CODES,
+            default=_codes(_X.temporary),
+            doc="The exit codes after which the longest delay is taken at once.",
+            effect=Effect.LIVE,
+        ),
+    ),
+)
+TIMEOUTS = Table(
+    name="timeouts",
+    settings=_rows(
+        Setting(
+            name="start",
+            kind=Duration(),
+            default=f"{format_duration(_T.start_s)} (channels: 10s)",
+            doc="From the spawn until the unit has to be ready; 0 waits for ever.",
+            effect=Effect.LIVE,
+        ),
+        Setting(
+            name="stop",
+            kind=Duration(),
+            default=f"{format_duration(_T.stop_s)} (channels: 5s)",
+            doc="From SIGTERM until SIGKILL; 0 means SIGKILL at once.",
+            effect=Effect.LIVE,
+        ),
+        Setting(
+            name="eof_grace",
+            kind=Duration(),
+            default=format_duration(_T.eof_grace_s),
+            doc="From the end of stdin until SIGTERM, for units that speak a protocol.",
+            effect=Effect.LIVE,
+        ),
+    ),
+)
+RESOURCES = Table(
+    name="resources",
+    settings=_rows(
+        Setting(name="memory_max", kind=Size(), doc="The most memory a process may have."),
+        Setting(
+            name="tasks_max",
+            kind=Whole(least=1, most=2**31 - 1),
+            doc="The most processes and threads.",
+        ),
+        Setting(
+            name="cpu_weight",
+            kind=Whole(least=1, most=10_000),
+            doc="The share of the processors relative to other units; needs a control group.",
+        ),
+        Setting(
+            name="nofile", kind=Whole(least=1, most=2**31 - 1), doc="The most open descriptors."
+        ),
+    ),
+)
+
+
+def _relation(name: str, doc: str, *, until: bool = False, order: bool = False) -> Setting:
+    kinds = EVERY_KIND
+    kind = References(until=until, order=order)
+    return Setting(name=name, kind=kind, doc=doc, units=kinds, effect=Effect.LIVE, default="[]")
+
+
+#: What every unit can say, in a unit file, under `units:` and beside the keys of an entry.
+UNIT: Mapping[str, Setting] = _rows(
+    Setting(
+        name="description",
+        kind=Text(),
+        doc="What the unit is for, in a few words; agents are told a tool's.",
+        units=EVERY_KIND,
+        effect=Effect.LIVE,
+    ),
+    Setting(
+        name="enabled",
+        kind=Flag(or_text=True),
+        default="true",
+        doc="Whether the unit is part of the graph; a disabled one is still checked.",
+        effect=Effect.REPLACE,
+    ),
+    Setting(
+        name="required",
+        kind=Flag(),
+        default=_yes_no(value=False),
+        doc="Whether the boot fails without it.",
+        units=PROCESSES | {Kind.TARGET},
+        effect=Effect.LIVE,
+    ),
+    Setting(
+        name="exec",
+        kind=Program(),
+        doc="The program and its arguments; `@python`, `@ext/<kind>s/<name>` and "
+        "`@built-in/<name>` stand for what is installed, a bare name is looked up in PATH.",
+    ),
+    _relation("requires", "Units that are started with it and have to be up first.", order=True),
+    _relation("wants", "Units that are started with it; it does without them if it must."),
+    Setting(
+        name="after",
+        kind=References(until=True),
+        doc="Units that it waits for if they are started too; replaces the default order.",
+        default="by kind",
+        units=EVERY_KIND,
+        effect=Effect.LIVE,
+    ),
+    _relation("before", "Units that wait for it if they are started too."),
+    _relation("binds_to", "Units whose end is its end too."),
+    _relation("part_of", "Units that it is stopped and restarted with."),
+    _relation("conflicts", "Units that are stopped when it starts, and the reverse."),
+    _relation("on_failure", "Units that are started when it fails."),
+    Setting(
+        name="protocol",
+        kind=_words(Protocol),
+        default="by kind",
+        doc="What it speaks on stdin and stdout.",
+        effect=Effect.REPLACE,
+    ),
+    Setting(
+        name="readiness",
+        kind=READINESS,
+        default="by kind",
+        doc="How it is known to be ready.",
+    ),
+    Setting(name="health", kind=HEALTH, doc="How it is known to be healthy while it runs."),
+    Setting(
+        name="watchdog",
+        kind=Duration(),
+        doc="How often it has to send `WATCHDOG=1`.",
+    ),
+    Setting(
+        name="restart",
+        kind=_words(Restart),
+        default=Restart.ALWAYS,
+        doc="After which ends it is started again.",
+        effect=Effect.LIVE,
+    ),
+    Setting(
+        name="backoff",
+        kind=BACKOFF,
+        doc="The delays between automatic restarts.",
+        effect=Effect.LIVE,
+    ),
+    Setting(
+        name="start_limit",
+        kind=START_LIMIT,
+        doc="How many automatic starts are too many.",
+        effect=Effect.LIVE,
+    ),
+    Setting(
+        name="exit_codes",
+        kind=EXIT_CODES,
+        doc="What exit codes mean.",
+        effect=Effect.LIVE,
+    ),
+    Setting(
+        name="timeouts",
+        kind=TIMEOUTS,
+        doc="How long starting and stopping may take.",
+        units=PROCESSES | {Kind.CORE},
+        effect=Effect.LIVE,
+    ),
+    Setting(name="resources", kind=RESOURCES, doc="Limits of its processes."),
+    Setting(
+        name="environment",
+        kind=TextMap(),
+        default="{}",
+        doc="Variables of its environment, beside the few every process gets.",
+    ),
+    Setting(
+        name="pass_environment",
+        kind=ListOf(VARIABLE),
+        default="[]",
+        doc="Variables that are handed down from the daemon's own environment.",
+    ),
+    Setting(
+        name="working_dir",
+        kind=_PATH,
+        default="the daemon's",
+        doc="The directory its process starts in, and an agent's sessions work in.",
+    ),
+    Setting(
+        name="user",
+        kind=Text(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\$?$", expected="the name of a user"),
+        default="the daemon's",
+        doc="The user its process runs as.",
+    ),
+    Setting(
+        name="stdout_line_max",
+        kind=Size(),
+        default=format_size(16 * 2**20),
+        doc="The longest line on stdout; a longer one ends the process with result `protocol`.",
+        effect=Effect.LIVE,
+    ),
+    Setting(
+        name="stderr_rate",
+        kind=Whole(most=1_000_000),
+        default="1000",
+        doc="How many lines a second of its stderr are kept, the rest is counted; 0 keeps all.",
+        effect=Effect.LIVE,
+    ),
+    Setting(
+        name="options",
+        kind=FreeMap(),
+        default="{}",
+        doc="The extension's own settings, sent to it in the handshake.",
+    ),
+    Setting(
+        name="options_schema",
+        kind=SchemaMap(),
+        doc="The JSON Schema that `options` have to satisfy.",
+        effect=Effect.LIVE,
+    ),
+    Setting(
+        name="agent",
+        kind=Text(pattern=r"^[^\0]+$", expected="the name of an agent"),
+        default="default",
+        doc="The agent that messages of this channel go to.",
+        units=frozenset({Kind.CHANNEL}),
+        effect=Effect.LIVE,
+    ),
+    Setting(
+        name="tools",
+        kind=ListOf(Text(pattern=r"^[^\0]+$", expected="the name of a tool")),
+        default="[]",
+        doc='The tools it may use, as named in `tools_manager`; none listed, or `"*"`, means all.',
+        units=frozenset({Kind.AGENT}),
+        effect=Effect.LIVE,
+    ),
+    Setting(
+        name="prompt_idle_timeout",
+        kind=Duration(),
+        default=format_duration(AgentRole(cwd="/").prompt_idle_timeout_s),
+        doc="The longest silence within a turn; 0 waits for ever.",
+        units=frozenset({Kind.AGENT}),
+        effect=Effect.LIVE,
+    ),
+)
+
+
+def _unit_table(kind: Kind) -> Table:
+    rows = (setting for setting in UNIT.values() if kind in setting.units)
+    return Table(name=f"{kind}", settings=_rows(*rows))
+
+
+#: The settings of a unit by its kind.
+UNIT_TABLES: Mapping[Kind, Table] = MappingProxyType({kind: _unit_table(kind) for kind in Kind})
+
+_ACK = Ack()
+#: `options.ack` of a channel: the one option that the gateway reads itself.
+ACK = Table(
+    name="ack",
+    is_open=True,
+    settings=_rows(
+        Setting(
+            name="reaction",
+            kind=Flag(),
+            default=_yes_no(_ACK.reaction),
+            doc="Whether a message that was taken up gets a reaction.",
+        ),
+        Setting(
+            name="typing",
+            kind=Flag(),
+            default=_yes_no(_ACK.typing),
+            doc="Whether the channel shows that an answer is being written.",
+        ),
+        Setting(
+            name="reaction_emoji",
+            kind=Text(),
+            default=_ACK.reaction_emoji,
+            doc="The reaction.",
+        ),
+        Setting(
+            name="reaction_lifecycle",
+            kind=_words(ReactionLifecycle),
+            default=_ACK.reaction_lifecycle,
+            doc="What becomes of the reaction when the answer is complete.",
+        ),
+    ),
+)
+
+_SECONDS = Whole(measure=Measure.SECONDS, most=10**9)
+_MILLIS = Whole(measure=Measure.MILLISECONDS, most=10**12)
+
+_ENTRY_BACKOFF = Setting(
+    name="backoff",
+    kind=Table(
+        name="entry_backoff",
+        is_open=True,
+        settings=_rows(
+            Setting(
+                name="base_delay_ms",
+                kind=_MILLIS,
+                default="100",
+                doc="The original's word for `initial`.",
+                effect=Effect.LIVE,
+            ),
+            Setting(
+                name="max_delay_secs",
+                kind=_SECONDS,
+                default="30",
+                doc="The original's word for `max`.",
+                effect=Effect.LIVE,
+            ),
+            *BACKOFF.settings.values(),
+        ),
+    ),
+    doc="The delays between automatic restarts.",
+    effect=Effect.LIVE,
+)
+_CRASH_TRACKER = Setting(
+    name="crash_tracker",
+    kind=Table(
+        name="crash_tracker",
+        is_open=True,
+        settings=_rows(
+            Setting(
+                name="max_crashes",
+                kind=Whole(most=10_000),
+                default="5",
+                doc="The original's word for `start_limit.burst`.",
+                effect=Effect.LIVE,
+            ),
+            Setting(
+                name="window_secs",
+                kind=_SECONDS,
+                default="60",
+                doc="The original's word for `start_limit.interval`.",
+                effect=Effect.LIVE,
+            ),
+        ),
+    ),
+    doc="The original's word for `start_limit`.",
+    effect=Effect.LIVE,
+)
+_BINARY = Setting(
+    name="binary",
+    kind=Text(pattern=r"^[^\0]+$", expected="a program"),
+    doc="The program: absolute, a bare name in PATH, or `@built-in/...`.",
+)
+_ARGS = Setting(name="args", kind=ListOf(Text()), default="[]", doc="Its arguments.")
+
+_LOCAL = Table(
+    name="workspace.local",
+    is_open=True,
+    settings=_rows(
+        Setting(
+            name="type",
+            kind=Choice(("local",)),
+            doc="A process on this machine.",
+            required=True,
+        ),
+        Setting(
+            name="binary",
+            kind=Program(),
+            doc="The program, alone or in a list with its first arguments.",
+            required=True,
+        ),
+        Setting(
+            name="working_dir",
+            kind=_PATH,
+            default="the daemon's",
+            doc="The directory it starts in and its sessions work in.",
+        ),
+        Setting(name="env", kind=TextMap(), default="{}", doc="Variables of its environment."),
+    ),
+)
+_DOCKER = Table(
+    name="workspace.docker",
+    is_open=True,
+    settings=_rows(
+        Setting(name="type", kind=Choice(("docker",)), doc="A container.", required=True),
+        Setting(
+            name="image",
+            kind=Text(pattern=r"^\S+$", expected="the name of an image"),
+            doc="The image.",
+            required=True,
+        ),
+        Setting(name="entrypoint", kind=Program(), doc="What runs in the container."),
+        Setting(
+            name="volumes",
+            kind=ListOf(
+                Text(
+                    pattern=r"^[^:\0]+:[^:\0]+(:[A-Za-z,]+)?$",
+                    expected="host:container or host:container:ro",
+                )
+            ),
+            default="[]",
+            doc="Directories and volumes that are mounted.",
+        ),
+        Setting(name="env", kind=TextMap(), default="{}", doc="Variables of its environment."),
+        Setting(name="memory_limit", kind=Size(), doc="The most memory."),
+        Setting(
+            name="cpu_limit",
+            kind=Text(
+                pattern=quantity.CPUS,
+                expected='a number of processors such as "1.5"',
+                or_number=True,
+            ),
+            doc="The most processors.",
+        ),
+        Setting(
+            name="docker_host",
+            kind=Text(
+                pattern=r"^(unix|tcp)://\S+$", expected="a URI that begins with unix:// or tcp://"
+            ),
+            doc="Where Docker listens.",
+        ),
+        Setting(name="network", kind=Text(), doc="The network of the container."),
+        Setting(
+            name="pull_policy",
+            kind=Choice(("always", "never", "if_not_present", "")),
+            default="if_not_present",
+            doc="When the image is pulled.",
+        ),
+        Setting(name="working_dir", kind=_PATH, doc="The directory inside the container."),
+        Setting(
+            name="extra_hosts",
+            kind=ListOf(Text(pattern=r"^[^:\s]+:\S+$", expected="hostname:ip")),
+            default="[]",
+            doc="Further names the container can look up.",
+        ),
+    ),
+)
+WORKSPACE = Tagged(
+    name="workspace", variants=MappingProxyType({"local": _LOCAL, "docker": _DOCKER})
+)
+
+
+def _entry(kind: Kind, one_of: tuple[str, ...], *own: Setting) -> Table:
+    """The keys of an entry: the original's, and the settings of a unit where names are free."""
+    names = {setting.name for setting in own}
+    rows = [setting for name, setting in UNIT_TABLES[kind].settings.items() if name not in names]
+    return Table(name=f"{kind}_entry", settings=_rows(*own, *rows), is_open=True, one_of=one_of)
+
+
+def _seconds(name: str, default: str, doc: str, *, effect: Effect = Effect.LIVE) -> Setting:
+    return Setting(name=name, kind=_SECONDS, default=default, doc=doc, effect=effect)
+
+
+_ACP_TIMEOUT = _seconds("acp_timeout_secs", "30", "The original's word for `timeouts.start`.")
+_INIT_TIMEOUT = _seconds("init_timeout_secs", "10", "The original's word for `timeouts.start`.")
+_EXIT_TIMEOUT = _seconds("exit_timeout_secs", "5", "The original's word for `timeouts.stop`.")
+
+AGENT_ENTRY = _entry(
+    Kind.AGENT,
+    ("workspace", "exec"),
+    Setting(name="workspace", kind=WORKSPACE, doc="Where and how the agent runs."),
+    _ACP_TIMEOUT,
+    _ENTRY_BACKOFF,
+    _CRASH_TRACKER,
+    Setting(
+        name="min_workers",
+        kind=Whole(most=1000),
+        default="1",
+        doc="The fewest processes of a pool.",
+    ),
+    Setting(
+        name="max_workers",
+        kind=Whole(least=1, most=1000),
+        default="1",
+        doc="The most processes of a pool.",
+    ),
+)
+CHANNEL_ENTRY = _entry(
+    Kind.CHANNEL,
+    ("binary", "exec"),
+    _BINARY,
+    _ARGS,
+    _INIT_TIMEOUT,
+    _EXIT_TIMEOUT,
+    _ENTRY_BACKOFF,
+    _CRASH_TRACKER,
+)
+_PREOPENED = Table(
+    name="preopened_dir",
+    is_open=True,
+    settings=_rows(
+        Setting(name="host", kind=_PATH, doc="The directory here.", required=True),
+        Setting(name="guest", kind=_PATH, doc="Its name inside.", required=True),
+        Setting(name="readonly", kind=Flag(), default="true", doc="Whether it can only be read."),
+    ),
+)
+_SANDBOX = Table(
+    name="sandbox",
+    is_open=True,
+    settings=_rows(
+        Setting(name="fuel_limit", kind=Whole(), default="1000000", doc="Steps of one call."),
+        _seconds("epoch_timeout_secs", "30", "How long one call may take."),
+        Setting(
+            name="memory_limit_bytes", kind=Whole(), default="67108864", doc="The most memory."
+        ),
+        Setting(
+            name="preopened_dirs",
+            kind=ListOf(_PREOPENED),
+            default="[]",
+            doc="Directories the module may open.",
+        ),
+    ),
+)
+TOOL_ENTRY = _entry(
+    Kind.TOOL,
+    (),
+    Setting(
+        name="tool_type",
+        kind=Choice(("mcp", "wasm")),
+        default="mcp",
+        doc="What the tool is.",
+    ),
+    _BINARY,
+    _ARGS,
+    Setting(name="module", kind=_PATH, doc="The module of a wasm tool."),
+    Setting(name="input_schema", kind=Text(), doc="The JSON Schema of its input, as text."),
+    Setting(name="sandbox", kind=_SANDBOX, doc="The limits of a wasm tool."),
+)
+SERVICE_ENTRY = _entry(Kind.SERVICE, ("binary", "exec"), _BINARY, _ARGS)
+
+
+def _entries(name: str, entry: Table, doc: str) -> Setting:
+    return Setting(name=name, kind=MapOf(entry), default="{}", doc=doc)
+
+
+_S, _STORE = Settings(), SessionStore()
+
+AGENTS_MANAGER = Table(
+    name="agents_manager",
+    is_open=True,
+    settings=_rows(
+        _ACP_TIMEOUT,
+        _seconds(
+            "prompt_idle_timeout_secs",
+            "120",
+            "The longest silence within a turn; 0 waits for ever.",
+        ),
+        Setting(
+            name="shutdown_grace_ms",
+            kind=_MILLIS,
+            doc="The original's word for `timeouts.stop`.",
+            effect=Effect.LIVE,
+        ),
+        _seconds(
+            "keepalive_interval_secs",
+            "300",
+            "How often an agent in a container is sent a sign of life.",
+        ),
+        _entries("agents", AGENT_ENTRY, "The agents by name."),
+    ),
+)
+CHANNELS_MANAGER = Table(
+    name="channels_manager",
+    is_open=True,
+    settings=_rows(
+        _INIT_TIMEOUT,
+        _EXIT_TIMEOUT,
+        _entries("channels", CHANNEL_ENTRY, "The channels by name."),
+    ),
+)
+TOOLS_MANAGER = Table(
+    name="tools_manager",
+    is_open=True,
+    settings=_rows(
+        Setting(
+            name="tools_server_host",
+            kind=HOST,
+            default=_S.tools_server_host,
+            doc="The host in the URL under which agents reach the tools.",
+        ),
+        _entries("tools", TOOL_ENTRY, "The tools by name."),
+    ),
+)
+SERVICES_MANAGER = Table(
+    name="services_manager",
+    settings=_rows(_entries("services", SERVICE_ENTRY, "The services by name.")),
+)
+SUPERVISOR = Table(
+    name="supervisor",
+    is_open=True,
+    settings=_rows(
+        _seconds(
+            "shutdown_timeout_secs",
+            f"{_S.shutdown_timeout_s:g}",
+            "How long the whole stop may take.",
+        ),
+        _seconds("health_check_interval_secs", "30", "The default of `health.interval`."),
+        Setting(
+            name="max_restarts",
+            kind=Whole(most=10_000),
+            default=str(_L.burst),
+            doc="The default of `start_limit.burst`.",
+            effect=Effect.LIVE,
+        ),
+        _seconds(
+            "restart_window_secs",
+            f"{_L.interval_s:g}",
+            "The default of `start_limit.interval`.",
+        ),
+        Setting(
+            name="admin_port",
+            kind=Whole(most=65535),
+            default=str(_S.admin_port),
+            doc="The port on 127.0.0.1 of `/health` and `/metrics`; 0 takes a free one.",
+            effect=Effect.RELOAD,
+        ),
+        _seconds(
+            "permission_timeout_secs",
+            f"{_S.permission_timeout_s:g}",
+            "How long a permission request waits for an answer before it is refused.",
+        ),
+        Setting(
+            name="start_concurrency",
+            kind=Whole(least=1, most=1000),
+            default=str(_S.start_concurrency),
+            doc="How many units that have to answer may be starting at once.",
+            effect=Effect.LIVE,
+        ),
+    ),
+)
+SESSION_STORE = Tagged(
+    name="session_store",
+    variants=MappingProxyType(
+        {
+            StoreType.NONE.value: Table(
+                name="session_store.none",
+                is_open=True,
+                settings=_rows(
+                    Setting(
+                        name="type",
+                        kind=Choice((StoreType.NONE.value,)),
+                        doc="Sessions are kept in memory.",
+                        required=True,
+                    )
+                ),
+            ),
+            StoreType.SQLITE.value: Table(
+                name="session_store.sqlite",
+                is_open=True,
+                settings=_rows(
+                    Setting(
+                        name="type",
+                        kind=Choice((StoreType.SQLITE.value,)),
+                        doc="Sessions are kept in a file.",
+                        required=True,
+                    ),
+                    Setting(name="path", kind=_PATH, default="in memory", doc="The file."),
+                    Setting(
+                        name="ttl_days",
+                        kind=Whole(most=2**32 - 1),
+                        default=str(_STORE.ttl_days),
+                        doc="After how many days without use a session is forgotten.",
+                    ),
+                ),
+            ),
+        }
+    ),
+)
+ADMIN = Table(
+    name="admin",
+    settings=_rows(
+        Setting(
+            name="socket_mode",
+            kind=Mode(),
+            default=f'"{_S.admin_socket_mode:04o}"',
+            doc="The permissions of the admin socket.",
+            effect=Effect.RELOAD,
+        ),
+        Setting(
+            name="socket_group",
+            kind=Text(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", expected="the name of a group"),
+            default="the daemon's",
+            doc="The group that the admin socket belongs to.",
+            effect=Effect.RELOAD,
+        ),
+    ),
+)
+
+#: `anyclaw.yaml` as a whole.
+ANYCLAW = Table(
+    name="anyclaw",
+    is_open=True,
+    settings=_rows(
+        Setting(
+            name="log_level",
+            kind=Text(),
+            default=_S.log_level,
+            doc="The least severe level that is logged, for all or by `target=level`.",
+            effect=Effect.LIVE,
+        ),
+        Setting(
+            name="log_format",
+            kind=Choice((LogFormat.PRETTY.value, LogFormat.JSON.value)),
+            default=_S.log_format,
+            doc="How log lines are written.",
+            effect=Effect.LIVE,
+        ),
+        Setting(
+            name="extensions_dir",
+            kind=_PATH,
+            default="/usr/local/bin",
+            doc="Where programs made for the original are looked for first.",
+        ),
+        Setting(name="agents_manager", kind=AGENTS_MANAGER, doc="The agents."),
+        Setting(name="channels_manager", kind=CHANNELS_MANAGER, doc="The channels."),
+        Setting(name="tools_manager", kind=TOOLS_MANAGER, doc="The tools."),
+        Setting(name="services_manager", kind=SERVICES_MANAGER, doc="The services."),
+        Setting(
+            name="units",
+            kind=UnitMap(),
+            default="{}",
+            doc="Settings of units by full name; they win over the unit's entry.",
+        ),
+        Setting(name="supervisor", kind=SUPERVISOR, doc="The daemon as a whole."),
+        Setting(name="session_store", kind=SESSION_STORE, doc="Where sessions are kept."),
+        Setting(name="admin", kind=ADMIN, doc="The admin socket."),
+    ),
+)
+
+UNTIL = tuple(until.value for until in Until)
