@@ -1,0 +1,547 @@
+"""Performs what the router decides: connections, outboxes, timers, callers.
+
+It makes the sink of every protocol process, turns what they report into the router's events, and
+performs the commands that come back, in their order. It decides nothing about messages itself.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from typing import assert_never
+
+from anyclawd.gateway.agent import AgentPeer
+from anyclawd.gateway.caller import Caller
+from anyclawd.gateway.channel import ChannelPeer
+from anyclawd.gateway.counters import Counters
+from anyclawd.gateway.handshake import revealed_options
+from anyclawd.gateway.outbox import Outbox
+from anyclawd.gateway.service import ServicePeer
+from anyclawd.model.deps import UnitName
+from anyclawd.model.errors import RequestError
+from anyclawd.model.plan import Plan
+from anyclawd.model.unit import Ack, Kind, Protocol, Unit
+from anyclawd.model.value import Json
+from anyclawd.route import commands, events, prompt
+from anyclawd.route.commands import Command, MessageId, Outcome, SessionKey, Timer
+from anyclawd.route.events import Event
+from anyclawd.route.router import Intake, Router, session_key
+from anyclawd.route.session import Session
+from anyclawd.route.table import compile_routes, entry_name
+from anyclawd.runtime.seam import Report, Sink, Wire
+from anyclawd.wire import acp, channel, jsonrpc
+
+log = logging.getLogger("anyclawd.gateway")
+
+#: The channel of those who send through the admin API; no unit can have this name.
+VIRTUAL = "@anyclawctl"
+
+
+def _wall_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Gateway:
+    """The orchestrator of one daemon. All methods are called from the loop."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        environ: Mapping[str, str],
+        wall_ms: Callable[[], int] = _wall_ms,
+    ) -> None:
+        self._plan, self._environ, self._wall_ms = plan, environ, wall_ms
+        self.router = Router(compile_routes(plan))
+        self.counters = Counters()
+        self._agents: dict[UnitName, AgentPeer] = {}
+        self._channels: dict[str, ChannelPeer] = {}
+        self._services: dict[UnitName, ServicePeer] = {}
+        self._outboxes = {name: Outbox() for name in self.router.routes.channels}
+        self._acks: dict[str, Ack | None] = {}
+        self._heads: dict[SessionKey, str] = {}
+        self._timers: dict[Timer, asyncio.TimerHandle] = {}
+        self._callers: dict[MessageId, Caller] = {}
+        self._listening: dict[SessionKey, list[Caller]] = {}
+        self._refusals: dict[MessageId, str] = {}  # of the message being received
+        self._turn_began_at: dict[MessageId, float] = {}
+        self._drained: Callable[[], None] | None = None
+        self._last_message = 0
+        self._noise: dict[UnitName, int] = {}
+
+    # --- for the driver and the engine ------------------------------------------------------------
+
+    def attach(self, unit: Unit, wire: Wire, report: Report) -> Sink:
+        """Make the sink of a process that has just been started, and begin its handshake."""
+        try:
+            options = revealed_options(unit, self._environ)
+        except KeyError as error:
+            reason = f"options: variable {error.args[0]!r} is not set"
+            asyncio.get_running_loop().call_soon(report.failed, reason)
+            options = {}
+        match unit.protocol:
+            case Protocol.ACP:
+                agent = AgentPeer(unit, wire, report, self, options)
+                self._agents[unit.name] = agent
+                return agent.connection
+            case Protocol.CHANNEL:
+                return ChannelPeer(unit, wire, report, self, options).connection
+            case Protocol.SERVICE:
+                namespace = self._environ.get("COMPOSE_PROJECT_NAME") or "anyclaw"
+                service = ServicePeer(unit, wire, report, namespace, options)
+                self._services[unit.name] = service
+                return service.connection
+        raise ValueError(f"{unit.name}: the gateway does not speak protocol {unit.protocol}")
+
+    async def run(self) -> None:
+        """Live until cancelled; then no timer and no caller is left."""
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            for handle in self._timers.values():
+                handle.cancel()
+            self._timers.clear()
+            for caller in list(self._callers.values()):
+                caller.end("cancelled", is_error=True, text="the daemon has stopped")
+            self._callers.clear()
+
+    def start(self) -> None:
+        """The routes stand: what waits may run."""
+        self._step(events.IntakeOpened())
+
+    def close_intake(self, drained: Callable[[], None]) -> None:
+        """Refuse what is new or waits; `drained` is called once no turn runs, maybe at once."""
+        self._drained = drained
+        self._step(events.IntakeClosed())
+
+    def cut_off(self) -> None:
+        """End what still runs."""
+        self._step(events.TurnsCutOff())
+
+    def unit_failed(self, unit: Unit, reason: str) -> None:
+        """The unit will not come back by itself; whoever waits for it is told."""
+        match unit.kind:
+            case Kind.AGENT:
+                self._step(events.AgentFailed(unit.name, reason))
+            case Kind.CHANNEL:
+                self._step(events.ChannelFailed(entry_name(unit.name)))
+            case _:
+                pass  # nothing of the gateway waits for other kinds
+
+    # --- for the admin API ------------------------------------------------------------------------
+
+    def agents(self) -> list[dict[str, Json]]:
+        return [
+            {
+                "name": agent.route.name,
+                "connected": agent.is_connected,
+                "session_count": len(agent.sessions),
+            }
+            for agent in self.router.agents.values()
+            if agent.route.unit in self.router.routes.agents
+        ]
+
+    def channels(self) -> list[str]:
+        return [name for name, outbox in self._outboxes.items() if outbox.is_connected]
+
+    def sessions(self) -> list[dict[str, Json]]:
+        return [_shown(session) for session in self.router.sessions.values()]
+
+    def noise(self, unit: UnitName) -> int:
+        """Lines on the unit's stdout that were no message, over all its runs."""
+        return self._noise.get(unit, 0)
+
+    def send(self, message: Mapping[str, Json]) -> AsyncIterator[dict[str, Json]]:
+        """Send a message as an administrator and stream what comes of it.
+
+        Raises RequestError at once where it is not accepted.
+        """
+        content = _content(message.get("content"))
+        name, peer, agent = self._destination(message)
+        if self.router.intake is Intake.CLOSED:
+            raise RequestError("anyclawd is stopping; send the message after it has started again")
+        caller = Caller(session_key(name, peer))
+        size = len(jsonrpc.encode_value(content))
+        inbound = channel.Inbound(peer, content, None)
+        self._receive(name, inbound, size, agent=agent, caller=caller)
+        self.flush()
+        return self._stream(caller, name, peer)
+
+    def notify(self, channel_name: str, peer_id: str, text: str) -> None:
+        """Send a text to a chat; no agent is involved."""
+        self._need_channel(channel_name)
+        if not self._outboxes[channel_name].is_connected:
+            raise RequestError(f"channel {channel_name!r} is not connected; see anyclawctl status")
+        peer = self._known_peer(channel_name, peer_id, "direct")
+        self._step(events.NotificationReceived(channel_name, peer, text))
+
+    def answer_permission(self, request_id: str, option_id: str) -> None:
+        ask = self.router.asks.get(request_id)
+        if ask is None:
+            raise RequestError(f"no permission request {request_id!r} is waiting")
+        offered = [option.option_id for option in ask.options]
+        if option_id not in offered:
+            raise RequestError(f"option {option_id!r} was not offered; expected one of {offered}")
+        self._step(events.PermissionAnswered(None, request_id, option_id))
+
+    # --- for agents -------------------------------------------------------------------------------
+
+    def agent_event(self, event: Event) -> None:
+        if isinstance(event, events.UpdateReceived):
+            self.counters.updates += 1
+        self._step(event, flush=False)
+
+    def agent_streamed(self, agent: AgentPeer, update: acp.Update) -> bool:
+        """The hot path: from the agent's line to the channel's with one parse and no encoding."""
+        now = asyncio.get_running_loop().time()
+        session = self.router.stream_of(agent.unit.name, update.session_id, now)
+        if session is None or session.key in self._listening or session.channel == VIRTUAL:
+            return False
+        self.counters.updates += 1
+        key = session.key
+        head = self._heads.get(key) or self._heads.setdefault(key, channel.deliver_head(key))
+        line = f'{head}{update.rest},"_received_at_ms":{self._wall_ms()}}}}}}}\n'
+        self._outboxes[session.channel].stream(key, line.encode())
+        return True
+
+    def agent_knows(self, agent: AgentPeer, session_id: str) -> bool:
+        return session_id in self.router.agents[agent.unit.name].sessions
+
+    def agent_gone(self, agent: AgentPeer) -> None:
+        name = agent.unit.name
+        self._add_noise(name, agent.connection.noise)
+        if self._agents.get(name) is agent:
+            del self._agents[name]
+            self._step(events.AgentLost(name))
+
+    # --- for channels -----------------------------------------------------------------------------
+
+    def channel_ready(self, peer: ChannelPeer, handshake: channel.Handshake) -> None:
+        self._channels[peer.name] = peer
+        self._acks[peer.name] = _effective_ack(peer.unit, handshake)
+        outbox = self._outboxes[peer.name]
+        event = events.ChannelReady(peer.name, outbox.held_sessions())
+        asked: list[commands.AskPermission] = []
+
+        def introduce() -> Iterable[bytes]:
+            for command in self.router.step(event, self._now()):
+                match command:
+                    case commands.Announce(_, session, who):
+                        yield channel.session_created(session, who)
+                    case commands.AskPermission():
+                        asked.append(command)
+
+        outbox.connect(peer.connection, introduce)
+        for command in asked:
+            self._perform(command)
+        self.flush()
+
+    def channel_message(self, name: str, message: channel.Inbound, size_bytes: int) -> str:
+        """Take a message; returns why not, or an empty text."""
+        return self._receive(name, message, size_bytes)
+
+    def channel_permission(self, name: str, request_id: str, option_id: str) -> None:
+        self._step(events.PermissionAnswered(name, request_id, option_id))
+
+    def channel_cannot_ask(self, name: str, request_id: str) -> None:
+        self._step(events.PermissionUndeliverable(name, request_id))
+
+    def channel_paused(self, peer: ChannelPeer, *, is_paused: bool) -> None:
+        if self._channels.get(peer.name) is peer:
+            outbox = self._outboxes[peer.name]
+            if is_paused:
+                outbox.pause()
+            else:
+                outbox.resume()
+
+    def channel_lost(self, peer: ChannelPeer) -> None:
+        self._add_noise(peer.unit.name, peer.connection.noise)
+        if self._channels.get(peer.name) is peer:
+            del self._channels[peer.name]
+            self._outboxes[peer.name].disconnect()
+
+    def flush(self) -> None:
+        for outbox in self._outboxes.values():
+            outbox.flush()
+
+    # --- performing -------------------------------------------------------------------------------
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def _step(self, event: Event, *, flush: bool = True) -> None:
+        for command in self.router.step(event, self._now()):
+            log.debug("performs %s", type(command).__name__)
+            self._perform(command)
+        if flush:
+            self.flush()
+
+    def _perform(self, command: Command) -> None:
+        match command:
+            case commands.Deliver(name, session, content):
+                self._deliver(name, session, content)
+            case commands.Announce(name, session, peer):
+                self._send(name, session, channel.session_created(session, peer))
+            case commands.Acknowledge():
+                self._acknowledge(command)
+            case commands.StartResponse(name, session):
+                self._send(name, session, channel.ack_lifecycle(session, "response_started"))
+            case commands.CompleteResponse(name, session, stop_reason):
+                frame = channel.ack_lifecycle(session, "response_completed", stop_reason)
+                self._send(name, session, frame)
+                if name != VIRTUAL:
+                    self._outboxes[name].end_stream(session)
+            case commands.Settle(message, outcome, text):
+                self._settle(message, outcome, text)
+            case commands.AskPermission():
+                self._ask(command)
+            case commands.WithdrawPermission(name, request_id):
+                if name in self._channels:
+                    self._channels[name].withdraw(request_id)
+            case commands.ArmTimer(timer, at):
+                self._arm(timer, at)
+            case commands.CancelTimer(timer):
+                if handle := self._timers.pop(timer, None):
+                    handle.cancel()
+            case commands.ReportDrained():
+                if self._drained is not None:
+                    drained, self._drained = self._drained, None
+                    drained()
+            case _:
+                self._call_agent(command)
+
+    def _call_agent(
+        self,
+        command: commands.OpenSession
+        | commands.CloseSession
+        | commands.Prompt
+        | commands.CancelPrompt
+        | commands.Abandon
+        | commands.AnswerPermission,
+    ) -> None:
+        agent = self._agents.get(command.agent)
+        if agent is None:
+            return  # it has gone; the router is told so next, or knows already
+        match command:
+            case commands.OpenSession():
+                agent.open_session(command)
+            case commands.CloseSession(_, session_id):
+                agent.close_session(session_id)
+            case commands.Prompt():
+                agent.prompt(command)
+            case commands.CancelPrompt(_, session_id):
+                agent.cancel(session_id)
+            case commands.Abandon(_, token):
+                agent.abandon(token)
+            case commands.AnswerPermission(_, ask, option_id):
+                agent.answer(ask, option_id)
+            case _:
+                assert_never(command)
+
+    def _receive(
+        self,
+        name: str,
+        message: channel.Inbound,
+        size_bytes: int,
+        *,
+        agent: UnitName | None = None,
+        caller: Caller | None = None,
+    ) -> str:
+        self._last_message += 1
+        id_ = MessageId(self._last_message)
+        self.counters.messages += 1
+        if caller is not None:
+            self._callers[id_] = caller
+            if prompt.command_of(message.content):
+                self._listen(session_key(name, message.peer), caller)
+        self._refusals[id_] = ""
+        peer, content, metadata = message
+        event = events.MessageReceived(id_, name, peer, content, metadata, size_bytes, agent)
+        self._step(event, flush=False)
+        return self._refusals.pop(id_)
+
+    def _deliver(self, name: str, session: SessionKey, content: Json) -> None:
+        for caller in self._listening.get(session, ()):
+            caller.show(content)
+        if name == VIRTUAL:
+            return
+        if isinstance(content, dict):
+            content = {**content, "sessionId": session, "_received_at_ms": self._wall_ms()}
+        self._outboxes[name].send(session, channel.deliver(session, content))
+
+    def _send(self, name: str, session: SessionKey, frame: bytes) -> None:
+        if name != VIRTUAL:
+            self._outboxes[name].send(session, frame)
+
+    def _acknowledge(self, command: commands.Acknowledge) -> None:
+        now = self._now()
+        self.counters.turns += 1
+        self._turn_began_at[command.messages[0]] = now
+        for message in command.messages:
+            if caller := self._callers.get(message):
+                self._listen(command.session, caller)
+        name, session = command.channel, command.session
+        self._send(name, session, channel.ack_message(session, command.peer))
+        ack = self._acks.get(name)
+        if ack is None or ack.typing:
+            self._send(name, session, channel.typing_indicator(session, command.peer))
+
+    def _listen(self, session: SessionKey, caller: Caller) -> None:
+        self._listening.setdefault(session, []).append(caller)
+
+    def _settle(self, message: MessageId, outcome: Outcome, text: str) -> None:
+        if outcome is Outcome.REFUSED:
+            self.counters.refusals += 1
+            if message in self._refusals:
+                self._refusals[message] = text
+        elif outcome is Outcome.INTERRUPTED:
+            self.counters.interruptions += 1
+        began_at = self._turn_began_at.pop(message, None)
+        if began_at is not None:
+            self.counters.note_turn_ended(self._now() - began_at)
+        if caller := self._callers.pop(message, None):
+            self._end(caller, outcome, text)
+
+    def _end(self, caller: Caller, outcome: Outcome, text: str) -> None:
+        key = SessionKey(caller.session)
+        listening = self._listening.get(key, [])
+        if caller in listening:
+            listening.remove(caller)
+            if not listening:
+                del self._listening[key]
+        if outcome is Outcome.ANSWERED:
+            caller.end(text, is_error=False)
+        else:
+            caller.end("cancelled" if text == "cancelled" else "refusal", is_error=True, text=text)
+
+    def _ask(self, command: commands.AskPermission) -> None:
+        listening = self._listening.get(command.session, ())
+        for caller in listening:
+            caller.ask(command.request_id, command.description, command.options)
+        if command.channel == VIRTUAL:
+            if not listening:
+                event = events.PermissionUndeliverable(VIRTUAL, command.request_id)
+                asyncio.get_running_loop().call_soon(self._step, event)
+            return
+
+        def ask() -> None:
+            if peer := self._channels.get(command.channel):
+                peer.ask(command)
+
+        if self._channels.get(command.channel) is not None:  # else it is asked when it is back
+            self._outboxes[command.channel].send(command.session, ask)
+
+    def _arm(self, timer: Timer, at: float) -> None:
+        if handle := self._timers.pop(timer, None):
+            handle.cancel()
+        loop = asyncio.get_running_loop()
+        self._timers[timer] = loop.call_at(at, self._elapsed, timer)
+
+    def _elapsed(self, timer: Timer) -> None:
+        del self._timers[timer]
+        self._step(events.TimerElapsed(timer))
+
+    def _add_noise(self, unit: UnitName, lines: int) -> None:
+        self._noise[unit] = self._noise.get(unit, 0) + lines
+
+    # --- callers ----------------------------------------------------------------------------------
+
+    async def _stream(
+        self, caller: Caller, name: str, peer: channel.Peer
+    ) -> AsyncIterator[dict[str, Json]]:
+        try:
+            async for event in caller.events():
+                yield event
+        finally:
+            for message, owner in list(self._callers.items()):
+                if owner is caller:
+                    self._caller_gone(message, caller, name, peer)
+
+    def _caller_gone(
+        self, message: MessageId, caller: Caller, name: str, peer: channel.Peer
+    ) -> None:
+        """A chat keeps its answer; what only the caller would have read is cancelled."""
+        del self._callers[message]
+        self._end(caller, Outcome.INTERRUPTED, "cancelled")
+        if name == VIRTUAL:
+            self._step(events.CancelRequested(message, name, peer))
+
+    def _destination(
+        self, message: Mapping[str, Json]
+    ) -> tuple[str, channel.Peer, UnitName | None]:
+        name, peer_id, wanted = message.get("channel"), message.get("peer"), message.get("agent")
+        kind = message.get("kind") or "local"
+        agent = self._agent_named(wanted) if wanted else None
+        if not name:
+            agent = agent or self._default_agent()
+            owner = "" if agent == self._default_agent_name() else f"@{entry_name(agent)}"
+            peer = channel.Peer("anyclawctl", f"{peer_id or 'anyclawctl'}{owner}", kind)
+            return VIRTUAL, peer, agent
+        self._need_channel(name)
+        if not peer_id:
+            raise RequestError(f"channel {name!r}: name the peer as well")
+        routed = self.router.routes.channels[name]
+        if routed not in self.router.routes.agents:
+            raise RequestError(f"channel {name!r}: its agent {entry_name(routed)!r} does not exist")
+        if agent is not None and agent != routed:
+            raise RequestError(f"channel {name!r} is answered by {entry_name(routed)!r} only")
+        return name, self._known_peer(name, peer_id, kind), None
+
+    def _known_peer(self, name: str, peer_id: str, kind: str) -> channel.Peer:
+        """The chat as the channel has named it, where it has spoken already."""
+        for session in self.router.sessions.values():
+            if session.channel == name and session.peer.peer_id == peer_id:
+                return session.peer
+        return channel.Peer(name, peer_id, kind)
+
+    def _need_channel(self, name: str) -> None:
+        if name not in self._outboxes:
+            raise RequestError(f"no channel {name!r}; there are {sorted(self._outboxes)}")
+
+    def _agent_named(self, wanted: str) -> UnitName:
+        for unit in self.router.routes.agents:
+            if wanted in (unit, entry_name(unit)):
+                return unit
+        names = [entry_name(unit) for unit in self.router.routes.agents]
+        raise RequestError(f"no agent {wanted!r}; there are {names}")
+
+    def _default_agent_name(self) -> UnitName | None:
+        agents = list(self.router.routes.agents)
+        default = UnitName("default.agent")
+        return default if default in agents else agents[0] if len(agents) == 1 else None
+
+    def _default_agent(self) -> UnitName:
+        found = self._default_agent_name()
+        if found is None:
+            names = [entry_name(unit) for unit in self.router.routes.agents]
+            raise RequestError(f"name the agent; there are {names}")
+        return found
+
+
+def _shown(session: Session) -> dict[str, Json]:
+    return {
+        "session": session.key,
+        "channel": session.channel,
+        "kind": session.peer.kind,
+        "peer": session.peer.peer_id,
+        "agent": session.agent.route.name,
+        "agent_session": session.acp_id or session.stale_id or None,
+        "state": str(session.phase),
+        "queued": len(session.queue),
+    }
+
+
+def _content(content: Json) -> list[Json]:
+    if isinstance(content, str) and content:
+        return [{"type": "text", "text": content}]
+    if isinstance(content, list) and content and all(isinstance(part, dict) for part in content):
+        return content
+    raise RequestError("content: expected a text or a list of content parts")
+
+
+def _effective_ack(unit: Unit, handshake: channel.Handshake) -> Ack | None:
+    """The user's `ack`, else the one among the channel's own defaults."""
+    if unit.channel is not None and unit.channel.ack is not None:
+        return unit.channel.ack
+    given = handshake.defaults.get("ack")
+    return Ack(typing=given.get("typing") is True) if isinstance(given, dict) else None

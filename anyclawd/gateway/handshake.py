@@ -1,0 +1,20 @@
+"""What the handshakes have in common: options on the way out, errors on the way in."""
+
+from collections.abc import Mapping
+
+from anyclawd.model import secret
+from anyclawd.model.unit import Unit
+from anyclawd.model.value import Json
+from anyclawd.wire.jsonrpc import RpcError
+
+
+def revealed_options(unit: Unit, environ: Mapping[str, str]) -> dict[str, Json]:
+    """The unit's options with their secrets; they go to the unit's own process and nowhere else.
+
+    Raises KeyError naming a variable that is not set.
+    """
+    return dict(secret.reveal(unit.options, environ))
+
+
+def refusal(error: RpcError) -> str:
+    return f"answered initialize with an error: {error}"

@@ -1,0 +1,64 @@
+"""One service process: its handshake and its goodbye."""
+
+import logging
+
+from anyclawd.gateway.handshake import refusal
+from anyclawd.model.unit import Unit
+from anyclawd.model.value import Json
+from anyclawd.runtime.connection import Connection, Reply
+from anyclawd.runtime.seam import Report, Wire
+from anyclawd.wire import service
+from anyclawd.wire.jsonrpc import RpcError
+
+log = logging.getLogger("anyclawd.gateway")
+
+
+class ServicePeer:
+    """Speaks the service protocol with one process."""
+
+    def __init__(
+        self, unit: Unit, wire: Wire, report: Report, namespace: str, options: dict[str, Json]
+    ) -> None:
+        self._unit, self._report = unit, report
+        self.port: int | None = None
+        self.installation: dict[str, Json] = {}
+        self.connection = Connection(wire, report, self)
+        params = service.initialize_params(namespace, options)
+        self.connection.call("initialize", params, self._initialized)
+
+    def _initialized(self, result: Json, error: RpcError | None) -> None:
+        if error is not None:
+            self.connection.fail(refusal(error))
+            return
+        self.port = service.read_port(result)
+        self.installation = service.read_installation(result)
+        log.info("%s: initialized", self._unit.name, extra={"unit": self._unit.name})
+        self._report.ready()
+
+    def frame_received(self, frame: bytes) -> bool:
+        return False
+
+    def request_received(self, method: str, params: Json, reply: Reply, size_bytes: int) -> bool:
+        return False
+
+    def notification_received(self, method: str, params: Json, size_bytes: int) -> None:
+        log.debug("%s: notification %s ignored", self._unit.name, method)
+
+    def batch_ended(self) -> None:
+        pass
+
+    def writing_paused(self) -> None:
+        pass
+
+    def writing_resumed(self) -> None:
+        pass
+
+    def closing(self) -> None:
+        self.connection.call("shutdown", {}, self._shut_down)
+
+    def _shut_down(self, result: Json, error: RpcError | None) -> None:
+        if error is not None:
+            log.debug("%s: answered shutdown with an error: %s", self._unit.name, error)
+
+    def lost(self) -> None:
+        pass

@@ -1,0 +1,55 @@
+"""What the router knows of an agent while the daemon runs."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from anyclawd.model.value import Json
+from anyclawd.route.table import AgentRoute
+from anyclawd.wire.acp import Capabilities
+
+if TYPE_CHECKING:
+    from anyclawd.route.session import Session
+
+NO_CAPABILITIES = Capabilities()
+
+
+@dataclass(slots=True)
+class Agent:
+    """One agent; `sessions` is where its updates find their chat."""
+
+    route: AgentRoute
+    is_connected: bool = False
+    is_closing: bool = False
+    capabilities: Capabilities = NO_CAPABILITIES
+    failure: str = ""  #: why it will not come back by itself; empty while it may
+    sessions: dict[str, "Session"] = field(default_factory=dict)  #: by ACP session id
+    members: list["Session"] = field(default_factory=list)  #: every chat routed to it
+    opening: int = 0  #: how many `session/new` are under way
+    #: Updates that overtook the answer to `session/new`, by the ACP session id they name.
+    early: dict[str, list[dict[str, Json]]] = field(default_factory=dict)
+    early_bytes: int = 0
+    commands: list[Json] | None = None  #: the last commands it offered, ours not among them
+
+    @property
+    def takes_work(self) -> bool:
+        return self.is_connected and not self.is_closing
+
+    def keep_early(
+        self, session_id: str, params: dict[str, Json], size_bytes: int, limit: int
+    ) -> bool:
+        """Keep an update for the session that is being opened; False if it cannot be kept."""
+        if not self.opening or self.early_bytes + size_bytes > limit:
+            return False
+        self.early.setdefault(session_id, []).append(params)
+        self.early_bytes += size_bytes
+        return True
+
+    def take_early(self, session_id: str) -> list[dict[str, Json]]:
+        return self.early.pop(session_id, [])
+
+    def end_opening(self) -> None:
+        """One `session/new` is over; with the last of them nobody waits for early updates."""
+        self.opening -= 1
+        if not self.opening:
+            self.early.clear()
+            self.early_bytes = 0

@@ -1,0 +1,61 @@
+"""From the messages of a chat to the content blocks of one prompt."""
+
+from collections.abc import Sequence
+
+from anyclawd.model.value import Json
+from anyclawd.wire import acp
+
+
+def command_of(content: Sequence[Json]) -> str:
+    """`new` or `cancel` where the content is exactly that platform command, else empty."""
+    if len(content) != 1 or content[0].get("type") != "text":
+        return ""
+    text = content[0].get("text")
+    command = text.strip().partition("@")[0] if isinstance(text, str) else ""
+    return command[1:] if command in ("/new", "/cancel") else ""
+
+
+def build(
+    content: Sequence[Json],
+    metadata: dict[str, Json] | None,
+    *,
+    tools: Sequence[tuple[str, str]],
+    embeds: bool,
+) -> list[Json]:
+    """Tools, then what is replied to, then what the user sent; each a block of its own."""
+    blocks: list[Json] = []
+    if tools:
+        blocks.append({"type": "text", "text": tools_context(tools)})
+    if context := reply_context(metadata or {}):
+        blocks.append({"type": "text", "text": context})
+    return blocks + [acp.block(part, embeds=embeds) for part in content]
+
+
+def tools_context(tools: Sequence[tuple[str, str]]) -> str:
+    """Ends with a newline: agents that join text blocks keep it apart from the user's words."""
+    lines = "".join(f"- {name}: {description}\n" for name, description in tools)
+    return f"[Platform context: these MCP tools are available:\n{lines}]\n"
+
+
+def reply_context(metadata: dict[str, Json]) -> str:
+    """Where a message stands in its chat; empty where it stands alone."""
+    told = [part for part in (_thread(metadata), _reply(metadata)) if part]
+    return f"[Context: {', '.join(told)}]" if told else ""
+
+
+def _thread(metadata: dict[str, Json]) -> str:
+    thread = metadata.get("threadId")
+    return f"thread {thread}" if thread not in (None, "") else ""
+
+
+def _reply(metadata: dict[str, Json]) -> str:
+    sender, text = metadata.get("replyToSender"), metadata.get("replyToText")
+    verb = "quoting" if metadata.get("replyToIsQuote") is True else "replying to"
+    whom = f"{verb} {sender}: " if sender else f"{verb}: "
+    if text:
+        return f'{whom}"{text}"'
+    if media := metadata.get("replyToMediaType"):
+        return f"{whom}<{media}>"
+    if message := metadata.get("replyToMessageId"):
+        return f"reply to message {message}" + (f" of {sender}" if sender else "")
+    return ""

@@ -1,0 +1,307 @@
+"""The Agent Client Protocol, version 1, seen by its client: what we send, and how we read answers.
+
+Reading is lenient per field: a member that is missing or of the wrong type counts as absent, and
+everything unknown is kept. Agents of the original's 0.9 generation speak a dialect of it: options
+in the root of `initialize`, capabilities in other places, permission options spelled
+`{id, label}`, a `result` update that ends a turn early. All of that is read here, so nothing above
+knows of dialects. Sources: ACP schema v1; the original's agent protocol.
+"""
+
+import json
+import re
+from typing import NamedTuple
+
+from anyclawd.model.errors import RemoteProtocolError
+from anyclawd.model.value import Json
+from anyclawd.wire.jsonrpc import RpcError
+
+#: What we ask for, and what else is spoken to, with version 1's semantics (docs/adr).
+PROTOCOL_VERSION = 1
+SPOKEN_VERSIONS = (1, 2)
+
+AUTH_REQUIRED = -32000
+RESOURCE_NOT_FOUND = -32002
+
+
+class Capabilities(NamedTuple):
+    """What an agent advertises, as far as anyclawd acts on it."""
+
+    load: bool = False
+    resume: bool = False
+    close: bool = False
+    embeds: bool = True  #: takes embedded resources; an agent that says nothing is of 0.9 and does
+
+
+class Handshake(NamedTuple):
+    """An agent's answer to `initialize`."""
+
+    version: int
+    capabilities: Capabilities
+    defaults: dict[str, Json]
+    auth_methods: tuple[str, ...]
+    name: str  #: as the agent calls itself, or empty
+
+
+class Update(NamedTuple):
+    """One `session/update`. `rest` is set where the raw text can be passed on as it is."""
+
+    session_id: str
+    kind: str
+    rest: str  #: the raw text of the parameters after `"sessionId":"..."`, up to the closing brace
+
+
+class PermissionOption(NamedTuple):
+    option_id: str
+    label: str
+    rejects: bool
+
+
+class PermissionRequest(NamedTuple):
+    session_id: str
+    request_id: str  #: as the agent names it; empty where it gives none
+    description: str
+    options: tuple[PermissionOption, ...]
+
+
+def _map(value: Json) -> dict[str, Json]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: Json) -> str:
+    return value if isinstance(value, str) else ""
+
+
+# --- what we send ---------------------------------------------------------------------------------
+
+
+def initialize_params(client_version: str, options: dict[str, Json]) -> dict[str, Json]:
+    """Options go where today's agents and where those of 0.9 look for them (docs/adr)."""
+    params: dict[str, Json] = {
+        "protocolVersion": PROTOCOL_VERSION,
+        "clientCapabilities": {"fs": {"readTextFile": False, "writeTextFile": False}},
+        "clientInfo": {"name": "anyclawd", "title": "anyclawd", "version": client_version},
+    }
+    params["clientCapabilities"]["terminal"] = False
+    if options:
+        params["_meta"] = {"options": options}
+        params["options"] = options
+    return params
+
+
+def session_params(cwd: str, session_id: str = "") -> dict[str, Json]:
+    """Of `session/new`, and with a session id of `session/load` and `session/resume`."""
+    params: dict[str, Json] = {"cwd": cwd, "mcpServers": []}
+    if session_id:
+        params["sessionId"] = session_id
+    return params
+
+
+def prompt_params(session_id: str, blocks: list[Json]) -> dict[str, Json]:
+    return {"sessionId": session_id, "prompt": blocks}
+
+
+def permission_outcome(option_id: str | None) -> dict[str, Json]:
+    if option_id is None:
+        return {"outcome": {"outcome": "cancelled"}}
+    return {"outcome": {"outcome": "selected", "optionId": option_id}}
+
+
+_DATA_URL = re.compile(r"data:([^;,]*)(?:;[^,]*)?;base64,", re.IGNORECASE)
+
+
+def block(part: Json, *, embeds: bool) -> Json:
+    """A content part of the channel protocol as an ACP content block.
+
+    An image by `data:` URL is sent both ways: `data` is what ACP asks for, `uri` is where agents
+    of 0.9 look. Parts of a type unknown here go through unchanged.
+    """
+    url, mime_type = _text(part.get("url")), _text(part.get("mimeType"))
+    match part.get("type"):
+        case "image":
+            return _image(url, mime_type)
+        case "audio":
+            return {"type": "audio", "data": url, "mimeType": mime_type or "audio/mpeg"}
+        case "file":
+            return _file(url, mime_type, _text(part.get("filename")), embeds=embeds)
+    return part
+
+
+def _image(url: str, mime_type: str) -> dict[str, Json]:
+    if found := _DATA_URL.match(url):
+        data, mime_type = url[found.end() :], found[1] or mime_type
+        return {"type": "image", "uri": url, "data": data, "mimeType": mime_type}
+    return {"type": "image", "uri": url, "data": "", "mimeType": mime_type}
+
+
+def _file(url: str, mime_type: str, filename: str, *, embeds: bool) -> dict[str, Json]:
+    if embeds:
+        resource = {"uri": url, "text": ""} | ({"mimeType": mime_type} if mime_type else {})
+        return {"type": "resource", "resource": resource}
+    name = filename or url.rstrip("/").rpartition("/")[2] or url
+    link = {"type": "resource_link", "uri": url, "name": name}
+    return link | ({"mimeType": mime_type} if mime_type else {})
+
+
+# --- what we read ---------------------------------------------------------------------------------
+
+
+def read_handshake(result: Json) -> Handshake:
+    """Raises RemoteProtocolError where the agent cannot be spoken to."""
+    answer = _map(result)
+    version = answer.get("protocolVersion")
+    if isinstance(version, bool) or version not in SPOKEN_VERSIONS:
+        raise RemoteProtocolError(
+            f"the agent answered initialize with protocolVersion {version!r}, expected 1 or 2"
+        )
+    methods = answer.get("authMethods")
+    listed = methods if isinstance(methods, list) else []
+    named = (_text(_map(method).get("id")) for method in listed)
+    return Handshake(
+        version=int(version),
+        capabilities=_read_capabilities(answer),
+        defaults=_map(answer.get("defaults")) or _map(_map(answer.get("_meta")).get("defaults")),
+        auth_methods=tuple(filter(None, named)),
+        name=_text(_map(answer.get("agentInfo")).get("name")),
+    )
+
+
+def _read_capabilities(answer: dict[str, Json]) -> Capabilities:
+    """Look where ACP has them, then where the original's guide and its older builds had them."""
+    found = next(
+        (_map(answer[key]) for key in ("agentCapabilities", "capabilities") if answer.get(key)),
+        answer,
+    )
+    session, prompt = _map(found.get("sessionCapabilities")), found.get("promptCapabilities")
+    return Capabilities(
+        load=found.get("loadSession") is True,
+        resume=_is_offered(session.get("resume")),
+        close=_is_offered(session.get("close")),
+        embeds=True if prompt is None else _map(prompt).get("embeddedContext") is True,
+    )
+
+
+def _is_offered(marker: Json) -> bool:
+    return marker is not None and marker is not False
+
+
+def read_session_id(result: Json) -> str:
+    """The session id of an answer to `session/new`, `load` or `resume`; empty where it has none."""
+    return _text(_map(result).get("sessionId"))
+
+
+def read_stop_reason(result: Json) -> str:
+    return _text(_map(result).get("stopReason")) or "end_turn"
+
+
+def is_unknown_session(error: RpcError) -> bool:
+    """Whether an agent says that it does not know the session: by code, or in words.
+
+    Others fail with a general code; the router does not rely on this alone.
+    """
+    told = f"{error.message} {error.data or ''}".lower()
+    return error.code == RESOURCE_NOT_FOUND or "session not found" in told
+
+
+def read_push(params: Json) -> tuple[str, list[Json]]:
+    """0.9 `session/push`: (session id, content blocks). Raises RemoteProtocolError."""
+    found = _map(params)
+    session_id, content = _text(found.get("sessionId")), found.get("content")
+    if not session_id or not isinstance(content, list):
+        raise RemoteProtocolError("session/push: expected sessionId and a list of content")
+    return session_id, content
+
+
+def read_permission(params: Json) -> PermissionRequest:
+    found = _map(params)
+    options = found.get("options")
+    title = _text(_map(found.get("toolCall")).get("title"))
+    return PermissionRequest(
+        session_id=_text(found.get("sessionId")),
+        request_id=_text(found.get("requestId")),
+        description=_text(found.get("description")) or title or "Permission requested",
+        options=tuple(
+            option
+            for item in (options if isinstance(options, list) else [])
+            if (option := _read_option(_map(item))) is not None
+        ),
+    )
+
+
+def _read_option(item: dict[str, Json]) -> PermissionOption | None:
+    option_id = _text(item.get("optionId")) or _text(item.get("id"))
+    if not option_id:
+        return None
+    label = _text(item.get("name")) or _text(item.get("label")) or option_id
+    rejects = "reject" in _text(item.get("kind")) or "reject" in option_id.lower()
+    return PermissionOption(option_id, label, rejects)
+
+
+# --- updates: the hot path ------------------------------------------------------------------------
+
+#: Kinds that nothing here looks into: they are passed on as they came.
+PLAIN_KINDS = frozenset(
+    {"agent_message_chunk", "agent_thought_chunk", "user_message_chunk", "plan", "usage_update"}
+)
+
+_HEAD = re.compile(
+    r'\s*\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"method"\s*:\s*"session/update"\s*,\s*"params"\s*:\s*'
+    r'(\{)\s*"sessionId"\s*:\s*"([^"\\]*)"(\s*,)'
+)
+
+
+def _refuse(name: str) -> Json:
+    raise ValueError(name)
+
+
+_strict = json.JSONDecoder(parse_constant=_refuse)
+
+
+def read_update(frame: bytes) -> Update | None:
+    """An update that may be passed on as text, or None: then the frame is read the long way.
+
+    The frame is parsed once, in full, and its parameters end where the parser says, so what is
+    passed on is exactly one JSON object, whatever the agent wrote. A bare carriage return, which
+    some readers take for a line's end, and numbers that JSON does not have go the long way.
+    """
+    try:
+        text = frame.decode()
+        head = _HEAD.match(text)
+        if head is None or "\r" in text:
+            return None
+        params, end = _strict.raw_decode(text, head.start(1))
+    except (ValueError, RecursionError):
+        return None
+    session_id = head[2]
+    update = params.get("update")
+    if text[end:].strip() != "}" or params["sessionId"] != session_id or type(update) is not dict:
+        return None
+    kind = update.get("sessionUpdate")
+    if kind not in PLAIN_KINDS:
+        return None
+    return Update(session_id, kind, text[head.start(3) : end - 1])
+
+
+def normalise(update: dict[str, Json]) -> None:
+    """Give tool events the members that channels of the original read; changes `update`."""
+    kind = update.get("sessionUpdate")
+    if kind not in ("tool_call", "tool_call_update"):
+        return
+    if not update.get("name") and _text(update.get("title")):
+        update["name"] = update["title"]
+    raw_input, raw_output = update.get("rawInput"), _map(update.get("rawOutput"))
+    if not update.get("input") and isinstance(raw_input, dict) and raw_input:
+        update["input"] = raw_input
+    if kind == "tool_call_update" and "output" not in update and "output" in raw_output:
+        update["output"] = raw_output["output"]
+
+
+def commands_of(update: dict[str, Json]) -> list[Json]:
+    """The commands of an `available_commands_update`; 0.9 agents call the member `commands`."""
+    found = update.get("availableCommands", update.get("commands"))
+    return found if isinstance(found, list) else []
+
+
+def text_of(update: dict[str, Json]) -> str:
+    """The text that a chunk or a result shows; empty where it shows none."""
+    content = update.get("content")
+    return content if isinstance(content, str) else _text(_map(content).get("text"))

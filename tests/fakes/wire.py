@@ -1,0 +1,63 @@
+"""The process side of the runtime's seam, in memory: what a sink writes, and what it reports."""
+
+import json
+from collections.abc import Callable
+
+from anyclawd.model.unit import Unit
+from anyclawd.model.value import Json
+
+
+class FakeWire:
+    """A process's stdin as a list, with a buffer that a test can hold full."""
+
+    def __init__(self, unit: Unit, invocation: str = "1") -> None:
+        self._unit, self._invocation = unit, invocation
+        self.written = b""
+        self.writes = 0
+        self.write_buffer_bytes = 0
+        self.is_reading = True
+
+    @property
+    def unit(self) -> Unit:
+        return self._unit
+
+    @property
+    def invocation(self) -> str:
+        return self._invocation
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+        self.writes += 1
+
+    def pause_reading(self) -> None:
+        self.is_reading = False
+
+    def resume_reading(self) -> None:
+        self.is_reading = True
+
+    def take(self) -> list[dict[str, Json]]:
+        """The messages written since the last call."""
+        lines, self.written = self.written.splitlines(), b""
+        return [json.loads(line) for line in lines]
+
+
+class FakeReport:
+    """The engine's ear: remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str]] = []
+        self.on_failed: Callable[[str], None] | None = None
+
+    def ready(self) -> None:
+        self.told.append(("ready", ""))
+
+    def failed(self, reason: str) -> None:
+        self.told.append(("failed", reason))
+        if self.on_failed is not None:
+            self.on_failed(reason)
+
+    def degraded(self, reason: str) -> None:
+        self.told.append(("degraded", reason))
+
+    def recovered(self) -> None:
+        self.told.append(("recovered", ""))
