@@ -5,7 +5,7 @@ still holds. The publisher never blocks and memory stays bounded.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from anyclawd.model.value import Json
 
@@ -31,13 +31,13 @@ class Fanout:
             reader.end()
         self._readers.clear()
 
-    def subscribe(self) -> AsyncIterator[Json]:
+    def subscribe(self) -> AsyncGenerator[Json, None]:
         """Everything published from this call on, whenever the iteration begins."""
         reader = _Reader(self._limit)
         self._readers.add(reader)
         return self._read(reader)
 
-    async def _read(self, reader: "_Reader") -> AsyncIterator[Json]:
+    async def _read(self, reader: "_Reader") -> AsyncGenerator[Json, None]:
         try:
             async for item in reader:
                 yield item

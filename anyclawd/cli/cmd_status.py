@@ -1,5 +1,7 @@
 """`status [UNIT...]`: the daemon with all its units, or some units in detail."""
 
+from __future__ import annotations
+
 import sys
 from argparse import ArgumentParser, Namespace
 
@@ -7,7 +9,11 @@ from anyclawd.cli import render
 from anyclawd.cli.daemon import connect
 from anyclawd.cli.render import Paint, clean
 from anyclawd.client.client import quote
-from anyclawd.model.value import Json
+
+TYPE_CHECKING = False  # typing itself costs 2 ms of import
+if TYPE_CHECKING:
+    from anyclawd.model.value import Json
+
 
 NOT_ACTIVE = 3
 

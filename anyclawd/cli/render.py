@@ -1,11 +1,17 @@
 """Text for terminals: colours where they are wanted, trees, tables, times, harmless characters."""
 
+from __future__ import annotations
+
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TextIO
 
-from anyclawd.model.value import Json
+TYPE_CHECKING = False  # typing itself costs 2 ms of import
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from anyclawd.model.value import Json
+
 
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 

@@ -4,11 +4,13 @@ It knows the socket, JSON and what went wrong in the caller's words; it knows no
 request has a connection of its own, so that a stream can be read while something else is asked.
 """
 
+from __future__ import annotations
+
 import errno
 import json
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 
 from anyclawd.client.exchange import (
     FAILED,
@@ -19,7 +21,11 @@ from anyclawd.client.exchange import (
     Response,
     exchange,
 )
-from anyclawd.model.value import Json
+
+TYPE_CHECKING = False  # typing itself costs 2 ms of import
+if TYPE_CHECKING:
+    from anyclawd.model.value import Json
+
 
 #: Where a daemon of root, or the packaged one, listens.
 SYSTEM_SOCKET = "/run/anyclawd/admin.sock"
@@ -64,7 +70,7 @@ class Client:
 
     def stream(
         self, method: str, target: str, body: Json = None, timeout_s: float | None = None
-    ) -> Iterator[Json]:
+    ) -> Generator[Json, None, None]:
         """The values of a stream of JSON lines; closing the iterator closes the connection."""
         response = self._request(method, target, body, timeout_s)
         try:

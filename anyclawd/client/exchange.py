@@ -3,11 +3,16 @@
 Only what our own servers send is understood: a length, chunks, or a body until the end.
 """
 
+from __future__ import annotations
+
 import json
 import socket
 from collections.abc import Iterator
 
-from anyclawd.model.value import Json
+TYPE_CHECKING = False  # typing itself costs 2 ms of import
+if TYPE_CHECKING:
+    from anyclawd.model.value import Json
+
 
 #: Exit statuses of `anyclawctl`; the complete list is docs/reference/exit-codes.md.
 FAILED, NO_SUCH_UNIT, NO_DAEMON, NOT_PERMITTED = 1, 4, 69, 77
@@ -29,7 +34,7 @@ class ClientError(Exception):
 
 def exchange(
     connection: socket.socket, peer: str, method: str, target: str, body: Json
-) -> "Response":
+) -> Response:
     """Send a request and read the head of its answer. `peer` is named where it misbehaves."""
     data = b"" if body is None else json.dumps(body).encode()
     head = (

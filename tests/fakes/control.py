@@ -157,16 +157,20 @@ def log_line(unit: str, text: str) -> Json:
 
 
 class FakeSubmission:
-    """Rows that are complete once `finished` is set."""
+    """Rows that are complete once the control's jobs have finished."""
 
-    def __init__(self, rows: list[Json], finished: asyncio.Event) -> None:
-        self._rows, self._finished = rows, finished
+    def __init__(self, control: "FakeControl", rows: list[Json]) -> None:
+        self._control, self._rows = control, rows
 
     def rows(self) -> list[Json]:
         return [{**row, "result": None} for row in self._rows]
 
     async def wait_rows(self) -> list[Json]:
-        await self._finished.wait()
+        self._control.waiting += 1
+        try:
+            await self._control.jobs_finished.wait()
+        finally:
+            self._control.waiting -= 1
         return self._rows
 
 
@@ -180,12 +184,14 @@ class FakeControl:
             "agents.target": row("agents.target"),
             "default.target": row("default.target"),
         }
-        self.state = "running"
+        self.state, self.version = "running", "0.1.0"
         self.running_plan = PLAN
         self.reasons: dict[str, str] = {}  #: unit to why its next job fails
         self.requests: list[JobRequest] = []
         self.jobs_finished = asyncio.Event()
         self.jobs_finished.set()
+        self.waiting = 0  #: requests that wait for results
+        self.open_logs = 0  #: readers of logs
         self.history = [log_line("default.agent", f"line {n}") for n in range(3)]
         self.new_lines = Fanout()
         self.changes = Fanout()
@@ -198,7 +204,7 @@ class FakeControl:
     def status(self) -> Json:
         return {
             "state": self.state,
-            "version": "0.1.0",
+            "version": self.version,
             "pid": 4000,
             "since": SINCE,
             "config": self.running_plan.config,
@@ -247,7 +253,7 @@ class FakeControl:
             self._row(name)
         self.requests.append(request)
         rows = [self._result(request.verb, name) for name in request.units]
-        return FakeSubmission(rows, self.jobs_finished)
+        return FakeSubmission(self, rows)
 
     def kill(self, units: tuple[str, ...], signal: int, origin: str) -> Json:
         self.calls.append(("kill", *units, str(signal), origin))
@@ -266,11 +272,17 @@ class FakeControl:
     async def logs(self, query: LogQuery) -> AsyncIterator[Json]:
         new = self.new_lines.subscribe() if query.follow else None
         known = [line for line in self.history if query.unit in ("", line["unit"])]
-        for line in known[-query.lines :] if query.lines else []:
-            yield line
-        if new is not None:
-            async for line in new:
+        self.open_logs += 1
+        try:
+            for line in known[-query.lines :] if query.lines else []:
                 yield line
+            if new is not None:
+                async for line in new:
+                    yield line
+        finally:
+            self.open_logs -= 1
+            if new is not None:
+                await new.aclose()
 
     def events(self) -> AsyncIterator[Json]:
         return self.changes.subscribe()

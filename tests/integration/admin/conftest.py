@@ -30,12 +30,23 @@ class Served:
 
         return asyncio.run_coroutine_threadsafe(run(), self.loop).result(timeout=20)
 
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Return once the condition holds on the loop; it is looked at after each turn of it."""
+
+        async def wait() -> None:
+            async with asyncio.timeout(20):
+                while not condition():  # noqa: ASYNC110 - any condition, not one with an event
+                    await asyncio.sleep(0)
+
+        asyncio.run_coroutine_threadsafe(wait(), self.loop).result(timeout=25)
+
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
     path = tmp_path / "admin.sock"
     started: list[Served] = []
-    ready, ended = threading.Event(), threading.Event()
+    ready = threading.Event()
+    stops: list[asyncio.Event] = []
 
     async def main() -> None:
         served = Served(asyncio.get_running_loop(), FakeControl(), path)
@@ -47,7 +58,6 @@ def served(tmp_path: Path) -> Iterator[Served]:
         await stop.wait()
         await served.server.close()
 
-    stops: list[asyncio.Event] = []
     thread = threading.Thread(target=lambda: uvloop.run(main()), name="admin server")
     thread.start()
     assert ready.wait(20)
@@ -55,4 +65,3 @@ def served(tmp_path: Path) -> Iterator[Served]:
     started[0].loop.call_soon_threadsafe(stops[0].set)
     thread.join(20)
     assert not thread.is_alive()
-    ended.set()

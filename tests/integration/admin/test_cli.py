@@ -1,22 +1,409 @@
 """`anyclawctl` as a process of its own against a real admin socket."""
 
+import json
 import os
+import pty
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
+import pytest
+
+import anyclawd
+from anyclawd.cli.main import VERBS
+from tests.fakes.control import SECRET, row
 from tests.integration.admin.conftest import Served
 
+Done = subprocess.CompletedProcess[str]
 
-def anyclawctl(served: Served, *words: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
-    environ = {"PATH": os.environ["PATH"], "ANYCLAWD_SOCKET": str(served.path)}
+
+def run(
+    words: list[str], environ: dict[str, str], stdin: str = "", cwd: Path | None = None
+) -> Done:
     command = [sys.executable, "-m", "anyclawd.cli.main", *words]
+    full = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     return subprocess.run(
-        command, env=environ, input=stdin, capture_output=True, text=True, timeout=60, check=False
+        command,
+        env={**full, **environ},
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
+
+
+def anyclawctl(served: Served, *words: str, stdin: str = "") -> Done:
+    return run(list(words), {"ANYCLAWD_SOCKET": str(served.path)}, stdin)
 
 
 def test_status_shows_each_unit_under_its_kind(served: Served) -> None:
     done = anyclawctl(served, "status")
-    assert done.returncode == 0, done.stderr
+    assert (done.returncode, done.stderr) == (0, "")
     assert "anyclawd is running" in done.stdout
     assert "└─● default.agent       active (running)  pid 4242" in done.stdout
+
+
+def test_status_of_a_unit_tells_its_story_and_log(served: Served) -> None:
+    done = anyclawctl(served, "status", "default.agent")
+    assert done.returncode == 0
+    assert "declared: anyclaw.yaml:4:3" in done.stdout
+    assert "default.agent: line 2" in done.stdout
+
+
+def test_status_of_a_unit_that_is_not_active_is_3(served: Served) -> None:
+    served.control.rows["default.agent"] = row("default.agent", "failed", "cooldown")
+    done = anyclawctl(served, "status", "default.agent")
+    assert (done.returncode, "failed (cooldown)" in done.stdout) == (3, True)
+
+
+def test_an_unknown_unit_is_4_with_a_suggestion(served: Served) -> None:
+    done = anyclawctl(served, "status", "defualt.agent")
+    assert done.returncode == 4
+    assert done.stderr == ("anyclawctl: no unit 'defualt.agent' (did you mean 'default.agent'?)\n")
+
+
+def test_no_daemon_is_69_and_says_what_to_do(tmp_path: Path) -> None:
+    done = run(["status", "-s", str(tmp_path / "none.sock")], {})
+    assert done.returncode == 69
+    assert done.stderr.startswith(f"anyclawctl: no daemon listens on {tmp_path}/none.sock; start")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
+def test_a_socket_of_others_is_77(served: Served) -> None:
+    script = (
+        "import os, sys\n"
+        "from anyclawd.client.client import Client\n"
+        "from anyclawd.client.exchange import ClientError\n"
+        "os.setgid(65534); os.setuid(65534)\n"
+        "try: Client(sys.argv[1]).get('/v1/status')\n"
+        "except ClientError as error: print(error); sys.exit(error.exit_code)\n"
+    )
+    command = [sys.executable, "-c", script, str(served.path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, "no permission to open" in done.stdout) == (77, True), done.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [["nonsense"], ["status", "--nonsense"], [], ["start"], ["analyze", "nonsense"]]
+)
+def test_wrong_usage_is_2(words: list[str]) -> None:
+    done = run(words, {})
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+def test_a_misspelt_verb_is_suggested() -> None:
+    assert "did you mean 'status'?" in run(["statsu"], {}).stderr
+
+
+def test_global_options_stand_before_or_after_the_verb(served: Served) -> None:
+    socket = str(served.path)
+    before, after = run(["-s", socket, "--json", "status"], {}), run(["status", "-s", socket], {})
+    assert json.loads(before.stdout)["pid"] == 4000
+    assert after.returncode == 0
+
+
+def test_the_users_own_socket_is_found_before_the_systems(served: Served, tmp_path: Path) -> None:
+    (tmp_path / "anyclawd").mkdir()
+    (tmp_path / "anyclawd" / "admin.sock").symlink_to(served.path)
+    assert run(["status"], {"XDG_RUNTIME_DIR": str(tmp_path)}).returncode == 0
+
+
+JSON_VERBS = {
+    "status": ["status"],
+    "status-unit": ["status", "default.agent"],
+    "list-units": ["list-units"],
+    "list-dependencies": ["list-dependencies"],
+    "list-jobs": ["list-jobs"],
+    "explain": ["explain", "default.agent"],
+    "show": ["show", "default.agent"],
+    "show-daemon": ["show"],
+    "cat": ["cat", "default.agent"],
+    "start": ["start", "default.agent"],
+    "stop": ["stop", "default.agent"],
+    "restart": ["restart", "default.agent"],
+    "reset-failed": ["reset-failed", "default.agent"],
+    "kill": ["kill", "default.agent"],
+    "is-active": ["is-active", "default.agent"],
+    "graph": ["graph"],
+    "analyze-time": ["analyze", "time"],
+    "analyze-blame": ["analyze", "blame"],
+    "analyze-critical-chain": ["analyze", "critical-chain"],
+    "notify": ["notify", "--channel", "debug-http", "--peer", "local", "hi"],
+    "version": ["--version"],
+}
+
+
+@pytest.mark.parametrize("words", JSON_VERBS.values(), ids=JSON_VERBS)
+def test_json_is_one_value(served: Served, words: list[str]) -> None:
+    done = anyclawctl(served, *words, "--json")
+    assert done.returncode == 0, done.stderr
+    assert isinstance(json.loads(done.stdout), dict)
+    assert SECRET not in done.stdout
+
+
+def test_list_units_can_be_narrowed(served: Served) -> None:
+    served.control.rows["default.agent"] = row("default.agent", "failed", "cooldown")
+    done = anyclawctl(served, "list-units", "--state", "cooldown")
+    assert "✗ default.agent  failed  cooldown  success" in done.stdout
+    assert "debug-http" not in done.stdout
+
+
+def test_list_dependencies_is_a_tree_in_either_direction(served: Served) -> None:
+    assert anyclawctl(served, "list-dependencies").stdout == (
+        "default.target\n├─● agents.target\n│ └─● default.agent\n└─● debug-http.channel\n"
+    )
+    assert anyclawctl(served, "list-dependencies", "--reverse", "default.agent").stdout == (
+        "default.agent\n└─● agents.target\n  └─● default.target\n"
+    )
+
+
+def test_list_jobs_tells_what_they_wait_for(served: Served) -> None:
+    assert "start  waiting  boot    default.agent" in anyclawctl(served, "list-jobs").stdout
+
+
+def test_cat_is_toml_without_secrets(served: Served) -> None:
+    done = anyclawctl(served, "cat", "default.agent")
+    settings = tomllib.loads(done.stdout)["default.agent"]
+    assert settings["backoff"]["initial"] == 0.1
+    assert settings["options"]["token"] == "<secret>"
+
+
+def test_show_prints_single_properties(served: Served) -> None:
+    done = anyclawctl(served, "show", "default.agent", "-p", "sub", "-p", "timeouts.start")
+    assert sorted(done.stdout.splitlines()) == ["sub=running", "timeouts.start=30.0"]
+
+
+def test_start_prints_a_line_a_unit(served: Served) -> None:
+    done = anyclawctl(served, "start", "default.agent", "debug-http.channel")
+    assert (done.returncode, done.stdout) == (
+        0,
+        "started default.agent\nstarted debug-http.channel\n",
+    )
+
+
+def test_a_failed_start_says_why_and_where_to_look(served: Served) -> None:
+    served.control.reasons["default.agent"] = "no program 'opencode' in PATH; install it"
+    done = anyclawctl(served, "restart", "default.agent")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "default.agent: restart failed: no program 'opencode' in PATH; install it; "
+        "see 'anyclawctl explain default.agent' and 'anyclawctl logs default.agent'\n"
+    )
+
+
+def test_no_block_returns_before_the_jobs_end(served: Served) -> None:
+    served.call(served.control.jobs_finished.clear)
+    done = anyclawctl(served, "stop", "--no-block", "default.agent")
+    assert (done.returncode, done.stdout) == (0, "queued stop of default.agent\n")
+
+
+def test_kill_of_a_unit_without_a_process_is_1(served: Served) -> None:
+    done = anyclawctl(served, "kill", "--signal", "HUP", "default.target")
+    assert (done.returncode, done.stdout) == (1, "default.target: it has no process\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (["is-active", "default.agent"], 0, "active\n"),
+        (["is-active", "debug-http.channel"], 3, "failed\n"),
+        (["is-active", "debug-http.channel", "default.agent"], 0, "failed\nactive\n"),
+        (["is-failed", "default.agent"], 1, "active\n"),
+        (["is-failed", "-q", "debug-http.channel"], 0, ""),
+        (["is-active", "nothing.agent"], 4, ""),
+    ],
+)
+def test_states_are_told_by_exit_status(
+    served: Served, words: list[str], status: int, said: str
+) -> None:
+    served.control.rows["debug-http.channel"] = row("debug-http.channel", "failed", "failed")
+    done = anyclawctl(served, *words)
+    assert (done.returncode, done.stdout) == (status, said)
+
+
+def test_logs_spell_out_control_characters(served: Served) -> None:
+    served.control.history[2]["text"] = "\x1b[2Jgone"
+    done = anyclawctl(served, "logs", "-n", "1", "default.agent")
+    assert done.stdout.endswith("default.agent: \\x1b[2Jgone\n")
+
+
+def test_logs_as_json_are_one_value_a_line(served: Served) -> None:
+    done = anyclawctl(served, "logs", "--json", "--unit", "default.agent")
+    assert [json.loads(line)["text"] for line in done.stdout.splitlines()] == [
+        "line 0",
+        "line 1",
+        "line 2",
+    ]
+
+
+def test_send_prints_the_answer_alone_on_stdout(served: Served) -> None:
+    done = anyclawctl(served, "send", "hello")
+    assert (done.returncode, done.stdout) == (0, "Echo: hello\n")
+    assert done.stderr == "Analyzing your message...\n"
+    (message,) = served.control.messages
+    assert (message.channel, bool(message.peer)) == ("", True)
+
+
+def test_send_reads_standard_input(served: Served) -> None:
+    assert anyclawctl(served, "send", "-", stdin="a\nb\n").stdout == "Echo: a\nb\n"
+
+
+def test_send_names_the_chat_it_speaks_in(served: Served) -> None:
+    anyclawctl(served, "send", "--channel", "debug-http", "--peer", "p", "--agent", "x", "hello")
+    (message,) = served.control.messages
+    assert (message.channel, message.peer, message.agent) == ("debug-http", "p", "x")
+
+
+def test_send_as_json_streams_events(served: Served) -> None:
+    lines = anyclawctl(served, "send", "--json", "hello").stdout.splitlines()
+    assert [json.loads(line)["type"] for line in lines] == [
+        "accepted",
+        "update",
+        "update",
+        "result",
+    ]
+
+
+def test_a_refused_message_is_1(served: Served) -> None:
+    served.control.refusal = "agent default.agent is not connected"
+    done = anyclawctl(served, "send", "hello")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "anyclawctl: agent default.agent is not connected\n"
+
+
+def test_permission_is_asked_on_the_terminal(served: Served) -> None:
+    """A pseudo terminal types 1: only with one does the question go to a person."""
+    served.control.asks_permission = True
+    controller, terminal = pty.openpty()
+    os.write(controller, b"1\n")
+    command = [sys.executable, "-m", "anyclawd.cli.main", "send", "-s", str(served.path), "hello"]
+    try:
+        done = subprocess.run(
+            command, stdin=terminal, capture_output=True, text=True, timeout=60, check=False
+        )
+    finally:
+        os.close(controller)
+        os.close(terminal)
+    assert done.stdout == "Echo: hello allow_once\n"
+    assert "permission: Run echo command\n  1) Allow once\n  2) Reject\n" in done.stderr
+
+
+def test_permission_without_a_terminal_is_left_to_the_timeout(served: Served) -> None:
+    served.control.asks_permission = True
+    command = [sys.executable, "-m", "anyclawd.cli.main", "send", "-s", str(served.path), "hello"]
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        assert process.stdout is not None
+        while "no terminal to ask on" not in (line := process.stderr.readline()):
+            assert line
+        served.call(lambda: served.control.answer_permission("p1", "reject_once", "timeout"))
+        assert process.stdout.read() == "Echo: hello reject_once\n"
+
+
+def test_chat_sends_line_by_line_until_the_end(served: Served) -> None:
+    done = anyclawctl(served, "chat", stdin="one\n\ntwo\n/exit\nthree\n")
+    assert (done.returncode, done.stdout) == (0, "Echo: one\nEcho: two\n")
+
+
+def test_notify_goes_to_the_chat(served: Served) -> None:
+    done = anyclawctl(served, "notify", "--channel", "debug-http", "--peer", "local", "hi")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert served.control.calls == [("notify", "debug-http", "local", "hi")]
+
+
+def test_version_warns_when_the_daemon_is_another(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    same = anyclawctl(served, "--version")
+    assert same.stdout == f"anyclawctl {anyclawd.__version__}\nanyclawd 0.1.0, running\n"
+    monkeypatch.setattr(served.control, "version", "9.9.9")
+    other = anyclawctl(served, "--version")
+    assert (other.returncode, "the daemon is 9.9.9, this command" in other.stderr) == (0, True)
+
+
+def test_version_needs_no_daemon(tmp_path: Path) -> None:
+    done = run(["--version", "-s", str(tmp_path / "none")], {})
+    assert (done.returncode, done.stdout) == (0, f"anyclawctl {anyclawd.__version__}\n")
+
+
+def test_analyze_follows_what_the_boot_waited_for(served: Served) -> None:
+    chain = anyclawctl(served, "analyze", "critical-chain").stdout.splitlines()
+    assert [line.split()[0].lstrip("└─") for line in chain[1:]] == [
+        "default.target",
+        "debug-http.channel",
+        "default.agent",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("form", "begins"),
+    [("dot", "digraph"), ("mermaid", "flowchart"), ("graphml", "<?xml"), ("json", "{")],
+)
+def test_graph_draws_what_runs(served: Served, form: str, begins: str) -> None:
+    done = anyclawctl(served, "graph", "--format", form)
+    assert (done.returncode, done.stdout.startswith(begins)) == (0, True)
+
+
+def test_colours_are_for_terminals_that_want_them(served: Served) -> None:
+    assert "\x1b[32m●" in on_terminal(served, {})
+    assert "\x1b" not in on_terminal(served, {"NO_COLOR": "1"})
+
+
+def on_terminal(served: Served, environ: dict[str, str]) -> str:
+    controller, terminal = pty.openpty()
+    command = [sys.executable, "-m", "anyclawd.cli.main", "status", "-s", str(served.path)]
+    full = {"PATH": os.environ["PATH"], "TERM": "xterm", **environ}
+    try:
+        subprocess.run(command, stdout=terminal, env=full, timeout=60, check=True)
+        return os.read(controller, 65536).decode()
+    finally:
+        os.close(controller)
+        os.close(terminal)
+
+
+def test_a_reader_that_goes_early_ends_the_output(served: Served) -> None:
+    """As in `anyclawctl logs | head -1`."""
+    served.control.history = served.control.history * 20_000
+    command = [sys.executable, "-m", "anyclawd.cli.main", "logs", "-n", "60000"]
+    command += ["-s", str(served.path)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_each_verb_has_help(verb: str) -> None:
+    done = run([verb, "--help"], {})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"usage: anyclawctl {verb}")
+
+
+def test_status_imports_nothing_heavy(served: Served) -> None:
+    """The budget of `status` is an import budget; these are the modules that would break it."""
+    script = (
+        "import sys; from anyclawd.cli.main import main\n"
+        "main(['status', '-s', sys.argv[1]])\n"
+        "heavy = {'typing', 'dataclasses', 'pathlib', 'subprocess', 'asyncio', 'http.client',\n"
+        "         'aiohttp', 'yaml', 'networkx', 'jsonschema', 'urllib.parse', 'logging'}\n"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
+    )
+    command = [sys.executable, "-S", "-c", script, str(served.path)]
+    environ = {"PYTHONPATH": str(Path(anyclawd.__file__).parent.parent)}
+    done = subprocess.run(
+        command, env=environ, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "[]\n")
