@@ -26,7 +26,7 @@ FOLLOW_MAX_LINES = 2000
 
 #: What is read from a log pipe at once. Without a small rate each line of it is work.
 _READ_BYTES = 65536
-_READ_BYTES_UNLIMITED = 4096
+_READ_BYTES_UNLIMITED = 1024
 _SMALL_RATE = 1000
 #: Of a flood, the lines that are kept back to become the last lines.
 _LAST_LINES = 10

@@ -40,7 +40,7 @@ def instance_part(limit: int) -> int:
 
 def is_brand(limit: int) -> bool:
     """Whether a limit value was made by any instance of anyclawd."""
-    return limit >> 62 == 1
+    return _BRAND <= limit < 2**63 - 1  # which is how some spell "unlimited"
 
 
 def _bits(text: str, count: int) -> int:
