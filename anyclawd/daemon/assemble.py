@@ -1,0 +1,169 @@
+"""Builds the parts of the daemon and connects them: the only place that knows all of them."""
+
+import asyncio
+import logging
+import os
+import signal
+from collections import Counter
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anyclawd.daemon import places
+from anyclawd.daemon.control import DaemonControl
+from anyclawd.daemon.notify import ServiceManager
+from anyclawd.daemon.stage0 import Handover
+from anyclawd.engine.commands import SettleBoot
+from anyclawd.engine.events import BootRequested, ShutdownRequested
+from anyclawd.gateway.gateway import Gateway
+from anyclawd.model.deps import UnitName
+from anyclawd.model.plan import Plan
+from anyclawd.model.state import ACTIVE_OF, Active, Result, Sub, SystemState
+from anyclawd.model.unit import Kind
+from anyclawd.runtime.driver import Driver
+
+if TYPE_CHECKING:
+    from anyclawd.admin.app import Server
+
+log = logging.getLogger("anyclawd.daemon")
+unit_log = logging.getLogger("anyclawd.state")
+
+#: Sub states in which a unit will not answer anybody until something else happens.
+_OUT = frozenset({Sub.FAILED, Sub.COOLDOWN, Sub.BLOCKED, Sub.DEAD})
+
+
+class Orchestrator:
+    """`orchestrator.core`: the gateway, as a unit. Its tasks end with its stop."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    async def start(self) -> None:
+        self._gateway.start()
+
+    async def stop(self) -> None:
+        """Nothing to do: the intake was closed before anything was stopped."""
+
+
+class Admin:
+    """`admin.core`: the sockets of the admin API."""
+
+    def __init__(self, plan: Plan, socket_path: Path) -> None:
+        self._settings, self._path = plan.settings, socket_path
+        self.control: DaemonControl | None = None  #: set before the boot
+        self._server: Server | None = None
+
+    async def start(self) -> None:
+        assert self.control is not None, "the control is set before the boot"
+        app = await asyncio.to_thread(import_module, "anyclawd.admin.app")
+        server: Server = await app.serve(
+            self.control,
+            socket_path=self._path,
+            mode=self._settings.admin_socket_mode,
+            group=self._settings.admin_socket_group,
+            port=self._settings.admin_port,
+        )
+        self._server = server
+        self.control.admin_port = server.port
+        if server.warning:
+            self.control.warnings.append(server.warning)
+
+    async def stop(self) -> None:
+        assert self.control is not None, "the control is set before the boot"
+        self.control.changes.close()
+        if self._server is not None:
+            await self._server.close()
+
+
+class Assembly:
+    """Everything that one run of the daemon consists of."""
+
+    def __init__(self, plan: Plan, handover: Handover) -> None:
+        self._plan, self._handover = plan, handover
+        self._systemd = ServiceManager(os.environ)
+        self._gateway = Gateway(plan, environ=os.environ)
+        self._admin = Admin(plan, Path(handover.runtime_dir) / "admin.sock")
+        self._driver = Driver(
+            plan,
+            instance=handover.instance,
+            environ=os.environ,
+            attach=self._gateway.attach,
+            cores={
+                UnitName("orchestrator.core"): Orchestrator(self._gateway),
+                UnitName("admin.core"): self._admin,
+            },
+            intake=self._gateway,
+            remember=self._remember,
+            early=handover.early,
+        )
+        self._admin.control = DaemonControl(self._driver, self._gateway, handover.started_at)
+        self._driver.announced.append(self._announce)
+        self._driver.settled.append(self._settle)
+
+    def when_settled(self, call: Callable[[], None]) -> None:
+        """Call once, when the boot has settled and the loop is idle."""
+
+        def call_soon(_: SettleBoot) -> None:
+            asyncio.get_running_loop().call_soon(call)
+
+        self._driver.settled.append(call_soon)
+
+    async def run(self) -> int:
+        """Boot and supervise; the exit code, once everything has stopped."""
+        self._systemd.start_watchdog()
+        stopped = frozenset(map(UnitName, self._handover.stopped))
+        async with asyncio.TaskGroup() as tasks:
+            gateway = tasks.create_task(self._gateway.run(), name="orchestrator.core:run")
+            code = await self._driver.run(BootRequested(stopped))
+            gateway.cancel()
+        return code
+
+    def take_signal(self, number: signal.Signals) -> None:
+        """TERM and INT stop in order, and hurry when they come again; HUP is refused for now."""
+        if number is signal.SIGHUP:
+            log.warning("SIGHUP: this version cannot reload; restart the daemon to apply changes")
+            return
+        if not self._driver.manager.is_stopping:
+            self._systemd.stopping()
+        log.info("%s: stopping", signal.Signals(number).name)
+        self._driver.feed(ShutdownRequested(signal.Signals(number).name))
+
+    def _remember(self, units: frozenset[UnitName]) -> None:
+        try:
+            places.write_stopped(self._handover.state_dir, units)
+        except OSError as error:
+            log.warning("cannot note what is stopped by hand: %s; a restart starts it", error)
+
+    def _announce(self, name: UnitName, before: Sub, after: Sub) -> None:
+        """One line a change of state; the gateway hears of what will not answer any more."""
+        state = self._driver.manager.states[name]
+        text = f"{after.value} ({state.reason})" if state.reason else after.value
+        level = logging.INFO
+        if ACTIVE_OF[after] is Active.FAILED or after in (Sub.AUTO_RESTART, Sub.BLOCKED):
+            level = logging.WARNING
+            if state.result is not Result.SUCCESS:
+                text = f"{after.value}, {state.result.value}"
+                text += f": {state.reason}" if state.reason else ""
+        unit_log.log(level, "%s: %s", name, text, extra={"unit": name})
+        self._driver.logs.say(name, text)
+        if after in _OUT and before not in _OUT:
+            self._gateway.unit_failed(self._plan.units[name], state.reason or state.result.value)
+        if self._driver.manager.boot_settled_at is not None:
+            self._systemd.status(self._status())
+
+    def _settle(self, boot: SettleBoot) -> None:
+        if boot.state is SystemState.STOPPING:
+            log.error("the boot has failed: %s", boot.failure)
+            return
+        log.info("%s: %s", boot.state.value, self._status())
+        self._systemd.ready(self._status())
+
+    def _status(self) -> str:
+        """How many units are in which state, the most telling first."""
+        counts = Counter(
+            ACTIVE_OF[state.sub]
+            for name, state in self._driver.manager.states.items()
+            if self._plan.units[name].kind is not Kind.TARGET
+        )
+        return ", ".join(f"{counts[active]} {active.value}" for active in Active if counts[active])

@@ -1,0 +1,108 @@
+"""The compiled plan as it is kept between starts, and whether it still holds.
+
+A cached plan holds as long as every input of its compilation is what it was: files, directories
+that are looked through, variables that `!env` reads, and the versions of the code. With it lies
+the first wave, which the engine has decided for a boot: the orders of its spawns, each with the
+units it depends on, so that a unit stopped by hand can be left out together with them.
+
+The file is trusted only if nobody else could have written it. Secrets are not in it: plans and
+orders hold the names of variables.
+
+Imports what the interpreter has loaded anyway, and `marshal`, which is built in.
+"""
+
+import marshal
+import os
+import sys
+
+from anyclawd import __version__
+from anyclawd.daemon import places
+from anyclawd.model.fingerprint import fingerprint
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import TypeAlias
+
+    from anyclawd.model.value import Json
+    from anyclawd.runtime.spawn import Order
+
+    #: (kind, name, content) as the compiler reports them.
+    Input: TypeAlias = tuple[str, str, bytes | bool]
+    #: Spawns in their order, each with all that its unit requires, itself included.
+    Wave: TypeAlias = tuple[tuple[Order, frozenset[str]], ...]
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+#: A change of any of these changes what a plan means.
+_CODE = ("model/unit.py", "model/plan.py", "compile/settings.py", "engine/manager.py")
+
+
+def load(state_dir: str, config: str, environ: "Mapping[str, str]") -> "tuple[bytes, Wave] | None":
+    """The plan in its marshalled plain form and its first wave; None where it does not hold."""
+    content = _read_private(f"{state_dir}/plan")
+    if not content:
+        return None
+    try:
+        key, inputs, wave, plan = marshal.loads(content)
+    except (ValueError, EOFError, TypeError):
+        return None  # cut off, or written by another interpreter
+    if key != _key(config) or not all(_holds(found, environ) for found in inputs):
+        return None
+    return plan, wave
+
+
+def store(
+    state_dir: str, config: str, inputs: "tuple[Input, ...]", wave: "Wave", plan: bytes
+) -> None:
+    """Keep a plan for the next start. Raises OSError."""
+    kept: Json = (_key(config), inputs, wave, plan)
+    places.write(f"{state_dir}/plan", marshal.dumps(kept))
+
+
+def _key(config: str) -> "tuple[object, ...]":
+    ages = tuple(os.stat(f"{_PACKAGE}/{name}").st_mtime_ns for name in _CODE)
+    return (__version__, sys.hexversion, sys.executable, ages, os.getcwd(), config)
+
+
+def _holds(found: "Input", environ: "Mapping[str, str]") -> bool:
+    kind, name, content = found
+    if kind == "file":
+        return _fingerprint_of_file(name) == content
+    if kind == "dir":
+        return _fingerprint_of_listing(name) == content
+    if kind == "env":
+        value = environ.get(name)
+        return (b"" if value is None else fingerprint(os.fsencode(value))) == content
+    return (name in environ) is content
+
+
+def _fingerprint_of_file(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return fingerprint(file.read())
+    except OSError:
+        return b""
+
+
+def _fingerprint_of_listing(path: str) -> bytes:
+    try:
+        names = sorted(os.listdir(path))
+    except OSError:
+        return b""
+    return fingerprint(b"\0".join(map(os.fsencode, names)))
+
+
+def _read_private(path: str) -> bytes:
+    """A file of our own that nobody else may write; empty otherwise."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return b""
+    try:
+        found = os.fstat(descriptor)
+        if found.st_uid != os.geteuid() or found.st_mode & 0o077:
+            return b""
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,168 @@
+"""Where log records go and what they look like: `pretty`, `json`, or the journal's own protocol.
+
+Keys of a JSON record: `timestamp` (UTC, ISO 8601), `level`, `target` (the logger), `message`, and
+what the record carries of `unit`, `job`, `session`, `peer`, `stream` and the audit fields. The
+journal gets the same as fields named `ANYCLAWD_UNIT` and so on. The original's filter syntax sets
+levels: `info,anyclawd::unit=warn`.
+"""
+
+import json
+import logging
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from types import MappingProxyType
+
+from anyclawd.model.plan import LogFormat
+
+#: Keys that a record may carry beyond its text, in the order in which they are shown.
+FIELDS = (
+    *("unit", "job", "session", "peer", "stream"),
+    *("event", "tool_name", "success", "duration_ms"),
+)
+
+_LEVELS = MappingProxyType(
+    {
+        "trace": logging.DEBUG,
+        "debug": logging.DEBUG,
+        "info": logging.INFO,
+        "warn": logging.WARNING,
+        "warning": logging.WARNING,
+        "error": logging.ERROR,
+        "off": logging.CRITICAL + 1,
+    }
+)
+
+#: Targets of the original's default filter that nothing here logs under.
+_ABSENT = frozenset({"hyper", "hyper_util", "reqwest", "h2", "tower"})
+_OURS = ("anyclawd", "anyclaw", "asyncio", "aiohttp")
+
+#: syslog(3) priorities. Source: systemd.journal-fields(7).
+_PRIORITIES = MappingProxyType(
+    {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3}
+)
+_JOURNAL_SOCKET = "/run/systemd/journal/socket"
+
+
+def levels_of(log_filter: str) -> tuple[dict[str, int], list[str]]:
+    """The level of each logger ("" is the root), and what in the filter means nothing here."""
+    levels, warnings = {"": logging.INFO}, []
+    for directive in filter(None, (part.strip() for part in log_filter.split(","))):
+        target, has_level, level = directive.rpartition("=")
+        if not has_level and level.lower() not in _LEVELS:
+            target, level = level, "trace"  # a bare target means everything of it
+        if "[" in target or level.lower() not in _LEVELS:
+            warnings.append(f"log_level: {directive!r} means nothing here and is left out")
+            continue
+        logger = target.replace("::", ".")
+        if logger and logger.partition(".")[0] not in _OURS and logger not in _ABSENT:
+            warnings.append(f"log_level: nothing here logs under {target!r}; it is left out")
+            continue
+        levels[logger] = _LEVELS[level.lower()]
+    return levels, warnings
+
+
+def set_up(log_filter: str, wanted: LogFormat, environ: Mapping[str, str]) -> list[str]:
+    """Install the one handler and the levels; returns what the filter says in vain."""
+    levels, warnings = levels_of(log_filter)
+    root = logging.getLogger()
+    root.handlers[:] = [_handler(wanted, environ)]
+    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+    return warnings
+
+
+def _handler(wanted: LogFormat, environ: Mapping[str, str]) -> logging.Handler:
+    if is_journal(environ):
+        return JournalHandler(_JOURNAL_SOCKET)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if wanted is LogFormat.JSON else PrettyFormatter())
+    return handler
+
+
+def is_journal(environ: Mapping[str, str]) -> bool:
+    """Whether our stderr is the journal's. Source: systemd.exec(5) "$JOURNAL_STREAM"."""
+    stream = environ.get("JOURNAL_STREAM")
+    if not stream:
+        return False
+    found = os.fstat(2)
+    return stream == f"{found.st_dev}:{found.st_ino}"
+
+
+def _fields_of(record: logging.LogRecord) -> dict[str, object]:
+    return {key: getattr(record, key) for key in FIELDS if hasattr(record, key)}
+
+
+class PrettyFormatter(logging.Formatter):
+    """One line a record: time, level, unit or logger, text."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        source = getattr(record, "unit", "") or record.name
+        text = record.getMessage()
+        if text.startswith(f"{source}: "):
+            text = text[len(source) + 2 :]
+        if record.exc_info:
+            text += "\n" + self.formatException(record.exc_info)
+        return f"{at.replace('+00:00', 'Z')} {record.levelname:<7} {source}: {text}"
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a record; see the keys on top of the module."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        content = {
+            "timestamp": at.replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "target": record.name,
+            "message": record.getMessage(),
+            **_fields_of(record),
+        }
+        if record.exc_info:
+            content["exception"] = self.formatException(record.exc_info)
+        return json.dumps(content, ensure_ascii=False, default=str)
+
+
+class JournalHandler(logging.Handler):
+    """Sends records with their fields. Source: systemd "Native Journal Protocol"."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        self._socket.connect(path)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._socket.send(self.datagram(record))
+        except OSError:
+            self.handleError(record)
+
+    def datagram(self, record: logging.LogRecord) -> bytes:
+        """A record as the journal takes it."""
+        text = record.getMessage()
+        if record.exc_info:
+            text += "\n" + logging.Formatter().formatException(record.exc_info)
+        fields = {
+            "MESSAGE": text,
+            "PRIORITY": str(_PRIORITIES.get(record.levelno, 2)),
+            "SYSLOG_IDENTIFIER": "anyclawd",
+            "LOGGER": record.name,
+        }
+        for key, value in _fields_of(record).items():
+            fields[f"ANYCLAWD_{key.upper()}"] = str(value)
+        return b"".join(_journal_field(key, value) for key, value in fields.items())
+
+    def close(self) -> None:
+        self._socket.close()
+        super().close()
+
+
+def _journal_field(name: str, value: str) -> bytes:
+    raw = value.encode("utf-8", "replace")
+    if b"\n" not in raw:
+        return name.encode() + b"=" + raw + b"\n"
+    return name.encode() + b"\n" + len(raw).to_bytes(8, "little") + raw + b"\n"

@@ -1,0 +1,152 @@
+"""The daemon after its first milliseconds: load the plan, run the loop, leave nothing behind."""
+
+import asyncio
+import gc
+import logging
+import marshal
+import os
+import signal
+import sys
+import threading
+import time
+from dataclasses import replace
+from typing import NoReturn
+
+import uvloop
+
+from anyclawd.daemon import cache, logs, places
+from anyclawd.daemon.assemble import Assembly
+from anyclawd.daemon.stage0 import Handover
+from anyclawd.engine.commands import Spawn
+from anyclawd.engine.events import BootRequested, Invocation
+from anyclawd.engine.manager import Manager
+from anyclawd.model.deps import UnitName
+from anyclawd.model.errors import Finding
+from anyclawd.model.plan import Plan, from_plain
+from anyclawd.runtime.order import order_of
+
+log = logging.getLogger("anyclawd.daemon")
+
+#: The configuration cannot be used. Source: sysexits.h, EX_CONFIG.
+EX_CONFIG = 78
+
+
+def run(handover: Handover) -> NoReturn:
+    """Everything from here to the end of the process."""
+    code = _run(handover)
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # nothing is left to tidy up, and the interpreter takes 15 ms for it
+
+
+def _run(handover: Handover) -> int:
+    _import_admin_aside()
+    inputs: tuple[cache.Input, ...] | None = None
+    plain = handover.plan
+    if handover.compiler is not None:
+        plain, inputs = _compiled(*handover.compiler)
+        if plain is None:
+            places.note_clean_end(handover.state_dir)
+            return EX_CONFIG
+    assert plain is not None, "stage 0 starts the compiler where it finds no plan"
+    plan: Plan = from_plain(marshal.loads(plain))
+    if handover.log_level:
+        plan = replace(plan, settings=replace(plan.settings, log_level=handover.log_level))
+    warnings = logs.set_up(plan.settings.log_level, plan.settings.log_format, os.environ)
+    for text in (*map(str, plan.warnings), *warnings):
+        log.warning("%s", text)
+    _report_sweep(handover)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_supervise(plan, plain, inputs, handover))
+
+
+async def _supervise(
+    plan: Plan, plain: bytes, inputs: "tuple[cache.Input, ...] | None", handover: Handover
+) -> int:
+    assembly = Assembly(plan, handover)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, assembly.take_signal, number)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
+
+    def keep() -> None:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
+        if inputs is not None:
+            _cache(plan, plain, inputs, handover)
+
+    assembly.when_settled(keep)
+    code = await assembly.run()
+    places.note_clean_end(handover.state_dir)
+    return code
+
+
+def _import_admin_aside() -> None:
+    """Import aiohttp in a thread: it takes long, and no process waits for it."""
+
+    def load() -> None:
+        import anyclawd.admin.app  # noqa: F401 - found in sys.modules by who needs it
+
+    threading.Thread(target=load, name="import admin", daemon=True).start()
+
+
+def _compiled(pid: int, pipe: int) -> "tuple[bytes | None, tuple[cache.Input, ...]]":
+    """What the compiler has made: the plan in its plain form, marshalled, and its inputs.
+
+    Prints its findings where there is no plan.
+    """
+    with open(pipe, "rb") as file:
+        content = file.read()
+    _, status = os.waitpid(pid, 0)
+    if not content:
+        sys.stderr.write(f"anyclawd: the compiler ended with status {status} and no plan\n")
+        return None, ()
+    answer = marshal.loads(content)
+    if answer["plan"] is None:
+        findings: tuple[Finding, ...] = from_plain(answer["findings"])
+        for finding in findings:
+            sys.stderr.write(f"{finding}\n")
+        return None, ()
+    return marshal.dumps(answer["plan"]), answer["inputs"]
+
+
+def _cache(plan: Plan, plain: bytes, inputs: "tuple[cache.Input, ...]", handover: Handover) -> None:
+    """Keep the plan, and the wave that the engine decides for a boot of it."""
+    try:
+        cache.store(
+            handover.state_dir, handover.config, inputs, first_wave(plan, handover.instance), plain
+        )
+    except OSError as error:
+        log.warning("cannot keep the compiled plan: %s; the next start compiles again", error)
+
+
+def first_wave(plan: Plan, instance: str) -> "cache.Wave":
+    """The orders that the engine gives for a boot before anything has answered."""
+    manager = Manager(plan, lambda: 0.0, lambda _: Invocation("wave"))
+    commands = manager.handle(BootRequested(), time.monotonic())
+    names = [command.unit for command in commands if isinstance(command, Spawn)]
+    return tuple(
+        (order_of(plan.units[name], plan.settings, instance), frozenset(_needs(manager, name)))
+        for name in names
+    )
+
+
+def _needs(manager: Manager, name: UnitName) -> set[str]:
+    """All that a unit requires, and what that requires, itself included."""
+    found: set[str] = set()
+    agenda = [name]
+    while agenda:
+        if (one := agenda.pop()) not in found:
+            found.add(one)
+            agenda += manager.links.requires.get(one, ())
+    return found
+
+
+def _report_sweep(handover: Handover) -> None:
+    killed, left = handover.swept
+    for pid, unit in killed:
+        log.warning("ended process %d of %s, left by the last run", pid, unit, extra={"unit": unit})
+    for pid, unit in left:
+        log.error("cannot end process %d of %s, left by the last run", pid, unit)

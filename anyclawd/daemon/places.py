@@ -1,0 +1,154 @@
+"""Which files and directories the daemon uses, and what it finds in its state directory.
+
+Imports what the interpreter has loaded anyway: it runs before the first wave.
+
+The state directory holds `lock` (the pid of the daemon that uses it), `instance` (the id that
+marks its children), `running` (there while the daemon runs: found at a start, the last run did not
+end cleanly), `stopped` (the units stopped by hand, one a line) and `plan` (see `cache`).
+"""
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+#: Where the configuration is looked for when neither flag nor variable names it.
+CONFIG_PLACES = ("anyclaw.yaml", "/etc/anyclawd/anyclaw.yaml")
+
+
+class StartError(Exception):
+    """The daemon cannot start; the text says what to do, `code` is its exit code."""
+
+    def __init__(self, text: str, code: int = 1) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+def find_config(flag: str, environ: "Mapping[str, str]") -> str:
+    """The absolute path of the configuration. Raises StartError, code 78, where there is none."""
+    wanted = flag or environ.get("ANYCLAW_CONFIG", "")
+    if wanted:
+        if os.path.isfile(wanted):
+            return os.path.abspath(wanted)
+        raise StartError(f"no configuration at {wanted!r}; write one with 'anyclawctl init'", 78)
+    for place in CONFIG_PLACES:
+        if os.path.isfile(place):
+            return os.path.abspath(place)
+    places = " or ".join(CONFIG_PLACES)
+    raise StartError(f"no configuration: neither {places} exists; see 'anyclawctl init'", 78)
+
+
+def find_dir(flag: str, environ: "Mapping[str, str]", systemd: str, system: str, user: str) -> str:
+    """A directory of ours: by flag, else by systemd's variable, else root's, else the user's."""
+    given = flag or environ.get(systemd, "").partition(":")[0]
+    if given:
+        return os.path.abspath(given)
+    if os.geteuid() == 0:
+        return system
+    return os.path.expanduser(user)
+
+
+def state_dir(flag: str, environ: "Mapping[str, str]") -> str:
+    base = environ.get("XDG_STATE_HOME", "") or "~/.local/state"
+    return find_dir(flag, environ, "STATE_DIRECTORY", "/var/lib/anyclawd", f"{base}/anyclawd")
+
+
+def runtime_dir(flag: str, environ: "Mapping[str, str]") -> str:
+    base = environ.get("XDG_RUNTIME_DIR", "")
+    user = f"{base}/anyclawd" if base else f"/tmp/anyclawd-{os.geteuid()}"
+    return find_dir(flag, environ, "RUNTIME_DIRECTORY", "/run/anyclawd", user)
+
+
+def make_private(path: str) -> None:
+    """Create a directory, its parents too, for nobody but us. Raises StartError."""
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        try:
+            os.mkdir(path, 0o700)
+        except FileExistsError:
+            found = os.stat(path)
+            if found.st_uid not in (os.geteuid(), 0):
+                raise StartError(f"{path!r} belongs to another user; name another one") from None
+    except OSError as error:
+        raise StartError(f"cannot use the directory {path!r}: {error.strerror}") from error
+
+
+def lock(directory: str) -> int:
+    """Take the state directory for this process; the descriptor holds the lock.
+
+    Raises StartError with the pid of the daemon that has it.
+    """
+    import fcntl
+
+    path = f"{directory}/lock"
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StartError(f"cannot use the state directory: {path!r}: {error.strerror}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        pid = os.read(descriptor, 32).decode().strip()
+        os.close(descriptor)
+        text = (
+            f"another anyclawd, pid {pid}, uses {directory!r}; stop it or name another --state-dir"
+        )
+        raise StartError(text) from None
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
+    return descriptor
+
+
+def instance(directory: str) -> str:
+    """The id of this instance, made at its first start."""
+    path = f"{directory}/instance"
+    found = read(path).strip().decode("ascii", "replace")
+    if not found:
+        found = os.urandom(16).hex()
+        write(path, found.encode())
+    return found
+
+
+def read_stopped(directory: str) -> "frozenset[str]":
+    return frozenset(read(f"{directory}/stopped").decode("utf-8", "replace").split())
+
+
+def write_stopped(directory: str, units: "Iterable[str]") -> None:
+    write(f"{directory}/stopped", "".join(f"{name}\n" for name in sorted(units)).encode())
+
+
+def has_left_running(directory: str) -> bool:
+    """Whether the last run did not end cleanly; from now on, this one has not either."""
+    path = f"{directory}/running"
+    if os.path.exists(path):
+        return True
+    write(path, b"")
+    return False
+
+
+def note_clean_end(directory: str) -> None:
+    """Everything has stopped: the next start has nothing to sweep."""
+    os.unlink(f"{directory}/running")
+
+
+def read(path: str) -> bytes:
+    """A file, whole; empty where there is none."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return b""
+
+
+def write(path: str, content: bytes) -> None:
+    """Replace a file by a whole new one that only we may read."""
+    new = f"{path}.new"
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        view = memoryview(content)
+        while view:
+            view = view[os.write(descriptor, view) :]
+    finally:
+        os.close(descriptor)
+    os.replace(new, path)

@@ -1,0 +1,137 @@
+"""The first milliseconds of the daemon: the first wave of a cached plan, before heavy imports.
+
+Importing asyncio, uvloop and the model takes ten times as long as starting ten programs. So what
+can be decided from a plan that is known to hold is performed first: take the lock, sweep what an
+unclean end has left, start the wave. Where no cached plan holds, the compiler is started instead
+and runs beside the imports. Then `main` takes over with what is in the `Handover`.
+
+Nothing is decided here: the wave was decided by the engine when the plan was cached, and it
+decides again for the same boot when it has been loaded; the driver pairs the two. Signals that end
+the daemon are blocked until its loop can take them.
+
+Only modules that are built in, or that the interpreter has loaded anyway, are imported.
+"""
+
+import gc
+import os
+import sys
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from anyclawd.runtime.driver import Early
+    from anyclawd.runtime.tree import Swept
+
+
+class Handover:
+    """What `main` needs to know of the first milliseconds."""
+
+    def __init__(self, arguments: list[str]) -> None:
+        self.arguments = arguments
+        self.started_at = time.monotonic()
+        self.config = ""
+        self.state_dir = ""
+        self.runtime_dir = ""
+        self.log_level = ""
+        self.instance = ""
+        self.lock = -1  #: descriptor that holds the state directory
+        self.plan: bytes | None = None  #: a cached plan that holds, marshalled
+        self.compiler: tuple[int, int] | None = None  #: pid, and its stdout, where none does
+        self.early: dict[str, Early] = {}
+        self.stopped: frozenset[str] = frozenset()
+        self.swept: Swept = ((), ())
+
+
+#: Options that take a value, and where it goes.
+_OPTIONS = {
+    "-c": "config",
+    "--config": "config",
+    "--state-dir": "state_dir",
+    "--runtime-dir": "runtime_dir",
+    "--log-level": "log_level",
+}
+
+
+def main() -> int:
+    """The entry point of `anyclawd`."""
+    gc.disable()  # imports make much and drop little; main turns it on again
+    handover = Handover(sys.argv[1:])
+    if not _parse(handover):
+        from anyclawd.daemon.usage import answer
+
+        return answer(handover.arguments)
+    from anyclawd.daemon.places import StartError
+
+    try:
+        _prepare(handover)
+    except StartError as error:
+        sys.stderr.write(f"anyclawd: {error}\n")
+        return error.code
+    from anyclawd.daemon.main import run
+
+    return run(handover)
+
+
+def _parse(handover: Handover) -> bool:
+    """Take the options; False for anything but plain ones, `--help` and mistakes included."""
+    arguments = iter(handover.arguments)
+    for argument in arguments:
+        option, has_value, value = argument.partition("=")
+        if not has_value:
+            value = next(arguments, "")
+        if option not in _OPTIONS or not value:
+            return False
+        setattr(handover, _OPTIONS[option], value)
+    return True
+
+
+def _prepare(handover: Handover) -> None:
+    import _signal  # type: ignore[import-not-found] # typeshed knows `signal` only
+
+    from anyclawd.daemon import cache, places
+    from anyclawd.runtime import spawn, tree
+
+    environ = os.environ
+    handover.config = places.find_config(handover.config, environ)
+    handover.state_dir = places.state_dir(handover.state_dir, environ)
+    handover.runtime_dir = places.runtime_dir(handover.runtime_dir, environ)
+    places.make_private(handover.state_dir)
+    places.make_private(handover.runtime_dir)
+    handover.lock = places.lock(handover.state_dir)
+    handover.instance = places.instance(handover.state_dir)
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, (_signal.SIGTERM, _signal.SIGINT, _signal.SIGHUP))
+    spawn.seal_descriptors()
+    spawn.raise_descriptor_limit()
+    tree.become_subreaper()
+    if places.has_left_running(handover.state_dir):
+        handover.swept = tree.sweep(handover.instance)
+    handover.stopped = places.read_stopped(handover.state_dir)
+    cached = cache.load(handover.state_dir, handover.config, environ)
+    if cached is None:
+        handover.compiler = _start_compiler(handover.config)
+        return
+    handover.plan, wave = cached
+    for order, needs in wave:
+        if not needs & handover.stopped:
+            invocation = os.urandom(16).hex()
+            try:
+                handover.early[order[0]] = (invocation, spawn.spawn(order, invocation, environ))
+            except OSError as error:
+                handover.early[order[0]] = (invocation, error)
+
+
+def _start_compiler(config: str) -> tuple[int, int]:
+    """Compile in a child of our own; its pid, and the pipe that brings the plan."""
+    reading, writing = os.pipe()
+    argv = (sys.executable, "-P", "-m", "anyclawd.compile", "--config", config)
+    try:
+        pid = os.posix_spawn(
+            sys.executable,
+            argv,
+            os.environ,
+            file_actions=[(os.POSIX_SPAWN_DUP2, writing, 1)],
+            setsigmask=(),
+        )
+    finally:
+        os.close(writing)
+    return pid, reading
