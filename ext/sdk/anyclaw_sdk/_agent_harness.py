@@ -92,9 +92,9 @@ class AgentHarness:
         await self._guard("on_close", self._agent.on_close())
 
     async def _wind_up(self) -> None:
-        """Give what runs its grace, unless the agent itself is leaving; then cancel it."""
+        """Give what runs its grace, unless nobody hears it any more; then cancel it."""
         running = list(self._running)
-        if running and not self.client.is_leaving:
+        if running and not self._connection.is_silent:
             await asyncio.wait(running, timeout=self._agent.eof_grace_s)
         for task in running:
             task.cancel()

@@ -41,7 +41,7 @@ class Connection:
         self._arrived = asyncio.Event()
         self._idle = asyncio.Event()  #: a reader waits on an empty inbox
         self._ended = asyncio.Event()
-        self._is_silent = False
+        self.is_silent = False  #: what is sent is dropped
         self._writable = asyncio.Event()
         self._writable.set()
         self._open_valve: Callable[[], None] | None = None
@@ -93,7 +93,7 @@ class Connection:
 
     def hang_up(self) -> None:
         """End, and drop whatever is sent from now on."""
-        self._is_silent = True
+        self.is_silent = True
         self._writable.set()
         self.end()
 
@@ -107,7 +107,7 @@ class Connection:
     # --- to the peer -------------------------------------------------------------------------
 
     def send(self, message: Message) -> None:
-        if not self._is_silent:
+        if not self.is_silent:
             self._write(_frames.encode(message))
 
     def notify(self, method: str, params: Message) -> None:

@@ -43,7 +43,6 @@ class Client:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.exit_code = 0
-        self.is_leaving = False
 
     async def update(self, session_id: str, update: Message) -> None:
         """Send a `session/update`, within a turn or outside of one."""
@@ -62,7 +61,7 @@ class Client:
 
     def leave(self, exit_code: int = 0) -> None:
         """End the program once everything sent has left; running turns are cancelled."""
-        self.exit_code, self.is_leaving = exit_code, True
+        self.exit_code = exit_code
         self._connection.hang_up()
 
 

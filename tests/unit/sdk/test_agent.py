@@ -59,7 +59,7 @@ class Echo(Agent):
                 options: list[Message] = [{"optionId": "yes", "name": "Yes", "kind": "allow_once"}]
                 await turn.message(str(await turn.request_permission({"title": "t"}, options)))
             case "no json":
-                return object()  # type: ignore[return-value] - a mistake authors make
+                return object()  # type: ignore[return-value]  # a mistake authors make
             case text:
                 await turn.message(f"{self.options.get('prefix', 'Echo')}: {text}")
         return "end_turn"

@@ -275,7 +275,8 @@ def test_work_that_fails_ends_the_program_with_1() -> None:
 
 
 def test_the_oldest_question_is_given_up_for_one_too_many() -> None:
-    broker, outcomes = PermissionBroker(), []
+    broker = PermissionBroker()
+    outcomes: list[str | RpcError] = []
     for number in range(PERMISSIONS_MAX + 1):
         broker.register(QUESTION._replace(request_id=str(number)), outcomes.append)
     assert [str(outcome) for outcome in outcomes] == [

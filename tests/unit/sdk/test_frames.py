@@ -47,7 +47,9 @@ def test_noise_is_no_message(noise: bytes) -> None:
         st.recursive(
             st.none() | st.booleans() | st.integers() | st.text(),
             lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+            max_leaves=5,
         ),
+        max_size=4,
     )
 )
 def test_a_message_round_trips_as_one_line(message: dict[str, object]) -> None:

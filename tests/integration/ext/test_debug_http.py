@@ -1,0 +1,322 @@
+import http.client
+import json
+import signal
+import socket
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from anyclaw_sdk.types import Json, Message
+from tests.integration.ext.supervisor import ROOT, WAIT_S, Supervisor
+
+DEBUG_HTTP = str(ROOT / "ext/channels/debug-http")
+QUESTION = {
+    "requestId": "r/1",
+    "sessionId": "s",
+    "description": "Run it?",
+    "options": [{"optionId": "yes", "label": "Yes"}, {"optionId": "no", "label": "No"}],
+}
+
+
+class Events:
+    """One client of GET /events; the stream is open once this is constructed."""
+
+    def __init__(self, port: int, headers: Message) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT_S)
+        self._connection.request("GET", "/events", headers=headers)
+        self.response = self._connection.getresponse()
+        assert self.response.status == 200
+        assert self.lines() == [": connected"]
+
+    def lines(self) -> list[str]:
+        """The lines of the next event or comment; none at the end of the stream."""
+        lines = []
+        while line := self.response.readline().decode().rstrip("\n"):
+            lines.append(line)
+        return lines
+
+    def next(self) -> tuple[str, str]:
+        """The next event, comments skipped: its name and its data."""
+        lines = self.lines()
+        while lines and lines[0].startswith(":"):
+            lines = self.lines()
+        name = "".join(line[7:] for line in lines if line.startswith("event: "))
+        return name, "\n".join(line[6:] for line in lines if line.startswith("data: "))
+
+    def close(self) -> None:
+        self.response.close()
+        self._connection.close()
+
+
+class Chat:
+    """A debug-http channel whose handshake is over, and its HTTP side."""
+
+    def __init__(self, **options: Json) -> None:
+        self.channel = Supervisor(DEBUG_HTTP)
+        params = {"protocolVersion": 1, "channelId": "debug", "options": options}
+        self.handshake = self.channel.call(1, "initialize", params)
+        self.port = 0
+        self.headers: Message = {}
+        self._streams: list[Events] = []
+        if "result" in self.handshake:
+            self.port = int(self.channel.stderr_line("PORT:").removeprefix("PORT:"))
+
+    def http(
+        self, method: str, path: str, body: Json = None, headers: Message | None = None
+    ) -> tuple[int, Json]:
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=WAIT_S)
+        connection.request(method, path, data, {**self.headers, **(headers or {})})
+        response = connection.getresponse()
+        self.answer_headers, content = response.headers, response.read()
+        connection.close()
+        return response.status, json.loads(content) if content else None
+
+    def events(self) -> Events:
+        self._streams.append(Events(self.port, self.headers))
+        return self._streams[-1]
+
+    def deliver(self, **update: Json) -> None:
+        self.channel.notify(
+            "channel/deliverMessage", {"sessionId": "s", "content": {"update": update}}
+        )
+
+    def ask(self, rpc_id: Json) -> None:
+        """Ask for a permission, and go on when the channel has taken the question."""
+        self.channel.request(rpc_id, "channel/requestPermission", QUESTION)
+        self.channel.call("barrier", "no/such/method", {})
+
+    def close(self) -> None:
+        for stream in self._streams:
+            stream.close()
+        self.channel.__exit__()
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Chat]]:
+    running: list[Chat] = []
+
+    def start(**options: Json) -> Chat:
+        running.append(Chat(**options))
+        return running[-1]
+
+    yield start
+    for chat in running:
+        chat.close()
+
+
+@pytest.fixture
+def chat(start: Callable[..., Chat]) -> Chat:
+    return start()
+
+
+def block(text: str) -> Message:
+    return {"type": "text", "text": text}
+
+
+def test_handshake(chat: Chat) -> None:
+    assert chat.handshake["result"] == {
+        "protocolVersion": 1,
+        "capabilities": {"streaming": True, "richText": False, "media": True},
+        "defaults": {"host": "127.0.0.1", "port": 0},
+    }
+    assert chat.http("GET", "/health") == (200, {"status": "ok"})
+
+
+@pytest.mark.parametrize("as_text", [False, True], ids=["number", "digits"])
+def test_the_port_may_be_a_number_or_digits(start: Callable[..., Chat], as_text: bool) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    chat = start(port=str(port) if as_text else port)
+    assert chat.port == port
+
+
+def test_a_taken_port_is_one_clear_line(start: Callable[..., Chat]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        error = start(port=port).handshake["error"]
+    assert error["message"] == (
+        f"cannot listen on 127.0.0.1:{port}: address already in use; "
+        "set option port to another one, or to 0 for a free one"
+    )
+
+
+@pytest.mark.parametrize("port", ["http", -1, 65536, 1.5, True, "٣", [8080]])
+def test_a_port_that_is_none_is_refused(start: Callable[..., Chat], port: Json) -> None:
+    error = start(port=port).handshake["error"]
+    assert error["code"] == -32602
+    assert error["message"] == f"option port: {port!r} is no port; expected 0 to 65535"
+
+
+def test_a_message_goes_to_the_supervisor(chat: Chat) -> None:
+    text = "two\nlines, “quoted”"
+    assert chat.http("POST", "/message", {"message": text, "more": 1}) == (
+        200,
+        {"status": "queued", "message": "Message received and queued for processing"},
+    )
+    assert chat.channel.receive_method("channel/sendMessage")["params"] == {
+        "peerInfo": {"channelName": "debug-http", "peerId": "local", "kind": "local"},
+        "content": [block(text)],
+    }
+
+
+def test_cancel_is_a_text_of_its_own(chat: Chat) -> None:
+    assert chat.http("POST", "/cancel") == (200, {"status": "cancelled"})
+    sent = chat.channel.receive_method("channel/sendMessage")["params"]
+    assert sent["content"] == [block("__cancel__")]
+
+
+def test_messages_keep_their_order(chat: Chat) -> None:
+    for number in range(10):
+        chat.http("POST", "/message", {"message": str(number)})
+    texts = [
+        chat.channel.receive_method("channel/sendMessage")["params"]["content"][0]["text"]
+        for _ in range(10)
+    ]
+    assert texts == [str(number) for number in range(10)]
+
+
+def test_a_turn_arrives_in_order_and_whole(chat: Chat) -> None:
+    events, other = chat.events(), chat.events()
+    long = "long " * 400  # 2,000 characters
+    chat.deliver(sessionUpdate="agent_thought_chunk", content=block("thinking"))
+    chat.deliver(sessionUpdate="agent_message_chunk", content=block(long))
+    chat.deliver(sessionUpdate="result", content=f"Echo: {long}")
+    wanted = [("thought", "thinking"), ("", long), ("", f"Echo: {long}")]
+    assert [events.next() for _ in wanted] == wanted
+    assert [other.next() for _ in wanted] == wanted
+    assert events.response.headers["Content-Type"] == "text/event-stream"
+
+
+def test_every_event(chat: Chat) -> None:
+    events = chat.events()
+    chat.deliver(sessionUpdate="user_message_chunk", content=block("a\nb\r\nc"))
+    chat.deliver(sessionUpdate="tool_call", toolCallId="t", name="ls", input={"a": 1})
+    chat.deliver(sessionUpdate="tool_call_update", toolCallId="t", status="failed", output="é")
+    chat.deliver(sessionUpdate="available_commands_update", availableCommands=[{"name": "new"}])
+    chat.deliver(sessionUpdate="usage_update", inputTokens=3)
+    chat.deliver(sessionUpdate="plan", entries=[])  # has no event
+    for content in (
+        {"type": "image", "url": "u"},
+        {"type": "file", "url": "u", "filename": "f", "mimeType": "m"},
+        {"type": "audio", "data": "u", "mimeType": "m"},
+    ):
+        chat.deliver(sessionUpdate="agent_message_chunk", content=content)
+    chat.channel.notify("channel/deliverMessage", {"sessionId": "", "content": "plain"})
+    assert events.next() == ("user_message_chunk", "a\nb\nc")
+    structured = [(name, json.loads(data)) for name, data in (events.next() for _ in range(3))]
+    assert structured == [
+        ("tool_call", {"toolCallId": "t", "name": "ls", "input": {"a": 1}}),
+        ("tool_call_update", {"toolCallId": "t", "name": "", "status": "failed", "output": "é"}),
+        ("available_commands", [{"name": "new"}]),
+    ]
+    assert events.next() == ("usage", "")
+    media = [(name, json.loads(data)) for name, data in (events.next() for _ in range(3))]
+    assert media == [
+        ("image", {"url": "u"}),
+        ("file", {"url": "u", "filename": "f", "mimeType": "m"}),
+        ("audio", {"url": "u", "mimeType": "m"}),
+    ]
+    assert events.next() == ("", "plain")
+
+
+def test_a_client_that_lags_loses_the_oldest_and_nobody_else_does(chat: Chat) -> None:
+    """Only a real socket that nobody reads can prove that a slow client holds nothing up."""
+    slow, swift = chat.events(), chat.events()
+    for number in range(600):
+        chat.deliver(sessionUpdate="result", content=f"{number} " + "x" * 65_536)
+        assert swift.next()[1].split()[0] == str(number)
+    while not (lines := slow.lines())[0].endswith("events lost"):
+        assert lines[0].startswith("data: ")
+    lost = int(lines[0].split()[1])
+    kept = [slow.next()[1].split()[0] for _ in range(256)]
+    assert kept == [str(number) for number in range(344, 600)]
+    assert 0 < lost < 344
+
+
+def test_permissions_are_listed_and_answered(chat: Chat) -> None:
+    assert chat.http("GET", "/permissions/pending") == (200, [])
+    chat.ask("p-1")
+    assert chat.http("GET", "/permissions/pending") == (200, [QUESTION])
+    path = "/permissions/r%2F1/respond"
+    assert chat.http("POST", path, {"optionId": "maybe"}) == (
+        400,
+        {"error": "no option 'maybe'; expected one of yes, no"},
+    )
+    assert chat.http("POST", path, {"optionId": "no"}) == (200, {"status": "responded"})
+    answer = chat.channel.receive(lambda message: message.get("id") == "p-1")
+    assert answer["result"] == {"requestId": "r/1", "optionId": "no"}
+    assert chat.http("POST", path, {"optionId": "no"}) == (
+        404,
+        {"error": "no permission request 'r/1' is waiting"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "text"),
+    [
+        ("POST", "/message", b"", 400, "the body is not JSON: "),
+        ("POST", "/message", b"hello", 400, "the body is not JSON: "),
+        ("POST", "/message", b"\xff", 400, "the body is not JSON: "),
+        ("POST", "/message", [1], 400, "the body must be a JSON object, not an array"),
+        ("POST", "/message", {}, 400, "'message' is missing; expected a string"),
+        ("POST", "/message", {"message": 7}, 400, "'message' must be a string, not a number"),
+        ("POST", "/permissions/x/respond", {}, 400, "'optionId' is missing; expected a string"),
+        ("GET", "/message", None, 405, "GET is not allowed on /message; use POST"),
+        ("DELETE", "/events", None, 405, "DELETE is not allowed on /events; use GET"),
+        ("GET", "/nowhere", None, 404, "no route /nowhere"),
+        ("POST", "/message", b" " * 2_000_000, 413, "the body is larger than 1048576 bytes"),
+    ],
+)
+def test_refusals(chat: Chat, method: str, path: str, body: Json, status: int, text: str) -> None:
+    found, answer = chat.http(method, path, body)
+    assert found == status
+    assert answer["error"].startswith(text)
+
+
+def test_an_api_key_closes_every_route_but_health(start: Callable[..., Chat]) -> None:
+    chat = start(api_key="s3cret")
+    assert chat.http("GET", "/health") == (200, {"status": "ok"})
+    for method, path in [("GET", "/events"), ("POST", "/message"), ("GET", "/nowhere")]:
+        assert chat.http(method, path) == (401, {"error": "unauthorized"})
+        assert chat.answer_headers["WWW-Authenticate"] == "Bearer"
+    wrong = {"Authorization": "Bearer s3cre\xf6"}
+    assert chat.http("POST", "/cancel", headers=wrong)[0] == 401
+    chat.headers = {"Authorization": "Bearer s3cret"}
+    assert chat.http("POST", "/message", {"message": "hello"})[0] == 200
+    chat.events()
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "http://evil.example"}, {"Host": "evil.example"}], ids=str
+)
+def test_pages_of_elsewhere_are_kept_out(chat: Chat, headers: Message) -> None:
+    assert chat.http("POST", "/message", {"message": "hello"}, headers)[0] == 403
+
+
+def test_the_end_of_stdin_ends_streams_and_process(chat: Chat) -> None:
+    events = chat.events()
+    chat.deliver(sessionUpdate="result", content="last")
+    assert chat.channel.close() == 0
+    assert events.next() == ("", "last")
+    assert events.lines() == []
+
+
+def test_the_end_of_stdin_right_after_the_handshake_ends_it_with_0() -> None:
+    with Supervisor(DEBUG_HTTP) as channel:
+        channel.request(1, "initialize", {"protocolVersion": 1, "channelId": "d", "options": {}})
+        assert channel.close() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_with_0(chat: Chat, number: signal.Signals) -> None:
+    chat.http("GET", "/health")
+    chat.channel.process.send_signal(number)
+    assert chat.channel.wait() == 0
+
+
+def test_arguments_are_ignored_aloud() -> None:
+    with Supervisor(DEBUG_HTTP, "--port", "1") as channel:
+        channel.call(1, "initialize", {"protocolVersion": 1, "channelId": "d", "options": {}})
+        assert "arguments are ignored" in channel.stderr_line("arguments")
+        assert channel.stderr_line("PORT:") != "PORT:1"

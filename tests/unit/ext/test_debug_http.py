@@ -1,0 +1,83 @@
+import asyncio
+from collections.abc import Callable
+from types import ModuleType
+
+import pytest
+
+Load = Callable[[str, str], ModuleType]
+
+
+@pytest.fixture
+def events(load: Load) -> ModuleType:
+    return load("channels/debug-http", "events")
+
+
+@pytest.fixture
+def broadcast(load: Load) -> ModuleType:
+    return load("channels/debug-http", "broadcast")
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "encoded"),
+    [
+        ("", "hello", b"data: hello\n\n"),
+        ("thought", "a\nb", b"event: thought\ndata: a\ndata: b\n\n"),
+        ("", "a\r\nb\rc\n", b"data: a\ndata: b\ndata: c\ndata: \n\n"),
+        ("usage", "", b"event: usage\ndata: \n\n"),
+        ("", "é", b"data: \xc3\xa9\n\n"),
+        ("", "\ud800", b"data: ?\n\n"),
+    ],
+)
+def test_an_event_is_encoded_line_by_line(
+    events: ModuleType, name: str, data: str, encoded: bytes
+) -> None:
+    assert events.Event(name, data).encode() == encoded
+
+
+def test_a_reader_gets_what_is_published_while_it_listens(
+    events: ModuleType, broadcast: ModuleType
+) -> None:
+    async def test() -> None:
+        stream = broadcast.Broadcast()
+        stream.publish(events.Event("", "before"))
+        with stream.subscribe() as reader:
+            stream.publish(events.Event("", "1"))
+            stream.publish(events.Event("", "2"))
+            assert await reader.next_event(10) == events.Event("", "1")
+            assert await reader.next_event(10) == events.Event("", "2")
+            assert await reader.next_event(0) is None
+        stream.publish(events.Event("", "after"))
+        assert await reader.next_event(0) is None
+
+    asyncio.run(test())
+
+
+def test_a_lagging_reader_loses_the_oldest(events: ModuleType, broadcast: ModuleType) -> None:
+    async def test() -> None:
+        stream = broadcast.Broadcast()
+        with stream.subscribe() as reader:
+            for number in range(broadcast.BUFFER_EVENTS + 3):
+                stream.publish(events.Event("", str(number)))
+            assert await reader.next_event(10) == events.Event("", "3")
+            assert reader.take_lost() == 3
+            assert reader.take_lost() == 0
+
+    asyncio.run(test())
+
+
+def test_a_closed_reader_takes_what_it_has_and_ends(
+    events: ModuleType, broadcast: ModuleType
+) -> None:
+    async def test() -> None:
+        stream = broadcast.Broadcast()
+        with stream.subscribe() as reader:
+            stream.publish(events.Event("", "last"))
+            stream.close()
+            assert not reader.has_ended()
+            assert await reader.next_event(10) == events.Event("", "last")
+            assert reader.has_ended()
+            assert await reader.next_event(10) is None
+        with stream.subscribe() as late:
+            assert late.has_ended()
+
+    asyncio.run(test())
