@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 _PR_SET_CHILD_SUBREAPER = 36
 
+#: Not every kernel keeps lists of children (CONFIG_PROC_CHILDREN); all distributions' do.
+_LISTS_CHILDREN = posix.access("/proc/thread-self/children", posix.F_OK)
+
 
 def become_subreaper() -> None:
     """Inherit the orphans of all descendants from now on; to be called before the first spawn."""
@@ -44,6 +47,9 @@ def become_subreaper() -> None:
 
 def children() -> list[int]:
     """The pids of our own children, zombies included."""
+    if not _LISTS_CHILDREN:
+        us = posix.getpid()
+        return [pid for pid in _all_pids() if _stat_of(pid)[1] == us]
     found: list[int] = []
     for thread in posix.listdir("/proc/self/task"):
         # A thread that is gone by now has handed its children to another one of ours.
@@ -66,13 +72,12 @@ def leftovers(instance: str) -> "Iterator[tuple[int, int, str]]":
     """
     wanted = mark.instance_brand(instance)
     exempt = _ancestors()
-    for name in posix.listdir("/proc"):
-        if not name.isdecimal() or int(name) in exempt:
+    for pid in _all_pids():
+        if pid in exempt:
             continue
-        pid = int(name)
         try:
             pidfd = posix.pidfd_open(pid)
-        except OSError:  # gone, or a thread
+        except OSError:  # gone by now
             continue
         brand, carried, unit, _ = marks_of(pid)
         is_ours = carried == instance or (not carried and mark.instance_part(brand) == wanted)
@@ -126,6 +131,10 @@ def kill_children(spared: "Collection[int]", timeout_s: float = 5.0) -> None:
             posix.waitpid(pid, posix.WNOHANG)
         if time.monotonic() >= deadline:
             return
+
+
+def _all_pids() -> list[int]:
+    return [int(name) for name in posix.listdir("/proc") if name.isdecimal()]
 
 
 def _kill(pidfd: int) -> bool:

@@ -134,7 +134,7 @@ class House:
         return self.start("/bin/sh", "-c", script, **settings)
 
     async def wait_exit(self, process: Process) -> ExitStatus:
-        return await self.exits[process]
+        return await asyncio.shield(self.exits[process])  # which a test's timeout must not cancel
 
     def close(self) -> None:
         for process, end in self.exits.items():

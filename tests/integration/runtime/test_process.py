@@ -14,6 +14,16 @@ from tests.integration.runtime.conftest import House, RecordingSink
 Loop = asyncio.AbstractEventLoop
 
 
+#: Ends in order on SIGTERM, whenever that arrives.
+WAITING = """
+import signal
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+print("up", flush=True)
+signal.sigwait({signal.SIGTERM})
+print("caught")
+"""
+
+
 def descriptors() -> set[str]:
     return {path.name for path in Path("/proc/self/fd").iterdir()}
 
@@ -112,7 +122,7 @@ async def test_what_a_paused_process_said_last_is_not_lost(
 
 
 async def test_a_stop_reaches_the_group(house: House, sink: RecordingSink) -> None:
-    process = house.shell("trap 'echo caught; exit 0' TERM; echo up; sleep 1000", sink=sink)
+    process = house.start(sys.executable, "-c", WAITING, sink=sink)
     await sink.wait_lines(1)
     process.signal_group(signal.SIGTERM)
     assert await house.wait_exit(process) == ExitStatus(code=0)

@@ -124,6 +124,18 @@ async def test_an_orphan_without_any_mark_is_named_and_ends_with_the_daemon(
     assert not is_alive(pid)
 
 
+def test_children_are_found_without_the_kernel_listing_them(
+    subreaper: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child = subprocess.Popen(["/bin/sleep", "1000"])
+    listed = tree.children()
+    monkeypatch.setattr(tree, "_LISTS_CHILDREN", False)
+    assert sorted(tree.children()) == sorted(listed)
+    assert child.pid in listed
+    child.kill()
+    child.wait()
+
+
 async def test_what_does_not_die_is_named_and_does_not_hold_up_the_end(
     house: House,
     sink: RecordingSink,
