@@ -185,13 +185,16 @@ class AgentPeer:
         self._host.flush()
 
     def writing_paused(self) -> None:
-        """Nothing to hold back: a session has one prompt out at most, the rest waits its turn."""
+        self._host.agent_event(events.AgentPaused(self.unit.name))
 
     def writing_resumed(self) -> None:
-        pass
+        self._host.agent_event(events.AgentResumed(self.unit.name))
 
     def closing(self) -> None:
         self._host.agent_event(events.AgentClosing(self.unit.name))
+
+    def ended(self) -> None:
+        """What runs ends with the process, which the connection sees to."""
 
     def lost(self) -> None:
         self._asks.clear()

@@ -132,6 +132,10 @@ class ChannelPeer:
     def closing(self) -> None:
         self._host.flush()
         self.connection.send(channel.CLOSE)
+        self._host.channel_lost(self)
+
+    def ended(self) -> None:
+        self._host.channel_lost(self)
 
     def lost(self) -> None:
         self._host.channel_lost(self)

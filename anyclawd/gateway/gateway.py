@@ -7,6 +7,7 @@ performs the commands that come back, in their order. It decides nothing about m
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import assert_never
 
@@ -64,7 +65,9 @@ class Gateway:
         self._callers: dict[MessageId, Caller] = {}
         self._listening: dict[SessionKey, list[Caller]] = {}
         self._refusals: dict[MessageId, str] = {}  # of the message being received
-        self._turn_began_at: dict[MessageId, float] = {}
+        self._turns: dict[MessageId, tuple[str, float]] = {}  # agent, beginning; by first message
+        self._events: deque[Event] = deque()
+        self._is_stepping = False
         self._drained: Callable[[], None] | None = None
         self._last_message = 0
         self._noise: dict[UnitName, int] = {}
@@ -146,6 +149,13 @@ class Gateway:
 
     def sessions(self) -> list[dict[str, Json]]:
         return [_shown(session) for session in self.router.sessions.values()]
+
+    def queue_depths(self) -> dict[str, int]:
+        """Messages that wait for their turn, by agent."""
+        return {
+            agent.route.name: sum(len(session.queue) for session in agent.members)
+            for agent in self.router.agents.values()
+        }
 
     def noise(self, unit: UnitName) -> int:
         """Lines on the unit's stdout that were no message, over all its runs."""
@@ -270,9 +280,17 @@ class Gateway:
         return asyncio.get_running_loop().time()
 
     def _step(self, event: Event, *, flush: bool = True) -> None:
-        for command in self.router.step(event, self._now()):
-            log.debug("performs %s", type(command).__name__)
-            self._perform(command)
+        """Decide and perform; what is reported meanwhile comes after it."""
+        self._events.append(event)
+        if self._is_stepping:
+            return
+        self._is_stepping = True
+        try:
+            while self._events:
+                for command in self.router.step(self._events.popleft(), self._now()):
+                    self._perform(command)
+        finally:
+            self._is_stepping = False
         if flush:
             self.flush()
 
@@ -365,18 +383,22 @@ class Gateway:
             caller.show(content)
         if name == VIRTUAL:
             return
-        if isinstance(content, dict):
-            content = {**content, "sessionId": session, "_received_at_ms": self._wall_ms()}
-        self._outboxes[name].send(session, channel.deliver(session, content))
+        outbox = self._outboxes[name]
+        if not isinstance(content, dict):
+            outbox.send(session, channel.deliver(session, content))
+            return
+        content = {**content, "sessionId": session, "_received_at_ms": self._wall_ms()}
+        is_end = content["update"].get("sessionUpdate") == "result"
+        (outbox.send if is_end else outbox.stream)(session, channel.deliver(session, content))
 
     def _send(self, name: str, session: SessionKey, frame: bytes) -> None:
         if name != VIRTUAL:
             self._outboxes[name].send(session, frame)
 
     def _acknowledge(self, command: commands.Acknowledge) -> None:
-        now = self._now()
+        agent = self.router.sessions[command.session].agent.route.name
         self.counters.turns += 1
-        self._turn_began_at[command.messages[0]] = now
+        self._turns[command.messages[0]] = agent, self._now()
         for message in command.messages:
             if caller := self._callers.get(message):
                 self._listen(command.session, caller)
@@ -396,9 +418,10 @@ class Gateway:
                 self._refusals[message] = text
         elif outcome is Outcome.INTERRUPTED:
             self.counters.interruptions += 1
-        began_at = self._turn_began_at.pop(message, None)
-        if began_at is not None:
-            self.counters.note_turn_ended(self._now() - began_at)
+        began = self._turns.pop(message, None)
+        if began is not None:
+            agent, began_at = began
+            self.counters.note_turn_ended(agent, self._now() - began_at)
         if caller := self._callers.pop(message, None):
             self._end(caller, outcome, text)
 
@@ -421,7 +444,7 @@ class Gateway:
         if command.channel == VIRTUAL:
             if not listening:
                 event = events.PermissionUndeliverable(VIRTUAL, command.request_id)
-                asyncio.get_running_loop().call_soon(self._step, event)
+                self._step(event)
             return
 
         def ask() -> None:

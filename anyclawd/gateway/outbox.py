@@ -3,33 +3,67 @@
 While the channel keeps up, frames go straight to its pipe, those of one read of an agent together.
 While it does not, or while no process of it is connected, frames wait here, and only here: the
 agent is not slowed, since it may serve chats of other channels at the same time
-(docs/explanation/orchestrator.md says why). What waits is bounded per session: beyond
-`STREAM_MAX_BYTES` the rest of the stream is left out and a notice says so; the turn's end always
-gets through.
+(docs/explanation/orchestrator.md says why). What waits is bounded: text that streams is joined
+into few frames, beyond `STREAM_MAX_BYTES` of one session (and `CHANNEL_MAX_BYTES` of all) the rest
+of the stream is left out and a notice says so. The end of a turn has room of its own.
 """
 
+import json
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from anyclawd.model.value import Json
 from anyclawd.route.commands import SessionKey
 from anyclawd.wire import channel
 
 #: Of the streamed updates of one session that wait for their channel.
 STREAM_MAX_BYTES = 2**20
-#: Of all that waits for one session; what exceeds even this is counted and left out.
+#: Of the streamed updates of all its sessions.
+CHANNEL_MAX_BYTES = 64 * 2**20
+#: Of all that waits for one session, the ends of turns included.
 SESSION_MAX_BYTES = 4 * 2**20
 
 NOTICE = "[The rest of this answer was left out: the channel did not keep up.]"
-
-#: A frame, or what writes one when its turn has come: a request that needs an id.
-Item: TypeAlias = bytes | Callable[[], None]
 
 
 class Pipe(Protocol):
     """The part of a connection that an outbox uses."""
 
     def send(self, frames: bytes) -> None: ...
+
+
+@dataclass(slots=True)
+class _Text:
+    """Chunks of text that have become one."""
+
+    content: dict[str, Json]  # of the first chunk
+    parts: list[str]
+
+    def take(self, content: dict[str, Json]) -> bool:
+        """Whether this chunk joins: the same in all but its text and its instant."""
+        if _frame_of(content) != _frame_of(self.content):
+            return False
+        self.parts.append(content["update"]["content"]["text"])
+        return True
+
+    def encode(self, session: SessionKey) -> bytes:
+        update = self.content["update"]
+        joined = {**update["content"], "text": "".join(self.parts)}
+        whole = {**self.content, "update": {**update, "content": joined}}
+        return channel.deliver(session, whole)
+
+
+#: A frame; or what writes one when its turn has come, a request that needs an id; or joined text.
+Item: TypeAlias = bytes | Callable[[], None] | _Text
+
+
+@dataclass(slots=True)
+class _Entry:
+    session: SessionKey
+    item: Item
+    size_bytes: int
 
 
 class Outbox:
@@ -39,42 +73,33 @@ class Outbox:
         self._pipe: Pipe | None = None
         self._is_paused = False
         self._ready: list[bytes] = []  # for the next flush
-        self._waiting: deque[tuple[SessionKey, Item]] = deque()
-        self._waiting_bytes: dict[SessionKey, int] = {}
+        self._waiting: deque[_Entry] = deque()
+        self._last: dict[SessionKey, _Entry] = {}  # the newest of each session that waits
+        self._held: dict[SessionKey, int] = {}  # bytes that wait, by session
+        self._held_bytes = 0
         self._truncated: set[SessionKey] = set()
-        self.truncations = 0
-        self.dropped = 0  #: frames left out for want of room, streams aside
+        self.truncations = 0  #: streams cut short
 
     @property
     def is_connected(self) -> bool:
         return self._pipe is not None
 
-    @property
-    def waiting_bytes(self) -> int:
-        return sum(self._waiting_bytes.values())
-
     def stream(self, session: SessionKey, frame: bytes) -> None:
         """Send an update of which there may be many."""
         if not self._must_wait:
             self._ready.append(frame)
-        elif self._waiting_bytes.get(session, 0) + len(frame) <= STREAM_MAX_BYTES:
-            if session not in self._truncated:
-                self._wait(session, frame)
         elif session not in self._truncated:
-            self._truncated.add(session)
-            self.truncations += 1
-            update = {
-                "sessionUpdate": "agent_message_chunk",
-                "content": {"type": "text", "text": NOTICE},
-            }
-            self._wait(session, channel.deliver(session, {"sessionId": session, "update": update}))
+            self._hold(session, frame)
 
-    def send(self, session: SessionKey, item: Item) -> None:
-        """Send what must arrive: the end of a turn, an announcement, a question."""
-        if self._must_wait:
-            self._wait(session, item)
+    def send(self, session: SessionKey, item: bytes | Callable[[], None]) -> None:
+        """Send what ought to arrive: the end of a turn, an announcement, a question."""
+        size = len(item) if isinstance(item, bytes) else 0
+        if not self._must_wait:
+            self._put(session, item)
+        elif self._held.get(session, 0) + size > SESSION_MAX_BYTES:
+            self._truncate(session)
         else:
-            self._put(item)
+            self._wait(session, item, size)
 
     def end_stream(self, session: SessionKey) -> None:
         """The turn is over: the next one streams again."""
@@ -90,7 +115,7 @@ class Outbox:
 
     def held_sessions(self) -> tuple[SessionKey, ...]:
         """Whose frames wait, in the order in which they began to."""
-        return tuple(dict.fromkeys(session for session, _ in self._waiting))
+        return tuple(self._last)
 
     def connect(self, pipe: Pipe, introduce: Callable[[], Iterable[bytes]]) -> None:
         """A process is ready: `introduce` makes the frames that it must read before all others."""
@@ -99,8 +124,13 @@ class Outbox:
         self._drain()
 
     def disconnect(self) -> None:
-        """The process has gone; what was written to it is not written again."""
+        """The process has gone; what was written to it is not written again.
+
+        Questions are dropped: the next process is asked them anew.
+        """
         self._pipe, self._is_paused, self._ready = None, False, []
+        self._waiting = deque(entry for entry in self._waiting if not callable(entry.item))
+        self._last = {entry.session: entry for entry in self._waiting}
 
     def pause(self) -> None:
         self._is_paused = True
@@ -115,34 +145,73 @@ class Outbox:
     def _must_wait(self) -> bool:
         return self._pipe is None or self._is_paused or bool(self._waiting)
 
-    def _put(self, item: Item) -> None:
-        if isinstance(item, bytes):
-            self._ready.append(item)
-        else:
-            self.flush()
-            item()
-
-    def _wait(self, session: SessionKey, item: Item) -> None:
-        size = len(item) if isinstance(item, bytes) else 0
-        held = self._waiting_bytes.get(session, 0)
-        if held + size > SESSION_MAX_BYTES:
-            self.dropped += 1
+    def _hold(self, session: SessionKey, frame: bytes) -> None:
+        size = len(frame)
+        is_full = self._held.get(session, 0) + size > STREAM_MAX_BYTES
+        if is_full or self._held_bytes + size > CHANNEL_MAX_BYTES:
+            self._truncate(session)
             return
-        self._waiting_bytes[session] = held + size
-        self._waiting.append((session, item))
+        content = json.loads(frame)["params"]["content"]
+        if not _is_text(content):
+            self._wait(session, frame, size)
+            return
+        last = self._last.get(session)
+        if last is not None and isinstance(last.item, _Text) and last.item.take(content):
+            self._grow(last, len(content["update"]["content"]["text"].encode("utf-8", "replace")))
+        else:
+            self._wait(session, _Text(content, [content["update"]["content"]["text"]]), size)
+
+    def _truncate(self, session: SessionKey) -> None:
+        if session not in self._truncated:
+            self._truncated.add(session)
+            self.truncations += 1
+            chunk = {"type": "text", "text": NOTICE}
+            update = {"sessionUpdate": "agent_message_chunk", "content": chunk}
+            frame = channel.deliver(session, {"sessionId": session, "update": update})
+            self._wait(session, frame, 0)
+
+    def _wait(self, session: SessionKey, item: Item, size: int) -> None:
+        entry = self._last[session] = _Entry(session, item, 0)
+        self._waiting.append(entry)
+        self._grow(entry, size)
+
+    def _grow(self, entry: _Entry, size: int) -> None:
+        entry.size_bytes += size
+        self._held[entry.session] = self._held.get(entry.session, 0) + size
+        self._held_bytes += size
 
     def _drain(self) -> None:
         """Write what waits, piece by piece, until the pipe is full again."""
         self.flush()
         while self._waiting and not self._is_paused and self._pipe is not None:
-            session, item = self._waiting.popleft()
-            self._release(session, len(item) if isinstance(item, bytes) else 0)
-            self._put(item)
+            entry = self._waiting.popleft()
+            self._grow(entry, -entry.size_bytes)
+            if self._last[entry.session] is entry:  # nothing else of this session waits
+                del self._last[entry.session], self._held[entry.session]
+            self._put(entry.session, entry.item)
             self.flush()
 
-    def _release(self, session: SessionKey, size: int) -> None:
-        left = self._waiting_bytes[session] - size
-        if left:
-            self._waiting_bytes[session] = left
+    def _put(self, session: SessionKey, item: Item) -> None:
+        if isinstance(item, bytes):
+            self._ready.append(item)
+        elif isinstance(item, _Text):
+            self._ready.append(item.encode(session))
         else:
-            del self._waiting_bytes[session]
+            self.flush()
+            item()
+
+
+def _is_text(content: Json) -> bool:
+    update = content.get("update")
+    inner = update.get("content") if isinstance(update, dict) else None
+    return isinstance(inner, dict) and isinstance(inner.get("text"), str)
+
+
+def _frame_of(content: dict[str, Json]) -> dict[str, Json]:
+    """All of a chunk but its text and its instant."""
+    update = content["update"]
+    return {
+        **content,
+        "_received_at_ms": 0,
+        "update": {**update, "content": {**update["content"], "text": ""}},
+    }

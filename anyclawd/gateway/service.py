@@ -60,5 +60,8 @@ class ServicePeer:
         if error is not None:
             log.debug("%s: answered shutdown with an error: %s", self._unit.name, error)
 
+    def ended(self) -> None:
+        pass
+
     def lost(self) -> None:
         pass

@@ -20,6 +20,7 @@ class Agent:
     route: AgentRoute
     is_connected: bool = False
     is_closing: bool = False
+    is_paused: bool = False  #: its stdin is full
     capabilities: Capabilities = NO_CAPABILITIES
     failure: str = ""  #: why it will not come back by itself; empty while it may
     sessions: dict[str, "Session"] = field(default_factory=dict)  #: by ACP session id
@@ -32,7 +33,7 @@ class Agent:
 
     @property
     def takes_work(self) -> bool:
-        return self.is_connected and not self.is_closing
+        return self.is_connected and not self.is_closing and not self.is_paused
 
     def keep_early(
         self, session_id: str, params: dict[str, Json], size_bytes: int, limit: int

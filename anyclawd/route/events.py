@@ -54,6 +54,18 @@ class AgentClosing:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentPaused:
+    """It does not read as fast as it is written to: prompts wait."""
+
+    agent: UnitName
+
+
+@dataclass(frozen=True, slots=True)
+class AgentResumed:
+    agent: UnitName
+
+
+@dataclass(frozen=True, slots=True)
 class AgentLost:
     agent: UnitName
 
@@ -173,6 +185,8 @@ Event: TypeAlias = (
     | ChannelFailed
     | AgentReady
     | AgentClosing
+    | AgentPaused
+    | AgentResumed
     | AgentLost
     | AgentFailed
     | MessageReceived

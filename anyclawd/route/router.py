@@ -126,6 +126,8 @@ class Router:
         | events.ChannelFailed
         | events.AgentReady
         | events.AgentClosing
+        | events.AgentPaused
+        | events.AgentResumed
         | events.AgentLost
         | events.AgentFailed
         | events.PermissionAsked
@@ -149,10 +151,14 @@ class Router:
                     yield from self._close_ask(ask, ask.rejection, now)
             case events.AgentReady(name, capabilities):
                 agent = self.agents[name]
-                agent.is_connected, agent.is_closing, agent.failure = True, False, ""
-                agent.capabilities = capabilities
-                for session in agent.members:
-                    yield from self._run(session, session.agent_came(now))
+                agent.is_connected, agent.is_closing, agent.is_paused = True, False, False
+                agent.capabilities, agent.failure = capabilities, ""
+                yield from self._advance(agent.members, now)
+            case events.AgentPaused(name):
+                self.agents[name].is_paused = True
+            case events.AgentResumed(name):
+                self.agents[name].is_paused = False
+                yield from self._advance(self.agents[name].members, now)
             case events.AgentClosing(name):
                 self.agents[name].is_closing = True
             case events.AgentLost(name):
@@ -163,7 +169,7 @@ class Router:
                 self.intake = Intake.OPEN
                 for session in self.sessions.values():
                     session.is_open = True
-                    yield from self._run(session, session.agent_came(now))
+                yield from self._advance(self.sessions.values(), now)
             case events.IntakeClosed():
                 yield from self._close_intake()
             case events.TurnsCutOff():
@@ -187,6 +193,10 @@ class Router:
         self.running += (session.turn is not None) - had_turn
         if had_turn and not self.running and self.intake is Intake.CLOSED:
             yield ReportDrained()
+
+    def _advance(self, sessions: Iterable[Session], now: float) -> Iterator[Command]:
+        for session in sessions:
+            yield from self._run(session, session.advance(now))
 
     # --- messages ---------------------------------------------------------------------------------
 

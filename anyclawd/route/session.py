@@ -13,7 +13,7 @@ five phases:
 
 What moves it: messages and platform commands of the user, answers of the agent (each carries the
 token of its call, so a late answer matches nothing), timers, and the coming and going of the
-agent. `_advance` is the only way forward: whatever ends a phase calls it, and it begins the next
+agent. `advance` is the only way forward: whatever ends a phase calls it, and it begins the next
 prompt, the next attempt to open, or rests. So at most one call of a session is under way.
 
 Priorities when two things apply: a stop of the daemon, then the loss of the agent, then `/new`,
@@ -140,7 +140,7 @@ class Session:
             yield from self.refuse(message.id, texts.queue_full(limit))
             return
         self.queue.append(message)
-        yield from self._advance(now)
+        yield from self.advance(now)
 
     def refuse(self, message: MessageId, reason: str) -> Iterator[Command]:
         """Tell the user why; while a turn runs he reads it when that has ended."""
@@ -177,7 +177,7 @@ class Session:
         if not self.agent.takes_work:  # the next prompt opens the session
             yield from self._greet()
         self.phase = Phase.IDLE
-        yield from self._advance(now)
+        yield from self.advance(now)
 
     def cancel(self, message: MessageId | None, now: float) -> Iterator[Command]:
         """`/cancel`, or the end of the caller who waited: stop what is under way."""
@@ -223,7 +223,7 @@ class Session:
         for params in early:
             yield from self.show(params, now)
         self.phase = Phase.IDLE
-        yield from self._advance(now)
+        yield from self.advance(now)
 
     def open_failed(self, text: str, now: float) -> Iterator[Command]:
         yield from self._leave_opening()
@@ -245,7 +245,7 @@ class Session:
         self.failures = 0
         yield from self._end_stream(stop_reason)
         yield from self._finish_turn(Outcome.ANSWERED, stop_reason, stop_reason)
-        yield from self._advance(now)
+        yield from self.advance(now)
 
     def prompt_failed(
         self, text: str, *, is_unknown_session: bool, now: float
@@ -259,7 +259,7 @@ class Session:
             yield from self._finish_turn(Outcome.ANSWERED, "cancelled", "cancelled")
         else:
             yield from self._break_turn(text)
-        yield from self._advance(now)
+        yield from self.advance(now)
 
     def show(self, params: dict[str, Json], now: float) -> Iterator[Command]:
         """Pass an update on. It was read; whether it is shown depends on where the session is."""
@@ -286,9 +286,6 @@ class Session:
         return True
 
     # --- the agent's life -------------------------------------------------------------------------
-
-    def agent_came(self, now: float) -> Iterator[Command]:
-        yield from self._advance(now)
 
     def agent_lost(self, text: str) -> Iterator[Command]:
         """What runs ends with an error; what waits goes on waiting."""
@@ -348,7 +345,7 @@ class Session:
         self._forget_session()
         yield from self._end_stream("cancelled")
         yield from self._finish_turn(Outcome.INTERRUPTED, "cancelled", "cancelled")
-        yield from self._advance(now)
+        yield from self.advance(now)
 
     def open_elapsed(self, now: float) -> Iterator[Command]:
         yield Abandon(self.agent.route.unit, self.token)
@@ -357,7 +354,7 @@ class Session:
 
     # --- inside -----------------------------------------------------------------------------------
 
-    def _advance(self, now: float) -> Iterator[Command]:
+    def advance(self, now: float) -> Iterator[Command]:
         """Begin what is next. The only place where a call to the agent begins."""
         if self.phase not in (Phase.IDLE, Phase.WAITING):
             return

@@ -3,8 +3,8 @@
 It turns bytes into messages in their order and calls into answers; what they mean is decided by
 its `Peer`. It never stops reading because the process does not read: a process that writes before
 it reads would then wait for us while we wait for it. Instead what waits for its stdin is bounded:
-beyond `BACKLOG_MAX_BYTES` the unit fails, and above the pipe's high-water mark the peer is told
-to hold back what it can.
+above the pipe's high-water mark the peer is told to hold back what it can, and far beyond that the
+wire itself gives the unit up.
 """
 
 import asyncio
@@ -22,8 +22,6 @@ from anyclawd.wire.jsonrpc import RpcError
 
 log = logging.getLogger("anyclawd.runtime")
 
-#: Bytes that may wait for a process that does not read its stdin.
-BACKLOG_MAX_BYTES = 64 * 2**20
 #: Noise is logged so many times, then once in so many seconds.
 NOISE_BURST = 5
 NOISE_INTERVAL_S = 10.0
@@ -78,6 +76,9 @@ class Peer(Protocol):
     def closing(self) -> None:
         """Write the protocol's goodbye; stdin is closed right after."""
 
+    def ended(self) -> None:
+        """The process has closed its stdout: it says nothing any more."""
+
     def lost(self) -> None: ...
 
 
@@ -88,7 +89,8 @@ class Connection:
         self._wire, self._report, self._peer = wire, report, peer
         self._framer = LineFramer(wire.unit.stdout_line_max_bytes)
         self._calls: Calls[OnAnswer] = Calls()
-        self._is_over = False
+        self._is_over = self._is_closing = False
+        self._end: asyncio.TimerHandle | None = None  # after the end of its stdout
         self._noise_quiet_until = 0.0
         self.noise = 0  #: lines that were no message
 
@@ -113,12 +115,8 @@ class Connection:
         self.send(jsonrpc.notification(method, params))
 
     def send(self, frames: bytes) -> None:
-        if self._is_over:
-            return
-        if self._wire.write_buffer_bytes > BACKLOG_MAX_BYTES:
-            self.fail(f"does not read its stdin: more than {BACKLOG_MAX_BYTES} bytes wait for it")
-            return
-        self._wire.write(frames)
+        if not self._is_over:
+            self._wire.write(frames)
 
     def fail(self, reason: str) -> None:
         """The protocol is broken; nothing is read or written from here on."""
@@ -145,7 +143,11 @@ class Connection:
         self._peer.batch_ended()
 
     def eof_received(self) -> None:
-        """Nothing to do: the end of the process follows, and that is what counts."""
+        """The end of the process ought to follow; one that stays is of no use to anybody."""
+        self._peer.ended()
+        if not self._is_closing:
+            loop, grace_s = asyncio.get_running_loop(), self._wire.unit.timeouts.eof_grace_s
+            self._end = loop.call_later(grace_s, self.fail, "it has closed its stdout and stays")
 
     def pause_writing(self) -> None:
         self._peer.writing_paused()
@@ -154,10 +156,13 @@ class Connection:
         self._peer.writing_resumed()
 
     def close(self) -> None:
+        self._is_closing = True
         self._peer.closing()
 
     def connection_lost(self) -> None:
         self._is_over = True
+        if self._end is not None:
+            self._end.cancel()
         for _ in self._calls.drain():
             pass
         self._peer.lost()
