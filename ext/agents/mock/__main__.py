@@ -6,7 +6,6 @@ update, flat permission options, protocol version 2), a supervisor has to bear i
 """
 
 import sys
-import uuid
 
 from anyclaw_sdk.agent import Agent, Client, Turn, run
 from anyclaw_sdk.types import (
@@ -63,7 +62,7 @@ class MockAgent(Agent):
         await client.update("__global__", update)
 
     async def new_session(self, request: SessionRequest) -> str:
-        self._last_session = str(uuid.uuid4())
+        self._last_session = _new_id()
         self._mcp_count = len(request.mcp_servers)
         return self._last_session
 
@@ -144,22 +143,32 @@ class MockAgent(Agent):
     def _recover(self, verb: str) -> Message:
         if self._is_on(f"reject_{verb}"):
             raise RpcError(SERVER_ERROR, f"session/{verb} rejected by option reject_{verb}")
-        forced = self.options.get("recovery_new_id")
+        forced = self._option("recovery_new_id")
         session_id = forced if isinstance(forced, str) else self._last_session
-        self._last_session = session_id or str(uuid.uuid4())
+        self._last_session = session_id or _new_id()
         return {"sessionId": self._last_session}
 
     @property
     def _prefix(self) -> str:
-        return str(self.options.get("echo_prefix", DEFAULTS["echo_prefix"]))
+        return str(self._option("echo_prefix"))
+
+    def _option(self, name: str) -> Json:
+        """The value of an option, also where nobody shook hands."""
+        return self.options.get(name, DEFAULTS.get(name))
 
     def _is_on(self, option: str) -> bool:
-        return self.options.get(option) is True
+        return self._option(option) is True
 
     def _number(self, option: str) -> int:
         """A whole number from zero up; -1 stands for anything else."""
-        value = self.options.get(option)
+        value = self._option(option)
         return value if isinstance(value, int) and value >= 0 else -1
+
+
+def _new_id() -> str:
+    import uuid  # 7 ms that the handshake need not wait for
+
+    return str(uuid.uuid4())
 
 
 def _text(text: str) -> Message:

@@ -10,10 +10,10 @@ import sys
 
 from broadcast import Broadcast
 from events import event_of
+from options import api_key_of, host_of, port_of
 
 from anyclaw_sdk.channel import Channel, Outbound, PermissionBroker, run
 from anyclaw_sdk.types import (
-    INVALID_PARAMS,
     SERVER_ERROR,
     ChannelCapabilities,
     ChannelInitialize,
@@ -38,11 +38,13 @@ class DebugHttp(Channel):
         return {"host": "127.0.0.1", "port": 0}
 
     async def on_initialize(self, request: ChannelInitialize) -> None:
-        host = _text_option(request.options, "host") or "127.0.0.1"
-        self._api_key = _text_option(request.options, "api_key")
+        host = host_of(request.options.get("host"))
+        self._api_key = api_key_of(request.options.get("api_key"))
         self._socket = listen(host, port_of(request.options.get("port")))
-        self._host = host
-        sys.stderr.write(f"PORT:{self._socket.getsockname()[1]}\n")
+        address, port = self._socket.getsockname()[:2]
+        if not self._api_key and not is_loopback(address):
+            sys.stderr.write(f"open to everybody who reaches {address}: set option api_key\n")
+        sys.stderr.write(f"PORT:{port}\n")
 
     async def on_ready(self, outbound: Outbound, permissions: PermissionBroker) -> None:
         self._outbound, self._permissions = outbound, permissions
@@ -66,13 +68,8 @@ class DebugHttp(Channel):
         await self._outbound.send_message(PEER, text)
 
 
-def port_of(option: object) -> int:
-    """A port as a number or as digits; 0 takes a free one. Raises RpcError for anything else."""
-    if isinstance(option, str) and option.isascii() and option.isdecimal():
-        option = int(option)
-    if isinstance(option, bool) or not isinstance(option, int) or not 0 <= option <= 65535:
-        raise RpcError(INVALID_PARAMS, f"option port: {option!r} is no port; expected 0 to 65535")
-    return option
+def is_loopback(address: str) -> bool:
+    return address == "::1" or address.startswith("127.")
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -101,15 +98,6 @@ def _bind(listener: socket.socket, address: tuple[str | bytes | int, ...]) -> so
         listener.close()
         raise
     return listener
-
-
-def _text_option(options: Message, key: str, default: str = "") -> str:
-    value = options.get(key)
-    if value is None:
-        return default
-    if not isinstance(value, str):
-        raise RpcError(INVALID_PARAMS, f"option {key}: expected text, found {value!r}")
-    return value
 
 
 if __name__ == "__main__":

@@ -65,8 +65,8 @@ class ChannelHarness:
                 self._connection.end()
             elif method == "channel/requestPermission":
                 await self._ask(message.get("id"), params)
-            elif method == "initialize":
-                await self._initialize(message.get("id"), params, tasks)
+            elif method == "initialize" and "id" in message:
+                await self._initialize(message["id"], params, tasks)
             else:
                 await self._handle(message, method, params)
 

@@ -22,6 +22,8 @@ log = logging.getLogger("anyclaw_sdk")
 
 #: So many unhandled messages close the valve of stdin until half of them are handled.
 INBOX_LIMIT = 1000
+#: For the supervisor to take the last frames once the extension is done.
+FLUSH_S = 1.0
 
 
 def log_failure(method: str, error: Exception) -> None:
@@ -242,8 +244,11 @@ class _Reader:
     def _read(self) -> None:
         try:
             data = os.read(self._descriptor, CHUNK_BYTES)
-        except (BlockingIOError, InterruptedError):
+        except BlockingIOError:
             return
+        except OSError as error:  # a terminal that was hung up, as far as known
+            log.warning("cannot read stdin: %s", error)
+            data = b""
         if not data:
             self._stop()
             self._connection.end()
@@ -280,10 +285,13 @@ class _PipeWriter(asyncio.BaseProtocol):
             self._transport.write(data)
 
     async def flush(self) -> None:
-        """Close behind what is buffered, and wait until it is written or the reader is gone."""
+        """Close behind what is buffered; what nobody reads within `FLUSH_S` is given up."""
         if self._transport is not None:
             self._transport.close()
-            await self._lost.wait()
+            try:
+                await asyncio.wait_for(self._lost.wait(), FLUSH_S)
+            except TimeoutError:
+                self._transport.abort()
 
     def pause_writing(self) -> None:
         if self._connection is not None:

@@ -14,8 +14,8 @@ the program ends with status 0.
 
 from __future__ import annotations
 
+import os
 import sys
-import uuid
 from typing import TYPE_CHECKING, NoReturn
 
 from anyclaw_sdk import _frames
@@ -131,7 +131,7 @@ class Agent:
 
     async def new_session(self, request: SessionRequest) -> str | Message:
         """Open a session: its id, or a whole `session/new` result."""
-        return str(uuid.uuid4())
+        return os.urandom(16).hex()  # as unique as a UUID, whose module takes 7 ms to load
 
     async def load_session(self, request: SessionRequest) -> Message | None:
         """Open an old session and replay it as updates before returning."""

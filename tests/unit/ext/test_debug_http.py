@@ -4,6 +4,8 @@ from types import ModuleType
 
 import pytest
 
+from anyclaw_sdk.types import RpcError
+
 Load = Callable[[str, str], ModuleType]
 
 
@@ -81,3 +83,14 @@ def test_a_closed_reader_takes_what_it_has_and_ends(
             assert late.has_ended()
 
     asyncio.run(test())
+
+
+@pytest.mark.parametrize("option", [True, ["s3cret"], {"key": "s3cret"}])
+def test_a_refused_api_key_is_not_shown(load: Load, option: object) -> None:
+    options = load("channels/debug-http", "options")
+    with pytest.raises(RpcError, match=r"^option api_key: expected text$"):
+        options.api_key_of(option)
+
+
+def test_an_api_key_of_digits_may_be_a_number(load: Load) -> None:
+    assert load("channels/debug-http", "options").api_key_of(42) == "42"
