@@ -1,5 +1,6 @@
 """The process side of the runtime's seam, in memory: what a sink writes, and what it reports."""
 
+import asyncio
 import json
 from collections.abc import Callable
 
@@ -16,6 +17,7 @@ class FakeWire:
         self.writes = 0
         self.write_buffer_bytes = 0
         self.is_reading = True
+        self._is_written = asyncio.Event()
 
     @property
     def unit(self) -> Unit:
@@ -28,6 +30,11 @@ class FakeWire:
     def write(self, data: bytes) -> None:
         self.written += data
         self.writes += 1
+        self._is_written.set()
+
+    async def wait_written(self) -> None:
+        """Until something is written that was not taken yet."""
+        await self._is_written.wait()
 
     def pause_reading(self) -> None:
         self.is_reading = False
@@ -38,6 +45,7 @@ class FakeWire:
     def take(self) -> list[dict[str, Json]]:
         """The messages written since the last call."""
         lines, self.written = self.written.splitlines(), b""
+        self._is_written.clear()
         return [json.loads(line) for line in lines]
 
 

@@ -1,10 +1,20 @@
 """The gateway on in-memory wires: scripted processes speak the real protocols with it."""
 
+from collections.abc import AsyncIterator
+
+import pytest
+
 from anyclawd.gateway.gateway import Gateway
+from anyclawd.gateway.outbox import NOTICE
+from anyclawd.model.deps import UnitName
+from anyclawd.model.errors import RequestError
+from anyclawd.model.span import BUILT_IN
+from anyclawd.model.unit import Ack, Kind, Protocol, Unit
 from anyclawd.model.value import Json
 from tests.integration.gateway.peers import (
     AgentProcess,
     ChannelProcess,
+    Process,
     agent_unit,
     channel_unit,
     plan_of,
@@ -43,3 +53,570 @@ async def test_a_message_reaches_the_agent_and_its_answer_streams_back() -> None
         ("channel/deliverMessage", KEY),
         ("channel/ackLifecycle", KEY),
     ]
+
+
+async def open_turn(channel: ChannelProcess, agent: AgentProcess, text: str = "hello") -> Json:
+    """A turn that runs in session s1: its prompt request."""
+    channel.message(text)
+    agent.open("s1")
+    return agent.expect("session/prompt")
+
+
+async def test_ten_rapid_messages_become_one_prompt_in_order() -> None:
+    _, channel, agent = boot()
+    prompt = await open_turn(channel, agent, "0")
+    for number in range(1, 10):
+        channel.message(str(number))
+    agent.answer(prompt, {})
+    merged = agent.expect("session/prompt")["params"]["prompt"]
+    assert [block["text"] for block in merged] == [str(number) for number in range(1, 10)]
+    assert [m for m in agent.read() if m["method"] == "session/prompt"] == []
+
+
+async def test_a_result_is_made_up_only_where_the_agent_streams_none() -> None:
+    _, channel, agent = boot()
+    prompt = await open_turn(channel, agent)
+    agent.answer(prompt, {"stopReason": "max_tokens"})
+    assert channel.shown() == [("result", "max_tokens")]
+    channel.message("again")
+    prompt = agent.expect("session/prompt")
+    agent.update("s1", "result", content="Echo: again")
+    agent.answer(prompt, {})
+    assert channel.shown() == [("result", "Echo: again")]
+
+
+async def test_updates_and_answers_in_one_read_keep_their_order() -> None:
+    _, channel, agent = boot()
+    prompt = await open_turn(channel, agent)
+    params = {"sessionId": "s1", "update": {"sessionUpdate": "plan", "entries": []}}
+    agent.say(
+        {"method": "session/update", "params": params},
+        {"id": str(prompt["id"]), "result": {"stopReason": "end_turn"}},
+        {"method": "session/update", "params": params},
+    )
+    kinds = [content["update"]["sessionUpdate"] for content in channel.delivered()]
+    assert kinds == ["plan", "result", "plan"]  # the last one is late and still shown
+
+
+async def test_updates_that_overtake_the_answer_to_session_new_are_shown() -> None:
+    _, channel, agent = boot()
+    channel.message("hello")
+    agent.chunk("s1", "early")
+    assert channel.shown() == []
+    agent.open("s1")
+    assert channel.shown() == [("agent_message_chunk", "early")]
+
+
+async def test_a_crash_ends_the_turn_and_the_queue_runs_after_it() -> None:
+    gateway, channel, agent = boot()
+    await open_turn(channel, agent)
+    channel.message("second")
+    agent.die()
+    assert channel.shown() == [("result", "Agent crashed — restarting (default)")]
+    agent = AgentProcess(gateway, agent.wire.unit)
+    agent.initialize()
+    agent.open("s2")
+    assert agent.expect("session/prompt")["params"]["prompt"] == [
+        {"type": "text", "text": "second"}
+    ]
+
+
+async def test_an_agent_that_stays_dead_refuses_what_waits_and_what_comes() -> None:
+    gateway, channel, agent = boot()
+    agent.die()
+    channel.message("waits")
+    assert channel.shown() == []
+    gateway.unit_failed(agent.wire.unit, "start-limit-hit")
+    told = ("result", "Agent default is not available: start-limit-hit")
+    assert channel.shown() == [told]
+    channel.message("comes")
+    assert channel.shown() == [told]
+
+
+@pytest.mark.parametrize("way", ["session/resume", "session/load"])
+async def test_recovery_comes_back_to_the_session_and_swallows_the_replay(way: str) -> None:
+    gateway, channel, agent = boot()
+    agent.answer(await open_turn(channel, agent), {})
+    agent.die()
+    channel.read()
+    agent = AgentProcess(gateway, agent.wire.unit)
+    can_resume = {"sessionCapabilities": {"resume": {}}}
+    agent.initialize(loadSession=True, **(can_resume if way == "session/resume" else {}))
+    channel.message("again")
+    request = agent.expect(way)
+    assert request["params"] == {"sessionId": "s1", "cwd": "/work", "mcpServers": []}
+    agent.chunk("s1", "what was said before")
+    agent.answer(request, None)
+    agent.expect("session/prompt")
+    agent.chunk("s1", "news")
+    assert channel.shown() == [("agent_message_chunk", "news")]
+
+
+async def test_each_way_back_is_tried_once() -> None:
+    gateway, channel, agent = boot()
+    agent.answer(await open_turn(channel, agent), {})
+    agent.die()
+    agent = AgentProcess(gateway, agent.wire.unit)
+    agent.initialize(loadSession=True, sessionCapabilities={"resume": {}})
+    channel.message("again")
+    agent.fail(agent.expect("session/resume"), -32603, "internal")
+    agent.fail(agent.expect("session/load"), -32603, "internal")
+    agent.open("s9")
+    assert agent.expect("session/prompt")["params"]["sessionId"] == "s9"
+
+
+async def test_a_session_that_cannot_be_made_is_told_as_the_original_does() -> None:
+    _, channel, agent = boot()
+    channel.message("hello")
+    agent.fail(agent.expect("session/new"), -32000, "no key")
+    assert channel.shown() == [("text", "⚠️ Failed to create session: no key")]
+
+
+async def test_cancel_ends_the_turn_when_the_agent_answers() -> None:
+    _, channel, agent = boot()
+    prompt = await open_turn(channel, agent)
+    channel.message("/cancel@my_bot")
+    assert agent.expect("session/cancel")["params"] == {"sessionId": "s1"}
+    agent.chunk("s1", "late")
+    agent.answer(prompt, {"stopReason": "cancelled"})
+    assert channel.shown() == [
+        ("agent_message_chunk", "Operation cancelled."),
+        ("agent_message_chunk", "late"),
+        ("result", "cancelled"),
+    ]
+    channel.message("/cancel")
+    shown = channel.delivered()
+    assert shown[0]["update"]["content"] == "No active operation to cancel."
+    assert shown[1]["update"] == {"sessionUpdate": "result"}
+
+
+async def test_new_leaves_the_session_and_its_late_updates() -> None:
+    _, channel, agent = boot()
+    await open_turn(channel, agent)
+    channel.message("/new")
+    agent.expect("session/cancel")
+    agent.open("s2")
+    agent.chunk("s1", "of the old conversation")
+    assert channel.shown() == [
+        ("result", "cancelled"),
+        ("agent_message_chunk", "New conversation started."),
+    ]
+    channel.message("fresh")
+    assert agent.expect("session/prompt")["params"]["sessionId"] == "s2"
+
+
+def permission(request_id: int | str = 9000, **members: Json) -> Json:
+    options = [
+        {"optionId": "yes", "name": "Allow", "kind": "allow_once"},
+        {"optionId": "no", "name": "Deny", "kind": "reject_once"},
+    ]
+    params = {"sessionId": "s1", "options": options, "toolCall": {"title": "rm"}, **members}
+    return {"id": request_id, "method": "session/request_permission", "params": params}
+
+
+async def test_a_permission_goes_to_the_user_and_back_once() -> None:
+    _, channel, agent = boot()
+    await open_turn(channel, agent)
+    agent.say(permission())
+    asked = channel.expect("channel/requestPermission")
+    assert asked["params"] == {
+        "requestId": "9000",
+        "sessionId": KEY,
+        "description": "rm",
+        "options": [{"optionId": "yes", "label": "Allow"}, {"optionId": "no", "label": "Deny"}],
+    }
+    channel.answer(asked, {"requestId": "9000", "optionId": "yes"})
+    respond = {"method": "channel/respondPermission"}
+    channel.say({**respond, "params": {"requestId": "9000", "optionId": "no"}})
+    answers = [message for message in agent.read() if "result" in message]
+    assert [a["result"] for a in answers] == [
+        {"outcome": {"outcome": "selected", "optionId": "yes"}}
+    ]
+    agent.say(permission())  # the same name again: an old button must not answer it
+    assert channel.expect("channel/requestPermission")["params"]["requestId"] == "9000-2"
+
+
+async def test_a_permission_that_nobody_can_be_asked_is_rejected() -> None:
+    _, channel, agent = boot()
+    await open_turn(channel, agent)
+    agent.say(permission(sessionId="unknown"))
+    assert agent.read()[-1]["result"]["outcome"]["optionId"] == "no"
+    agent.say(permission())
+    channel.fail(channel.expect("channel/requestPermission"), -32601, "no such method")
+    assert agent.read()[-1]["result"]["outcome"]["optionId"] == "no"
+
+
+async def test_cancelling_answers_the_permissions_that_wait() -> None:
+    _, channel, agent = boot()
+    await open_turn(channel, agent)
+    agent.say(permission())
+    channel.message("/cancel")
+    assert agent.read()[-1] == {
+        "jsonrpc": "2.0",
+        "id": 9000,
+        "result": {"outcome": {"outcome": "cancelled"}},
+    }
+
+
+async def test_a_permission_is_asked_again_after_a_restart_of_the_channel() -> None:
+    gateway, channel, agent = boot()
+    await open_turn(channel, agent)
+    agent.say(permission())
+    channel.die()
+    agent.chunk("s1", "while it is away, ")
+    agent.chunk("s1", "text is joined")
+    channel = ChannelProcess(gateway, channel.wire.unit)
+    channel.initialize()
+    methods = [message["method"] for message in channel.read()]
+    assert methods[0] == "channel/sessionCreated"
+    assert sorted(methods[1:]) == [
+        "channel/ackLifecycle",
+        "channel/deliverMessage",
+        "channel/requestPermission",
+    ]
+
+
+async def test_a_slow_channel_slows_no_other() -> None:
+    units = agent_unit(), channel_unit("slow"), channel_unit("fast")
+    gateway = Gateway(plan_of(*units), environ={})
+    gateway.start()
+    agent = AgentProcess(gateway, units[0])
+    slow, fast = ChannelProcess(gateway, units[1]), ChannelProcess(gateway, units[2])
+    for process in (agent, slow, fast):
+        process.initialize()
+    slow.message("hello")
+    agent.open("s1")
+    slow_prompt = agent.expect("session/prompt")
+    fast.message("hello")
+    agent.open("s2")
+    slow.read()
+    slow.sink.pause_writing()
+    for number in range(3000):
+        agent.chunk("s1", f"{number:04}" * 100)
+        agent.chunk("s2", str(number))
+    assert len(fast.shown()) == 3000
+    assert slow.read() == []
+    agent.answer(slow_prompt, {})
+    slow.sink.resume_writing()
+    shown = slow.shown()
+    assert shown[0][1].startswith("0000")
+    assert shown[-2:] == [("agent_message_chunk", NOTICE), ("result", "end_turn")]
+    assert len(str(shown)) < 2**21
+
+
+async def test_options_travel_revealed_in_both_places() -> None:
+    marked = {"key": {"!secret": {"env": "KEY", "default": None}}}
+    unit = agent_unit(options=marked)
+    agent = AgentProcess(Gateway(plan_of(unit), environ={"KEY": "s3"}), unit)
+    params = agent.initialize()
+    assert params["options"] == params["_meta"]["options"] == {"key": "s3"}
+    assert params["protocolVersion"] == 1
+
+
+@pytest.mark.parametrize("version", [0, 3, "1", None, True])
+async def test_another_protocol_version_fails_the_agent(version: Json) -> None:
+    unit = agent_unit()
+    agent = AgentProcess(Gateway(plan_of(unit), environ={}), unit)
+    agent.answer(agent.expect("initialize"), {"protocolVersion": version})
+    assert agent.report.told == [
+        (
+            "failed",
+            f"the agent answered initialize with protocolVersion {version!r}, expected 1 or 2",
+        )
+    ]
+
+
+async def test_noise_is_counted_and_breaks_nothing() -> None:
+    gateway, channel, agent = boot()
+    agent.sink.data_received(b'hello\n[1,2]\n{"a":1}\n{broken\n\n\xff\xfe\n')
+    await open_turn(channel, agent)
+    agent.die()
+    assert gateway.noise(agent.wire.unit.name) == 5
+
+
+async def test_a_line_that_is_too_long_fails_the_unit() -> None:
+    _, _, agent = boot()
+    agent.sink.data_received(b"x" * (16 * 2**20 + 1))
+    assert agent.report.told[-1] == (
+        "failed",
+        "a line on stdout is longer than 16777216 bytes (stdout_line_max)",
+    )
+
+
+async def test_unknown_requests_are_answered_so() -> None:
+    _, _, agent = boot()
+    agent.say({"id": "x", "method": "fs/read_text_file", "params": {}})
+    assert agent.read()[-1]["error"]["code"] == -32601
+
+
+async def test_pushes_and_updates_outside_a_prompt_are_delivered() -> None:
+    _, channel, agent = boot()
+    agent.answer(await open_turn(channel, agent), {})
+    channel.read()
+    agent.chunk("s1", "by the way")
+    blocks = [{"type": "text", "text": "ping"}]
+    params = {"sessionId": "s1", "content": blocks}
+    agent.say({"id": 1, "method": "session/push", "params": params})
+    assert agent.read()[-1]["result"] == {}
+    agent.say({"id": 2, "method": "_session/push", "params": {**params, "sessionId": "?"}})
+    assert agent.read()[-1]["error"]["code"] == -32001
+    agent.say({"id": 3, "method": "session/push", "params": {"sessionId": "s1"}})
+    assert agent.read()[-1]["error"]["code"] == -32602
+    first, second = channel.delivered()
+    assert first["update"]["content"]["text"] == "by the way"
+    assert second["update"] == {"sessionUpdate": "push_message", "content": blocks}
+
+
+async def test_commands_of_the_agent_come_with_those_of_the_platform() -> None:
+    _, channel, agent = boot()
+    update = {"sessionUpdate": "available_commands_update", "commands": [{"name": "help"}]}
+    params = {"sessionId": "__global__", "update": update}
+    agent.say({"method": "session/update", "params": params})
+    await open_turn(channel, agent)
+    offered = channel.delivered()[0]["update"]
+    assert [command["name"] for command in offered["availableCommands"]] == [
+        "help",
+        "new",
+        "cancel",
+    ]
+
+
+async def test_tool_events_get_the_members_that_channels_read() -> None:
+    _, channel, agent = boot()
+    await open_turn(channel, agent)
+    agent.update("s1", "tool_call", toolCallId="t", title="Read", rawInput={"path": "x"})
+    agent.update("s1", "tool_call_update", toolCallId="t", rawOutput={"output": "done"})
+    agent.say({"method": "session/update", "params": {"sessionId": "s1", "update": "?"}})
+    call, done, malformed = channel.delivered()
+    assert (call["update"]["name"], call["update"]["input"]) == ("Read", {"path": "x"})
+    assert (done["update"]["output"], done["_received_at_ms"]) == ("done", 1234)
+    assert malformed["error"] == "Agent sent malformed update: update is str"
+    assert malformed["update"] == {"sessionUpdate": "result"}
+
+
+async def collect(stream: AsyncIterator[Json]) -> list[Json]:
+    return [event async for event in stream]
+
+
+async def test_an_administrator_streams_an_answer_without_any_channel() -> None:
+    gateway, channel, agent = boot()
+    stream = gateway.send({"content": "hello", "peer": "me"})
+    agent.open("s1")
+    prompt = agent.expect("session/prompt")
+    agent.chunk("s1", "Hi")
+    agent.answer(prompt, {})
+    assert await collect(stream) == [
+        {"type": "accepted", "session": "@anyclawctl:local:me"},
+        {
+            "type": "update",
+            "update": {
+                "sessionUpdate": "agent_message_chunk",
+                "content": {"type": "text", "text": "Hi"},
+            },
+        },
+        {"type": "update", "update": {"sessionUpdate": "result", "stopReason": "end_turn"}},
+        {"type": "result", "stopReason": "end_turn", "isError": False, "text": "Hi"},
+    ]
+    assert channel.read() == []
+
+
+async def test_an_administrator_in_a_chat_is_seen_there_and_can_answer_permissions() -> None:
+    gateway, channel, agent = boot()
+    channel.message("hello")
+    agent.open("s1")
+    agent.answer(agent.expect("session/prompt"), {})
+    channel.read()
+    stream = gateway.send({"content": "and now?", "channel": "web", "peer": "ann"})
+    prompt = agent.expect("session/prompt")
+    agent.say(permission(sessionId="s1"))
+    gateway.answer_permission("9000", "yes")
+    assert agent.read()[-1]["result"]["outcome"]["optionId"] == "yes"
+    agent.chunk("s1", "Now.")
+    agent.answer(prompt, {})
+    kinds = [event["type"] for event in await collect(stream)]
+    assert kinds == ["accepted", "permission", "update", "update", "result"]
+    assert channel.shown() == [("agent_message_chunk", "Now."), ("result", "end_turn")]
+
+
+async def test_a_caller_who_goes_away_cancels_what_only_he_would_read() -> None:
+    gateway, _, agent = boot()
+    stream = gateway.send({"content": "hello"})
+    agent.open("s1")
+    assert (await anext(stream))["type"] == "accepted"
+    await stream.aclose()
+    agent.expect("session/cancel")
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        ({"content": ""}, "content: expected a text or a list of content parts"),
+        ({"content": "x", "channel": "nope"}, "no channel 'nope'; there are ['web']"),
+        ({"content": "x", "channel": "web"}, "channel 'web': name the peer as well"),
+        ({"content": "x", "agent": "nope"}, "no agent 'nope'; there are ['default']"),
+    ],
+)
+async def test_what_an_administrator_cannot_send(message: Json, text: str) -> None:
+    gateway, _, _ = boot()
+    with pytest.raises(RequestError) as refused:
+        gateway.send(message)
+    assert str(refused.value) == text
+
+
+async def test_a_notification_waits_for_the_end_of_the_turn() -> None:
+    gateway, channel, agent = boot()
+    prompt = await open_turn(channel, agent)
+    gateway.notify("web", "ann", "the house is on fire")
+    assert channel.shown() == []
+    agent.answer(prompt, {})
+    assert channel.shown() == [
+        ("result", "end_turn"),
+        ("agent_message_chunk", "the house is on fire"),
+        ("result", "end_turn"),
+    ]
+
+
+async def test_a_stop_refuses_what_waits_and_lets_the_turn_finish() -> None:
+    gateway, channel, agent = boot()
+    prompt = await open_turn(channel, agent)
+    channel.message("waits")
+    drained: list[bool] = []
+    gateway.close_intake(lambda: drained.append(True))
+    channel.message("comes")
+    assert drained == []
+    agent.answer(prompt, {})
+    assert drained == [True]
+    refused = ("result", "anyclawd is shutting down; please send the message again later")
+    assert channel.shown() == [("result", "end_turn"), refused, refused]
+
+
+async def test_a_stop_cuts_off_what_does_not_finish() -> None:
+    gateway, channel, agent = boot()
+    await open_turn(channel, agent)
+    drained: list[bool] = []
+    gateway.close_intake(lambda: drained.append(True))
+    gateway.cut_off()
+    assert drained == [True]
+    agent.expect("session/cancel")
+    assert channel.shown() == [("result", "Interrupted: anyclawd is shutting down")]
+
+
+async def test_an_idle_gateway_is_drained_at_once() -> None:
+    gateway, _, _ = boot()
+    drained: list[bool] = []
+    gateway.close_intake(lambda: drained.append(True))
+    assert drained == [True]
+
+
+async def test_silence_ends_the_turn() -> None:
+    _, channel, agent = boot(prompt_idle_timeout_s=0.01)
+    prompt = await open_turn(channel, agent)
+    channel.read()
+    await channel.wire.wait_written()
+    assert channel.shown() == [("result", "Agent default did not respond for 0.01 seconds")]
+    agent.expect("session/cancel")
+    agent.answer(prompt, {"stopReason": "cancelled"})
+    assert channel.shown() == []
+    channel.message("again")
+    agent.expect("session/prompt")
+
+
+async def test_a_message_as_a_request_is_answered() -> None:
+    gateway, channel, agent = boot()
+    params = {"peerInfo": {"peerId": 7}, "content": "hello"}
+    channel.say({"id": 1, "method": "channel/sendMessage", "params": params})
+    assert channel.read()[-1]["result"] == {"accepted": True}
+    channel.say({"id": 2, "method": "channel/sendMessage", "params": {"content": "hello"}})
+    assert channel.read()[-1]["error"]["code"] == -32602
+    gateway.close_intake(lambda: None)
+    channel.say({"id": 3, "method": "channel/sendMessage", "params": params})
+    assert channel.read()[-1]["error"]["code"] == -32000
+    assert agent.expect("session/new")
+
+
+async def test_a_channel_says_goodbye_before_its_stdin_closes() -> None:
+    gateway, channel, _ = boot()
+    channel.sink.close()
+    assert channel.read()[-1]["method"] == "channel/close"
+    assert gateway.channels() == []
+
+
+async def test_a_channel_without_an_agent_refuses() -> None:
+    unit = channel_unit(agent="nobody")
+    gateway = Gateway(plan_of(unit), environ={})
+    gateway.start()
+    channel = ChannelProcess(gateway, unit)
+    channel.initialize()
+    channel.message("hello")
+    text = "Agent nobody is not available: no such agent is configured and enabled"
+    assert channel.shown() == [("result", text)]
+    assert gateway.agents() == []
+
+
+async def test_the_ack_settings_of_a_channel_are_followed() -> None:
+    units = agent_unit(), channel_unit(ack=Ack(reaction=True))
+    gateway = Gateway(plan_of(*units), environ={})
+    gateway.start()
+    channel, agent = ChannelProcess(gateway, units[1]), AgentProcess(gateway, units[0])
+    assert channel.initialize() == {
+        "protocolVersion": 1,
+        "channelId": "web",
+        "ack": {
+            "reaction": True,
+            "typing": False,
+            "reactionEmoji": "👀",
+            "reactionLifecycle": "remove",
+        },
+        "options": {},
+    }
+    agent.initialize()
+    await open_turn(channel, agent)
+    methods = [message["method"] for message in channel.read()]
+    assert methods == ["channel/sessionCreated", "channel/ackMessage"]
+
+
+async def test_a_service_is_initialized_and_shut_down() -> None:
+    unit = Unit(
+        name=UnitName("proxy.service"),
+        kind=Kind.SERVICE,
+        span=BUILT_IN,
+        protocol=Protocol.SERVICE,
+        argv=("/bin/proxy",),
+        options={"port": 8080},
+    )
+    service = Process(Gateway(plan_of(unit), environ={}), unit)
+    request = service.expect("initialize")
+    assert request["params"] == {"namespace": "anyclaw", "options": {"port": 8080}, "port": 8080}
+    service.answer(request, {"port": 8080, "installation": {}})
+    assert service.report.told == [("ready", "")]
+    service.sink.close()
+    assert service.expect("shutdown")
+
+
+async def test_an_agent_that_does_not_read_gets_no_more_prompts() -> None:
+    _, channel, agent = boot()
+    agent.sink.pause_writing()
+    channel.message("hello")
+    assert agent.read() == []
+    agent.sink.resume_writing()
+    assert agent.expect("session/new")
+
+
+async def test_sessions_are_shown_as_they_are() -> None:
+    gateway, channel, agent = boot()
+    await open_turn(channel, agent)
+    channel.message("waits")
+    assert gateway.sessions() == [
+        {
+            "session": KEY,
+            "channel": "web",
+            "kind": "direct",
+            "peer": "ann",
+            "agent": "default",
+            "agent_session": "s1",
+            "state": "prompting",
+            "queued": 1,
+        }
+    ]
+    assert gateway.agents() == [{"name": "default", "connected": True, "session_count": 1}]
+    assert (gateway.channels(), gateway.queue_depths()) == (["web"], {"default": 1})
