@@ -58,7 +58,11 @@ def served(tmp_path: Path) -> Iterator[Served]:
         await stop.wait()
         await served.server.close()
 
-    thread = threading.Thread(target=lambda: uvloop.run(main()), name="admin server")
+    def run() -> None:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(main())
+
+    thread = threading.Thread(target=run, name="admin server")
     thread.start()
     assert ready.wait(20)
     yield started[0]
