@@ -64,9 +64,9 @@ class Router:
         self.asks = Asks()
         self.running = 0  # turns
         self.strays = 0  # updates that belong to no session
-        self._queued_bytes: dict[str, int] = {}  # by channel
+        self.queued_bytes: dict[str, int] = {}  # by channel
         self._sizes: dict[int, tuple[str, int]] = {}  # of messages that have no outcome yet
-        self._calls: dict[Token, Session] = {}
+        self.calls: dict[Token, Session] = {}
         self._last_token = 0
 
     def step(self, event: Event, now: float) -> list[Command]:
@@ -92,17 +92,17 @@ class Router:
             case events.UpdateReceived():
                 yield from self._update(event, now)
             case events.PromptAnswered(token, stop_reason):
-                if session := self._calls.pop(token, None):
+                if session := self.calls.pop(token, None):
                     yield from self._run(session, session.answered(stop_reason, now))
             case events.PromptFailed(token, text, is_unknown):
-                if session := self._calls.pop(token, None):
+                if session := self.calls.pop(token, None):
                     steps = session.prompt_failed(text, is_unknown_session=is_unknown, now=now)
                     yield from self._run(session, steps)
             case events.SessionOpened(token, session_id):
-                if session := self._calls.pop(token, None):
+                if session := self.calls.pop(token, None):
                     yield from self._run(session, session.opened(session_id, now))
             case events.OpenFailed(token, text):
-                if session := self._calls.pop(token, None):
+                if session := self.calls.pop(token, None):
                     yield from self._run(session, session.open_failed(text, now))
             case events.PushReceived(agent, session_id, content):
                 if session := self.agents[agent].sessions.get(session_id):
@@ -183,9 +183,9 @@ class Router:
         had_turn = session.turn is not None
         for command in steps:
             if isinstance(command, OpenSession | Prompt):
-                self._calls[command.token] = session
+                self.calls[command.token] = session
             elif isinstance(command, Abandon):
-                self._calls.pop(command.token, None)
+                self.calls.pop(command.token, None)
             yield command
         for ask in self.asks.of(session.key):
             if ask.turn is not None and not _runs(session, ask.turn):
@@ -204,8 +204,8 @@ class Router:
         session = self._session(event.channel, event.peer, event.agent)
         size = event.size_bytes
         self._sizes[event.message] = (event.channel, size)
-        queued = self._queued_bytes.get(event.channel, 0) + size
-        self._queued_bytes[event.channel] = queued
+        queued = self.queued_bytes.get(event.channel, 0) + size
+        self.queued_bytes[event.channel] = queued
         match prompt.command_of(event.content):
             case "cancel":
                 yield from self._run(session, session.cancel(event.message, now))
@@ -242,7 +242,7 @@ class Router:
     def _release(self, settled: Settle) -> None:
         channel, size = self._sizes.pop(settled.message, ("", 0))
         if channel:
-            self._queued_bytes[channel] -= size
+            self.queued_bytes[channel] -= size
 
     def _notify(self, channel: str, peer: Peer, text: str) -> Iterator[Command]:
         session = self._session(channel, peer, None)
@@ -283,7 +283,7 @@ class Router:
         text = texts.stopped(name) if agent.is_closing else texts.crashed(name)
         agent.is_connected, agent.is_closing, agent.capabilities = False, False, NO_CAPABILITIES
         for session in agent.members:
-            self._calls.pop(session.token, None)
+            self.calls.pop(session.token, None)
             yield from self._run(session, session.agent_lost(text))
             for ask in self.asks.of(session.key):
                 yield from self._close_ask(ask, None, 0.0)
@@ -385,7 +385,7 @@ class Router:
             if ask := self.asks.get(timer.owner):
                 yield from self._close_ask(ask, ask.rejection, now)
             return
-        session = self._calls.get(timer.token)
+        session = self.calls.get(timer.token)
         if session is None or session.token != timer.token:
             return
         match timer.kind:
@@ -393,10 +393,10 @@ class Router:
                 if session.phase is Phase.PROMPTING:
                     yield from self._run(session, session.silence_elapsed(now))
             case TimerKind.CANCEL:
-                del self._calls[timer.token]
+                del self.calls[timer.token]
                 yield from self._run(session, session.cancel_elapsed(now))
             case TimerKind.OPEN:
-                del self._calls[timer.token]
+                del self.calls[timer.token]
                 yield from self._run(session, session.open_elapsed(now))
             case _:
                 assert_never(timer.kind)

@@ -132,6 +132,10 @@ class Session:
         self._held: deque[Json] = deque(maxlen=HELD_MAX)
         self._refused = 0  # messages refused for want of room since the turn began
 
+    @property
+    def has_work(self) -> bool:
+        return bool(self.queue or self._greetings)
+
     # --- the user ---------------------------------------------------------------------------------
 
     def receive(self, message: Message, limit: int, now: float) -> Iterator[Command]:
@@ -235,7 +239,7 @@ class Session:
             return
         self.stale_id = ""
         text = texts.no_session(text)
-        if self.queue or self._greetings:
+        if self.has_work:
             yield from self._deliver(text)
         yield from self._drop_queue(Outcome.REFUSED, text)
         yield from self._drop_greetings(text)
@@ -300,11 +304,11 @@ class Session:
                 pass
             case _:
                 assert_never(self.phase)
-        self.phase = Phase.WAITING if self.queue or self._greetings else Phase.IDLE
+        self.phase = Phase.WAITING if self.has_work else Phase.IDLE
 
     def give_up(self, reason: str) -> Iterator[Command]:
         """Nothing of what waits will run."""
-        if (self.queue or self._greetings) and self.turn is None:
+        if self.has_work and self.turn is None:
             yield from self._deliver(_error(reason))
         elif self.queue:
             self._held.append(_error(reason))
@@ -358,7 +362,7 @@ class Session:
         """Begin what is next. The only place where a call to the agent begins."""
         if self.phase not in (Phase.IDLE, Phase.WAITING):
             return
-        if not self.queue and not self._greetings:
+        if not self.has_work:
             self.phase = Phase.IDLE
         elif not (self.is_open and self.agent.takes_work):
             self.phase = Phase.WAITING
