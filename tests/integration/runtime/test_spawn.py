@@ -161,6 +161,9 @@ def test_a_child_has_a_session_of_its_own_and_three_descriptors(start: Start) ->
     os.set_inheritable(foreign, True)  # as if the daemon had been started with it
     spawn.seal_descriptors()
     child = start("/bin/cat", has_stdin=True)
+    os.set_blocking(child.stdout, True)
+    os.write(child.stdin, b"echo")
+    assert os.read(child.stdout, 9) == b"echo"  # the kernel closes descriptors late in execve(2)
     assert os.getsid(child.pid) == child.pid
     assert {path.name for path in Path(f"/proc/{child.pid}/fd").iterdir()} == {"0", "1", "2"}
     os.close(foreign)
