@@ -260,7 +260,11 @@ def _explained(error: OSError, program: str) -> OSError:
 
 def _pipe(opened: list[int]) -> tuple[int, int]:
     """A pipe outside of the standard descriptors, so that dup2 cannot hit its own source."""
-    reading, writing = posix.pipe2(posix.O_CLOEXEC)
+    try:
+        reading, writing = posix.pipe2(posix.O_CLOEXEC)
+    except OSError as error:
+        text = f"cannot make its pipes: {error.strerror}; raise LimitNOFILE of the daemon"
+        raise OSError(error.errno, text) from error
     if min(reading, writing) < 3:
         posix.close(reading)
         posix.close(writing)

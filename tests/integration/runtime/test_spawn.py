@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from anyclawd.runtime import mark, spawn
+from anyclawd.runtime import mark, spawn, tree
 
 INSTANCE = "0d4f"
 
@@ -218,6 +218,44 @@ def test_a_memory_limit_binds(start: Start) -> None:
     script = "try: bytearray(10**9)\nexcept MemoryError: print('bound')"
     child = start(sys.executable, "-c", script, limits=("--data=200000000",))
     assert child.read() == "bound\n"
+
+
+@pytest.fixture
+def limit_room() -> Iterator[Callable[[int], None]]:
+    """Leave room for so many more descriptors."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(int(path.name) for path in Path("/proc/self/fd").iterdir())
+    fillers = [os.dup(0)]
+    while fillers[-1] < highest:
+        fillers.append(os.dup(0))
+
+    def limit(count: int) -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (fillers[-1] + 1 + count, limits[1]))
+
+    yield limit
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    for filler in fillers:
+        os.close(filler)
+
+
+ROOM = {  # what there is no room for: (free descriptors, what the text names)
+    "stdin": (1, "cannot make its pipes"),
+    "stderr": (5, "cannot make its pipes"),
+    "pidfd": (6, "cannot watch a.service"),
+}
+
+
+@pytest.mark.parametrize(("room", "text"), ROOM.values(), ids=ROOM)
+def test_without_descriptors_there_is_an_error_and_no_child(
+    limit_room: Callable[[int], None], room: int, text: str
+) -> None:
+    before = open_descriptors(), tree.children()
+    limit_room(room)
+    with pytest.raises(OSError, match=text) as caught:
+        spawn.spawn(order("/bin/sleep", "1000", has_stdin=True), "f", dict(os.environ))
+    assert caught.value.errno == errno.EMFILE
+    limit_room(100)
+    assert (open_descriptors(), tree.children()) == before
 
 
 def test_an_unknown_user_is_named() -> None:
