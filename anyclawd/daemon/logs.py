@@ -77,7 +77,10 @@ def set_up(log_filter: str, wanted: LogFormat, environ: Mapping[str, str]) -> li
 
 def _handler(wanted: LogFormat, environ: Mapping[str, str]) -> logging.Handler:
     if is_journal(environ):
-        return JournalHandler(_JOURNAL_SOCKET)
+        try:
+            return JournalHandler(_JOURNAL_SOCKET)
+        except OSError as error:  # the journal reads our stderr all the same
+            sys.stderr.write(f"anyclawd: cannot reach the journal's socket: {error}\n")
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if wanted is LogFormat.JSON else PrettyFormatter())
     return handler

@@ -45,10 +45,12 @@ def _run(handover: Handover) -> int:
     inputs: tuple[cache.Input, ...] | None = None
     plain = handover.plan
     if handover.compiler is not None:
-        plain, inputs = _compiled(*handover.compiler)
-        if plain is None:
+        try:
+            plain, inputs = _compiled(*handover.compiler)
+        except places.StartError as error:
+            sys.stderr.write(f"{error}\n")
             places.note_clean_end(handover.state_dir)
-            return EX_CONFIG
+            return error.code
     assert plain is not None, "stage 0 starts the compiler where it finds no plan"
     plan: Plan = from_plain(marshal.loads(plain))
     if handover.log_level:
@@ -57,6 +59,7 @@ def _run(handover: Handover) -> int:
     for text in (*map(str, plan.warnings), *warnings):
         log.warning("%s", text)
     _report_sweep(handover)
+    gc.enable()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_supervise(plan, plain, inputs, handover))
 
@@ -72,8 +75,7 @@ async def _supervise(
 
     def keep() -> None:
         gc.collect()
-        gc.freeze()
-        gc.enable()
+        gc.freeze()  # what a boot has made lives as long as the daemon
         if inputs is not None:
             _cache(plan, plain, inputs, handover)
 
@@ -92,23 +94,21 @@ def _import_admin_aside() -> None:
     threading.Thread(target=load, name="import admin", daemon=True).start()
 
 
-def _compiled(pid: int, pipe: int) -> "tuple[bytes | None, tuple[cache.Input, ...]]":
+def _compiled(pid: int, pipe: int) -> "tuple[bytes, tuple[cache.Input, ...]]":
     """What the compiler has made: the plan in its plain form, marshalled, and its inputs.
 
-    Prints its findings where there is no plan.
+    Raises StartError with its findings where there is no plan.
     """
     with open(pipe, "rb") as file:
         content = file.read()
     _, status = os.waitpid(pid, 0)
     if not content:
-        sys.stderr.write(f"anyclawd: the compiler ended with status {status} and no plan\n")
-        return None, ()
+        code = os.waitstatus_to_exitcode(status)
+        raise places.StartError(f"anyclawd: the compiler has failed with exit code {code}")
     answer = marshal.loads(content)
     if answer["plan"] is None:
         findings: tuple[Finding, ...] = from_plain(answer["findings"])
-        for finding in findings:
-            sys.stderr.write(f"{finding}\n")
-        return None, ()
+        raise places.StartError("\n".join(map(str, findings)), EX_CONFIG)
     return marshal.dumps(answer["plan"]), answer["inputs"]
 
 

@@ -1,0 +1,25 @@
+"""The first wave of a cached plan is what the engine decides for the boot of the same plan."""
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from anyclawd.daemon.main import first_wave
+from anyclawd.engine.commands import Spawn
+from anyclawd.engine.events import BootRequested, Invocation
+from anyclawd.engine.manager import Manager
+from anyclawd.model.deps import UnitName
+from anyclawd.model.plan import Plan
+from tests.property.test_engine import NAMES, plans
+
+
+@given(plans(), st.frozensets(st.sampled_from(NAMES), max_size=2))
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+def test_wave_and_engine_agree(plan: Plan, stopped: frozenset[str]) -> None:
+    """Whatever was stopped by hand: all that the wave starts, the engine starts at once too."""
+    names = [order[0] for order, needs in first_wave(plan, "instance") if not needs & stopped]
+    manager = Manager(plan, lambda: 0.0, lambda _: Invocation("run"))
+    commands = manager.handle(BootRequested(frozenset(map(UnitName, stopped))), now=0.0)
+    spawned = [command.unit for command in commands if isinstance(command, Spawn)]
+    assert set(names) <= set(spawned)
+    if not stopped:
+        assert names == spawned

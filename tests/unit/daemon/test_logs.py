@@ -1,0 +1,75 @@
+"""What log records look like, and which levels a filter sets."""
+
+import json
+import logging
+import struct
+
+import pytest
+
+from anyclawd.daemon import logs
+from anyclawd.model.plan import Settings
+
+
+def record(text: str = "it %s", *args: object, **extra: object) -> logging.LogRecord:
+    made = logging.LogRecord("anyclawd.unit", logging.INFO, __file__, 1, text, args, None)
+    made.__dict__.update(extra)
+    made.created = 1_700_000_000.5
+    return made
+
+
+FILTERS = {
+    "bare-level": ("warn", {"": logging.WARNING}),
+    "empty": ("", {"": logging.INFO}),
+    "target": ("info,anyclawd::unit=error", {"": logging.INFO, "anyclawd.unit": logging.ERROR}),
+    "trace-is-debug": ("trace", {"": logging.DEBUG}),
+    "bare-target": ("warn,anyclawd", {"": logging.WARNING, "anyclawd": logging.DEBUG}),
+    "off": ("off", {"": logging.CRITICAL + 1}),
+    "blanks": (" info , anyclawd = debug ", {"": logging.INFO}),
+}
+
+
+@pytest.mark.parametrize(("log_filter", "levels"), FILTERS.values(), ids=FILTERS)
+def test_a_filter_sets_levels(log_filter: str, levels: dict[str, int]) -> None:
+    found, _ = logs.levels_of(log_filter)
+    assert found.items() >= levels.items()
+
+
+def test_the_default_filter_warns_of_nothing() -> None:
+    assert logs.levels_of(Settings().log_level)[1] == []
+
+
+@pytest.mark.parametrize("directive", ["tokio=debug", "anyclawd[span]=info", "anyclawd=loud"])
+def test_what_means_nothing_here_is_a_warning(directive: str) -> None:
+    levels, warnings = logs.levels_of(f"info,{directive}")
+    assert levels == {"": logging.INFO}
+    assert len(warnings) == 1
+
+
+def test_a_json_record_has_the_documented_keys() -> None:
+    text = logs.JsonFormatter().format(record("it %s", "runs", unit="a.agent", stream="stderr"))
+    assert json.loads(text) == {
+        "timestamp": "2023-11-14T22:13:20.500Z",
+        "level": "info",
+        "target": "anyclawd.unit",
+        "message": "it runs",
+        "unit": "a.agent",
+        "stream": "stderr",
+    }
+
+
+def test_a_pretty_line_names_the_unit_once() -> None:
+    line = logs.PrettyFormatter().format(record("a.agent: it %s", "runs", unit="a.agent"))
+    assert line == "2023-11-14T22:13:20.500Z INFO    a.agent: it runs"
+
+
+def test_a_journal_field_with_a_newline_carries_its_length() -> None:
+    handler = logs.JournalHandler.__new__(logs.JournalHandler)
+    datagram = handler.datagram(record("one\ntwo", unit="a.agent"))
+    assert b"MESSAGE\n" + struct.pack("<Q", 7) + b"one\ntwo\n" in datagram
+    assert b"ANYCLAWD_UNIT=a.agent\n" in datagram
+    assert b"PRIORITY=6\n" in datagram
+
+
+def test_our_stderr_is_not_the_journal_when_the_variable_names_another() -> None:
+    assert not logs.is_journal({"JOURNAL_STREAM": "0:0"})
+    assert not logs.is_journal({})

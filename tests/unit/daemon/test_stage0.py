@@ -1,0 +1,54 @@
+"""The first milliseconds: what may be imported, and how the command line is read."""
+
+import subprocess
+import sys
+
+import pytest
+
+from anyclawd.daemon.stage0 import Handover, _parse
+
+#: What stage 0 may add to a bare interpreter; everything else waits until the wave is up.
+ALLOWED = {"anyclawd", "fcntl", "marshal", "resource", "gc", "time", "errno", "_ctypes", "_struct"}
+
+
+def test_nothing_heavy_is_imported_before_the_first_wave() -> None:
+    code = """
+import sys
+before = set(sys.modules)
+import anyclawd.daemon.stage0
+from anyclawd.daemon import cache, places
+from anyclawd.runtime import spawn, tree
+import fcntl
+tree.become_subreaper()
+print("\\n".join(sorted(set(sys.modules) - before)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    imported = {name.partition(".")[0] for name in done.stdout.split()}
+    assert imported <= ALLOWED
+
+
+COMMAND_LINES = {
+    "nothing": ([], True),
+    "config": (["-c", "a.yaml"], True),
+    "config-joined": (["--config=a.yaml"], True),
+    "all": (["-c", "a", "--state-dir", "s", "--runtime-dir=r", "--log-level", "debug"], True),
+    "help": (["--help"], False),
+    "version": (["--version"], False),
+    "unknown": (["--nonsense", "x"], False),
+    "missing-value": (["-c"], False),
+    "empty-value": (["--config="], False),
+    "positional": (["run"], False),
+}
+
+
+@pytest.mark.parametrize(("arguments", "is_plain"), COMMAND_LINES.values(), ids=COMMAND_LINES)
+def test_plain_options_are_taken_and_the_rest_is_left_to_argparse(
+    arguments: list[str], is_plain: bool
+) -> None:
+    assert _parse(Handover(arguments)) is is_plain
+
+
+def test_options_arrive_where_they_belong() -> None:
+    handover = Handover(["-c", "a.yaml", "--state-dir=s", "--runtime-dir", "r"])
+    assert _parse(handover)
+    assert (handover.config, handover.state_dir, handover.runtime_dir) == ("a.yaml", "s", "r")
