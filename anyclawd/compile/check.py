@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from anyclawd.compile.anyclaw import SECTION_OF
 from anyclawd.compile.build import PROTOCOLS, Draft, protocol_of, readiness_of
-from anyclawd.compile.diagnose import quote
 from anyclawd.compile.read import Items, Schema, looks_secret, marked, one_of, show
 from anyclawd.compile.tree import Node, Sources
 from anyclawd.model.policy import ReadinessType
@@ -48,7 +47,7 @@ class Checker:
     def _check_program(self, draft: Draft) -> None:
         declaration = draft.declaration
         is_entry = not declaration.key.startswith("units.")  # its section's table demands one
-        if draft.program is not None or declaration.problems or is_entry:
+        if "exec" in draft.settings or declaration.problems or is_entry:
             return
         section = SECTION_OF[declaration.kind]
         entry = declaration.name.rpartition(".")[0]
@@ -58,7 +57,8 @@ class Checker:
     def _check_protocol(self, draft: Draft) -> None:
         kind, protocol = draft.declaration.kind, protocol_of(draft)
         if protocol not in PROTOCOLS[kind]:
-            text = f"expected {one_of(PROTOCOLS[kind])} for this kind of unit, found {protocol!r}"
+            expected = one_of(PROTOCOLS[kind])
+            text = f"expected {expected} for this kind of unit, found {protocol.value!r}"
             self._report.error(draft.span("protocol"), draft.key("protocol"), text)
             return
         readiness = readiness_of(draft)
@@ -166,7 +166,8 @@ class Checker:
             case "maximum":
                 expected = f"at most {rule}"
             case _:
-                expected = f"what its schema says ({quote(f'{error.validator}: {rule}')})"
+                says = schema.get("description") or f"{error.validator}: {rule}"
+                expected = f"what its schema says ({says})"
         self._report.error(span, key, f"expected {expected}, found {found}")
 
     def _unknown_options(

@@ -200,7 +200,7 @@ class _Compilation:
     def _draft(self, declaration: Declaration, programs: Programs, shipped: Shipped) -> Draft:
         merged = merge_all(declaration.layers)
         node = merged.value.get("exec")
-        program = programs.resolve(node.value) if node is not None else None
+        program = programs.resolve(node.value) if node is not None and node.value.nodes else None
         if program is not None and program.extension:
             defaults = shipped.defaults(program.extension)
             if defaults is not None:

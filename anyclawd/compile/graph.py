@@ -12,7 +12,7 @@ import networkx as nx
 from anyclawd.compile.diagnose import MOST_SHOWN, Report
 from anyclawd.model.deps import Dependencies, Ref, Relation, UnitName
 from anyclawd.model.plan import Plan
-from anyclawd.model.span import BUILT_IN, Span
+from anyclawd.model.span import Span
 from anyclawd.model.unit import Unit
 
 
@@ -59,7 +59,7 @@ def relations(deps: Dependencies) -> Iterator[tuple[Relation, Ref]]:
 def start_graph(graph: "nx.MultiDiGraph[UnitName]") -> "nx.DiGraph[UnitName]":
     """The order of starting: an edge for each `after` and `before`, with the place it is from."""
     order: nx.DiGraph[UnitName] = nx.DiGraph()
-    order.add_nodes_from(graph)
+    order.add_nodes_from(graph.nodes(data=True))
     for name, other, relation, edge in graph.edges(keys=True, data=True):
         if relation is Relation.AFTER:
             order.add_edge(other, name, span=edge["span"])
@@ -141,8 +141,13 @@ def _report_cycle(
     """Report at the edge that closes the cycle, or the last one that a user has written."""
     edges = list(zip(cycle, (*cycle[1:], cycle[0]), strict=True))
     spans: list[Span] = [order.edges[edge]["span"] for edge in reversed(edges)]
-    ours = [span for span in spans if shipped and span.file.startswith(shipped)]
-    span = next((span for span in spans if span != BUILT_IN and span not in ours), spans[0])
+    implied = {order.nodes[name]["unit"].span for name in cycle}
+    written = (
+        span
+        for span in spans
+        if span not in implied and not (shipped and span.file.startswith(shipped))
+    )
+    span = next(written, spans[0])
     if len(cycle) == 1:
         report.error(span, cycle[0], "ordering cycle: the unit waits for itself")
         return

@@ -98,8 +98,9 @@ class Linker:
         """`requires` implies `after`, unless the reference says `order: false`."""
         node = draft.settings.get(Relation.REQUIRES)
         for reference in node.value if node is not None else ():
-            if reference.order and UnitName(reference.unit) in self._drafts:
-                yield Ref(unit=UnitName(reference.unit), span=reference.node.span)
+            name = UnitName(reference.unit)
+            if reference.order and name in self._drafts and name != draft.declaration.name:
+                yield Ref(unit=name, span=reference.node.span)
 
     def _refs(self, draft: Draft, relation: Relation) -> list[Ref]:
         node: Node = draft.settings[relation]

@@ -29,7 +29,12 @@ DURATION = rf"^([0-9]{{1,9}}(\.[0-9]{{1,9}})?|{_SPAN}( ?{_SPAN})*)$"
 #: The longest duration that a bare number may say, in seconds: 31 years.
 LONGEST_S = 10**9
 
-SIZE = r"^[0-9]{1,15}(\.[0-9]{1,9})? ?([kKmMgGtT]([iI]?[bB])?|[bB])?$"
+_FRACTION = r"(\.[0-9]{1,9})?"
+SIZE = (
+    rf"^([0-9]{{1,18}} ?[bB]?|([0-9]{{1,12}}{_FRACTION} ?[kKmM]"
+    rf"|[0-9]{{1,9}}{_FRACTION} ?[gG]|[0-9]{{1,6}}{_FRACTION} ?[tT])([iI]?[bB])?)$"
+)
+#: No size that can be written is larger, so that each fits a resource limit.
 LARGEST_BYTES = 2**60
 _POWERS = MappingProxyType({"": 0, "b": 0, "k": 1, "m": 2, "g": 3, "t": 4})
 
@@ -75,7 +80,8 @@ def size_bytes(text: str) -> int | None:
         return None
     number = text.rstrip("kKmMgGtTiIbB ")
     suffix = text[len(number) :].strip().lower()[:1]
-    return round(float(number) * (1 << 10 * _POWERS[suffix]))
+    scale = 1 << 10 * _POWERS[suffix]
+    return int(number) * scale if number.isdecimal() else round(float(number) * scale)
 
 
 def format_size(size: int) -> str:

@@ -214,8 +214,8 @@ class Reader:
         value = node.value
         if node.env is not None and not isinstance(value, str):
             value = node.env.text  # digits in a variable are text where text is expected
-        elif kind.or_number and isinstance(value, int | float) and not isinstance(value, bool):
-            value = f"{value:.15g}" if isinstance(value, float) else str(value)
+        elif kind.or_number and type(value) in (int, float) and 0 <= value <= MOST_AS_TEXT:
+            return node._replace(value=f"{value:f}".rstrip("0").rstrip("."))
         if not isinstance(value, str) or (kind.pattern and not _form(kind.pattern).search(value)):
             self._refuse(node, key, kind.expected)
             return None
@@ -306,19 +306,19 @@ class Reader:
         self._refuse(node, key, one_of(kind.of), among=kind.of)
         return None
 
-    def _program(self, node: Node, key: str) -> Node | None:
+    def _program(self, node: Node, key: str) -> Node:
+        """The words of a program; none at all where they have been refused."""
         nodes = node.value if isinstance(node.value, list) else [node]
-        if not nodes:
-            self._refuse(node, key, "a program")
-            return None
         words: list[Node] = []
         for index, item in enumerate(nodes):
             path = f"{key}[{index}]" if nodes is node.value else key
             word = self._text(item, _WORD if index else _FIRST_WORD, path)
             if word is None:
-                return None
+                return node._replace(value=Items((), key))
             self._show(item)
             words.append(word)
+        if not words:
+            self._refuse(node, key, "a program")
         return node._replace(value=Items(tuple(words), key))
 
     def _list(self, node: Node, kind: ListOf, key: str) -> Node | None:
@@ -495,6 +495,7 @@ def one_of(words: Collection[str]) -> str:
     return said[0] if len(said) == 1 else f"one of {', '.join(said)}"
 
 
+MOST_AS_TEXT = 10**6  #: the largest number that stands for its digits
 MODE = r"^0?[0-7]{3}$"
 _WORD = Text(pattern=r"^[^\0]*$", expected="text")
 _FIRST_WORD = Text(pattern=r"^[^\0]+$", expected="a program")

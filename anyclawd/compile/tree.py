@@ -250,7 +250,7 @@ def _report_syntax(error: yaml.YAMLError, text: str, file: str, report: Report) 
         report.error(where, "", "a tab cannot indent YAML; use spaces")
         return
     context, problem = getattr(error, "context", None), getattr(error, "problem", None)
-    reason = " ".join(part for part in (context, problem) if part)
+    reason = ", ".join(part for part in (problem, context) if part)
     report.error(where, "", f"not YAML: {reason}")
 
 

@@ -1,0 +1,224 @@
+"""Properties of the compiler: algebra of merging, round trips, agreement with jsonschema."""
+
+import json
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from anyclawd.compile.compiler import compile_config
+from anyclawd.compile.diagnose import Report
+from anyclawd.compile.merge import merge
+from anyclawd.compile.quantity import duration_s, format_duration, format_size, size_bytes
+from anyclawd.compile.read import Reader
+from anyclawd.compile.schema import anyclaw_schema
+from anyclawd.compile.settings import (
+    ANYCLAW,
+    UNIT_TABLES,
+    Choice,
+    Duration,
+    Flag,
+    FreeMap,
+    ListOf,
+    MapOf,
+    Mode,
+    Program,
+    Real,
+    References,
+    SchemaMap,
+    Size,
+    Table,
+    Tagged,
+    Text,
+    TextMap,
+    UnitMap,
+    ValueKind,
+    Whole,
+)
+from anyclawd.compile.tree import Node, parse, resolve
+from anyclawd.model.unit import Kind
+from anyclawd.model.value import Json
+from tests.fakes.paper_world import PaperWorld
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text("abc", min_size=1, max_size=2), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+def node(value: Json, line: int = 1) -> Node:
+    """A value as a tree whose nodes all stand in one line."""
+    if isinstance(value, dict):
+        value = {key: node(child, line) for key, child in value.items()}
+    elif isinstance(value, list):
+        value = [node(child, line) for child in value]
+    return Node(value, "f", line, 1)
+
+
+@given(JSON, JSON, JSON)
+def test_merging_is_associative(a: Json, b: Json, c: Json) -> None:
+    low, middle, high = node(a, 1), node(b, 2), node(c, 3)
+    left, right = merge(merge(low, middle), high), merge(low, merge(middle, high))
+    if all(isinstance(value, dict) for value in (a, b, c)):
+        assert left.value == right.value
+
+
+@given(st.dictionaries(st.text(max_size=2), JSON))
+def test_an_empty_map_changes_nothing(value: Json) -> None:
+    tree, nothing = node(value), node({})
+    assert merge(tree, nothing).value == merge(nothing, tree).value == tree.value
+
+
+@given(st.dictionaries(st.text(max_size=2), JSON))
+def test_merging_a_layer_twice_is_merging_it_once(value: Json) -> None:
+    tree = node(value)
+    assert merge(tree, tree).value == tree.value
+
+
+@given(st.integers(0, 10**15))
+def test_a_written_duration_reads_back(micros: int) -> None:
+    seconds = duration_s(format_duration(micros / 1e6))
+    assert seconds is not None
+    assert round(seconds * 1e6) == round(micros / 1e6 * 1e6)
+
+
+@given(st.integers(0, 2**50))
+def test_a_written_size_reads_back(size: int) -> None:
+    assert size_bytes(format_size(size)) == size
+
+
+@given(st.text(max_size=20))
+def test_any_scalar_resolves(text: str) -> None:
+    resolve(text)
+
+
+@settings(max_examples=300)
+@given(st.binary(max_size=200))
+def test_no_bytes_crash_the_reader(content: bytes) -> None:
+    report = Report()
+    tree = parse(content, "f", report, {}.get)
+    assert tree is not None or report.has_errors
+
+
+YAML_BITS = st.lists(
+    st.sampled_from(
+        [
+            "units:\n", "  ", "a.service: ", "{", "}", "[", "]", ": ", "- ", "\n", "&a ", "*a",
+            "!env X", "!env X:1", "exec", "agents_manager", "agents", "'", '"', "\t", "#", ",",
+            "null", "1", "true", "after", "<<", "|", "\n---\n", "!", "é", "\x00",
+        ]
+    ),
+    max_size=30,
+)  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(YAML_BITS)
+def test_no_text_crashes_the_compiler(bits: list[str]) -> None:
+    path = "/etc/claw/anyclaw.yaml"
+    world = PaperWorld(files={path: "".join(bits).encode()})
+    outcome = compile_config(path, world.environ, world)
+    assert (outcome.plan is None) is any(found.severity == "error" for found in outcome.findings)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dictionaries(st.sampled_from([*ANYCLAW.settings, "other"]), JSON, max_size=4))
+def test_no_document_crashes_the_compiler(document: Json) -> None:
+    path = "/etc/claw/anyclaw.yaml"
+    world = PaperWorld(files={path: json.dumps(document).encode()})
+    outcome = compile_config(path, world.environ, world)
+    assert outcome.plan is not None or outcome.findings
+
+
+TEXTS = st.sampled_from(
+    ["", "x", "a b", "1min", "500ms", "10", "-1", "512m", "1.5", "/x", "a:b", "a:/b:ro", "true",
+     "0660", "unix:///x", "http://x", "always", "json", "::1", "10.0.0.1", "a.service", "é\n"]
+)  # fmt: skip
+NUMBERS = st.integers(-2, 70000) | st.floats(-2, 70000) | st.sampled_from([2**61, -(2**61), 1.0])
+ANYTHING = TEXTS | NUMBERS | st.none() | st.booleans() | st.just([]) | st.just({})
+
+
+def valid(kind: ValueKind) -> st.SearchStrategy[Json]:
+    """Values that fit a kind most of the time; what does not fit, jsonschema refuses too."""
+    match kind:
+        case Flag():
+            return st.sampled_from([True, False, "true"])
+        case Whole(least=least, most=most):
+            return st.integers(least, min(most, least + 1000)) | st.just(float(least))
+        case Real(least=least, most=most):
+            return st.floats(least, most)
+        case Choice(of=words):
+            return st.sampled_from(words)
+        case Duration():
+            return st.sampled_from([0, 1.5, "1min 30s", "500ms", "90"])
+        case Size():
+            return st.sampled_from([0, 512, 1024.0, "512m", "16 MiB"])
+        case Mode():
+            return st.sampled_from(["0660", "600"])
+        case Text(pattern=pattern):
+            return st.from_regex(pattern) if "^(?" not in pattern and pattern else st.just("x")
+        case Program():
+            return st.sampled_from(["/bin/true", ["/bin/true", "", "x"]])
+        case ListOf(item=item):
+            return st.lists(valid(item), max_size=2)
+        case References(until=until, order=order):
+            full: Json = {"unit": "a.service"}
+            full |= {"until": "started"} if until else {}
+            full |= {"order": False} if order else {}
+            return st.lists(st.sampled_from(["a.service", "b@1.agent", full]), max_size=2)
+        case FreeMap() | SchemaMap():
+            return st.dictionaries(st.sampled_from("ab"), JSON, max_size=2)
+        case TextMap():
+            return st.dictionaries(st.sampled_from(["A", "B", "C=D"]), ANYTHING, max_size=2)
+        case Table():
+            return documents(kind)
+        case Tagged(variants=variants):
+            return st.one_of([documents(table) for table in variants.values()])
+        case MapOf(entry=entry):
+            return st.dictionaries(st.sampled_from(["a", "b"]), documents(entry), max_size=1)
+        case UnitMap():
+            return st.sampled_from(Kind).flatmap(
+                lambda unit_kind: st.dictionaries(
+                    st.sampled_from([f"a.{unit_kind}", "x"]),
+                    documents(UNIT_TABLES[unit_kind]),
+                    max_size=1,
+                )
+            )
+
+
+def documents(table: Table) -> st.SearchStrategy[Json]:
+    """Maps with some keys of a table; now and then a wrong value or an unknown key."""
+
+    @st.composite
+    def build(draw: st.DrawFn) -> Json:
+        rows = list(table.settings.values())
+        needed = [row for row in rows if row.required]
+        chosen = draw(st.lists(st.sampled_from(rows), max_size=3, unique_by=lambda row: row.name))
+        document = {}
+        for row in [*needed, *chosen]:
+            wrong = draw(st.integers(0, 19)) == 0
+            document[row.name] = draw(
+                ANYTHING if wrong else st.deferred(lambda k=row.kind: valid(k))
+            )
+        if draw(st.integers(0, 19)) == 0:
+            document["unknown"] = 1
+        return document
+
+    return build()
+
+
+STRICT = Draft202012Validator(anyclaw_schema(env=False))
+
+
+@settings(max_examples=400, deadline=None)
+@given(documents(ANYCLAW))
+def test_jsonschema_says_of_a_document_what_the_typed_reader_says(document: Json) -> None:
+    report = Report()
+    Reader(report, set()).read(node(document), ANYCLAW, "")
+    errors = list(STRICT.iter_errors(document))
+    found = [str(finding) for finding in report.findings()]
+    assert report.has_errors is bool(errors), (found, [error.message for error in errors])
