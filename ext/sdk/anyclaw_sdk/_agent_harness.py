@@ -11,8 +11,9 @@ from collections.abc import Awaitable, Callable
 
 from anyclaw_sdk import _frames
 from anyclaw_sdk._connection import Connection, log_failure, stdio_connection
+from anyclaw_sdk._handshake import answer_initialize
 from anyclaw_sdk._stdio import Stdio
-from anyclaw_sdk.agent import Agent, Client, Turn, answer_initialize
+from anyclaw_sdk.agent import Agent, Client, Turn
 from anyclaw_sdk.types import (
     INTERNAL_ERROR,
     INVALID_PARAMS,

@@ -18,16 +18,14 @@ import os
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from anyclaw_sdk import _frames
+from anyclaw_sdk._handshake import shake_hands
 from anyclaw_sdk._stdio import Stdio
 from anyclaw_sdk.content import block_text
 from anyclaw_sdk.types import (
-    INTERNAL_ERROR,
     AgentInitialize,
     Json,
     Message,
     MethodNotFound,
-    RpcError,
     SessionRequest,
     map_of,
     text_of,
@@ -163,30 +161,11 @@ class Agent:
         """The supervisor has gone and no turn runs any more."""
 
 
-def answer_initialize(agent: Agent, rpc_id: Json, params: Message) -> tuple[Message, bool]:
-    """Hand the handshake to the agent: the answer to send, and whether it accepted."""
-    request = AgentInitialize.from_wire(params, agent.defaults())
-    agent.options = request.options
-    try:
-        agent.on_initialize(request)
-        capabilities, defaults = agent.capabilities(), agent.defaults()
-    except RpcError as error:
-        return _frames.error(rpc_id, error.code, error.message, error.data), False
-    except Exception as error:  # noqa: BLE001 - the agent's own code: told to the supervisor
-        sys.excepthook(type(error), error, error.__traceback__)
-        text = f"{type(error).__name__}: {error}"
-        return _frames.error(rpc_id, INTERNAL_ERROR, text), False
-    value = {"protocolVersion": agent.protocol_version, "agentCapabilities": capabilities}
-    if defaults:
-        value["defaults"] = defaults
-    return _frames.result(rpc_id, value), True
-
-
 def run(agent: Agent) -> NoReturn:
     """Speak ACP on stdin and stdout until stdin ends, then exit."""
     stdio = Stdio.take()
     try:
-        is_ready, rest = _handshake(agent, stdio)
+        is_ready, rest = shake_hands(agent, stdio)
     except KeyboardInterrupt:
         sys.exit(0)
     import asyncio  # 40 ms; the supervisor has its answer already
@@ -194,25 +173,3 @@ def run(agent: Agent) -> NoReturn:
     from anyclaw_sdk._agent_harness import run_stdio
 
     sys.exit(asyncio.run(run_stdio(agent, stdio, is_ready, rest)))
-
-
-def _handshake(agent: Agent, stdio: Stdio) -> tuple[bool, bytes]:
-    """Answer `initialize` if it comes first: whether it did, and what was read beyond it."""
-    buffer = bytearray()
-    while chunk := stdio.read():
-        buffer += chunk
-        while (end := buffer.find(b"\n")) != -1:
-            message = _frames.decode(bytes(buffer[:end]))
-            if message is None:
-                del buffer[: end + 1]
-            elif message.get("method") != "initialize" or "id" not in message:
-                return False, bytes(buffer)
-            else:
-                answer, is_ready = answer_initialize(
-                    agent, message["id"], _frames.params_of(message)
-                )
-                stdio.write(answer)
-                return is_ready, bytes(buffer[end + 1 :])
-        if len(buffer) > _frames.LINE_MAX_BYTES:
-            break  # the framer of the connection meets it again and says so
-    return False, bytes(buffer)

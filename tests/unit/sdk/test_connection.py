@@ -4,7 +4,7 @@ from collections.abc import Coroutine
 
 import pytest
 
-from anyclaw_sdk import _connection
+from anyclaw_sdk import _frames
 from anyclaw_sdk._connection import INBOX_LIMIT, Connection
 from anyclaw_sdk.types import Json, Message, RpcError
 
@@ -64,7 +64,8 @@ def test_answers_nobody_waits_for_are_dropped() -> None:
         answer = connection.call("ask", {})
         answer.cancel()
         await asyncio.sleep(0)
-        for stray in (1, 2, "x", None, [1], {}):
+        strays: list[Json] = [1, 2, "x", None, [1], {}]
+        for stray in strays:
             connection.feed(line(id=stray, result=1))
         connection.feed(notes(1))
         assert await anext(connection.messages()) == {"method": "note", "params": {"n": 0}}
@@ -144,7 +145,7 @@ def test_drain_waits_until_the_peer_takes_more() -> None:
 
 def test_a_line_without_end_ends_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     async def test() -> None:
-        monkeypatch.setattr(_connection._frames.LineFramer.__init__, "__defaults__", (8,))
+        monkeypatch.setattr(_frames.LineFramer.__init__, "__defaults__", (8,))
         connection = Connection(lambda _: None)
         connection.feed(b"123456789")
         await connection.wait_ended()
