@@ -174,7 +174,7 @@ class Router:
                 yield from self._close_intake()
             case events.TurnsCutOff():
                 for session in self.sessions.values():
-                    yield from self._run(session, session.cut_off())
+                    yield from self._run(session, session.cut_off(now))
             case _:
                 assert_never(event)
 

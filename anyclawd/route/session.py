@@ -320,12 +320,14 @@ class Session:
         if self.phase in (Phase.WAITING, Phase.OPENING):
             self.phase = Phase.IDLE
 
-    def cut_off(self) -> Iterator[Command]:
+    def cut_off(self, now: float) -> Iterator[Command]:
+        """End the turn now; the agent is not waited for."""
         if self.turn is not None:
             if self.phase is Phase.PROMPTING:
                 yield from self._cancel_prompt()
             yield Abandon(self.agent.route.unit, self.token)
             yield from self._break_turn(texts.CUT_OFF)
+            yield from self.advance(now)
 
     # --- timers -----------------------------------------------------------------------------------
 

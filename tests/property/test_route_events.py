@@ -1,0 +1,254 @@
+"""Random lives of a router: whatever happens, no message is lost in silence or runs twice."""
+
+from collections import defaultdict
+from types import MappingProxyType
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from anyclawd.model.deps import UnitName
+from anyclawd.model.value import Json
+from anyclawd.route import commands, events, invariants
+from anyclawd.route.commands import MessageId, SessionKey, Timer, TimerKind, Token
+from anyclawd.route.events import Event
+from anyclawd.route.router import Router
+from anyclawd.route.table import AgentRoute, Limits, Routes
+from anyclawd.wire.acp import Capabilities, PermissionOption, PermissionRequest
+from anyclawd.wire.channel import Peer
+
+AGENTS = (UnitName("a.agent"), UnitName("b.agent"))
+CHANNELS = MappingProxyType({"x": AGENTS[0], "y": AGENTS[0], "z": AGENTS[1]})
+PEERS = tuple(Peer("chat", name, "direct") for name in ("ann", "bob"))
+Life = list[tuple[int, int, int]]
+#: Most lives begin with everything up, so that they come to something.
+BOOTED: Life = [(19, 0, 0), (13, 0, 7), (13, 1, 7), (17, 0, 0)]
+STEPS = st.lists(st.tuples(st.integers(0, 19), st.integers(0, 7), st.integers(0, 7)), max_size=80)
+LIVES = st.one_of(STEPS, STEPS.map(lambda steps: BOOTED + steps))
+
+
+def routes() -> Routes:
+    return Routes(
+        agents=MappingProxyType(
+            {
+                unit: AgentRoute(
+                    unit=unit,
+                    name=unit,
+                    prompt_idle_timeout_s=10.0,
+                    answer_timeout_s=5.0,
+                    tools=(("clock", "tells the time"),),
+                )
+                for unit in AGENTS
+            }
+        ),
+        channels=CHANNELS,
+        permission_timeout_s=60.0,
+        limits=Limits(queue_messages=3),
+    )
+
+
+class World:
+    """Feeds a router with what could happen next, and watches what it decides."""
+
+    def __init__(self) -> None:
+        self.router, self.now = Router(routes()), 0.0
+        self.accepted: list[MessageId] = []
+        self.settled: dict[MessageId, commands.Outcome] = {}
+        self.prompted: dict[SessionKey, list[MessageId]] = defaultdict(list)
+        self.open_calls: dict[Token, UnitName] = {}
+        self.tokens: list[Token] = []
+        self.timers: dict[Timer, float] = {}
+        self.sessions: list[tuple[UnitName, str]] = [(AGENTS[0], "unknown")]
+        self.asks = 0
+        self.answered_asks: list[int] = []
+        self.announced: set[SessionKey] = set()
+        self.responding: set[SessionKey] = set()
+        self.connected = dict.fromkeys(AGENTS, False)
+
+    def step(self, event: Event) -> None:
+        self.now += 0.5
+        for command in self.router.step(event, self.now):
+            self._watch(command)
+        invariants.check(self.router)
+
+    def _watch(self, command: commands.Command) -> None:
+        match command:
+            case commands.Settle(message, outcome, _):
+                assert message not in self.settled, f"{message} is settled twice"
+                self.settled[message] = outcome
+            case commands.Acknowledge(_, session, _, messages):
+                assert list(messages) == sorted(messages)
+                assert not self.prompted[session] or self.prompted[session][-1] < messages[0]
+                self.prompted[session] += messages
+            case commands.OpenSession(agent, token) | commands.Prompt(agent, token):
+                assert self.connected[agent], f"{agent} is called while it is away"
+                self.open_calls[token] = agent
+                self.tokens.append(token)
+            case commands.Abandon(_, token):
+                self.open_calls.pop(token, None)
+            case commands.Announce(_, session, _):
+                self.announced.add(session)
+            case commands.Deliver(_, session, _) | commands.AskPermission(_, session):
+                assert session in self.announced, f"{session} is not announced"
+            case commands.StartResponse(_, session):
+                assert session not in self.responding
+                self.responding.add(session)
+            case commands.CompleteResponse(_, session, _):
+                self.responding.discard(session)
+            case commands.ArmTimer(timer, at):
+                self.timers[timer] = at
+            case commands.CancelTimer(timer):
+                self.timers.pop(timer, None)
+            case commands.AnswerPermission(_, ask, _):
+                assert ask not in self.answered_asks, "a permission is answered twice"
+                self.answered_asks.append(ask)
+            case _:
+                pass
+
+    def live(self, what: int, which: int, how: int) -> None:
+        """One thing that could happen; numbers choose, so that hypothesis can shrink them."""
+        agent, channel = AGENTS[which % 2], tuple(CHANNELS)[which % 3]
+        match what:
+            case 0 | 1 | 2 | 3 | 4:
+                text = {0: "/new", 1: "/cancel"}.get(how, "hello")
+                self.receive(channel, PEERS[which % 2], text)
+            case 5 | 6 | 7 | 8 | 9 if self.tokens:
+                self.answer(self.tokens[-1 - which % min(3, len(self.tokens))], how)
+            case 10 if self.timers:
+                timer = sorted(self.timers, key=str)[which % len(self.timers)]
+                self.now = max(self.now, self.timers.pop(timer))
+                self.step(events.TimerElapsed(timer))
+            case 11 | 12:
+                agent, session = self.sessions[-1 - which % len(self.sessions)]
+                self.update(agent, session, how)
+            case 13:
+                self.connected[agent] = True
+                capabilities = Capabilities(load=how > 3, resume=how % 2 > 0, close=how % 4 > 0)
+                self.step(events.AgentReady(agent, capabilities))
+            case 14:
+                self.lose(agent, how)
+            case 15:
+                agent, session = self.sessions[-1 - which % len(self.sessions)]
+                self.ask(agent, session)
+            case 16:
+                answer = events.PermissionAnswered(channel, str(how), "yes")
+                undeliverable = events.PermissionUndeliverable(channel, str(how))
+                self.step(answer if which > 2 else undeliverable)
+            case 17:
+                self.announced -= {key for key in self.announced if key.startswith(f"{channel}:")}
+                self.step(events.ChannelReady(channel))
+            case 18:
+                self.step(self.rare(agent, channel, how))
+            case _:
+                self.step(events.IntakeOpened())
+
+    def rare(self, agent: UnitName, channel: str, how: int) -> Event:
+        peer = PEERS[how % 2]
+        return (
+            events.AgentPaused(agent),
+            events.AgentResumed(agent),
+            events.AgentClosing(agent),
+            events.ChannelFailed(channel),
+            events.NotificationReceived(channel, peer, "note"),
+            events.CancelRequested(MessageId(len(self.accepted)), channel, peer),
+            events.IntakeClosed(),
+            events.TurnsCutOff(),
+        )[how]
+
+    def receive(self, channel: str, peer: Peer, text: str) -> None:
+        message = MessageId(len(self.accepted) + 1)
+        self.accepted.append(message)
+        content: list[Json] = [{"type": "text", "text": text}]
+        self.step(events.MessageReceived(message, channel, peer, content, None, 10))
+
+    def answer(self, token: Token, how: int) -> None:
+        """Answer a call, maybe one that nobody waits for any more."""
+        is_open = self.open_calls.pop(token, None) is not None
+        session = self.router.calls.get(token)
+        assert is_open or session is None, "a call is kept that nobody will answer"
+        if session is not None and session.attempt is not None and how > 1:
+            name = f"s{token if how > 3 else how}"
+            self.sessions.append((session.agent.route.unit, name))
+            self.step(events.SessionOpened(token, name))
+        elif session is not None and session.attempt is not None:
+            self.step(events.OpenFailed(token, "broken"))
+        elif how > 1:
+            self.step(events.PromptAnswered(token, "end_turn"))
+        else:
+            self.step(events.PromptFailed(token, "broken", how == 0))
+
+    def update(self, agent: UnitName, session: str, how: int) -> None:
+        kinds = ("agent_message_chunk", "tool_call", "result", "available_commands_update")
+        update: Json = {"sessionUpdate": kinds[how % 4]} if how < 7 else "malformed"
+        self.step(events.UpdateReceived(agent, session, {"update": update}, 100))
+
+    def ask(self, agent: UnitName, session: str) -> None:
+        self.asks += 1
+        options = (PermissionOption("yes", "Yes", False), PermissionOption("no", "No", True))
+        request = PermissionRequest(session, "", "may I", options)
+        self.step(events.PermissionAsked(agent, self.asks, request, str(self.asks % 8)))
+
+    def lose(self, agent: UnitName, how: int) -> None:
+        self.connected[agent] = False
+        self.open_calls = {t: a for t, a in self.open_calls.items() if a != agent}
+        self.step(events.AgentLost(agent))
+        if how > 5:
+            self.step(events.AgentFailed(agent, "start-limit-hit"))
+
+
+@settings(deadline=None, max_examples=300)
+@given(LIVES)
+def test_every_message_has_exactly_one_outcome(life: Life) -> None:
+    """I1 and I4. The end of every life: both agents stay dead."""
+    world = World()
+    for what, which, how in life:
+        world.live(what, which, how)
+        assert not set(world.open_calls) - set(world.router.calls), "a call nobody waits for"
+    for agent in AGENTS:
+        world.lose(agent, how=7)
+    assert sorted(world.settled) == world.accepted
+    assert len(world.answered_asks) == world.asks
+    assert not world.router.calls
+    assert all(held == 0 for held in world.router.queued_bytes.values())
+    assert not world.timers, "a timer is left"
+    assert not world.responding, "a response was started and never completed"
+
+
+@settings(deadline=None, max_examples=100)
+@given(LIVES)
+def test_left_alone_everything_ends(life: Life) -> None:
+    """I5: with agents that are there and say nothing, timers alone settle every message."""
+    world = World()
+    for what, which, how in life:
+        world.live(what, which, how)
+    for agent in AGENTS:
+        world.connected[agent] = True
+        world.step(events.AgentReady(agent, Capabilities()))
+    world.step(events.IntakeOpened())
+    for _ in range(2000):
+        if not world.timers:
+            break
+        timer = min(world.timers, key=lambda timer: (world.timers[timer], str(timer)))
+        world.now = max(world.now, world.timers.pop(timer))
+        world.step(events.TimerElapsed(timer))
+    assert sorted(world.settled) == world.accepted
+
+
+@settings(deadline=None, max_examples=200)
+@given(LIVES, st.integers(0, 4), st.sampled_from(["agent_message_chunk", "plan"]))
+def test_the_short_way_of_an_update_is_the_long_way(life: Life, which: int, kind: str) -> None:
+    """Where `stream_of` finds a session, the long way would deliver to it and do nothing else."""
+    world = World()
+    for step in life:
+        world.live(*step)
+    agent, session_id = world.sessions[-1 - which % len(world.sessions)]
+    session = world.router.stream_of(agent, session_id, world.now)
+    params = {"sessionId": session_id, "update": {"sessionUpdate": kind}}
+    decided = world.router.step(events.UpdateReceived(agent, session_id, params, 0), world.now)
+    if session is not None:
+        assert decided == [commands.Deliver(session.channel, session.key, params)]
+
+
+def test_a_timer_of_something_that_is_over_does_nothing() -> None:
+    world = World()
+    for kind in TimerKind:
+        world.step(events.TimerElapsed(Timer(kind, "x:direct:ann", Token(99))))
