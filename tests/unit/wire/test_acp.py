@@ -1,0 +1,233 @@
+"""What is sent to agents, and how their answers are read."""
+
+import json
+
+import pytest
+
+from anyclawd.model.errors import RemoteProtocolError
+from anyclawd.model.value import Json
+from anyclawd.wire import acp
+from anyclawd.wire.acp import Capabilities
+from anyclawd.wire.jsonrpc import RpcError
+
+CAPABILITIES = {  # behaviour: (answer, capabilities)
+    "nothing-said-is-0.9": ({}, Capabilities()),
+    "acp": (
+        {
+            "agentCapabilities": {
+                "loadSession": True,
+                "promptCapabilities": {},
+                "sessionCapabilities": {"resume": {}, "close": {}},
+            }
+        },
+        Capabilities(load=True, resume=True, close=True, embeds=False),
+    ),
+    "markers-as-booleans-in-the-guide": (
+        {"capabilities": {"sessionCapabilities": {"resume": True, "close": False}}},
+        Capabilities(resume=True),
+    ),
+    "flat-in-older-builds": ({"loadSession": True}, Capabilities(load=True)),
+    "null-is-no": (
+        {"agentCapabilities": {"loadSession": None, "sessionCapabilities": {"resume": None}}},
+        Capabilities(),
+    ),
+    "wrong-types-count-as-absent": (
+        {"agentCapabilities": {"loadSession": "yes", "sessionCapabilities": []}},
+        Capabilities(),
+    ),
+    "embedded-context": (
+        {"agentCapabilities": {"promptCapabilities": {"embeddedContext": True}}},
+        Capabilities(embeds=True),
+    ),
+}
+
+
+@pytest.mark.parametrize(("answer", "capabilities"), CAPABILITIES.values(), ids=CAPABILITIES)
+def test_capabilities(answer: Json, capabilities: Capabilities) -> None:
+    assert acp.read_handshake({"protocolVersion": 2, **answer}).capabilities == capabilities
+
+
+def test_the_rest_of_a_handshake_is_read_leniently() -> None:
+    methods = [{"id": "login"}, "odd", {"name": "no id"}]
+    found = acp.read_handshake(
+        {"protocolVersion": 1, "authMethods": methods, "defaults": [], "agentInfo": {"name": "x"}}
+    )
+    assert (found.auth_methods, found.defaults, found.name) == (("login",), {}, "x")
+
+
+def test_an_answer_that_is_no_map_is_refused() -> None:
+    with pytest.raises(RemoteProtocolError, match="protocolVersion None, expected 1 or 2"):
+        acp.read_handshake(None)
+
+
+def test_empty_options_are_not_sent() -> None:
+    params = acp.initialize_params("1.0", {})
+    assert "options" not in params
+    assert "_meta" not in params
+
+
+BLOCKS = {  # behaviour: (part, embeds, block)
+    "text": ({"type": "text", "text": "x"}, True, {"type": "text", "text": "x"}),
+    "image-by-url": (
+        {"type": "image", "url": "https://x/i.png"},
+        True,
+        {"type": "image", "uri": "https://x/i.png", "data": "", "mimeType": ""},
+    ),
+    "image-by-data-url": (
+        {"type": "image", "url": "data:image/jpeg;base64,QUJD"},
+        True,
+        {
+            "type": "image",
+            "uri": "data:image/jpeg;base64,QUJD",
+            "data": "QUJD",
+            "mimeType": "image/jpeg",
+        },
+    ),
+    "audio": (
+        {"type": "audio", "url": "u"},
+        True,
+        {"type": "audio", "data": "u", "mimeType": "audio/mpeg"},
+    ),
+    "file-embedded": (
+        {"type": "file", "url": "u", "mimeType": "a/b"},
+        True,
+        {"type": "resource", "resource": {"uri": "u", "text": "", "mimeType": "a/b"}},
+    ),
+    "file-linked": (
+        {"type": "file", "url": "https://x/a.pdf", "filename": "b.pdf"},
+        False,
+        {"type": "resource_link", "uri": "https://x/a.pdf", "name": "b.pdf"},
+    ),
+    "file-linked-without-a-name": (
+        {"type": "file", "url": "https://x/a.pdf"},
+        False,
+        {"type": "resource_link", "uri": "https://x/a.pdf", "name": "a.pdf"},
+    ),
+    "unknown": ({"type": "new", "x": 1}, True, {"type": "new", "x": 1}),
+}
+
+
+@pytest.mark.parametrize(("part", "embeds", "block"), BLOCKS.values(), ids=BLOCKS)
+def test_block(part: Json, embeds: bool, block: Json) -> None:
+    assert acp.block(part, embeds=embeds) == block
+
+
+def test_a_permission_of_0_9_is_read_like_one_of_acp() -> None:
+    options = [{"id": "once", "label": "Go"}, {"optionId": "Reject_1"}, {"name": "no id"}, 7]
+    found = acp.read_permission({"sessionId": "s", "requestId": "r", "options": options})
+    assert found.description == "Permission requested"
+    assert [tuple(option) for option in found.options] == [
+        ("once", "Go", False),
+        ("Reject_1", "Reject_1", True),
+    ]
+
+
+@pytest.mark.parametrize("params", [None, [], {"options": {}}, {"options": None}])
+def test_a_permission_without_options_has_none(params: Json) -> None:
+    assert acp.read_permission(params).options == ()
+
+
+def frame(text: str) -> bytes:
+    return text.encode()
+
+
+PLAIN = '"update":{"sessionUpdate":"plan"}'
+FAST = {  # behaviour: (frame, session id and rest, or None for the long way)
+    "compact": (
+        '{"jsonrpc":"2.0","method":"session/update","params":{"sessionId":"s",' + PLAIN + "}}",
+        ("s", "," + PLAIN),
+    ),
+    "spaced": (
+        '{"jsonrpc": "2.0", "method": "session/update", "params": {"sessionId": "s", '
+        + PLAIN
+        + "} } ",
+        ("s", ", " + PLAIN),
+    ),
+    "carriage-return": (
+        '{"jsonrpc":"2.0","method":"session/update","params":{"sessionId":"s",' + PLAIN + "}}\r",
+        None,
+    ),
+    "another-order": (
+        '{"method":"session/update","jsonrpc":"2.0","params":{"sessionId":"s",' + PLAIN + "}}",
+        None,
+    ),
+    "a-member-after-params": (
+        '{"jsonrpc":"2.0","method":"session/update","params":{"sessionId":"s",'
+        + PLAIN
+        + '},"params":{}}',
+        None,
+    ),
+    "two-session-ids": (
+        '{"jsonrpc":"2.0","method":"session/update","params":{"sessionId":"s","sessionId":"t",'
+        + PLAIN
+        + "}}",
+        None,
+    ),
+    "escaped-session-id": (
+        '{"jsonrpc":"2.0","method":"session/update","params":{"sessionId":"\\u0073",'
+        + PLAIN
+        + "}}",
+        None,
+    ),
+    "not-a-number": (
+        '{"jsonrpc":"2.0","method":"session/update","params":{"sessionId":"s","x":NaN,'
+        + PLAIN
+        + "}}",
+        None,
+    ),
+    "a-tool-call": (
+        (
+            '{"jsonrpc":"2.0","method":"session/update","params":{"sessionId":"s",'
+            '"update":{"sessionUpdate":"tool_call"}}}'
+        ),
+        None,
+    ),
+    "malformed": (
+        '{"jsonrpc":"2.0","method":"session/update","params":{"sessionId":"s","update":1}}',
+        None,
+    ),
+    "broken": (
+        '{"jsonrpc":"2.0","method":"session/update","params":{"sessionId":"s",' + PLAIN,
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "found"), FAST.values(), ids=FAST)
+def test_read_update(text: str, found: tuple[str, str] | None) -> None:
+    update = acp.read_update(frame(text))
+    assert (update and (update.session_id, update.rest)) == found
+
+
+NORMALISED = {  # behaviour: (update, what it gains)
+    "title-names-a-call": ({"sessionUpdate": "tool_call", "title": "t"}, {"name": "t"}),
+    "a-name-stays": ({"sessionUpdate": "tool_call", "title": "t", "name": "n"}, {}),
+    "raw-input": ({"sessionUpdate": "tool_call", "rawInput": {"a": 1}}, {"input": {"a": 1}}),
+    "empty-raw-input": ({"sessionUpdate": "tool_call", "rawInput": {}}, {}),
+    "raw-output": (
+        {"sessionUpdate": "tool_call_update", "rawOutput": {"output": ""}},
+        {"output": ""},
+    ),
+    "raw-output-of-a-call": ({"sessionUpdate": "tool_call", "rawOutput": {"output": 1}}, {}),
+    "odd-types": ({"sessionUpdate": "tool_call_update", "rawOutput": "x", "title": 1}, {}),
+    "another-kind": ({"sessionUpdate": "plan", "title": "t"}, {}),
+}
+
+
+@pytest.mark.parametrize(("update", "gained"), NORMALISED.values(), ids=NORMALISED)
+def test_normalise(update: Json, gained: Json) -> None:
+    before = json.loads(json.dumps(update))
+    acp.normalise(update)
+    assert update == before | gained
+
+
+@pytest.mark.parametrize(
+    ("error", "is_unknown"),
+    [
+        (RpcError(-32002, "gone"), True),
+        (RpcError(-32603, "x", {"details": "Session Not Found: s1"}), True),
+        (RpcError(-32603, "internal"), False),
+    ],
+)
+def test_is_unknown_session(error: RpcError, is_unknown: bool) -> None:
+    assert acp.is_unknown_session(error) is is_unknown
