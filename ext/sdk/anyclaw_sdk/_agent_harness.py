@@ -24,6 +24,7 @@ from anyclaw_sdk.types import (
     MethodNotFound,
     RpcError,
     SessionRequest,
+    SupervisorGone,
     list_of,
     map_of,
     text_of,
@@ -183,6 +184,8 @@ class AgentHarness:
                 request.answer({"stopReason": await self._agent.prompt(turn)})
         except RpcError as error:
             request.refuse(error)
+        except SupervisorGone as error:  # nobody is left to tell, and nothing is wrong
+            request.refuse(RpcError(REQUEST_CANCELLED, str(error)))
         except Exception as error:  # noqa: BLE001 - the agent's own code: told to the supervisor
             self._on_failure(request.method, error)
             request.refuse(RpcError(INTERNAL_ERROR, f"{type(error).__name__}: {error}"))

@@ -16,7 +16,15 @@ from collections.abc import AsyncIterator, Callable
 
 from anyclaw_sdk import _frames
 from anyclaw_sdk._stdio import CHUNK_BYTES, Stdio, write_all
-from anyclaw_sdk.types import INTERNAL_ERROR, Json, Message, RpcError, map_of, text_of
+from anyclaw_sdk.types import (
+    INTERNAL_ERROR,
+    Json,
+    Message,
+    RpcError,
+    SupervisorGone,
+    map_of,
+    text_of,
+)
 
 log = logging.getLogger("anyclaw_sdk")
 
@@ -79,7 +87,7 @@ class Connection:
         self._arrived.set()
         for future in list(self._pending.values()):
             if not future.done():
-                future.set_exception(ConnectionResetError("the supervisor closed the connection"))
+                future.set_exception(SupervisorGone())
 
     async def messages(self) -> AsyncIterator[Message]:
         """Yield requests and notifications in order, until the peer is gone and all are yielded."""
@@ -130,13 +138,13 @@ class Connection:
         """
         future: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
         if self._ended.is_set():
-            future.set_exception(ConnectionResetError("the supervisor closed the connection"))
+            future.set_exception(SupervisorGone())
             return future
         if request_id is None:
             self._last_id += 1
             request_id = self._last_id
         self._pending[request_id] = future
-        future.add_done_callback(lambda _: self._pending.pop(request_id, None))
+        future.add_done_callback(lambda _: self._forget(request_id, future))
         self._let_in()  # the answer may stand behind a closed valve
         self.send(_frames.request(request_id, method, params))
         return future
@@ -144,9 +152,13 @@ class Connection:
     async def request(self, method: str, params: Message, request_id: int | None = None) -> Json:
         """Call the peer and wait for its answer.
 
-        Raises RpcError for an error answer, ConnectionResetError when the peer goes away first.
+        Raises RpcError for an error answer, SupervisorGone when the peer goes away first.
         """
         return await self.call(method, params, request_id)
+
+    def _forget(self, request_id: int, future: asyncio.Future[Json]) -> None:
+        if self._pending.get(request_id) is future:  # its id may be in use again
+            del self._pending[request_id]
 
     def _settle(self, message: Message) -> None:
         request_id = message["id"]

@@ -22,6 +22,7 @@ class Stdio:
         between two frames, and a child that reads stdin gets nothing instead of a frame.
         """
         stdio = cls(os.dup(0), os.dup(1))
+        os.set_blocking(stdio.reader, True)  # whoever made the pipe may have thought otherwise
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)
         os.close(nothing)

@@ -53,7 +53,7 @@ class Client:
     async def request(self, method: str, params: Message, request_id: int | None = None) -> Json:
         """Call a client method such as `fs/read_text_file` and wait for its result.
 
-        Raises RpcError for an error answer, ConnectionResetError when the supervisor goes away.
+        Raises RpcError for an error answer, SupervisorGone when there can be none any more.
         """
         return await self._connection.request(method, params, request_id)
 

@@ -33,6 +33,13 @@ class MethodNotFound(RpcError):
         super().__init__(METHOD_NOT_FOUND, f"method {method!r} is not supported")
 
 
+class SupervisorGone(ConnectionResetError):
+    """A call of ours can get no answer any more; the program is about to end."""
+
+    def __init__(self) -> None:
+        super().__init__("the supervisor closed the connection")
+
+
 def text_of(value: Json, default: str = "") -> str:
     return value if isinstance(value, str) else default
 

@@ -92,6 +92,10 @@ class Supervisor:
                 return line
         raise AssertionError(f"stderr ended without a line {start!r}")
 
+    def stderr_rest(self) -> list[str]:
+        """What was not taken from stderr until its end."""
+        return list(iter(lambda: self._errors.get(timeout=WAIT_S), None))
+
     def close(self) -> int:
         """End stdin and return the exit status; frames that still came are in `seen`."""
         assert self.process.stdin is not None

@@ -276,6 +276,14 @@ def test_a_turn_running_at_the_end_of_stdin_is_finished(start: Start) -> None:
     assert agent.seen[-1]["result"] == {"stopReason": "end_turn"}
 
 
+def test_a_turn_that_waits_for_an_answer_ends_quietly_with_stdin(start: Start) -> None:
+    agent = start(request_permission=True)
+    agent.request(3, "session/prompt", {"sessionId": "s", "prompt": [text("hello")]})
+    agent.receive_method("session/request_permission")
+    assert agent.close() == 0
+    assert agent.stderr_rest() == []
+
+
 def test_sigterm_ends_it_with_0(start: Start) -> None:
     agent = start()
     open_session(agent)  # its event loop stands

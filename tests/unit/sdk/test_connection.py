@@ -6,7 +6,7 @@ import pytest
 
 from anyclaw_sdk import _frames
 from anyclaw_sdk._connection import INBOX_LIMIT, Connection
-from anyclaw_sdk.types import Json, Message, RpcError
+from anyclaw_sdk.types import Json, Message, RpcError, SupervisorGone
 
 
 def run(test: Coroutine[None, None, None]) -> None:
@@ -79,7 +79,7 @@ def test_a_call_fails_when_the_peer_goes_away() -> None:
         before = connection.call("ask", {})
         connection.end()
         for answer in (before, connection.call("ask", {})):
-            with pytest.raises(ConnectionResetError):
+            with pytest.raises(SupervisorGone):
                 await answer
 
     run(test())
