@@ -31,6 +31,12 @@ _CLOSE_S = 1.0
 
 _BACKLOG = 128
 
+#: Whether aiohttp can cancel a handler whose client has gone; since 3.9.
+_TELLS_HANDLERS = tuple(int(part) for part in aiohttp_version.split(".")[:2]) >= (3, 9)
+
+#: Where it cannot, how often a handler's connection is looked at.
+_LOOK_S = 1.0
+
 #: The longest path that fits into an address. Source: unix(7), sun_path and its final NUL.
 _SUN_PATH_MAX = 107
 
@@ -144,8 +150,7 @@ async def _run(routes: list[web.RouteDef]) -> web.AppRunner:
 
 def _runner_options() -> dict[str, Json]:
     """What aiohttp takes since 3.9; before, it waits longer for what is cut off anyway."""
-    major, minor = (int(part) for part in aiohttp_version.split(".")[:2])
-    if (major, minor) < (3, 9):
+    if not _TELLS_HANDLERS:
         return {}
     return {"handler_cancellation": True, "shutdown_timeout": _CLOSE_S}
 
@@ -175,6 +180,7 @@ class _Requests:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        look = None if _TELLS_HANDLERS else _Look(task, request)
         try:
             if request.method == "POST":
                 log.info("POST %s by %s", request.path, origin_of(request))
@@ -191,6 +197,25 @@ class _Requests:
             return _error(500, "fault", "the daemon met a fault of its own; see its log")
         finally:
             self._tasks.discard(task)
+            if look is not None:
+                look.end()
+
+
+class _Look:
+    """Cancels the handler of a client that has gone, since this aiohttp does not."""
+
+    def __init__(self, task: asyncio.Task[web.StreamResponse], request: web.Request) -> None:
+        self._task, self._request = task, request
+        self._timer = task.get_loop().call_later(_LOOK_S, self._again)
+
+    def end(self) -> None:
+        self._timer.cancel()
+
+    def _again(self) -> None:
+        if self._request.transport is None:
+            self._task.cancel()
+        else:
+            self._timer = self._task.get_loop().call_later(_LOOK_S, self._again)
 
 
 def _refusal(error: RequestError) -> web.Response:

@@ -27,7 +27,7 @@ from anyclawd.admin.control import (
 )
 from anyclawd.admin.metrics import CONTENT_TYPE, Metrics
 from anyclawd.admin.peer import describe_peer
-from anyclawd.admin.views import settings_view, unit_view
+from anyclawd.admin.views import argv_view, settings_view, unit_view
 from anyclawd.model.deps import UnitName
 from anyclawd.model.errors import UnknownUnit
 from anyclawd.model.state import JobMode
@@ -103,7 +103,11 @@ class Routes:
         return answer(self._control.status())
 
     async def unit(self, request: web.Request) -> web.Response:
-        return answer(self._control.unit(request.match_info["name"]))
+        name = request.match_info["name"]
+        body, plan = self._control.unit(name), self._control.plan()
+        if name in plan.units:
+            body = {**body, "argv": argv_view(plan.units[UnitName(name)])}
+        return answer(body)
 
     async def explain(self, request: web.Request) -> web.Response:
         return answer(self._control.explain(request.match_info["name"]))

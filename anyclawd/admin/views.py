@@ -51,6 +51,12 @@ def unit_view(unit: Unit) -> Json:
     return _scrub(view, _written_secrets([unit.environment, unit.options]))
 
 
+def argv_view(unit: Unit) -> list[str]:
+    """A unit's command line as it may be shown."""
+    argv: list[str] = unit_view(unit)["exec"]
+    return argv
+
+
 def relations_view(deps: Dependencies) -> dict[str, Json]:
     """Every relation of a unit, also the empty ones, under the setting that makes it."""
     return {str(kind): [_ref(ref) for ref in getattr(deps, kind)] for kind in Relation}

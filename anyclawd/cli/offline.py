@@ -1,0 +1,36 @@
+"""The compiler in this process, for the verbs that need no daemon."""
+
+import os
+import sys
+from argparse import Namespace
+
+from anyclawd.cli import places
+from anyclawd.client.exchange import ClientError
+from anyclawd.compile.compiler import Outcome, compile_config, world_findings
+from anyclawd.compile.tree import Machine
+from anyclawd.model.errors import Finding
+from anyclawd.model.plan import Plan
+
+
+def outcome_of(options: Namespace) -> tuple[str, Outcome]:
+    """The configuration that the options name, and what the compiler makes of it."""
+    path = str(places.find_config(options, os.environ))
+    return path, compile_config(path, os.environ, Machine())
+
+
+def compiled(options: Namespace) -> Plan:
+    """The plan of a configuration that can be used; otherwise its findings go to stderr."""
+    _path, outcome = outcome_of(options)
+    if outcome.plan is None:
+        for finding in outcome.findings:
+            print(finding, file=sys.stderr)
+        raise ClientError("the configuration cannot be used; see above")
+    return outcome.plan
+
+
+def findings_of(options: Namespace) -> tuple[str, tuple[Finding, ...]]:
+    """The configuration and all there is to say about it, also about the machine it meets."""
+    path, outcome = outcome_of(options)
+    if outcome.plan is None:
+        return path, outcome.findings
+    return path, (*outcome.findings, *world_findings(outcome.plan, Machine()))

@@ -1,0 +1,66 @@
+"""The text of `/metrics`, line by line."""
+
+import re
+from pathlib import Path
+
+from anyclawd.admin.control import Measures
+from anyclawd.admin.metrics import Metrics
+from tests.fakes.control import FakeControl
+
+EXPECTED = """\
+anyclaw_manager_restarts_total{manager="agents"} 2.0
+anyclaw_agents_connected 1.0
+anyclaw_channels_running 1.0
+anyclaw_tool_invocations_total{status="ok",tool="system-info"} 3.0
+anyclaw_tool_duration_seconds_count{tool="system-info"} 3.0
+anyclaw_tool_duration_seconds_sum{tool="system-info"} 0.75
+anyclawd_unit_state{state="active",unit="default.agent"} 1.0
+anyclawd_unit_state{state="failed",unit="default.agent"} 0.0
+anyclawd_unit_restarts_total{unit="default.agent"} 2.0
+anyclawd_unit_start_duration_seconds{unit="default.agent"} 0.21
+anyclawd_queue_depth{agent="default.agent"} 4.0
+anyclawd_turn_duration_seconds_count{agent="default.agent"} 2.0
+anyclawd_turn_duration_seconds_sum{agent="default.agent"} 1.5
+anyclawd_loop_lag_seconds_count 10.0
+anyclawd_loop_lag_seconds_sum 0.01
+anyclawd_loop_lag_max_seconds 0.004
+"""
+
+REFERENCE = Path(__file__).parents[3] / "docs" / "reference" / "metrics.md"
+
+
+def test_each_number_has_its_name_and_labels() -> None:
+    lines = Metrics(FakeControl().measures).render().decode().splitlines()
+    for expected in EXPECTED.splitlines():
+        assert expected in lines
+
+
+def test_without_numbers_the_names_are_still_announced() -> None:
+    text = Metrics(Measures).render().decode()
+    assert "# TYPE anyclaw_tool_duration_seconds summary" in text
+    assert "# TYPE anyclaw_manager_restarts_total counter" in text
+
+
+def test_nothing_of_the_process_itself_is_in_it() -> None:
+    names = re.findall(r"^# TYPE (\S+)", Metrics(Measures).render().decode(), re.MULTILINE)
+    assert all(name.startswith(("anyclaw_", "anyclawd_")) for name in names)
+
+
+def test_the_numbers_are_read_at_each_scrape() -> None:
+    reads: list[int] = []
+
+    def measures() -> Measures:
+        reads.append(len(reads))
+        return Measures()
+
+    metrics = Metrics(measures)
+    assert reads == []
+    metrics.render()
+    metrics.render()
+    assert reads == [0, 1]
+
+
+def test_every_metric_is_in_the_reference() -> None:
+    names = re.findall(r"^# TYPE (\S+)", Metrics(Measures).render().decode(), re.MULTILINE)
+    reference = REFERENCE.read_text(encoding="utf-8")
+    assert [name for name in names if f"`{name}`" not in reference] == []

@@ -1,0 +1,57 @@
+"""The reference of `anyclawctl` against the verbs, options and exit codes there are."""
+
+from argparse import ArgumentParser
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from anyclawd.cli import cmd_is_active, main
+from anyclawd.client import exchange
+
+REFERENCE = Path(__file__).parents[3] / "docs" / "reference"
+PAGE = (REFERENCE / "anyclawctl.md").read_text("utf-8")
+
+
+def section_of(verb: str) -> str:
+    """The part of the page whose heading has the verb."""
+    sections = PAGE.split("\n### ")
+    return next(part for part in sections if f"`{verb}" in part.partition("\n")[0])
+
+
+@pytest.mark.parametrize("verb", main.VERBS)
+def test_each_verb_and_each_of_its_options_is_described(verb: str) -> None:
+    parser = ArgumentParser(add_help=False)
+    import_module(f"anyclawd.cli.cmd_{verb.replace('-', '_')}").configure(parser)
+    section = section_of(verb)
+    options = [option for action in parser._actions for option in action.option_strings]
+    assert [option for option in options if option not in section] == []
+
+
+@pytest.mark.parametrize("verb", main.VERBS)
+def test_each_verb_tells_its_json(verb: str) -> None:
+    without = ("schema", "run")  # the one prints JSON anyway, the other becomes the daemon
+    assert verb in without or "`--json`" in section_of(verb)
+
+
+def test_global_options_are_described() -> None:
+    parser = ArgumentParser()
+    main.add_global_options(parser)
+    options = [option for action in parser._actions for option in action.option_strings]
+    assert [option for option in [*options, "--version"] if f"`{option}" not in PAGE] == []
+
+
+def test_each_exit_code_is_described() -> None:
+    page = (REFERENCE / "exit-codes.md").read_text("utf-8")
+    codes = {
+        0,
+        main.FAILED,
+        main.USAGE_ERROR,
+        main.INTERRUPTED,
+        cmd_is_active.NOT_ACTIVE,
+        exchange.FAILED,
+        exchange.NO_SUCH_UNIT,
+        exchange.NO_DAEMON,
+        exchange.NOT_PERMITTED,
+    }
+    assert [code for code in codes if f"| `{code}` |" not in page] == []
