@@ -81,13 +81,14 @@ class Assembly:
 
     def __init__(self, plan: Plan, handover: Handover) -> None:
         self._plan, self._handover = plan, handover
-        self._systemd = ServiceManager(os.environ)
-        self._gateway = Gateway(plan, environ=os.environ)
+        environ = dict(os.environ)
+        self._systemd = ServiceManager(environ)
+        self._gateway = Gateway(plan, environ=environ)
         self._admin = Admin(plan, Path(handover.runtime_dir) / "admin.sock")
         self._driver = Driver(
             plan,
             instance=handover.instance,
-            environ=os.environ,
+            environ=environ,
             attach=self._gateway.attach,
             cores={
                 UnitName("orchestrator.core"): Orchestrator(self._gateway),

@@ -1,12 +1,23 @@
-"""Tells systemd how the daemon is; silent where systemd did not start it. Source: sd_notify(3)."""
+"""Tells systemd how the daemon is; silent where systemd did not start it. Source: sd_notify(3).
+
+Nothing here waits: while the reader of the socket is behind, what is to be said is kept, each
+field in its last state, and said in one piece when there is room again.
+"""
 
 import asyncio
 import os
+import socket
 from collections.abc import Mapping
 from typing import Protocol
 
+#: How long a reader that is behind is left alone.
+_RETRY_S = 0.1
+
 
 class _Notifier(Protocol):
+    socket: socket.socket | None  #: None where nobody listens
+    debug: bool  #: raise what cannot be said
+
     def notify(self, state: str) -> None: ...
 
 
@@ -16,29 +27,50 @@ class ServiceManager:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._notifier: _Notifier | None = None
         self._watchdog_s = 0.0
+        self._unsaid: dict[str, str] = {}
+        self._retry: asyncio.TimerHandle | None = None
         if not environ.get("NOTIFY_SOCKET"):
             return
         from sdnotify import SystemdNotifier
 
-        self._notifier = SystemdNotifier()
+        notifier: _Notifier = SystemdNotifier()
+        if notifier.socket is None:
+            return
+        notifier.socket.setblocking(False)
+        notifier.debug = True
+        self._notifier = notifier
         if environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid()):
             self._watchdog_s = int(environ.get("WATCHDOG_USEC", "0")) / 2e6
 
     def start_watchdog(self) -> None:
         """Say WATCHDOG=1 twice as often as it is expected, for as long as the loop turns."""
         if self._watchdog_s:
-            self._say("WATCHDOG=1")
+            self._say(WATCHDOG="1")
             asyncio.get_running_loop().call_later(self._watchdog_s, self.start_watchdog)
 
     def ready(self, status: str) -> None:
-        self._say(f"READY=1\nSTATUS={status}")
+        self._say(READY="1", STATUS=status)
 
     def status(self, status: str) -> None:
-        self._say(f"STATUS={status}")
+        self._say(STATUS=status)
 
     def stopping(self) -> None:
-        self._say("STOPPING=1\nSTATUS=stopping")
+        self._say(STOPPING="1", STATUS="stopping")
 
-    def _say(self, state: str) -> None:
+    def _say(self, **fields: str) -> None:
         if self._notifier is not None:
-            self._notifier.notify(state)
+            self._unsaid |= fields
+            if self._retry is None:
+                self._flush()
+
+    def _flush(self) -> None:
+        assert self._notifier is not None, "nothing is kept where nobody listens"
+        self._retry = None
+        try:
+            self._notifier.notify("\n".join(f"{key}={text}" for key, text in self._unsaid.items()))
+        except BlockingIOError:
+            self._retry = asyncio.get_running_loop().call_later(_RETRY_S, self._flush)
+        except OSError:
+            self._unsaid.clear()  # whoever listened has gone
+        else:
+            self._unsaid.clear()

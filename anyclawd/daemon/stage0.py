@@ -91,7 +91,7 @@ def _prepare(handover: Handover) -> None:
     from anyclawd.daemon import cache, places
     from anyclawd.runtime import spawn, tree
 
-    environ = os.environ
+    environ = dict(os.environ)  # which decodes each variable at every look
     handover.config = places.find_config(handover.config, environ)
     handover.state_dir = places.state_dir(handover.state_dir, environ)
     handover.runtime_dir = places.runtime_dir(handover.runtime_dir, environ)

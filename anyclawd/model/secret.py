@@ -7,7 +7,9 @@ daemon's environment, so that a stored plan holds the name of the variable and n
 
 from collections.abc import Mapping
 
-from anyclawd.model.value import Json
+TYPE_CHECKING = False  # `typing` takes longer than the spawn that reveals a secret
+if TYPE_CHECKING:
+    from anyclawd.model.value import Json
 
 MARK = "!secret"
 SHOWN_AS = "<secret>"
@@ -39,7 +41,7 @@ def retype(text: str) -> bool | int | float | str:
         return text
 
 
-def reveal(value: Json, environ: Mapping[str, str]) -> Json:
+def reveal(value: "Json", environ: Mapping[str, str]) -> "Json":
     """The value with every secret in its place. Raises KeyError naming an unset variable."""
     if is_secret(value):
         mark = value[MARK]
@@ -55,7 +57,7 @@ def reveal(value: Json, environ: Mapping[str, str]) -> Json:
     return value
 
 
-def redact(value: Json) -> Json:
+def redact(value: "Json") -> "Json":
     """The value with every secret replaced by a constant."""
     if is_secret(value):
         return SHOWN_AS
@@ -66,7 +68,7 @@ def redact(value: Json) -> Json:
     return value
 
 
-def as_variable(value: Json) -> str:
+def as_variable(value: "Json") -> str:
     """A value as the text of an environment variable: strings as they are, others as JSON."""
     if isinstance(value, str):
         return value

@@ -68,7 +68,7 @@ from anyclawd.model.unit import Protocol as Speaks
 from anyclawd.runtime import spawn
 from anyclawd.runtime.logpump import LogPump
 from anyclawd.runtime.order import order_of
-from anyclawd.runtime.process import ExitStatus, Process
+from anyclawd.runtime.process import Process
 from anyclawd.runtime.reaper import Reaper
 from anyclawd.runtime.seam import Attach, Sink
 from anyclawd.runtime.timer import Timers
@@ -139,15 +139,16 @@ class Driver:
 
     async def run(self, boot: BootRequested) -> int:
         """Boot, supervise, and return the exit code once everything has stopped."""
-        async with asyncio.TaskGroup() as tasks:
-            self._tasks = tasks
-            self.feed(boot)
-            self._drop_unwanted()
-            self._reaper.start()
-            code = await self._quit
-        self.timers.cancel_all()
-        self._reaper.close()
-        return code
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                self.feed(boot)
+                self._drop_unwanted()
+                self._reaper.start()  # it has to know every process by now
+                return await self._quit
+        finally:
+            self.timers.cancel_all()
+            self._reaper.close()
 
     def feed(self, event: Event) -> None:
         """Hand one event to the engine and perform what it commands."""
@@ -309,12 +310,11 @@ class Driver:
         assert isinstance(timer, Timer)
         self.feed(TimerElapsed(unit, timer))
 
-    def _on_exit(self, process: Process, status: ExitStatus) -> None:
+    def _on_exit(self, process: Process, end: Exit) -> None:
         name = process.unit.name
         if self.processes.get(name) is process:
             del self.processes[name]
             self._sinks.pop(name, None)
-        end = Exit(code=status.code, signal=status.signal, has_core=status.has_core)
         self.feed(Exited(name, Invocation(process.invocation), end))
 
     def _new_invocation(self, name: UnitName) -> Invocation:
@@ -343,5 +343,5 @@ class UnitReport:
         self._driver.feed(ReadinessRegained(self._unit, self._invocation))
 
 
-def _ignore_exit(process: Process, status: ExitStatus) -> None:
-    log.debug("%s has ended: %s", process.unit.name, status, extra={"unit": process.unit.name})
+def _ignore_exit(process: Process, end: Exit) -> None:
+    log.debug("%s has ended: %s", process.unit.name, end, extra={"unit": process.unit.name})

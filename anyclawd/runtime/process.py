@@ -18,9 +18,9 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from anyclawd.engine.events import Exit
 from anyclawd.model.unit import Unit
 from anyclawd.runtime.logpump import LineStream, Stream, UnitLog
 from anyclawd.runtime.poller import READABLE, WRITABLE
@@ -40,15 +40,6 @@ _READ_BYTES = 65536
 _DRAIN_BYTES = 2**20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExitStatus:
-    """How a process ended: by an exit code or by a signal, never by both."""
-
-    code: int | None = None
-    signal: int | None = None
-    has_core: bool = False
-
-
 class Process:
     """A process from its spawn to its end; the `Wire` of its sink. Owns the descriptors."""
 
@@ -66,7 +57,7 @@ class Process:
         *,
         reaper: Reaper,
         log: UnitLog,
-        exited: "Callable[[Process, ExitStatus], None]",
+        exited: "Callable[[Process, Exit], None]",
     ) -> None:
         self.unit, self.invocation = unit, invocation
         self.pid, self.pidfd, self._stdin, self._stdout, self._stderr = spawned
@@ -75,7 +66,7 @@ class Process:
         self._report: Report | None = None
         self._pending = bytearray()
         self._is_paused = self._is_writing = self._is_closing = self._is_reading = False
-        self._status: ExitStatus | None = None
+        self._status: Exit | None = None
         self._err_lines = LineStream(log, Stream.STDERR)
         self._out_lines: LineStream | None = None
         reaper.enroll(self)
@@ -181,10 +172,10 @@ class Process:
         if how is None:
             return
         if how.si_code == os.CLD_EXITED:
-            self._status = ExitStatus(code=how.si_status)
+            self._status = Exit(code=how.si_status)
         else:
             has_core = how.si_code == os.CLD_DUMPED
-            self._status = ExitStatus(signal=how.si_status, has_core=has_core)
+            self._status = Exit(signal=how.si_status, has_core=has_core)
         self._reaper.poller.forget(self.pidfd)
         self._reaper.bury(self)
 

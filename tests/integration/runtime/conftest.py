@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
+from anyclawd.engine.events import Exit
 from anyclawd.model.plan import Settings
 from anyclawd.model.span import BUILT_IN
 from anyclawd.model.unit import Kind, Protocol, Unit
@@ -18,7 +19,7 @@ from anyclawd.model.value import Json
 from anyclawd.runtime import spawn, tree
 from anyclawd.runtime.logpump import LogPump
 from anyclawd.runtime.order import order_of
-from anyclawd.runtime.process import ExitStatus, Process
+from anyclawd.runtime.process import Process
 from anyclawd.runtime.reaper import Reaper
 
 PATIENCE_S = 30
@@ -106,7 +107,7 @@ class House:
         self.environ = dict(os.environ)
         self.reaper, self.pump = Reaper(loop, instance), LogPump(loop)
         self.report = RecordingReport()
-        self.exits: dict[Process, asyncio.Future[ExitStatus]] = {}
+        self.exits: dict[Process, asyncio.Future[Exit]] = {}
         for pid in tree.children():
             self.reaper.spare(pid)  # of other tests
         self.reaper.start()
@@ -133,7 +134,7 @@ class House:
     def shell(self, script: str, **settings: Json) -> Process:
         return self.start("/bin/sh", "-c", script, **settings)
 
-    async def wait_exit(self, process: Process) -> ExitStatus:
+    async def wait_exit(self, process: Process) -> Exit:
         return await asyncio.shield(self.exits[process])  # which a test's timeout must not cancel
 
     def close(self) -> None:
@@ -147,7 +148,7 @@ class House:
         for end in self.exits.values():
             await end
 
-    def _exited(self, process: Process, status: ExitStatus) -> None:
+    def _exited(self, process: Process, status: Exit) -> None:
         self.exits[process].set_result(status)
 
 

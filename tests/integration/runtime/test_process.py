@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from anyclawd.runtime.process import WRITE_HIGH_BYTES, WRITE_MAX_BYTES, ExitStatus
+from anyclawd.engine.events import Exit
+from anyclawd.runtime.process import WRITE_HIGH_BYTES, WRITE_MAX_BYTES
 from tests.integration.runtime.conftest import House, RecordingSink
 
 Loop = asyncio.AbstractEventLoop
@@ -30,20 +31,20 @@ def descriptors() -> set[str]:
 
 async def test_an_exit_is_reported_once_after_all_output(house: House, sink: RecordingSink) -> None:
     process = house.shell("echo last words; exit 3", sink=sink)
-    assert await house.wait_exit(process) == ExitStatus(code=3)
+    assert await house.wait_exit(process) == Exit(code=3)
     assert sink.data == b"last words\n"
     assert sink.calls == ["eof_received", "connection_lost"]
 
 
 async def test_an_end_by_a_signal_names_it(house: House) -> None:
     process = house.shell("kill -USR1 $$")
-    assert await house.wait_exit(process) == ExitStatus(signal=signal.SIGUSR1)
+    assert await house.wait_exit(process) == Exit(signal=signal.SIGUSR1)
 
 
 async def test_a_program_that_fails_at_once_has_run(house: House) -> None:
     processes = [house.start("/bin/false") for _ in range(25)]
     for process in processes:
-        assert await house.wait_exit(process) == ExitStatus(code=1)
+        assert await house.wait_exit(process) == Exit(code=1)
 
 
 async def test_frames_go_both_ways(house: House, sink: RecordingSink) -> None:
@@ -52,7 +53,7 @@ async def test_frames_go_both_ways(house: House, sink: RecordingSink) -> None:
     process.write(b"two\n")
     assert await sink.wait_lines(2) == ["one", "two"]
     process.close_stdin()
-    assert await house.wait_exit(process) == ExitStatus(code=0)
+    assert await house.wait_exit(process) == Exit(code=0)
 
 
 async def test_what_was_written_before_the_end_of_file_arrives(
@@ -78,7 +79,7 @@ async def test_a_slow_reader_pauses_the_sink_and_resumes_it(
     process.write(b"\n")
     await sink.wait_until(lambda sink: "resume_writing" in sink.calls)
     process.close_stdin()
-    assert await house.wait_exit(process) == ExitStatus(code=0)
+    assert await house.wait_exit(process) == Exit(code=0)
     assert process.write_buffer_bytes == 0
     assert sink.calls == ["pause_writing", "resume_writing", "eof_received", "connection_lost"]
 
@@ -125,7 +126,7 @@ async def test_a_stop_reaches_the_group(house: House, sink: RecordingSink) -> No
     process = house.start(sys.executable, "-c", WAITING, sink=sink)
     await sink.wait_lines(1)
     process.signal_group(signal.SIGTERM)
-    assert await house.wait_exit(process) == ExitStatus(code=0)
+    assert await house.wait_exit(process) == Exit(code=0)
     assert sink.data == b"up\ncaught\n"
 
 
@@ -134,7 +135,7 @@ async def test_what_ignores_sigterm_ends_with_its_tree(house: House, sink: Recor
     await sink.wait_lines(1)
     process.signal_group(signal.SIGTERM)
     process.kill_tree()
-    assert await house.wait_exit(process) == ExitStatus(signal=signal.SIGKILL)
+    assert await house.wait_exit(process) == Exit(signal=signal.SIGKILL)
 
 
 async def test_after_its_end_nobody_is_signalled_in_its_name(
@@ -162,7 +163,7 @@ async def test_a_fault_of_a_sink_costs_no_other_process_its_end(house: House, lo
     for process in processes:
         process.kill_tree()
     for process in processes:
-        assert await house.wait_exit(process) == ExitStatus(signal=signal.SIGKILL)
+        assert await house.wait_exit(process) == Exit(signal=signal.SIGKILL)
     assert [str(fault) for fault in faults] == ["a fault of the sink"] * 3
 
 
@@ -172,7 +173,7 @@ async def test_a_process_spawned_before_the_loop_ran_is_watched_like_any_other(
     process = house.shell("echo early; exit 4", sink=sink)
     # It is dead before the loop looks. noqa below: the wait stands for the time without a loop.
     os.waitid(os.P_PIDFD, process.pidfd, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222
-    assert await house.wait_exit(process) == ExitStatus(code=4)
+    assert await house.wait_exit(process) == Exit(code=4)
     assert sink.data == b"early\n"
 
 
@@ -185,7 +186,7 @@ async def test_descriptors_are_given_back(house: House) -> None:
 
 async def test_a_crash_leaves_its_core_flag_out_where_no_core_is_written(house: House) -> None:
     process = house.shell("ulimit -c 0; kill -SEGV $$")
-    assert await house.wait_exit(process) == ExitStatus(signal=signal.SIGSEGV)
+    assert await house.wait_exit(process) == Exit(signal=signal.SIGSEGV)
 
 
 async def test_an_endless_writer_leaves_room_for_others(
@@ -199,4 +200,4 @@ async def test_an_endless_writer_leaves_room_for_others(
         process.write(b"ping\n")
         await sink.wait_lines(number + 1)
     noisy.kill_tree()
-    assert await house.wait_exit(noisy) == ExitStatus(signal=signal.SIGKILL)
+    assert await house.wait_exit(noisy) == Exit(signal=signal.SIGKILL)

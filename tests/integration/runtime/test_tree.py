@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
+from anyclawd.engine.events import Exit
 from anyclawd.runtime import tree
-from anyclawd.runtime.process import ExitStatus
 from tests.integration.runtime.conftest import House, RecordingSink
 
 IsAlive = Callable[[int], bool]
@@ -33,7 +33,7 @@ async def test_nothing_is_left_when_the_leader_ends(
     pid = int((await sink.wait_lines(1))[0])
     assert is_alive(pid)
     process.write(b"\n")
-    assert await house.wait_exit(process) == ExitStatus(code=7)
+    assert await house.wait_exit(process) == Exit(code=7)
     assert not is_alive(pid)
     assert pid not in tree.children()
 
@@ -45,7 +45,7 @@ async def test_nothing_is_left_when_the_leader_is_killed(
     process = house.shell(f"{script}\nread wait", sink=sink)
     pid = int((await sink.wait_lines(1))[0])
     process.kill_tree()
-    assert await house.wait_exit(process) == ExitStatus(signal=signal.SIGKILL)
+    assert await house.wait_exit(process) == Exit(signal=signal.SIGKILL)
     assert not is_alive(pid)
 
 
@@ -64,7 +64,7 @@ async def test_an_orphan_that_holds_stdout_does_not_delay_the_end(
     house: House, sink: RecordingSink
 ) -> None:
     process = house.shell("setsid sh -c 'trap \"\" TERM HUP; sleep 1000' & echo said", sink=sink)
-    assert await house.wait_exit(process) == ExitStatus(code=0)
+    assert await house.wait_exit(process) == Exit(code=0)
     assert sink.data == b"said\n"
 
 
@@ -148,5 +148,5 @@ async def test_what_does_not_die_is_named_and_does_not_hold_up_the_end(
     process = house.shell(f"{HIDING['double-forked']}\nread wait", sink=sink)
     pid = int((await sink.wait_lines(1))[0])
     process.kill_tree()
-    assert await house.wait_exit(process) == ExitStatus(signal=signal.SIGKILL)
+    assert await house.wait_exit(process) == Exit(signal=signal.SIGKILL)
     assert f"cannot end processes [{pid}]" in caplog.text
