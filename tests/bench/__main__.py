@@ -1,0 +1,86 @@
+"""`python -m tests.bench [ROW ...] [--rounds N] [--json] [--list]`: the table of budgets.
+
+Every round visits every experiment once, so that noise of the machine hits all rows alike; each
+visit measures anyclawd and the bare baseline right after one another. ROW is the beginning of a
+row's key. Progress goes to stderr, the table to stdout.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+
+from tests.bench import boot, faces, footprint, upkeep
+from tests.bench.budget import Measured, Verdict, table
+from tests.bench.experiment import Experiment
+from tests.bench.lab import Lab, LabError, opened
+
+EXPERIMENTS: tuple[Experiment, ...] = (
+    *boot.EXPERIMENTS,
+    *upkeep.EXPERIMENTS,
+    *footprint.EXPERIMENTS,
+    *faces.EXPERIMENTS,
+)
+
+
+def measure(experiments: Sequence[Experiment], rounds: int) -> list[Verdict]:
+    """Visit the experiments round-robin."""
+    with opened() as lab:
+        return _measure(lab, experiments, rounds)
+
+
+def _measure(lab: Lab, experiments: Sequence[Experiment], rounds: int) -> list[Verdict]:
+    if not lab.is_probe_compiled:
+        _tell("no C compiler: the probes are Python programs, and start that much slower")
+    measured = Measured()
+    for number in range(rounds):
+        for experiment in experiments:
+            if number >= experiment.visits_max:
+                continue
+            _tell(f"round {number + 1}/{rounds}: {', '.join(row.key for row in experiment.rows)}")
+            measured.add(experiment.run(lab))
+    return measured.verdicts(row for experiment in experiments for row in experiment.rows)
+
+
+def chosen(names: Sequence[str]) -> list[Experiment]:
+    """The experiments that measure a row whose key begins with one of `names`; all without any."""
+    return [
+        experiment
+        for experiment in EXPERIMENTS
+        if not names or any(row.key.startswith(tuple(names)) for row in experiment.rows)
+    ]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("row", nargs="*", help="beginning of a row's key; all rows without any")
+    parser.add_argument("--rounds", type=int, default=5, metavar="N")
+    parser.add_argument("--json", action="store_true", help="every figure, for programs")
+    parser.add_argument("--list", action="store_true", help="name the rows and measure nothing")
+    options = parser.parse_args()
+    experiments = chosen(options.row)
+    if not experiments:
+        parser.error(f"no row begins with {' or '.join(options.row)}; --list names them")
+    if options.list:
+        for experiment in experiments:
+            for row in experiment.rows:
+                print(f"{row.key:16} {row.what}")
+        return 0
+    try:
+        verdicts = measure(experiments, options.rounds)
+    except LabError as error:
+        _tell(f"bench: {error}")
+        return 1
+    if options.json:
+        print(json.dumps([verdict.to_json() for verdict in verdicts], indent=1))
+    else:
+        print(table(verdicts))
+    return 0
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
