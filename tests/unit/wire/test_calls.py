@@ -8,24 +8,23 @@ from anyclawd.model.value import Json
 from anyclawd.wire.calls import Calls
 from anyclawd.wire.jsonrpc import Response
 
+SPELLINGS = [
+    (1, "first"),
+    ("1", "first"),
+    (1.0, "first"),
+    (2, "second"),
+    (3, None),
+    ("x", None),
+    (None, None),
+    (True, None),
+    (1.5, None),
+    ([1], None),
+    ("²", None),
+    (float("inf"), None),
+]
 
-@pytest.mark.parametrize(
-    ("id_", "kept"),
-    [
-        (1, "first"),
-        ("1", "first"),
-        (1.0, "first"),
-        (2, "second"),
-        (3, None),
-        ("x", None),
-        (None, None),
-        (True, None),
-        (1.5, None),
-        ([1], None),
-        ("²", None),
-        (float("inf"), None),
-    ],
-)
+
+@pytest.mark.parametrize(("id_", "kept"), SPELLINGS)
 def test_an_answer_finds_its_call_by_any_spelling_of_its_id(id_: Json, kept: str | None) -> None:
     calls: Calls[str] = Calls()
     calls.open("a", {}, "first")
