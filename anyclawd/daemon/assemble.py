@@ -53,8 +53,13 @@ class Admin:
         self._settings, self._path = plan.settings, socket_path
         self.control: DaemonControl | None = None  #: set before the boot
         self._server: Server | None = None
+        self._changing = asyncio.Lock()  # a stop during the start waits for what it has to close
 
     async def start(self) -> None:
+        async with self._changing:
+            await self._start()
+
+    async def _start(self) -> None:
         assert self.control is not None, "the control is set before the boot"
         app = await asyncio.to_thread(import_module, "anyclawd.admin.app")
         server: Server = await app.serve(
@@ -72,8 +77,10 @@ class Admin:
     async def stop(self) -> None:
         assert self.control is not None, "the control is set before the boot"
         self.control.changes.close()
-        if self._server is not None:
-            await self._server.close()
+        async with self._changing:
+            if self._server is not None:
+                await self._server.close()
+                self._server = None
 
 
 class Assembly:
@@ -83,6 +90,7 @@ class Assembly:
         self._plan, self._handover = plan, handover
         environ = dict(os.environ)
         self._systemd = ServiceManager(environ)
+        self._has_status_due = False
         self._gateway = Gateway(plan, environ=environ)
         self._admin = Admin(plan, Path(handover.runtime_dir) / "admin.sock")
         self._driver = Driver(
@@ -136,7 +144,7 @@ class Assembly:
         except OSError as error:
             log.warning("cannot note what is stopped by hand: %s; a restart starts it", error)
 
-    def _announce(self, name: UnitName, before: Sub, after: Sub) -> None:
+    def _announce(self, name: UnitName, _before: Sub, after: Sub) -> None:
         """One line a change of state; the gateway hears of what will not answer any more."""
         state = self._driver.manager.states[name]
         text = f"{after.value} ({state.reason})" if state.reason else after.value
@@ -148,9 +156,16 @@ class Assembly:
                 text += f": {state.reason}" if state.reason else ""
         unit_log.log(level, "%s: %s", name, text, extra={"unit": name})
         self._driver.logs.say(name, text)
-        if after in _OUT and before not in _OUT:
+        if state.sub in _OUT and name not in self._driver.manager.jobs:
             self._gateway.unit_failed(self._plan.units[name], state.reason or state.result.value)
-        if self._driver.manager.boot_settled_at is not None:
+        if self._systemd.is_listening and not self._has_status_due:
+            self._has_status_due = True
+            asyncio.get_running_loop().call_soon(self._send_status)
+
+    def _send_status(self) -> None:
+        """Once for all changes of one turn of the loop."""
+        self._has_status_due = False
+        if not self._driver.manager.is_stopping:
             self._systemd.status(self._status())
 
     def _settle(self, boot: SettleBoot) -> None:

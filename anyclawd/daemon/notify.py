@@ -42,6 +42,10 @@ class ServiceManager:
         if environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid()):
             self._watchdog_s = int(environ.get("WATCHDOG_USEC", "0")) / 2e6
 
+    @property
+    def is_listening(self) -> bool:
+        return self._notifier is not None
+
     def start_watchdog(self) -> None:
         """Say WATCHDOG=1 twice as often as it is expected, for as long as the loop turns."""
         if self._watchdog_s:
