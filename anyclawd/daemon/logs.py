@@ -1,8 +1,9 @@
 """Where log records go and what they look like: `pretty`, `json`, or the journal's own protocol.
 
 Keys of a JSON record: `timestamp` (UTC, ISO 8601), `level`, `target` (the logger), `message`, and
-what the record carries of `unit`, `job`, `session`, `peer` and `stream`. The journal gets the same as fields named `ANYCLAWD_UNIT` and so on. The original's filter syntax sets
-levels: `info,anyclawd::unit=warn`.
+what the record carries of `unit`, `job`, `session`, `peer` and `stream`. The journal gets the same
+as fields named `ANYCLAWD_UNIT` and so on. The original's filter syntax sets levels:
+`info,anyclawd::unit=warn`.
 """
 
 import json
