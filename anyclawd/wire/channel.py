@@ -12,6 +12,8 @@ from anyclawd.model.value import Json
 from anyclawd.wire import jsonrpc
 
 PROTOCOL_VERSION = 1
+#: Some channels answer the number of the agent protocol; they mean version 1 as well.
+SPOKEN_VERSIONS = (1, 2)
 
 
 class Peer(NamedTuple):
@@ -124,12 +126,12 @@ CLOSE = jsonrpc.notification("channel/close", {})
 
 
 def read_handshake(result: Json) -> Handshake:
-    """Raises RemoteProtocolError where the channel speaks another version."""
+    """Raises RemoteProtocolError where the channel cannot be spoken to."""
     answer = _map(result)
     version = answer.get("protocolVersion", PROTOCOL_VERSION)
-    if isinstance(version, bool) or version != PROTOCOL_VERSION:
+    if isinstance(version, bool) or version not in SPOKEN_VERSIONS:
         raise RemoteProtocolError(
-            f"the channel answered initialize with protocolVersion {version!r}, expected 1"
+            f"the channel answered initialize with protocolVersion {version!r}, expected 1 or 2"
         )
     return Handshake(_map(answer.get("capabilities")), _map(answer.get("defaults")))
 

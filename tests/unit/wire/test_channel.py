@@ -62,8 +62,8 @@ def test_read_permission_answer(value: Json, answer: tuple[str, str]) -> None:
 
 
 def test_a_handshake_of_another_version_is_refused() -> None:
-    with pytest.raises(RemoteProtocolError, match="protocolVersion 2, expected 1"):
-        channel.read_handshake({"protocolVersion": 2})
+    with pytest.raises(RemoteProtocolError, match="protocolVersion 3, expected 1 or 2"):
+        channel.read_handshake({"protocolVersion": 3})
 
 
 def test_a_handshake_without_a_version_is_of_version_1() -> None:
