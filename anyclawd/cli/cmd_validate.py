@@ -11,7 +11,7 @@ from anyclawd.model.value import Json
 
 def configure(parser: ArgumentParser) -> None:
     parser.add_argument("file", nargs="?", metavar="FILE", help="the same as -c FILE")
-    parser.add_argument("--strict", action="store_true", help="take warnings for errors")
+    parser.add_argument("--strict", action="store_true", help="unknown keys are errors")
 
 
 def run(options: Namespace) -> int:
@@ -19,8 +19,8 @@ def run(options: Namespace) -> int:
     from anyclawd.cli.offline import findings_of
 
     options.config = options.file or options.config
-    path, findings = findings_of(options)
-    good = not any(_counts(finding, strict=options.strict) for finding in findings)
+    path, findings = findings_of(options, strict=options.strict)
+    good = all(finding.severity is not Severity.ERROR for finding in findings)
     if options.json:
         render.print_json({"valid": good, "config": path, "findings": [*map(_plain, findings)]})
         return 0 if good else 1
@@ -28,10 +28,6 @@ def run(options: Namespace) -> int:
     if good:
         print(f"✓ Configuration valid: {path}")
     return 0 if good else 1
-
-
-def _counts(finding: Finding, *, strict: bool) -> bool:
-    return strict or finding.severity is Severity.ERROR
 
 
 def _print(findings: Sequence[Finding]) -> None:

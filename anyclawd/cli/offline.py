@@ -12,10 +12,10 @@ from anyclawd.model.errors import Finding
 from anyclawd.model.plan import Plan
 
 
-def outcome_of(options: Namespace) -> tuple[str, Outcome]:
+def outcome_of(options: Namespace, *, strict: bool = False) -> tuple[str, Outcome]:
     """The configuration that the options name, and what the compiler makes of it."""
     path = str(places.find_config(options, os.environ))
-    return path, compile_config(path, os.environ, Machine())
+    return path, compile_config(path, os.environ, Machine(), strict=strict)
 
 
 def compiled(options: Namespace) -> Plan:
@@ -28,9 +28,9 @@ def compiled(options: Namespace) -> Plan:
     return outcome.plan
 
 
-def findings_of(options: Namespace) -> tuple[str, tuple[Finding, ...]]:
+def findings_of(options: Namespace, *, strict: bool) -> tuple[str, tuple[Finding, ...]]:
     """The configuration and all there is to say about it, also about the machine it meets."""
-    path, outcome = outcome_of(options)
+    path, outcome = outcome_of(options, strict=strict)
     if outcome.plan is None:
         return path, outcome.findings
     return path, (*outcome.findings, *world_findings(outcome.plan, Machine()))
