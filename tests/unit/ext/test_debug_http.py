@@ -1,9 +1,11 @@
 import asyncio
+import socket
 from collections.abc import Callable
 from types import ModuleType
 
 import pytest
 
+from anyclaw_sdk.channel import PermissionBroker
 from anyclaw_sdk.types import RpcError
 
 Load = Callable[[str, str], ModuleType]
@@ -94,3 +96,26 @@ def test_a_refused_api_key_is_not_shown(load: Load, option: object) -> None:
 
 def test_an_api_key_of_digits_may_be_a_number(load: Load) -> None:
     assert load("channels/debug-http", "options").api_key_of(42) == "42"
+
+
+def test_a_quiet_stream_is_kept_alive(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = load("channels/debug-http", "server")
+    broadcast = load("channels/debug-http", "broadcast")
+    monkeypatch.setattr(server, "KEEP_ALIVE_S", 0.01)
+
+    async def send(text: str) -> None:
+        raise AssertionError(text)
+
+    async def test() -> None:
+        listener = socket.create_server(("127.0.0.1", 0))
+        served = server.Server(send, PermissionBroker(), broadcast.Broadcast(), "")
+        async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+            serving = tasks.create_task(served.serve(listener))
+            reader, writer = await asyncio.open_connection(*listener.getsockname())
+            writer.write(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            for _ in range(2):
+                await reader.readuntil(b": keep-alive\n\n")
+            serving.cancel()
+            writer.close()
+
+    asyncio.run(test())
