@@ -49,13 +49,7 @@ class _Section:
 def declarations(document: Node, report: Report) -> Iterator[Declaration]:
     """Every entry of the sections as a declaration. `document` has been read by the table."""
     supervisor = _child(document, "supervisor")
-    limits = _defaults(
-        supervisor,
-        (
-            ("max_restarts", ("start_limit", "burst")),
-            ("restart_window_secs", ("start_limit", "interval")),
-        ),
-    )
+    limits = tuple(_defaults(supervisor, _LIMITS))
     for section in _SECTIONS:
         manager = _child(document, section.name)
         if manager is None:
@@ -297,6 +291,12 @@ _SECTIONS = (
             ("prompt_idle_timeout_secs", ("prompt_idle_timeout",)),
         ),
     ),
+)
+
+#: Keys of the supervisor that are defaults of all units from entries.
+_LIMITS = (
+    ("max_restarts", ("start_limit", "burst")),
+    ("restart_window_secs", ("start_limit", "interval")),
 )
 
 #: Keys of entries that `translate` has turned into settings, and that are none themselves.

@@ -13,7 +13,7 @@ from anyclawd.compile.anyclaw import Declaration
 from anyclawd.compile.program import Resolved
 from anyclawd.compile.read import Items, marked
 from anyclawd.compile.tree import Node
-from anyclawd.model.deps import Dependencies
+from anyclawd.model.deps import Dependencies, UnitName
 from anyclawd.model.plan import DEFAULT_TARGET
 from anyclawd.model.policy import (
     Backoff,
@@ -53,6 +53,8 @@ PROTOCOLS: Mapping[Kind, tuple[Protocol, ...]] = MappingProxyType(
 _TIMEOUTS: Mapping[Kind, Timeouts] = MappingProxyType(
     {Kind.CHANNEL: Timeouts(start_s=10.0, stop_s=5.0)}
 )
+#: The one part of the daemon whose start takes input and output.
+ADMIN = UnitName("admin.core")
 SUPPORTED_READINESS = frozenset(
     {ReadinessType.INITIALIZE, ReadinessType.STARTED, ReadinessType.EXITED, ReadinessType.NONE}
 )
@@ -91,6 +93,8 @@ def readiness_of(draft: Draft) -> ReadinessType:
     node = draft.settings.get("readiness")
     if node is not None:
         return ReadinessType(node.value["type"].value)
+    if draft.declaration.name == ADMIN:
+        return ReadinessType.STARTED  # a boot has not settled before its socket can be talked to
     if draft.declaration.kind in (Kind.CORE, Kind.TARGET):
         return ReadinessType.NONE
     if protocol_of(draft) is Protocol.NONE:

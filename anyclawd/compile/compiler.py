@@ -22,7 +22,7 @@ from anyclawd.compile.graph import start_graph, start_order, unit_graph
 from anyclawd.compile.link import Linker
 from anyclawd.compile.merge import merge_all
 from anyclawd.compile.program import Programs
-from anyclawd.compile.read import Reader
+from anyclawd.compile.read import Reader, show
 from anyclawd.compile.settings import ACK, ANYCLAW
 from anyclawd.compile.shipped import Shipped
 from anyclawd.compile.tree import Input, Node, Sources, World
@@ -167,7 +167,8 @@ class _Compilation:
             if tree is None:
                 continue
             if not isinstance(tree.value, dict):
-                self._report.error(tree.span, "", "expected a map from unit names to settings")
+                text = f"expected a map from unit names to settings, found {show(tree)}"
+                self._report.error(tree.span, "", text)
                 continue
             for name, node in tree.value.items():
                 typed = self._reader.unit(name, node, name)

@@ -9,11 +9,15 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import networkx as nx
 
-from anyclawd.compile.diagnose import MOST_SHOWN, Report
+from anyclawd.compile.diagnose import Report
 from anyclawd.model.deps import Dependencies, Ref, Relation, UnitName
 from anyclawd.model.plan import Plan
 from anyclawd.model.span import Span
 from anyclawd.model.unit import Unit
+
+#: How many cycles one run tells, and how many units of one; more would not be read.
+MOST_CYCLES = 20
+_MOST_MEMBERS = 20
 
 
 def graph_of(plan: Plan) -> "nx.MultiDiGraph[UnitName]":
@@ -86,12 +90,12 @@ def cycles(order: "nx.DiGraph[UnitName]") -> Iterator[tuple[UnitName, ...]]:
     """Cycles of which at least one edge each has to go, every one from its smallest member on.
 
     A knot may hold more cycles than could ever be listed. So the shortest one through the smallest
-    unit of a knot is told and thought to be opened, until no knot is left.
+    unit of a knot is told and thought to be opened, until no knot or `MOST_CYCLES` is left.
     """
     rest: nx.DiGraph[UnitName] = nx.DiGraph(order)
     found = 0
     knots = _knots(rest, rest)
-    while knots and found <= MOST_SHOWN:
+    while knots and found < MOST_CYCLES:
         knot = knots.pop()
         cycle = _shortest_cycle(rest, knot, min(knot))
         yield cycle
@@ -151,5 +155,8 @@ def _report_cycle(
     if len(cycle) == 1:
         report.error(span, cycle[0], "ordering cycle: the unit waits for itself")
         return
-    path = " -> ".join([*cycle, cycle[0]])
+    members: list[str] = list(cycle)
+    if len(members) > _MOST_MEMBERS:
+        members[10:-5] = [f"... {len(members) - 15} more ..."]
+    path = " -> ".join([*members, cycle[0]])
     report.error(span, cycle[0], f"ordering cycle: {path} (each starts before the next)")

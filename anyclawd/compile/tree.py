@@ -11,7 +11,7 @@ import re
 import shutil
 import sys
 import sysconfig
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -113,17 +113,17 @@ class Machine:
 
     def data_directory(self) -> str | None:
         """Where `units/`, `ext/` and `schema/` are: a checkout, a wheel, or the system's."""
-        above = Path(__file__).resolve().parent.parent.parent
-        places = (
-            above,
-            Path(sysconfig.get_path("data")) / "share" / "anyclawd",
-            Path(sys.prefix) / "share" / "anyclawd",
-            Path("/usr/share/anyclawd"),
-        )
-        for place in places:
+        for place in _data_places():
             if (place / "units" / "default.target.yaml").is_file():
                 return str(place)
         return None
+
+
+def _data_places() -> Iterator[Path]:
+    yield Path(__file__).resolve().parent.parent.parent
+    yield Path(sys.prefix) / "share" / "anyclawd"
+    yield Path(sysconfig.get_path("data")) / "share" / "anyclawd"
+    yield Path("/usr/share/anyclawd")
 
 
 @dataclass(slots=True)

@@ -1,6 +1,7 @@
 """Properties of the compiler: algebra of merging, round trips, agreement with jsonschema."""
 
 import json
+import marshal
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -36,6 +37,7 @@ from anyclawd.compile.settings import (
     Whole,
 )
 from anyclawd.compile.tree import Node, parse, resolve
+from anyclawd.model.plan import from_plain, to_plain
 from anyclawd.model.unit import Kind
 from anyclawd.model.value import Json
 from tests.fakes.paper_world import PaperWorld
@@ -222,3 +224,20 @@ def test_jsonschema_says_of_a_document_what_the_typed_reader_says(document: Json
     errors = list(STRICT.iter_errors(document))
     found = [str(finding) for finding in report.findings()]
     assert report.has_errors is bool(errors), (found, [error.message for error in errors])
+
+
+@settings(max_examples=200, deadline=None)
+@given(documents(ANYCLAW))
+def test_a_document_compiles_or_says_why_not(document: Json) -> None:
+    path = "/etc/claw/anyclaw.yaml"
+    world = PaperWorld(files={path: json.dumps(document).encode()})
+    outcome = compile_config(path, world.environ, world)
+    errors = [found for found in outcome.findings if found.severity == "error"]
+    assert (outcome.plan is None) is bool(errors)
+    if outcome.plan is not None:
+        place = {name: index for index, name in enumerate(outcome.plan.order)}
+        assert sorted(place) == sorted(outcome.plan.units)
+        for name, unit in outcome.plan.units.items():
+            assert all(place[ref.unit] < place[name] for ref in unit.deps.after)
+            assert all(place[name] < place[ref.unit] for ref in unit.deps.before)
+        assert from_plain(marshal.loads(marshal.dumps(to_plain(outcome.plan)))) == outcome.plan

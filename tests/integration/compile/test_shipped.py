@@ -1,0 +1,64 @@
+"""The shipped unit files, compiled as a user's are."""
+
+from pathlib import Path
+
+import pytest
+
+from anyclawd.compile.compiler import compile_config
+from anyclawd.compile.diagnose import Report
+from anyclawd.compile.program import BUILT_IN_NAMES
+from anyclawd.compile.read import Reader
+from anyclawd.compile.shipped import Shipped
+from anyclawd.compile.tree import Machine, Sources, parse
+from anyclawd.model.unit import Kind, kind_of
+
+ROOT = Path(__file__).resolve().parent.parent.parent.parent
+FILES = sorted((ROOT / "units").iterdir())
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_a_shipped_unit_file_is_a_good_one(path: Path) -> None:
+    report = Report()
+    tree = parse(path.read_bytes(), str(path), report, {}.get)
+    name = path.name.removesuffix(".yaml")
+    assert tree is not None
+    assert Reader(report, set(), strict=True).unit(name, tree, name) is not None
+    assert report.findings() == ()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_a_shipped_unit_file_says_what_it_is_for_and_where_its_docs_are(path: Path) -> None:
+    purpose, docs = path.read_text(encoding="utf-8").splitlines()[:2]
+    assert purpose.startswith("# ")
+    assert docs.startswith("# Docs: ")
+    assert (ROOT / docs.removeprefix("# Docs: ")).is_file()
+
+
+EXTENSIONS = [path for path in FILES if kind_of(path.stem) not in (Kind.TARGET, Kind.CORE)]
+
+
+@pytest.mark.parametrize("path", EXTENSIONS, ids=lambda path: path.name)
+def test_an_extension_s_unit_file_meets_its_program(path: Path, tmp_path: Path) -> None:
+    name, _, kind = path.stem.rpartition(".")
+    extension = f"{kind}s/{name}"
+    assert extension in BUILT_IN_NAMES.values()
+    report = Report()
+    sources = Sources(Machine({}), report, {})
+    shipped = Shipped(str(ROOT / "units"), sources, Reader(report, set()))
+    defaults = shipped.defaults(extension)
+    assert defaults is not None
+    assert "options_schema" in defaults.value
+
+
+@pytest.mark.parametrize("path", EXTENSIONS, ids=lambda path: path.name)
+def test_a_shipped_unit_file_is_a_unit_when_a_user_drops_it_in(path: Path, tmp_path: Path) -> None:
+    config = tmp_path / "anyclaw.yaml"
+    config.write_text("agents_manager: {agents: {default: {exec: /bin/true}}}\n")
+    dropped = tmp_path / "units.d" / "x.yaml"
+    dropped.parent.mkdir()
+    body = path.read_text(encoding="utf-8").replace("\n", "\n  ")
+    dropped.write_text(f"{path.stem}:\n  {body}")
+    outcome = compile_config(str(config), {}, Machine({}))
+    assert outcome.findings == ()
+    assert outcome.plan is not None
+    assert outcome.plan.units[path.stem].problem == ""
