@@ -36,7 +36,7 @@ from anyclawd.route.commands import (
 )
 from anyclawd.route.events import Event
 from anyclawd.route.permission import Ask, Asks
-from anyclawd.route.session import Phase, Session
+from anyclawd.route.session import OFFER, Phase, Session
 from anyclawd.route.table import AgentRoute, Routes, entry_name
 from anyclawd.route.turn import Message
 from anyclawd.wire import acp
@@ -266,7 +266,7 @@ class Router:
                 yield from _malformed(session, update)
             return
         acp.normalise(update)
-        if update["sessionUpdate"] == "available_commands_update":
+        if update["sessionUpdate"] == OFFER:
             agent.commands = acp.commands_of(update)
             update["availableCommands"] = [*agent.commands, *texts.MENU]
         if session is not None:

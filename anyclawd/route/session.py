@@ -66,6 +66,8 @@ from anyclawd.wire.channel import Peer
 
 #: Two prompts in a row that fail without any update cast doubt on the ACP session itself.
 FAILURES_UNTIL_STALE = 2
+#: The update that tells a chat which commands it may use.
+OFFER = "available_commands_update"
 #: Texts for the chat that wait for the end of a running turn.
 HELD_MAX = 100
 
@@ -222,7 +224,8 @@ class Session:
         self.is_fresh = attempt is Attempt.NEW
         self.is_replaying = attempt is not Attempt.NEW
         yield from self._greet()
-        if attempt is Attempt.NEW and self.agent.commands is not None:
+        has_offer = any(params["update"]["sessionUpdate"] == OFFER for params in early)
+        if attempt is Attempt.NEW and self.agent.commands is not None and not has_offer:
             yield from self._deliver(offer(self.agent.commands))
         for params in early:
             yield from self.show(params, now)
@@ -547,4 +550,4 @@ def _error(text: str) -> dict[str, Json]:
 def offer(commands: list[Json]) -> dict[str, Json]:
     """An agent's commands with those of the platform after them."""
     merged = [*commands, *texts.MENU]
-    return {"update": {"sessionUpdate": "available_commands_update", "availableCommands": merged}}
+    return {"update": {"sessionUpdate": OFFER, "availableCommands": merged}}

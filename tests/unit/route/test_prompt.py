@@ -1,0 +1,72 @@
+"""From messages to the blocks of a prompt."""
+
+import pytest
+
+from anyclawd.model.value import Json
+from anyclawd.route import prompt
+
+COMMANDS = {  # behaviour: (content, command)
+    "new": ([{"type": "text", "text": "/new"}], "new"),
+    "cancel-with-a-bot": ([{"type": "text", "text": " /cancel@some_bot "}], "cancel"),
+    "another-command": ([{"type": "text", "text": "/help"}], ""),
+    "more-than-the-command": ([{"type": "text", "text": "/new please"}], ""),
+    "two-parts": ([{"type": "text", "text": "/new"}, {"type": "text", "text": "x"}], ""),
+    "not-text": ([{"type": "image", "text": "/new"}], ""),
+    "text-of-another-type": ([{"type": "text", "text": 1}], ""),
+    "nothing": ([], ""),
+}
+
+
+@pytest.mark.parametrize(("content", "command"), COMMANDS.values(), ids=COMMANDS)
+def test_command_of(content: list[Json], command: str) -> None:
+    assert prompt.command_of(content) == command
+
+
+CONTEXTS = {  # behaviour: (metadata, block)
+    "nothing": ({}, ""),
+    "thread": ({"threadId": "7"}, "[Context: thread 7]"),
+    "reply-in-a-thread": (
+        {"threadId": "7", "replyToText": "see you"},
+        '[Context: thread 7, replying to: "see you"]',
+    ),
+    "reply-to-somebody": (
+        {"replyToText": "see you", "replyToSender": "ann"},
+        '[Context: replying to ann: "see you"]',
+    ),
+    "quote": (
+        {"replyToText": "see", "replyToSender": "ann", "replyToIsQuote": True},
+        '[Context: quoting ann: "see"]',
+    ),
+    "media": (
+        {"replyToMediaType": "photo", "replyToMessageId": "5"},
+        "[Context: replying to: <photo>]",
+    ),
+    "no-text": ({"replyToMessageId": "5"}, "[Context: reply to message 5]"),
+    "no-text-of-somebody": (
+        {"replyToMessageId": 5, "replyToSender": "ann"},
+        "[Context: reply to message 5 of ann]",
+    ),
+    "nulls": ({"threadId": None, "replyToText": None}, ""),
+}
+
+
+@pytest.mark.parametrize(("metadata", "block"), CONTEXTS.values(), ids=CONTEXTS)
+def test_reply_context(metadata: dict[str, Json], block: str) -> None:
+    assert prompt.reply_context(metadata) == block
+
+
+def test_the_blocks_of_a_prompt_come_in_their_order() -> None:
+    text = {"type": "text", "text": "hello"}
+    blocks = prompt.build(
+        [text], {"threadId": "7"}, tools=[("clock", "tells the time")], embeds=True
+    )
+    tools, context, said = (block["text"] for block in blocks)
+    assert "- clock: tells the time\n" in tools
+    assert tools.startswith("[Platform context: ")
+    assert tools.endswith("]\n")
+    assert (context, said) == ("[Context: thread 7]", "hello")
+
+
+def test_an_agent_without_tools_gets_no_block_of_them() -> None:
+    text = {"type": "text", "text": "hello"}
+    assert prompt.build([text], None, tools=(), embeds=True) == [text]

@@ -1,0 +1,268 @@
+"""The lane of a session: every phase against everything that can happen to it."""
+
+from types import MappingProxyType
+
+import pytest
+
+from anyclawd.model.deps import UnitName
+from anyclawd.model.value import Json
+from anyclawd.route import events, invariants
+from anyclawd.route.commands import Command, MessageId, Outcome, Settle, TimerKind, Token
+from anyclawd.route.commands import Timer as TimerName
+from anyclawd.route.events import Event
+from anyclawd.route.router import Router
+from anyclawd.route.session import Phase, Session
+from anyclawd.route.table import AgentRoute, Routes
+from anyclawd.wire.acp import Capabilities
+from anyclawd.wire.channel import Peer
+
+AGENT = UnitName("default.agent")
+PEER = Peer("web", "ann", "direct")
+KEY = "web:direct:ann"
+
+
+class Lane:
+    """A router with one chat."""
+
+    def __init__(self) -> None:
+        route = AgentRoute(unit=AGENT, name="default", prompt_idle_timeout_s=60.0)
+        agents = MappingProxyType({AGENT: route})
+        self.router = Router(Routes(agents=agents, channels=MappingProxyType({"web": AGENT})))
+        self.now, self.count = 0.0, 0
+        self.step(events.IntakeOpened())
+
+    @property
+    def session(self) -> Session:
+        return next(iter(self.router.sessions.values()))
+
+    def step(self, event: Event, at: float | None = None) -> list[Command]:
+        self.now = self.now + 1 if at is None else at
+        commands = self.router.step(event, self.now)
+        invariants.check(self.router)
+        return commands
+
+    def say(self, text: str) -> list[Command]:
+        self.count += 1
+        content: list[Json] = [{"type": "text", "text": text}]
+        message = MessageId(self.count)
+        return self.step(events.MessageReceived(message, "web", PEER, content, None, 1))
+
+    def elapse(self, kind: TimerKind) -> list[Command]:
+        timer = TimerName(kind, KEY, self.session.token)
+        return self.step(events.TimerElapsed(timer), at=self.now + 1000)
+
+
+def waiting() -> Lane:
+    lane = Lane()
+    lane.say("first")
+    return lane
+
+
+def opening() -> Lane:
+    lane = waiting()
+    lane.step(events.AgentReady(AGENT, Capabilities()))
+    return lane
+
+
+def prompting() -> Lane:
+    lane = opening()
+    lane.step(events.SessionOpened(lane.session.token, "s1"))
+    return lane
+
+
+def idle() -> Lane:
+    lane = prompting()
+    lane.step(events.PromptAnswered(lane.session.token, "end_turn"))
+    return lane
+
+
+def cancelling() -> Lane:
+    lane = prompting()
+    lane.say("/cancel")
+    return lane
+
+
+PHASES = {
+    Phase.IDLE: idle,
+    Phase.WAITING: waiting,
+    Phase.OPENING: opening,
+    Phase.PROMPTING: prompting,
+    Phase.CANCELLING: cancelling,
+}
+
+
+def happen(lane: Lane, what: str) -> list[Command]:
+    token = lane.session.token
+    match what:
+        case "message" | "/new" | "/cancel":
+            return lane.say(what)
+        case "lost":
+            return lane.step(events.AgentLost(AGENT))
+        case "failed":
+            return lane.step(events.AgentFailed(AGENT, "gone"))
+        case "intake closed":
+            return lane.step(events.IntakeClosed())
+        case "cut off":
+            return lane.step(events.TurnsCutOff())
+        case "paused":
+            return lane.step(events.AgentPaused(AGENT))
+        case "opened":
+            return lane.step(events.SessionOpened(token, "s2"))
+        case "open failed":
+            return lane.step(events.OpenFailed(token, "broken"))
+        case "answered":
+            return lane.step(events.PromptAnswered(token, "end_turn"))
+        case "prompt failed":
+            return lane.step(events.PromptFailed(token, "broken", is_unknown_session=False))
+        case "late":
+            return lane.step(events.PromptAnswered(Token(99), "end_turn"))
+        case "silence":
+            return lane.elapse(TimerKind.SILENCE)
+        case "open timeout":
+            return lane.elapse(TimerKind.OPEN)
+        case "cancel timeout":
+            return lane.elapse(TimerKind.CANCEL)
+    raise AssertionError(what)
+
+
+IDLE, WAITING, OPENING = Phase.IDLE, Phase.WAITING, Phase.OPENING
+PROMPTING, CANCELLING = Phase.PROMPTING, Phase.CANCELLING
+ANSWERED, REFUSED, INTERRUPTED = Outcome.ANSWERED, Outcome.REFUSED, Outcome.INTERRUPTED
+
+#: (phase, what happens): (phase after, outcomes). Outcomes are those of messages 1 (the first) and
+#: beyond, in their order. A pair that is missing cannot come about: see IMPOSSIBLE.
+TABLE: dict[tuple[Phase, str], tuple[Phase, list[Outcome]]] = {
+    (IDLE, "message"): (PROMPTING, []),
+    (IDLE, "/new"): (OPENING, []),
+    (IDLE, "/cancel"): (IDLE, [ANSWERED]),
+    (IDLE, "lost"): (IDLE, []),
+    (IDLE, "failed"): (IDLE, []),
+    (IDLE, "intake closed"): (IDLE, []),
+    (IDLE, "cut off"): (IDLE, []),
+    (IDLE, "paused"): (IDLE, []),
+    (IDLE, "late"): (IDLE, []),
+    (WAITING, "message"): (WAITING, []),
+    (WAITING, "/new"): (WAITING, [ANSWERED]),
+    (WAITING, "/cancel"): (IDLE, [INTERRUPTED, ANSWERED]),
+    (WAITING, "lost"): (WAITING, []),
+    (WAITING, "failed"): (IDLE, [REFUSED]),
+    (WAITING, "intake closed"): (IDLE, [REFUSED]),
+    (WAITING, "cut off"): (WAITING, []),
+    (WAITING, "paused"): (WAITING, []),
+    (WAITING, "late"): (WAITING, []),
+    (OPENING, "message"): (OPENING, []),
+    (OPENING, "/new"): (OPENING, []),
+    (OPENING, "/cancel"): (OPENING, [INTERRUPTED, ANSWERED]),
+    (OPENING, "lost"): (WAITING, []),
+    (OPENING, "failed"): (IDLE, [REFUSED]),
+    (OPENING, "intake closed"): (IDLE, [REFUSED]),
+    (OPENING, "cut off"): (OPENING, []),
+    (OPENING, "paused"): (OPENING, []),
+    (OPENING, "late"): (OPENING, []),
+    (OPENING, "opened"): (PROMPTING, []),
+    (OPENING, "open failed"): (IDLE, [REFUSED]),
+    (OPENING, "open timeout"): (IDLE, [REFUSED]),
+    (PROMPTING, "message"): (PROMPTING, []),
+    (PROMPTING, "/new"): (OPENING, [INTERRUPTED]),
+    (PROMPTING, "/cancel"): (CANCELLING, [ANSWERED]),
+    (PROMPTING, "lost"): (IDLE, [INTERRUPTED]),
+    (PROMPTING, "failed"): (PROMPTING, []),
+    (PROMPTING, "intake closed"): (PROMPTING, []),
+    (PROMPTING, "cut off"): (IDLE, [INTERRUPTED]),
+    (PROMPTING, "paused"): (PROMPTING, []),
+    (PROMPTING, "late"): (PROMPTING, []),
+    (PROMPTING, "answered"): (IDLE, [ANSWERED]),
+    (PROMPTING, "prompt failed"): (IDLE, [INTERRUPTED]),
+    (PROMPTING, "silence"): (CANCELLING, [INTERRUPTED]),
+    (CANCELLING, "message"): (CANCELLING, []),
+    (CANCELLING, "/new"): (OPENING, [INTERRUPTED]),
+    (CANCELLING, "/cancel"): (CANCELLING, [ANSWERED]),
+    (CANCELLING, "lost"): (IDLE, [INTERRUPTED]),
+    (CANCELLING, "failed"): (CANCELLING, []),
+    (CANCELLING, "intake closed"): (CANCELLING, []),
+    (CANCELLING, "cut off"): (IDLE, [INTERRUPTED]),
+    (CANCELLING, "paused"): (CANCELLING, []),
+    (CANCELLING, "late"): (CANCELLING, []),
+    (CANCELLING, "answered"): (IDLE, [ANSWERED]),
+    (CANCELLING, "prompt failed"): (IDLE, [ANSWERED]),
+    (CANCELLING, "cancel timeout"): (IDLE, [INTERRUPTED]),
+}
+HAPPENINGS = {what for _, what in TABLE}
+#: An answer or a timer of a call belongs to the phase in which that call is under way.
+IMPOSSIBLE = {
+    "opened": {OPENING},
+    "open failed": {OPENING},
+    "open timeout": {OPENING},
+    "answered": {PROMPTING, CANCELLING},
+    "prompt failed": {PROMPTING, CANCELLING},
+    "silence": {PROMPTING},
+    "cancel timeout": {CANCELLING},
+}
+
+
+@pytest.mark.parametrize("pair", TABLE, ids=lambda pair: f"{pair[0]}-{pair[1]}")
+def test_step(pair: tuple[Phase, str]) -> None:
+    phase, what = pair
+    lane = PHASES[phase]()
+    assert lane.session.phase is phase
+    commands = happen(lane, what)
+    outcomes = [command.outcome for command in commands if isinstance(command, Settle)]
+    assert (lane.session.phase, outcomes) == TABLE[pair]
+
+
+def test_the_table_is_complete() -> None:
+    pairs = {
+        (phase, what)
+        for phase in Phase
+        for what in HAPPENINGS
+        if phase in IMPOSSIBLE.get(what, set(Phase))
+    }
+    assert pairs == set(TABLE)
+
+
+@pytest.mark.parametrize("phase", [Phase.IDLE, Phase.WAITING, Phase.OPENING])
+def test_the_silence_of_an_agent_means_nothing_outside_of_a_turn(phase: Phase) -> None:
+    lane = PHASES[phase]()
+    assert happen(lane, "silence") == []
+    assert lane.session.phase is phase
+
+
+def test_an_update_moves_the_silence() -> None:
+    lane = prompting()
+    update = {"update": {"sessionUpdate": "plan"}}
+    lane.step(events.UpdateReceived(AGENT, "s1", update, 1), at=50.0)
+    timer = TimerName(TimerKind.SILENCE, KEY, lane.session.token)
+    (again,) = lane.step(events.TimerElapsed(timer), at=64.0)
+    assert (again.timer, again.at) == (timer, 110.0)
+    assert lane.step(events.TimerElapsed(timer), at=110.0)
+    assert lane.session.phase is Phase.CANCELLING
+
+
+def test_two_prompts_that_fail_without_any_update_make_a_session_stale() -> None:
+    lane = prompting()
+    happen(lane, "prompt failed")
+    assert lane.session.acp_id == "s1"
+    lane.say("again")
+    happen(lane, "prompt failed")
+    assert (lane.session.acp_id, lane.session.stale_id) == ("", "s1")
+
+
+def test_an_agent_that_gives_one_id_to_two_chats_gets_one_of_them_only() -> None:
+    lane = idle()
+    other = Peer("web", "bob", "direct")
+    content: list[Json] = [{"type": "text", "text": "x"}]
+    lane.step(events.MessageReceived(MessageId(9), "web", other, content, None, 1))
+    second = lane.router.sessions["web:direct:bob"]  # type: ignore[index]  # a key by its text
+    commands = lane.step(events.SessionOpened(second.token, "s1"))
+    assert [c.outcome for c in commands if isinstance(c, Settle)] == [Outcome.REFUSED]
+    assert lane.router.agents[AGENT].sessions == {"s1": lane.session}
+
+
+def test_a_full_queue_refuses_and_says_so_once_after_the_turn() -> None:
+    lane = prompting()
+    for number in range(1003):
+        commands = lane.say(str(number))
+    assert [c.outcome for c in commands if isinstance(c, Settle)] == [Outcome.REFUSED]
+    commands = happen(lane, "answered")
+    refusals = [c for c in commands if "not accepted" in str(c)]
+    assert len(refusals) == 1
