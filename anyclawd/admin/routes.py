@@ -188,8 +188,9 @@ class Routes:
             origin=origin_of(request),
         )
         events = self._control.send(message)
-        first = await anext(events)  # a refusal is raised here, before the answer has begun
-        return await _relay(request, events, _NDJSON, _line, head=_line(first))
+        async with _closing(events):
+            first = await anext(events)  # a refusal is raised here, before the answer has begun
+            return await _relay(request, events, _NDJSON, _line, head=_line(first))
 
     async def answer_permission(self, request: web.Request) -> web.Response:
         body = await _body(request)

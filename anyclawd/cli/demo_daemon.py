@@ -78,12 +78,12 @@ class DemoDaemon:
         return self._process.wait()
 
     def stop(self) -> None:
-        """Ask it to stop in order; what does not end in time is killed."""
+        """Ask it to stop in order; kill it where that takes too long, or Ctrl-C comes again."""
         if self._process.poll() is None:
             self._process.terminate()
         try:
             self._process.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
+        except (subprocess.TimeoutExpired, KeyboardInterrupt):
             self._process.kill()
             self._process.wait()
         self._notify.close()

@@ -60,9 +60,11 @@ CUT_OFF = {
 def test_an_answer_that_ends_early_is_an_error(
     pair: tuple[socket.socket, socket.socket], data: bytes
 ) -> None:
-    with pytest.raises(ClientError, match="the peer ended the connection") as caught:
-        with closing(answered(pair, data)) as response:
-            list(response.lines())
+    with (
+        pytest.raises(ClientError, match="the peer ended the connection") as caught,
+        closing(answered(pair, data)) as response,
+    ):
+        list(response.lines())
     assert caught.value.exit_code == 69
 
 
