@@ -58,6 +58,7 @@ from anyclawd.engine.events import (
 from anyclawd.engine.job import OVER, Job, JobId, Origin, Over
 from anyclawd.engine.links import Links
 from anyclawd.engine.record import BootTimes, Scene, Story, new_story
+from anyclawd.engine.transaction import Wanted
 from anyclawd.engine.unit_fsm import Block, Hurry, Reset, Start, Stop, UnitState
 from anyclawd.model.deps import Relation, UnitName, Until
 from anyclawd.model.errors import IllegalTransition, RequestError, UnknownUnit
@@ -210,20 +211,13 @@ class Manager:
             is_anchor = name in event.units
             if not is_anchor and wanted.type is not JobType.STOP:
                 self._remember(name, is_stopped=False)
-            self._install(
-                Job(
-                    id=self._next_job(),
-                    unit=name,
-                    type=wanted.type,
-                    asked=wanted.type,
-                    origin=Origin.COMMAND if is_anchor else Origin.DEPENDENCY,
-                    by=event.origin,
-                    cause=wanted.cause,
-                    relation=wanted.relation,
-                    requests=frozenset({event.request}) if is_anchor else frozenset(),
-                    ignores_dependencies=event.mode is JobMode.IGNORE_DEPENDENCIES,
-                    since=self._now,
-                )
+            self._order(
+                name,
+                wanted,
+                Origin.COMMAND if is_anchor else Origin.DEPENDENCY,
+                event.origin,
+                requests=frozenset({event.request}) if is_anchor else frozenset(),
+                ignores_dependencies=event.mode is JobMode.IGNORE_DEPENDENCIES,
             )
             if wanted.type is JobType.STOP and wanted.relation is Relation.REQUIRES:
                 self._block_after_stop[name] = f"{wanted.cause} was stopped by {event.origin}"
@@ -269,19 +263,7 @@ class Manager:
             if name in self.stopped_by_hand:
                 continue
             self.boot[name] = BootTimes(self._now)
-            self._install(
-                Job(
-                    id=self._next_job(),
-                    unit=name,
-                    type=wanted.type,
-                    asked=wanted.type,
-                    origin=Origin.BOOT,
-                    by="boot",
-                    cause=wanted.cause,
-                    relation=wanted.relation,
-                    since=self._now,
-                )
-            )
+            self._order(name, wanted, Origin.BOOT, "boot")
 
     # -- the end of everything ---------------------------------------------------------------
 
@@ -329,17 +311,7 @@ class Manager:
             sub = self.sub(name)
             if sub in (Sub.DEAD, Sub.FAILED, Sub.BLOCKED):
                 continue
-            self._install(
-                Job(
-                    id=self._next_job(),
-                    unit=name,
-                    type=JobType.STOP,
-                    asked=JobType.STOP,
-                    origin=Origin.SHUTDOWN,
-                    by="shutdown",
-                    since=self._now,
-                )
-            )
+            self._order(name, Wanted(JobType.STOP), Origin.SHUTDOWN, "shutdown")
 
     def _hurry(self) -> None:
         if not self._intake_is_closed:
@@ -361,22 +333,36 @@ class Manager:
 
     # -- jobs --------------------------------------------------------------------------------
 
-    def _next_job(self) -> JobId:
-        self._last_job += 1
-        return JobId(self._last_job)
-
     def _start_by_itself(self, name: UnitName, origin: Origin, by: str) -> None:
         """Start one unit that nobody asked for now, unless a job of it is there already."""
         if self.is_stopping or name in self.jobs or name in self.stopped_by_hand:
             return
+        self._order(name, Wanted(JobType.START), origin, by)
+
+    def _order(
+        self,
+        name: UnitName,
+        wanted: Wanted,
+        origin: Origin,
+        by: str,
+        *,
+        requests: frozenset[RequestId] = frozenset(),
+        ignores_dependencies: bool = False,
+    ) -> None:
+        """Make and install a job. `by` says for people whose command or which cause it is."""
+        self._last_job += 1
         self._install(
             Job(
-                id=self._next_job(),
+                id=JobId(self._last_job),
                 unit=name,
-                type=JobType.START,
-                asked=JobType.START,
+                type=wanted.type,
+                asked=wanted.type,
                 origin=origin,
                 by=by,
+                cause=wanted.cause,
+                relation=wanted.relation,
+                requests=requests,
+                ignores_dependencies=ignores_dependencies,
                 since=self._now,
             )
         )
@@ -608,18 +594,8 @@ class Manager:
             theirs = self.jobs.get(other)
             if not self.states[other].is_alive or (theirs is not None and theirs.is_stop_phase):
                 continue
-            self._install(
-                Job(
-                    id=self._next_job(),
-                    unit=other,
-                    type=JobType.STOP,
-                    asked=JobType.STOP,
-                    origin=Origin.DEPENDENCY,
-                    by=f"bound to {name}",
-                    cause=name,
-                    since=self._now,
-                )
-            )
+            stop = Wanted(JobType.STOP, cause=name, relation=Relation.BINDS_TO)
+            self._order(other, stop, Origin.DEPENDENCY, f"bound to {name}")
             self._block_after_stop[other] = f"bound to {name}, which is {self._plight(name)}"
 
     def _go_on(self, name: UnitName) -> None:
