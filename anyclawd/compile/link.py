@@ -60,6 +60,7 @@ class Linker:
             for relation in Relation
             if relation.value in draft.settings
         }
+        self._check_contradiction(draft, found)
         requires = [*found.get(Relation.REQUIRES, ()), *self._implied_requires.get(name, ())]
         wants = [*found.get(Relation.WANTS, ()), *self._implied_wants.get(name, ())]
         after = [
@@ -89,6 +90,14 @@ class Linker:
         if required is not None and required.value and name != DEFAULT_TARGET:
             self._implied_requires.setdefault(DEFAULT_TARGET, []).append(ref)
             self._implied_after.setdefault(DEFAULT_TARGET, []).append(ref)
+
+    def _check_contradiction(self, draft: Draft, found: Mapping[Relation, list[Ref]]) -> None:
+        """No start could ever satisfy a unit that needs what it conflicts with."""
+        for ref in found.get(Relation.CONFLICTS, ()):
+            for relation in (Relation.REQUIRES, Relation.BINDS_TO):
+                if any(needed.unit == ref.unit for needed in found.get(relation, ())):
+                    text = f"conflicts with {ref.unit}, which is in {relation} too"
+                    self._report.error(ref.span, draft.key(Relation.CONFLICTS), text)
 
     def _default_after(self, draft: Draft) -> Iterable[Ref]:
         span = draft.declaration.span

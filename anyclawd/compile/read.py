@@ -217,7 +217,8 @@ class Reader:
         elif kind.or_number and type(value) in (int, float) and 0 <= value <= MOST_AS_TEXT:
             return node._replace(value=f"{value:f}".rstrip("0").rstrip("."))
         if not isinstance(value, str) or (kind.pattern and not _form(kind.pattern).search(value)):
-            self._refuse(node, key, kind.expected)
+            quotes = "" if isinstance(value, str | list | dict | None) else ", in quotes"
+            self._refuse(node, key, f"{kind.expected}{quotes}")
             return None
         return node if value is node.value else node._replace(value=value)
 

@@ -832,11 +832,11 @@ WORKSPACE = Tagged(
 )
 
 
-def _entry(kind: Kind, one_of: tuple[str, ...], *own: Setting) -> Table:
+def _entry(kind: Kind, one_of: tuple[str, ...], *own: Setting, is_open: bool = True) -> Table:
     """The keys of an entry: the original's, and the settings of a unit where names are free."""
     names = {setting.name for setting in own}
     rows = [setting for name, setting in UNIT_TABLES[kind].settings.items() if name not in names]
-    return Table(name=f"{kind}_entry", settings=_rows(*own, *rows), is_open=True, one_of=one_of)
+    return Table(name=f"{kind}_entry", settings=_rows(*own, *rows), is_open=is_open, one_of=one_of)
 
 
 def _seconds(name: str, default: str, doc: str, *, effect: Effect = Effect.LIVE) -> Setting:
@@ -918,7 +918,7 @@ TOOL_ENTRY = _entry(
     Setting(name="input_schema", kind=Text(), doc="The JSON Schema of its input, as text."),
     Setting(name="sandbox", kind=_SANDBOX, doc="The limits of a wasm tool."),
 )
-SERVICE_ENTRY = _entry(Kind.SERVICE, ("binary", "exec"), _BINARY, _ARGS)
+SERVICE_ENTRY = _entry(Kind.SERVICE, ("binary", "exec"), _BINARY, _ARGS, is_open=False)
 
 
 def _entries(name: str, entry: Table, doc: str) -> Setting:

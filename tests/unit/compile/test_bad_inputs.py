@@ -295,6 +295,22 @@ BAD = {
         ),
         "1:56: error: agents_manager.agents.a.tools[0]: no tool 'sys'",
     ),
+    "number-for-text": (
+        "channels_manager: {channels: {c: {binary: /bin/true, args: [--port, 3000]}}}\n" + AGENT,
+        "1:69: error: channels_manager.channels.c.args[1]: expected text, in quotes, found 3000",
+    ),
+    "unknown-key-of-a-service": (
+        "services_manager: {services: {s: {binary: /bin/true, arg: [x]}}}\n",
+        "1:54: error: services_manager.services.s.arg: unknown key (did you mean 'args'?)",
+    ),
+    "conflict-with-what-it-needs": (
+        service("requires: [b.service], conflicts: [b.service]")
+        + "  b.service: {exec: /bin/true, protocol: none}\n",
+        (
+            "2:83: error: units.a.service.conflicts: conflicts with b.service, which is in requires"
+            " too"
+        ),
+    ),
     "disabled-and-required": (
         service("requires: [b.service]")
         + "  b.service: {exec: /bin/true, protocol: none, enabled: false}\n",
