@@ -16,7 +16,7 @@ from pathlib import Path
 from aiohttp import __version__ as aiohttp_version
 from aiohttp import web
 
-from anyclawd.admin.control import BadRequest, Control, NotFound, Unavailable
+from anyclawd.admin.control import BadRequest, Control, NoSuchRoute
 from anyclawd.admin.routes import Handler, Routes, answer, not_found, origin_of
 from anyclawd.model.errors import AnyclawError, RequestError, UnknownUnit
 from anyclawd.model.value import Json
@@ -223,12 +223,10 @@ def _refusal(error: RequestError) -> web.Response:
         case UnknownUnit():
             hint = f"did you mean {error.hint!r}?" if error.hint else ""
             return _error(404, "no-such-unit", f"no unit {error.name!r}", hint)
-        case NotFound():
+        case NoSuchRoute():
             return _error(404, "not-found", str(error))
         case BadRequest():
             return _error(400, "bad-request", str(error))
-        case Unavailable():
-            return _error(503, "unavailable", str(error))
         case _:
             return _error(409, "failed", str(error))
 

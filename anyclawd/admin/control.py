@@ -2,7 +2,7 @@
 
 The daemon implements it; `tests/fakes/control.py` does so for tests. Answers are plain values that
 JSON can carry, in the shapes of `docs/reference/admin-api.md`. What a caller did wrong is raised as
-`RequestError`; `UnknownUnit`, `NotFound` and `Unavailable` tell apart what callers act upon.
+`RequestError`, a name that no unit has as `UnknownUnit`.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -21,12 +21,8 @@ class BadRequest(RequestError):
     """The request itself is not understood."""
 
 
-class NotFound(RequestError):
-    """What the request names, other than a unit, does not exist or is over."""
-
-
-class Unavailable(RequestError):
-    """The part of the daemon that would answer is not up."""
+class NoSuchRoute(RequestError):
+    """The request is for a path, or by a method, that means nothing here."""
 
 
 class Verb(StrEnum):

@@ -22,7 +22,7 @@ from anyclawd.admin.control import (
     JobRequest,
     LogQuery,
     Message,
-    NotFound,
+    NoSuchRoute,
     Verb,
 )
 from anyclawd.admin.metrics import CONTENT_TYPE, Metrics
@@ -206,7 +206,7 @@ class Routes:
 
 
 async def not_found(request: web.Request) -> web.StreamResponse:
-    raise NotFound(f"no route {request.method} {request.path}")
+    raise NoSuchRoute(f"no route {request.method} {request.path}")
 
 
 def origin_of(request: web.Request) -> str:

@@ -79,15 +79,15 @@ def _silent(_text: str) -> None:
 def _stay(daemon: DemoDaemon, channel: DebugHttp) -> int:
     """Wait for Ctrl-C, which is how this ends well, or for the daemon, which is not."""
     admin = f"http://127.0.0.1:{daemon.client.get('/v1/status')['admin_port']}"
-    _printed(
-        "\nit stays up until Ctrl-C:\n"
-        f"  curl -N {channel.url}/events\n"
-        f'  curl {channel.url}/message -d \'{{"message": "hello"}}\'\n'
-        f"  curl {admin}/health\n"
-        f"  curl {admin}/metrics\n"
-        f"  anyclawctl -s {daemon.client.path} status"
-    )
     try:
+        _printed(
+            "\nit stays up until Ctrl-C:\n"
+            f"  curl -N {channel.url}/events\n"
+            f'  curl {channel.url}/message -d \'{{"message": "hello"}}\'\n'
+            f"  curl {admin}/health\n"
+            f"  curl {admin}/metrics\n"
+            f"  anyclawctl -s {daemon.client.path} status"
+        )
         status = daemon.wait()
     except KeyboardInterrupt:
         _printed("stopping")

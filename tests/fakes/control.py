@@ -11,7 +11,6 @@ from anyclawd.admin.control import (
     LogQuery,
     Measures,
     Message,
-    NotFound,
     Timing,
     UnitMeasure,
     Verb,
@@ -316,7 +315,7 @@ class FakeControl:
 
     def answer_permission(self, request_id: str, option_id: str, origin: str) -> None:
         if request_id != "p1" or self.permission is None:
-            raise NotFound(f"no permission request {request_id!r} is open")
+            raise RequestError(f"no permission request {request_id!r} is waiting")
         self.permission.set_result(option_id)
 
     def notify(self, channel: str, peer: str, text: str, origin: str) -> None:

@@ -216,10 +216,10 @@ def test_a_permission_is_answered_on_another_connection(served: Served) -> None:
     assert list(stream)[-1]["text"] == "Echo: hello allow_once"
 
 
-def test_a_permission_nobody_asked_for_is_not_found(served: Served) -> None:
+def test_a_permission_nobody_asked_for_is_refused(served: Served) -> None:
     with pytest.raises(ClientError) as caught:
         served.client.post("/v1/permissions/p9", {"optionId": "allow_once"})
-    assert caught.value.code == "not-found"
+    assert caught.value.code == "failed"
 
 
 def test_a_notification_reaches_its_channel(served: Served) -> None:

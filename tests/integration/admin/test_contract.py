@@ -1,0 +1,111 @@
+"""What the OpenAPI document promises, kept by the fake daemon and by the real one alike."""
+
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from anyclawd.cli.cmd_demo import CONFIG
+from anyclawd.cli.demo_daemon import booted
+from anyclawd.client.client import Client
+from anyclawd.client.exchange import ClientError
+from anyclawd.model.value import Json
+from tests.integration.admin.conftest import Served
+
+SCHEMA = Path(__file__).parents[3] / "schema" / "admin.openapi.yaml"
+DOCUMENT: Json = yaml.safe_load(SCHEMA.read_text("utf-8"))
+
+MESSAGE = {"content": "hello", "peer": "contract"}
+
+
+@pytest.fixture(scope="module")
+def real() -> Iterator[Client]:
+    with booted(CONFIG) as daemon:
+        daemon.wait_ready(60)
+        yield daemon.client
+
+
+@pytest.fixture(params=["fake", "real"])
+def client(request: pytest.FixtureRequest) -> Client:
+    if request.param == "fake":
+        served: Served = request.getfixturevalue("served")
+        return served.client
+    real: Client = request.getfixturevalue("real")
+    return real
+
+
+def check(value: Json, schema: Json) -> None:
+    whole = {**schema, "components": DOCUMENT["components"]}
+    jsonschema.Draft202012Validator(whole).validate(value)
+
+
+def schema_of(path: str, method: str = "get", media: str = "application/json") -> Json:
+    answers = DOCUMENT["paths"][path][method]["responses"]
+    schema: Json = answers["200"]["content"][media]["schema"]
+    return schema
+
+
+READING = [
+    path
+    for path, item in DOCUMENT["paths"].items()
+    if "get" in item and "application/json" in item["get"]["responses"]["200"]["content"]
+]
+
+
+@pytest.mark.parametrize("path", READING)
+def test_answers_have_the_promised_shape(client: Client, path: str) -> None:
+    check(client.get(path.replace("{name}", "default.agent")), schema_of(path))
+
+
+def test_log_lines_have_the_promised_shape(client: Client) -> None:
+    lines = list(client.stream("GET", "/v1/logs?n=5", timeout_s=20))
+    assert lines
+    for line in lines:
+        check(line, schema_of("/v1/logs", media="application/x-ndjson"))
+
+
+def test_a_turn_is_accepted_first_and_ends_in_its_result(client: Client) -> None:
+    events = list(client.stream("POST", "/v1/messages", MESSAGE, timeout_s=60))
+    for event in events:
+        check(event, schema_of("/v1/messages", "post", "application/x-ndjson"))
+    assert [events[0]["type"], events[-1]["type"]] == ["accepted", "result"]
+    assert (events[-1]["text"], events[-1]["isError"]) == ("Echo: hello", False)
+
+
+def test_jobs_answer_with_a_row_a_unit(client: Client) -> None:
+    body = {"verb": "restart", "units": ["default.agent"]}
+    answer = client.post("/v1/jobs", body, waits=True)
+    check(answer, schema_of("/v1/jobs", "post"))
+    assert [(row["unit"], row["result"]) for row in answer["jobs"]] == [("default.agent", "done")]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "code"),
+    [
+        ("GET", "/v1/units/no.agent", None, "no-such-unit"),
+        ("GET", "/v1/units/no.agent/explain", None, "no-such-unit"),
+        ("GET", "/v1/units/no.agent/settings", None, "no-such-unit"),
+        ("POST", "/v1/jobs", {"verb": "start", "units": ["no.agent"]}, "no-such-unit"),
+        ("POST", "/v1/kill", {"units": ["no.agent"]}, "no-such-unit"),
+        ("POST", "/v1/permissions/no", {"optionId": "x"}, "failed"),
+        ("GET", "/v1/no", None, "not-found"),
+        ("POST", "/v1/notifications", {"channel": "no", "peer": "x", "text": "y"}, "failed"),
+    ],
+)
+def test_what_does_not_exist_is_refused_alike(
+    client: Client, method: str, path: str, body: Json, code: str
+) -> None:
+    with pytest.raises(ClientError) as caught:
+        next(client.stream(method, path, body, timeout_s=20))
+    assert caught.value.code == code
+
+
+def test_the_real_metrics_have_every_name(real: Client) -> None:
+    port = real.get("/v1/status")["admin_port"]
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as answer:
+        text = answer.read().decode()
+    assert "anyclaw_agents_connected 1.0\n" in text
+    assert 'anyclawd_unit_state{state="active",unit="default.agent"} 1.0\n' in text
