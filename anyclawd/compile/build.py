@@ -11,7 +11,8 @@ from types import MappingProxyType
 
 from anyclawd.compile.anyclaw import Declaration
 from anyclawd.compile.program import Resolved
-from anyclawd.compile.read import Items, marked
+from anyclawd.compile.read import Items
+from anyclawd.compile.secret import marked
 from anyclawd.compile.tree import Node
 from anyclawd.model.deps import Dependencies, UnitName
 from anyclawd.model.plan import DEFAULT_TARGET

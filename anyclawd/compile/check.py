@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from anyclawd.compile.anyclaw import SECTION_OF
 from anyclawd.compile.build import PROTOCOLS, Draft, protocol_of, readiness_of
-from anyclawd.compile.read import Items, Schema, looks_secret, marked, one_of, show
+from anyclawd.compile.read import Items, Schema, one_of, show
+from anyclawd.compile.secret import looks_secret, marked
 from anyclawd.compile.tree import Node, Sources
 from anyclawd.model.policy import ReadinessType
 from anyclawd.model.secret import reveal

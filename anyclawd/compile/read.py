@@ -41,7 +41,7 @@ from anyclawd.compile.settings import (
     Whole,
 )
 from anyclawd.compile.tree import Node
-from anyclawd.model.secret import MARK, as_variable
+from anyclawd.model.secret import as_variable
 from anyclawd.model.unit import kind_of
 from anyclawd.model.value import Json
 
@@ -162,9 +162,9 @@ class Reader:
         say(child.key_span, path, "unknown key", word=name, among=table.settings)
 
     def _demand(self, node: Node, items: Mapping[str, Node], table: Table, key: str) -> None:
-        for row in _required(table.name, table.settings.values()):
-            if not _is_made(items.get(row.name)):
-                self._report.error(node.key_span, key, f"needs the key {row.name!r}")
+        for name in table.required:
+            if not _is_made(items.get(name)):
+                self._report.error(node.key_span, key, f"needs the key {name!r}")
         if table.one_of and not any(_is_made(items.get(name)) for name in table.one_of):
             names = " or ".join(map(repr, table.one_of))
             self._report.error(node.key_span, key, f"needs the key {names}")
@@ -178,6 +178,8 @@ class Reader:
             words = one_of(kind.variants)
             self._report.error(node.key_span, key, f"needs the key 'type', {words}")
             return None
+        if tag.value is None:
+            return None  # a variable that is not set, which has been reported
         if not isinstance(tag.value, str) or tag.value not in kind.variants:
             self._refuse(tag, f"{key}.type", one_of(kind.variants), among=kind.variants)
             return None
@@ -427,48 +429,6 @@ def bare(node: Node) -> Json:
     return value
 
 
-_SECRET_NAME = re.compile(
-    r"passw(or)?d|passphrase|secret|credential|authorization|bearer|cookie"
-    r"|(api|access|private|signing|encryption|auth|master|license)[-_]?key|(^|[-_])(pwd|pat)($|[-_])"
-)
-_TOKEN_NAME = re.compile(r"tokens?($|[-_])")
-_NO_SECRET_NAME = re.compile(r"[-_]?(file|path|dir)$")
-
-
-@cache
-def looks_secret(name: str) -> bool:
-    """Whether what has this name is to be kept out of sight: a password, a key, a token."""
-    words = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lower()
-    if _NO_SECRET_NAME.search(words):
-        return False
-    return _SECRET_NAME.search(words) is not None or _TOKEN_NAME.search(words) is not None
-
-
-def marked(node: Node, shown: set[str], name: str = "", *, inside: bool = False) -> Json:
-    """A free value as a unit carries it: secrets marked as `model.secret` says.
-
-    A value is a secret where a key on the way to it, or the variable it was read from, looks like
-    one. `shown` learns the variables whose values are in the result.
-    """
-    value = node.value
-    secret = inside or looks_secret(name)
-    if isinstance(value, dict):
-        return {key: marked(child, shown, key, inside=secret) for key, child in value.items()}
-    if isinstance(value, list):
-        return [marked(child, shown, name, inside=secret) for child in value]
-    if node.env is not None:
-        if secret or looks_secret(node.env.variable):
-            return {MARK: {"env": node.env.variable, "default": node.env.default}}
-        shown.add(node.env.variable)
-        return value
-    if secret and isinstance(value, str) and value:
-        return {MARK: {"value": value}}
-    if secret and isinstance(value, int | float) and not isinstance(value, bool):
-        counts = _TOKEN_NAME.search(name.lower()) is not None  # `max_tokens: 4096` hides nothing
-        return value if counts else {MARK: {"value": value}}
-    return value
-
-
 def show(node: Node) -> str:
     """What was found, for people: never a value that came from a variable."""
     value = node.value
@@ -533,15 +493,6 @@ def _expected_item(kind: ListOf) -> str:
 @cache
 def _form(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
-
-
-_REQUIRED: dict[str, tuple[Setting, ...]] = {}
-
-
-def _required(name: str, settings: Collection[Setting]) -> tuple[Setting, ...]:
-    if name not in _REQUIRED:
-        _REQUIRED[name] = tuple(row for row in settings if row.required)
-    return _REQUIRED[name]
 
 
 def _is_made(node: Node | None) -> bool:

@@ -75,7 +75,8 @@ Later sources win over earlier ones. Maps are merged key by key, lists and all e
 
 - YAML 1.2: `true` and `false` are the only booleans, so `no` is text; `010` is ten. Merge keys
   (`<<`) are not part of it. A duplicate key is an error. A file has one document, is encoded in
-  UTF-8, at most 16 MiB large and 64 levels deep; aliases may stand for 100,000 values together.
+  UTF-8, at most 16 MiB large and 64 levels deep, and has at most 1,000,000 values; aliases may
+  stand for 100,000 values together.
 - `!env NAME` is the value of a variable of the daemon's environment, and an error where it is not
   set; `!env "NAME:default"` has a default. `true`, `false` and numbers get their type. It can
   stand for any value, not for a key.

@@ -84,9 +84,8 @@ class _Writer:
     def table(self, table: Table) -> dict[str, Json]:
         properties = {name: self._shared(row) for name, row in table.settings.items()}
         schema: dict[str, Json] = {"type": "object", "properties": properties}
-        required = [name for name, row in table.settings.items() if row.required]
-        if required:
-            schema["required"] = required
+        if table.required:
+            schema["required"] = list(table.required)
         if table.one_of:
             schema["anyOf"] = [
                 {"required": [name], "properties": {name: {"not": _NULL}}} for name in table.one_of
@@ -179,7 +178,7 @@ class _Writer:
 
     def _map_of(self, entry: Table) -> dict[str, Json]:
         schema = self._ref(entry.name, entry)
-        if not entry.one_of and not any(row.required for row in entry.settings.values()):
+        if not entry.one_of and not entry.required:
             schema = _any_of(schema, _NULL)
         names = {"pattern": r"^[^\0]+$"}
         return {"type": "object", "propertyNames": names, "additionalProperties": schema}

@@ -7,7 +7,7 @@ cannot disagree. The table holds no code: what a kind of value accepts is decide
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TypeAlias
@@ -134,6 +134,11 @@ class Table:
     settings: Mapping[str, "Setting"]
     is_open: bool = False  #: an unknown key is a warning: a section of the original
     one_of: tuple[str, ...] = ()  #: at least one of these has to be there
+    required: tuple[str, ...] = field(init=False)  #: all of these have to be there
+
+    def __post_init__(self) -> None:
+        required = tuple(name for name, row in self.settings.items() if row.required)
+        object.__setattr__(self, "required", required)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 The one module that imports PyYAML and the one that reads files. It knows YAML and `!env`, and
 nothing about what the keys mean. The dialect is YAML 1.2's core schema with our own resolution of
 scalars (`no` is text, `010` is ten), one document a file, text keys, no merge keys. Every input is
-bounded: bytes, depth, and how many values aliases may stand for.
+bounded: bytes, depth, values, and how many of them aliases may stand for.
 """
 
 import os
@@ -27,6 +27,7 @@ from anyclawd.model.value import Json
 
 LARGEST_FILE_BYTES = 16 * 2**20
 DEEPEST = 64  #: levels of maps and lists
+MOST_VALUES = 1_000_000  #: values of one file
 MOST_ALIASED = 100_000  #: values that all aliases of a file together may stand for
 
 Input = tuple[str, str, bytes] | tuple[str, str, bool]
@@ -287,10 +288,13 @@ class _Composer:
     def compose(self) -> Node | None:
         parser: Json = CParser(self._text)  # as its events, without types of use
         next_event = parser.get_event
-        documents = 0
+        documents = values = 0
         while (event := next_event()) is not None:
             kind = type(event)
             if kind is yaml.ScalarEvent:
+                values += 1
+                if values > MOST_VALUES:
+                    self._stop(event, f"more than {MOST_VALUES} values, the most that are read")
                 self._scalar(event)
             elif kind is yaml.MappingStartEvent:
                 self._open(event, {})

@@ -2,7 +2,7 @@
 
 import pytest
 
-from anyclawd.compile.read import looks_secret
+from anyclawd.compile.secret import looks_secret
 from anyclawd.model.plan import to_plain
 from tests.unit.compile.conftest import Compile, lines
 

@@ -228,6 +228,12 @@ def test_a_file_of_10_mb_is_read() -> None:
     assert len(node.value["a"].value) == 10_000_000
 
 
+def test_a_file_of_too_many_values_is_left_half_read() -> None:
+    node, found = tree("a: [" + "x," * 1_000_001 + "]")
+    assert node is None
+    assert found == ["f.yaml:1:2000003: error: a: more than 1000000 values, the most that are read"]
+
+
 def test_a_file_beyond_the_limit_is_refused_unread() -> None:
     node, found = tree(b"\xff" * (LARGEST_FILE_BYTES + 1))
     assert (node, found) == (
