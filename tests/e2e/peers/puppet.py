@@ -1,0 +1,58 @@
+"""A peer whose strings a test holds: what the daemon says to it goes to the test, byte by byte, and
+what the test says goes to the daemon.
+
+    puppet.py SOCKET [RESULT]
+
+SOCKET is the test's; the first line sent there tells who this is. RESULT is the JSON with which
+`initialize` is answered at once; without it the test answers. A test that does not read its socket
+makes a peer that does not read its stdin. When the test has gone, stdin is read to its end.
+"""
+
+import json
+import os
+import select
+import socket
+import sys
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+def main() -> None:
+    path, result = sys.argv[1], sys.argv[2:]
+    test = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    test.connect(path)
+    hello = {"pid": os.getpid(), "unit": os.environ["ANYCLAWD_UNIT"], "env": dict(os.environ)}
+    test.sendall(json.dumps(hello).encode() + b"\n")
+    if result:
+        line = sys.stdin.buffer.raw.readline()
+        test.sendall(line)
+        answer = {"jsonrpc": "2.0", "id": json.loads(line)["id"], "result": json.loads(result[0])}
+        write_all(1, json.dumps(answer).encode() + b"\n")
+    sources = [0, test.fileno()]
+    while True:
+        readable, _, _ = select.select(sources, [], [])
+        if 0 in readable:
+            data = os.read(0, 65536)
+            if not data:
+                return
+            if len(sources) == 2:
+                try:
+                    test.sendall(data)
+                except OSError:
+                    sources = [0]
+        if test.fileno() in readable:
+            try:
+                data = test.recv(65536)
+            except OSError:
+                data = b""
+            if data:
+                write_all(1, data)
+            else:
+                sources = [0]
+
+
+if __name__ == "__main__":
+    main()

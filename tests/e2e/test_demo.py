@@ -1,0 +1,38 @@
+"""The first thing that a new user runs."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.fakes.daemon import WAIT_S, environment
+
+CTL = str(Path(sys.executable).with_name("anyclawctl"))
+
+
+def demo(directory: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [CTL, "demo", *words],
+        cwd=directory,
+        env=environment({"TMPDIR": str(directory)}),
+        capture_output=True,
+        text=True,
+        timeout=WAIT_S,
+    )
+
+
+def test_the_demo_boots_answers_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    done = demo(tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert "Echo: hello" in lines
+    assert lines.index("  thought: Formulating response...") < lines.index("Echo: hello")
+    assert any("the boot settled in" in line for line in lines)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_demo_speaks_json(tmp_path: Path) -> None:
+    said = json.loads(demo(tmp_path, "--json").stdout)
+    assert said["answer"] == "Echo: hello"
+    assert said["thoughts"] == ["Analyzing your message...", "Formulating response..."]
+    assert {"time", "blame", "critical-chain"} <= set(said["boot"])

@@ -1,0 +1,513 @@
+"""A real daemon as a child process, in directories of its own, from READY=1 to its exit code.
+
+Whatever a test does, it ends with a look at the process table: no process that carries the mark
+of this instance may be left, and the daemon may have no zombie. Every wait is for a condition and
+ends within `WAIT_S`, in a failure that shows the end of the daemon's log.
+"""
+
+import http.client
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from anyclawd.client.client import Client
+from anyclawd.client.exchange import exchange
+from anyclawd.model.value import Json
+
+#: The longest that anything is waited for, on a machine that does other things as well.
+WAIT_S = 20.0
+
+#: What would tie the daemon to another configuration, to systemd or to its journal.
+_FOREIGN = (
+    *("ANYCLAW_CONFIG", "ANYCLAWD_SOCKET", "INVOCATION_ID", "JOURNAL_STREAM", "NO_COLOR"),
+    *("NOTIFY_SOCKET", "RUNTIME_DIRECTORY", "STATE_DIRECTORY", "WATCHDOG_PID", "WATCHDOG_USEC"),
+)
+_PROGRAMS = Path(sys.executable).parent
+
+
+class TestFailure(AssertionError):
+    """What was waited for has not come."""
+
+    __test__ = False
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Ours without what would tie a daemon to something else."""
+    return {name: text for name, text in os.environ.items() if name not in _FOREIGN} | dict(
+        extra or {}
+    )
+
+
+class Deadline:
+    """How much of `WAIT_S` is left."""
+
+    def __init__(self, seconds: float = WAIT_S) -> None:
+        self._at = time.monotonic() + seconds
+
+    def left(self, what: str) -> float:
+        """Raises TestFailure, naming what was waited for, when nothing is left."""
+        left = self._at - time.monotonic()
+        if left <= 0:
+            raise TestFailure(f"waited too long for {what}")
+        return left
+
+
+class Daemon:
+    """One run of `anyclawd`; use `running` or `started`."""
+
+    def __init__(
+        self, directory: Path, config: Json, environ: Mapping[str, str], arguments: tuple[str, ...]
+    ) -> None:
+        self.directory = directory
+        self.config, self.state, self.run = (
+            directory / name for name in ("anyclaw.yaml", "state", "run")
+        )
+        self.socket = str(self.run / "admin.sock")
+        self.client = Client(self.socket, WAIT_S)
+        self.log = directory / "daemon.log"
+        self.notices: list[bytes] = []  #: what it told the service manager, datagram by datagram
+        if config is not None:
+            write_config(self.config, config)
+        self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._notify.setblocking(False)
+        self._notify.bind("")  # a free abstract name: no path can be too long for it
+        name = "@" + self._notify.getsockname()[1:].decode()
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*daemon_argv(), *self.arguments(), *arguments],
+                cwd=directory,
+                env=environment({"NOTIFY_SOCKET": name, **environ}),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        self.pid = self.process.pid
+
+    def arguments(self) -> list[str]:
+        return [
+            *("-c", str(self.config)),
+            *("--state-dir", str(self.state)),
+            *("--runtime-dir", str(self.run)),
+        ]
+
+    # -- what it says --------------------------------------------------------------------------
+
+    def wait_notice(self, wanted: bytes, seconds: float = WAIT_S) -> bytes:
+        """The first datagram with this line, of those that have not been asked for yet."""
+        deadline = Deadline(seconds)
+        while True:
+            self.notices.append(self._next_notice(deadline, f"{wanted!r}"))
+            if wanted in self.notices[-1].splitlines():
+                return self.notices[-1]
+
+    def _next_notice(self, deadline: Deadline, what: str) -> bytes:
+        while self.process.poll() is None:
+            ended = os.pidfd_open(self.pid)
+            try:
+                readable, _, _ = select.select([self._notify, ended], [], [], deadline.left(what))
+            finally:
+                os.close(ended)
+            if self._notify in readable:
+                break
+        try:
+            return self._notify.recv(4096)
+        except BlockingIOError:
+            code = self.process.wait()
+            raise TestFailure(f"the daemon ended with {code} before {what}") from None
+
+    def wait_ready(self) -> None:
+        self.wait_notice(b"READY=1")
+
+    def wait_exit(self, seconds: float = WAIT_S) -> int:
+        return self.process.wait(seconds)
+
+    def log_text(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    # -- what it is asked ----------------------------------------------------------------------
+
+    def ctl(self, *words: str, stdin: str | None = None) -> "subprocess.CompletedProcess[str]":
+        """`anyclawctl` as a user runs it."""
+        return subprocess.run(
+            [str(_PROGRAMS / "anyclawctl"), "-s", self.socket, *words],
+            env=environment(),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=WAIT_S,
+        )
+
+    def ctl_json(self, *words: str) -> Json:
+        """The JSON that a successful `anyclawctl --json` prints."""
+        done = self.ctl("--json", *words)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def status(self) -> Json:
+        return self.client.get("/v1/status")
+
+    def units(self) -> dict[str, Json]:
+        return {row["name"]: row for row in self.status()["units"]}
+
+    def unit(self, name: str) -> Json:
+        return self.client.get(f"/v1/units/{quote(name)}")
+
+    def job(self, verb: str, *units: str) -> Json:
+        """Ask for a job and wait for its results."""
+        return self.client.post("/v1/jobs", {"verb": verb, "units": list(units)}, waits=True)[
+            "jobs"
+        ]
+
+    def events(self) -> Generator[Json, None, None]:
+        """State changes from this call on; the first item is None: the subscription stands."""
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(WAIT_S)
+        connection.connect(self.socket)
+        response = exchange(connection, "the daemon", "GET", "/v1/events", None)
+        try:
+            yield None
+            for line in response.lines():
+                if line.startswith(b"data:"):
+                    yield json.loads(line[5:])
+        finally:
+            response.close()
+
+    def wait_until(self, holds: Callable[[dict[str, Json]], object], what: str) -> dict[str, Json]:
+        """The units by name, once `holds` is true of them; looked at after every change."""
+        deadline = Deadline()
+        with closing(self.events()) as events:
+            for _ in events:
+                if holds(units := self.units()):
+                    return units
+                deadline.left(what)
+        raise TestFailure(f"the daemon ended before {what}")
+
+    def wait_unit(self, name: str, active: str, sub: str | None = None) -> Json:
+        """The unit in full, once it is in this state."""
+
+        def holds(units: dict[str, Json]) -> bool:
+            row = units[name]
+            return row["active"] == active and sub in (None, row["sub"])
+
+        self.wait_until(holds, f"{name} to be {active} ({sub})")
+        return self.unit(name)
+
+    def wait_restarted(self, name: str, old_pid: int) -> int:
+        """The pid of the unit, once it is active under another one than `old_pid`."""
+        units = self.wait_until(
+            lambda units: (
+                units[name]["pid"] not in (None, old_pid) and units[name]["active"] == "active"
+            ),
+            f"{name} to be restarted",
+        )
+        pid: int = units[name]["pid"]
+        return pid
+
+    def log_lines(self, unit: str | None = None) -> Generator[Json, None, None]:
+        """What units have printed and what became of them, then what comes new."""
+        target = "/v1/logs?n=1000&follow=1" + (f"&unit={quote(unit)}" if unit else "")
+        return self.client.stream("GET", target, timeout_s=WAIT_S)
+
+    def wait_log(self, unit: str, text: str) -> str:
+        """The first line of a unit's log that holds a text."""
+        deadline = Deadline()
+        with closing(self.log_lines(unit)) as lines:
+            for line in lines:
+                if text in line["text"]:
+                    found: str = line["text"]
+                    return found
+                deadline.left(f"{text!r} in the log of {unit}")
+        raise TestFailure(f"the daemon ended before {unit} said {text!r}")
+
+    def port_of(self, channel: str = "debug-http") -> int:
+        """The port that a debug-http channel has told last."""
+        name = f"{channel}.channel"
+        pid = self.units()[name]["pid"]
+        self.wait_log(name, "PORT:")
+        lines = [row["text"] for row in self.client.stream("GET", f"/v1/logs?unit={name}&n=1000")]
+        ports = [int(text[5:]) for text in lines if text.startswith("PORT:")]
+        assert self.units()[name]["pid"] == pid, f"{name} was restarted meanwhile"
+        return ports[-1]
+
+    def chat(self, channel: str = "debug-http", key: str = "") -> "Chat":
+        return Chat(self.port_of(channel), key)
+
+    def talk(self, text: str, **where: str) -> Generator[Json, None, None]:
+        """The events of one message sent through the admin API."""
+        return self.client.stream(
+            "POST", "/v1/messages", {"content": text, **where}, timeout_s=WAIT_S
+        )
+
+    def answer(self, text: str, **where: str) -> Json:
+        """The result of one message sent through the admin API."""
+        *_, last = self.talk(text, **where)
+        assert last["type"] == "result"
+        return last
+
+    def tcp(self, path: str) -> tuple[int, bytes]:
+        """Status and body of a GET on the admin port."""
+        return http_get(self.status()["admin_port"], path)
+
+    # -- what is done to it --------------------------------------------------------------------
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def stop(self) -> int:
+        """Stop it in order; its exit code."""
+        self.process.terminate()
+        return self.wait_exit()
+
+    def kill(self) -> None:
+        """SIGKILL: no goodbye, and its children live on."""
+        self.process.kill()
+        self.process.wait(WAIT_S)
+
+    # -- what is left --------------------------------------------------------------------------
+
+    @property
+    def instance(self) -> str:
+        path = self.state / "instance"
+        return path.read_text().strip() if path.exists() else ""
+
+    def zombies(self) -> list[int]:
+        """Children of the daemon that are dead and not reaped."""
+        return [pid for pid, state, parent in processes() if parent == self.pid and state == "Z"]
+
+    def descendants(self) -> dict[int, str]:
+        """Living processes that carry this instance's mark, with their unit."""
+        return marked(self.instance)
+
+    def close(self) -> None:
+        self._notify.close()
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(WAIT_S)
+        for pid in self.descendants():
+            os.kill(pid, signal.SIGKILL)
+
+
+@contextmanager
+def started(
+    directory: Path,
+    config: Json = None,
+    *arguments: str,
+    environ: Mapping[str, str] | None = None,
+) -> Iterator[Daemon]:
+    """A daemon that has just been executed; nothing is expected of its end but an empty house.
+
+    `config` is text, or a map that is written as YAML; without it the one of the last run is used.
+    """
+    daemon = Daemon(directory, config, environ or {}, arguments)
+    try:
+        yield daemon
+    except BaseException as error:
+        error.add_note("the end of the daemon's log:\n" + daemon.log_text()[-8000:])
+        daemon.close()
+        raise
+    left = daemon.descendants() if daemon.process.poll() != -signal.SIGKILL else {}
+    daemon.close()
+    assert not left, f"processes of the daemon are left: {left}"
+
+
+@contextmanager
+def running(
+    directory: Path,
+    config: Json = None,
+    *arguments: str,
+    environ: Mapping[str, str] | None = None,
+) -> Iterator[Daemon]:
+    """A daemon from READY=1 on; afterwards it is stopped by SIGTERM and must exit with 0."""
+    with started(directory, config, *arguments, environ=environ) as daemon:
+        daemon.wait_ready()
+        yield daemon
+        if daemon.process.poll() is None:
+            assert not wait_no_zombie(daemon), "the daemon leaves zombies"
+            assert daemon.stop() == 0
+
+
+def wait_no_zombie(daemon: Daemon) -> list[int]:
+    """The zombies that stay; one that is seen once may be on its way out."""
+    for _ in range(50):
+        if not (found := daemon.zombies()):
+            return []
+        daemon.status()  # one turn of its loop, at least
+    return found
+
+
+def daemon_argv() -> list[str]:
+    """The installed program, else its entry point in this interpreter."""
+    program = _PROGRAMS / "anyclawd"
+    if program.exists():
+        return [str(program)]
+    entry = "from anyclawd.daemon.stage0 import main; raise SystemExit(main())"
+    return [sys.executable, "-c", entry]
+
+
+def write_config(path: Path, config: Json) -> None:
+    """JSON is YAML; text is written as it is."""
+    path.write_text(config if isinstance(config, str) else json.dumps(config, indent=1))
+
+
+def http_get(port: int, path: str) -> tuple[int, bytes]:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT_S)) as connection:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+
+# -- configurations ----------------------------------------------------------------------------
+
+
+def mock(**options: Json) -> Json:
+    """An agent entry: the mock agent, without the thoughts that take its time."""
+    workspace = {"type": "local", "binary": "@built-in/agents/mock"}
+    return {"workspace": workspace, "options": {"thinking": False, **options}}
+
+
+def debug_http(agent: str = "default", **options: Json) -> Json:
+    """A channel entry: debug-http on a free port."""
+    return {"binary": "@built-in/channels/debug-http", "agent": agent, "options": options}
+
+
+def system(
+    agents: Mapping[str, Json] | None = None,
+    channels: Mapping[str, Json] | None = None,
+    supervisor: Mapping[str, Json] | None = None,
+    **sections: Json,
+) -> Json:
+    """A configuration on a free admin port."""
+    agents_manager = {"agents": dict(agents or {}), **sections.pop("agents_manager", {})}
+    channels_manager = {"channels": dict(channels or {}), **sections.pop("channels_manager", {})}
+    return {
+        "agents_manager": agents_manager,
+        "channels_manager": channels_manager,
+        "supervisor": {"admin_port": 0, **(supervisor or {})},
+        **sections,
+    }
+
+
+# -- the debug-http channel as its user sees it ---------------------------------------------------
+
+
+class Chat:
+    """Requests to one debug-http channel."""
+
+    def __init__(self, port: int, key: str = "") -> None:
+        self.port = port
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+
+    def ask(self, method: str, path: str, body: Json = None) -> tuple[int, Json]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=WAIT_S)
+        with closing(connection):
+            text = None if body is None else json.dumps(body)
+            connection.request(method, path, body=text, headers=self._headers)
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read())
+
+    def say(self, text: str) -> None:
+        status, answer = self.ask("POST", "/message", {"message": text})
+        assert (status, answer["status"]) == (200, "queued")
+
+    @contextmanager
+    def listening(self) -> Iterator[Iterator[tuple[str, str]]]:
+        """(event, data) pairs from here on."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=WAIT_S)
+        with closing(connection):
+            connection.request("GET", "/events", headers=self._headers)
+            answer = connection.getresponse()
+            assert answer.status == 200
+            with closing(answer):
+                yield _server_sent(answer)
+
+    def converse(self, text: str, last: str) -> list[tuple[str, str]]:
+        """Say a text; the events up to the unnamed one that equals `last`, twice in a turn."""
+        with self.listening() as events:
+            self.say(text)
+            return until(events, ("", last))
+
+    def pending(self) -> list[Json]:
+        found: list[Json] = self.ask("GET", "/permissions/pending")[1]
+        return found
+
+
+def until(events: Iterator[tuple[str, str]], last: tuple[str, str]) -> list[tuple[str, str]]:
+    """The events up to this one."""
+    found = []
+    for event in events:
+        found.append(event)
+        if event == last:
+            return found
+    raise TestFailure(f"the stream ended before {last}: {found}")
+
+
+def _server_sent(answer: http.client.HTTPResponse) -> Iterator[tuple[str, str]]:
+    name, data = "", []
+    while line := answer.readline():
+        text = line.decode().rstrip("\r\n")
+        field, _, value = text.partition(": ")
+        if not text:
+            if data:
+                yield name, "\n".join(data)
+            name, data = "", []
+        elif field == "event":
+            name = value
+        elif field == "data":
+            data.append(value)
+
+
+# -- the process table ---------------------------------------------------------------------------
+
+
+def processes() -> Iterator[tuple[int, str, int]]:
+    """(pid, state, parent) of everything that runs here."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                stat = (entry / "stat").read_text(errors="replace")
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            state, parent, *_ = stat.rpartition(")")[2].split()
+            yield int(entry.name), state, int(parent)
+
+
+def marked(instance: str) -> dict[int, str]:
+    """Living processes with the mark of an instance, and the unit each carries."""
+    wanted = f"ANYCLAWD_INSTANCE={instance}".encode()
+    found: dict[int, str] = {}
+    for pid, state, _ in processes():
+        try:
+            content = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
+        if instance and wanted in content and state not in "ZX":
+            units = [item[14:].decode() for item in content if item.startswith(b"ANYCLAWD_UNIT=")]
+            found[pid] = units[0] if units else ""
+    return found
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; a zombie does not."""
+    return any(found == pid and state not in "ZX" for found, state, _ in processes())
+
+
+def wait_dead(pid: int) -> None:
+    """Wait until a process, which need not be a child of ours, is dead."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        readable, _, _ = select.select([descriptor], [], [], WAIT_S)
+        assert readable, f"process {pid} lives on"
+    finally:
+        os.close(descriptor)
