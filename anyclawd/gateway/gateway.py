@@ -18,6 +18,7 @@ from anyclawd.gateway.counters import Counters
 from anyclawd.gateway.handshake import revealed_options
 from anyclawd.gateway.outbox import Outbox
 from anyclawd.gateway.service import ServicePeer
+from anyclawd.model import secret
 from anyclawd.model.deps import UnitName
 from anyclawd.model.errors import RequestError
 from anyclawd.model.plan import Plan
@@ -29,6 +30,7 @@ from anyclawd.route.events import Event
 from anyclawd.route.router import Intake, Router, session_key
 from anyclawd.route.session import Session
 from anyclawd.route.table import compile_routes, entry_name
+from anyclawd.runtime.connection import Connection
 from anyclawd.runtime.seam import Report, Sink, Wire
 from anyclawd.wire import acp, channel, jsonrpc
 
@@ -57,7 +59,6 @@ class Gateway:
         self.counters = Counters()
         self._agents: dict[UnitName, AgentPeer] = {}
         self._channels: dict[str, ChannelPeer] = {}
-        self._services: dict[UnitName, ServicePeer] = {}
         self._outboxes = {name: Outbox() for name in self.router.routes.channels}
         self._acks: dict[str, Ack | None] = {}
         self._heads: dict[SessionKey, str] = {}
@@ -70,7 +71,9 @@ class Gateway:
         self._is_stepping = False
         self._drained: Callable[[], None] | None = None
         self._last_message = 0
-        self._noise: dict[UnitName, int] = {}
+        self._connections: dict[UnitName, Connection] = {}
+        self._past_noise: dict[UnitName, int] = {}
+        self._defaults: dict[UnitName, dict[str, Json]] = {}
 
     # --- for the driver and the engine ------------------------------------------------------------
 
@@ -82,19 +85,30 @@ class Gateway:
             reason = f"options: variable {error.args[0]!r} is not set"
             asyncio.get_running_loop().call_soon(report.failed, reason)
             options = {}
+        connection = self._connect(unit, wire, report, options)
+        former = self._connections.get(unit.name)
+        if former is not None:
+            self._past_noise[unit.name] = self._past_noise.get(unit.name, 0) + former.noise
+        self._connections[unit.name] = connection
+        return connection
+
+    def _connect(
+        self, unit: Unit, wire: Wire, report: Report, options: dict[str, Json]
+    ) -> Connection:
         match unit.protocol:
             case Protocol.ACP:
-                agent = AgentPeer(unit, wire, report, self, options)
-                self._agents[unit.name] = agent
+                agent = self._agents[unit.name] = AgentPeer(unit, wire, report, self, options)
                 return agent.connection
             case Protocol.CHANNEL:
                 return ChannelPeer(unit, wire, report, self, options).connection
             case Protocol.SERVICE:
                 namespace = self._environ.get("COMPOSE_PROJECT_NAME") or "anyclaw"
-                service = ServicePeer(unit, wire, report, namespace, options)
-                self._services[unit.name] = service
-                return service.connection
-        raise ValueError(f"{unit.name}: the gateway does not speak protocol {unit.protocol}")
+                return ServicePeer(unit, wire, report, namespace, options).connection
+            case Protocol.MCP | Protocol.NONE:
+                reason = f"{unit.name}: the gateway does not speak protocol {unit.protocol}"
+                raise ValueError(reason)
+            case _:
+                assert_never(unit.protocol)
 
     async def run(self) -> None:
         """Live until cancelled; then no timer and no caller is left."""
@@ -159,7 +173,17 @@ class Gateway:
 
     def noise(self, unit: UnitName) -> int:
         """Lines on the unit's stdout that were no message, over all its runs."""
-        return self._noise.get(unit, 0)
+        connection = self._connections.get(unit)
+        return self._past_noise.get(unit, 0) + (connection.noise if connection else 0)
+
+    @property
+    def truncations(self) -> int:
+        """Answers that were cut short because their channel did not keep up."""
+        return sum(outbox.truncations for outbox in self._outboxes.values())
+
+    def effective_options(self, unit: UnitName) -> dict[str, Json]:
+        """The unit's options over the defaults of its last handshake, secrets redacted."""
+        return {**self._defaults.get(unit, {}), **secret.redact(self._plan.units[unit].options)}
 
     def send(self, message: Mapping[str, Json]) -> AsyncIterator[dict[str, Json]]:
         """Send a message as an administrator and stream what comes of it.
@@ -173,8 +197,10 @@ class Gateway:
         caller = Caller(session_key(name, peer))
         size = len(jsonrpc.encode_value(content))
         inbound = channel.Inbound(peer, content, None)
-        self._receive(name, inbound, size, agent=agent, caller=caller)
+        refused = self._receive(name, inbound, size, agent=agent, caller=caller)
         self.flush()
+        if refused:
+            raise RequestError(refused)
         return self._stream(caller, name, peer)
 
     def notify(self, channel_name: str, peer_id: str, text: str) -> None:
@@ -192,13 +218,17 @@ class Gateway:
         offered = [option.option_id for option in ask.options]
         if option_id not in offered:
             raise RequestError(f"option {option_id!r} was not offered; expected one of {offered}")
+        log.info("%s: an administrator answers permission %r", ask.agent, request_id)
         self._step(events.PermissionAnswered(None, request_id, option_id))
 
     # --- for agents -------------------------------------------------------------------------------
 
     def agent_event(self, event: Event) -> None:
-        if isinstance(event, events.UpdateReceived):
-            self.counters.updates += 1
+        match event:
+            case events.UpdateReceived():
+                self.counters.updates += 1
+            case events.AgentReady(name) if handshake := self._agents[name].handshake:
+                self._defaults[name] = handshake.defaults
         self._step(event, flush=False)
 
     def agent_streamed(self, agent: AgentPeer, update: acp.Update) -> bool:
@@ -219,7 +249,6 @@ class Gateway:
 
     def agent_gone(self, agent: AgentPeer) -> None:
         name = agent.unit.name
-        self._add_noise(name, agent.connection.noise)
         if self._agents.get(name) is agent:
             del self._agents[name]
             self._step(events.AgentLost(name))
@@ -229,6 +258,7 @@ class Gateway:
     def channel_ready(self, peer: ChannelPeer, handshake: channel.Handshake) -> None:
         self._channels[peer.name] = peer
         self._acks[peer.name] = _effective_ack(peer.unit, handshake)
+        self._defaults[peer.unit.name] = handshake.defaults
         outbox = self._outboxes[peer.name]
         event = events.ChannelReady(peer.name, outbox.held_sessions())
         asked: list[commands.AskPermission] = []
@@ -265,7 +295,6 @@ class Gateway:
                 outbox.resume()
 
     def channel_lost(self, peer: ChannelPeer) -> None:
-        self._add_noise(peer.unit.name, peer.connection.noise)
         if self._channels.get(peer.name) is peer:
             del self._channels[peer.name]
             self._outboxes[peer.name].disconnect()
@@ -463,9 +492,6 @@ class Gateway:
     def _elapsed(self, timer: Timer) -> None:
         del self._timers[timer]
         self._step(events.TimerElapsed(timer))
-
-    def _add_noise(self, unit: UnitName, lines: int) -> None:
-        self._noise[unit] = self._noise.get(unit, 0) + lines
 
     # --- callers ----------------------------------------------------------------------------------
 

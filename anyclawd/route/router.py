@@ -107,7 +107,7 @@ class Router:
             case events.PushReceived(agent, session_id, content):
                 if session := self.agents[agent].sessions.get(session_id):
                     pushed = {"sessionUpdate": "push_message", "content": content}
-                    yield from session.notify({"update": pushed})
+                    yield from session.show({"update": pushed}, now)
             case events.NotificationReceived(channel, peer, text):
                 yield from self._notify(channel, peer, text)
             case events.CancelRequested(message, channel, peer):

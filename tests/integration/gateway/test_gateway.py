@@ -1,6 +1,8 @@
 """The gateway on in-memory wires: scripted processes speak the real protocols with it."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -8,6 +10,8 @@ from anyclawd.gateway.gateway import Gateway
 from anyclawd.gateway.outbox import NOTICE
 from anyclawd.model.deps import UnitName
 from anyclawd.model.errors import RequestError
+from anyclawd.model.plan import Settings
+from anyclawd.model.policy import Timeouts
 from anyclawd.model.span import BUILT_IN
 from anyclawd.model.unit import Ack, Kind, Protocol, Unit
 from anyclawd.model.value import Json
@@ -621,3 +625,118 @@ async def test_sessions_are_shown_as_they_are() -> None:
     ]
     assert gateway.agents() == [{"name": "default", "connected": True, "session_count": 1}]
     assert (gateway.channels(), gateway.queue_depths()) == (["web"], {"default": 1})
+
+
+async def test_the_defaults_of_a_handshake_lie_under_the_options_of_the_user() -> None:
+    marked = {"key": {"!secret": {"value": "s3"}}, "color": "red"}
+    unit = channel_unit(options=marked)
+    gateway = Gateway(plan_of(unit, agent_unit()), environ={})
+    channel = ChannelProcess(gateway, unit)
+    defaults = {"color": "blue", "size": 3}
+    channel.answer(channel.expect("initialize"), {"protocolVersion": 1, "defaults": defaults})
+    found = gateway.effective_options(unit.name)
+    assert found == {"key": "<secret>", "color": "red", "size": 3}
+
+
+async def test_an_unset_variable_of_an_option_fails_the_unit() -> None:
+    unit = agent_unit(options={"key": {"!secret": {"env": "KEY", "default": None}}})
+    agent = AgentProcess(Gateway(plan_of(unit), environ={}), unit)
+    failed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    agent.report.on_failed = failed.set_result
+    assert await failed == "options: variable 'KEY' is not set"
+
+
+async def test_an_agent_that_closes_its_stdout_and_stays_is_failed() -> None:
+    unit = replace(agent_unit(), timeouts=Timeouts(eof_grace_s=0.01))
+    agent = AgentProcess(Gateway(plan_of(unit), environ={}), unit)
+    failed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    agent.report.on_failed = failed.set_result
+    agent.sink.eof_received()
+    assert await failed == "it has closed its stdout and stays"
+
+
+async def test_an_option_that_rejects_is_chosen_when_nobody_answers_in_time() -> None:
+    units = agent_unit(), channel_unit()
+    settings = Settings(permission_timeout_s=0.01)
+    gateway = Gateway(plan_of(*units, settings=settings), environ={})
+    gateway.start()
+    channel, agent = ChannelProcess(gateway, units[1]), AgentProcess(gateway, units[0])
+    channel.initialize()
+    agent.initialize()
+    await open_turn(channel, agent)
+    agent.say(permission())
+    agent.wire.take()
+    await agent.wire.wait_written()
+    assert agent.read()[-1]["result"]["outcome"] == {"outcome": "selected", "optionId": "no"}
+    asked = channel.expect("channel/requestPermission")
+    channel.answer(asked, {"optionId": "yes"})
+    assert agent.read() == []
+
+
+async def test_two_channels_never_see_each_others_permissions() -> None:
+    units = agent_unit(), channel_unit("one"), channel_unit("two")
+    gateway = Gateway(plan_of(*units), environ={})
+    gateway.start()
+    agent = AgentProcess(gateway, units[0])
+    one, two = ChannelProcess(gateway, units[1]), ChannelProcess(gateway, units[2])
+    for process in (agent, one, two):
+        process.initialize()
+    await open_turn(one, agent)
+    agent.say(permission())
+    answer = {"requestId": "9000", "optionId": "yes"}
+    two.say({"method": "channel/respondPermission", "params": answer})
+    assert agent.read() == []
+    assert [message["method"] for message in two.read()] == []
+    one.say({"method": "channel/respondPermission", "params": answer})
+    assert agent.read()[-1]["result"]["outcome"]["optionId"] == "yes"
+
+
+async def test_a_thousand_sessions_with_ten_thousand_messages_lose_nothing() -> None:
+    gateway, channel, agent = boot()
+    for number in range(10):
+        for peer in range(1000):
+            channel.message(str(number), peer=str(peer))
+    answers = 0
+    while requests := agent.read():
+        for request in requests:
+            if request["method"] == "session/new":
+                agent.answer(request, {"sessionId": f"s{request['id']}"})
+            else:
+                answers += len(request["params"]["prompt"])
+                agent.answer(request, {})
+    assert answers == 10_000
+    ends = [kind for kind, _ in channel.shown()]
+    assert ends == ["result"] * 1000
+    assert gateway.counters.refusals == 0
+
+
+async def test_an_administrator_is_refused_before_his_message_is_accepted() -> None:
+    gateway, _, agent = boot()
+    gateway.unit_failed(agent.wire.unit, "start-limit-hit")
+    with pytest.raises(RequestError, match="not available: start-limit-hit"):
+        gateway.send({"content": "hello"})
+    gateway.close_intake(lambda: None)
+    with pytest.raises(RequestError, match="anyclawd is stopping"):
+        gateway.send({"content": "hello"})
+
+
+async def test_the_end_of_the_gateway_leaves_no_timer_and_no_caller() -> None:
+    gateway, _, agent = boot()
+    life = asyncio.ensure_future(gateway.run())  # noqa: TID251  # the test is its owner
+    stream = gateway.send({"content": "hello"})
+    agent.open("s1")
+    await asyncio.sleep(0)
+    life.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await life
+    assert (await collect(stream))[-1]["isError"] is True
+    assert not gateway._timers
+
+
+async def test_commands_of_the_platform_work_for_administrators() -> None:
+    gateway, _, agent = boot()
+    stream = gateway.send({"content": "/new"})
+    agent.open("s1")
+    events = await collect(stream)
+    assert [event["type"] for event in events] == ["accepted", "update", "result"]
+    assert events[-1]["text"] == "New conversation started."
