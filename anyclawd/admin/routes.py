@@ -30,6 +30,7 @@ from anyclawd.admin.peer import describe_peer
 from anyclawd.admin.views import argv_view, settings_view, unit_view
 from anyclawd.model.deps import UnitName
 from anyclawd.model.errors import UnknownUnit
+from anyclawd.model.plan import Plan
 from anyclawd.model.state import JobMode
 from anyclawd.model.value import Json
 
@@ -39,8 +40,8 @@ SLOW_READER_S = 10.0
 #: The most lines of history one request for logs can ask for.
 LOG_LINES_MAX = 100_000
 
-#: Units that are turned into JSON between two looks at the event loop.
-_UNITS_A_CHUNK = 50
+#: Units that are turned into JSON between two turns of the event loop.
+_UNITS_A_PIECE = 50
 
 _NDJSON = "application/x-ndjson"
 _EVENTS = "text/event-stream"
@@ -120,19 +121,8 @@ class Routes:
         return answer(settings_view(plan, UnitName(name)))
 
     async def plan(self, request: web.Request) -> web.StreamResponse:
-        """Written in pieces: a plan of thousands of units must not hold up the loop."""
-        plan = self._control.plan()
-        response = await _begin(request, "application/json")
-        units = list(plan.units.items())
-        await _write(response, b'{"units":{')
-        for start in range(0, len(units), _UNITS_A_CHUNK):
-            chunk = units[start : start + _UNITS_A_CHUNK]
-            pairs = (dumps(name) + b":" + dumps(unit_view(unit)) for name, unit in chunk)
-            await _write(response, (b"," if start else b"") + b",".join(pairs))
-            await asyncio.sleep(0)
-        await _write(response, b'},"order":' + dumps(list(plan.order)) + b"}")
-        await response.write_eof()
-        return response
+        pieces = _plan_pieces(self._control.plan())
+        return await _relay(request, pieces, "application/json", bytes)
 
     async def boot(self, _request: web.Request) -> web.Response:
         return answer(self._control.boot())
@@ -203,6 +193,18 @@ class Routes:
         channel, peer, text = (_text(body, key) for key in ("channel", "peer", "text"))
         self._control.notify(channel, peer, text, origin_of(request))
         return answer({})
+
+
+async def _plan_pieces(plan: Plan) -> AsyncIterator[bytes]:
+    """`views.plan_view` as JSON in pieces: thousands of units must not hold up the loop."""
+    units = list(plan.units.items())
+    yield b'{"units":{'
+    for start in range(0, len(units), _UNITS_A_PIECE):
+        piece = units[start : start + _UNITS_A_PIECE]
+        pairs = (dumps(str(name)) + b":" + dumps(unit_view(unit)) for name, unit in piece)
+        yield (b"," if start else b"") + b",".join(pairs)
+        await asyncio.sleep(0)
+    yield b'},"order":' + dumps(list(plan.order)) + b"}"
 
 
 async def not_found(request: web.Request) -> web.StreamResponse:

@@ -137,3 +137,11 @@ def test_init_without_any_agent_warns_and_takes_the_first(tmp_path: Path) -> Non
     done = anyclawctl(tmp_path, "init", path=str(tmp_path))
     assert (done.returncode, done.stdout) == (0, "Created anyclaw.yaml\nAgent: opencode\n")
     assert "found none of opencode, claude, gemini" in done.stderr
+
+
+def test_run_becomes_the_daemon(config: Path) -> None:
+    """The daemon's own exit status for a bad configuration comes through."""
+    config.write_text("log_format: loud\n", encoding="utf-8")
+    done = anyclawctl(config.parent, "run", "-c", "anyclaw.yaml")
+    assert done.returncode == 78
+    assert "anyclaw.yaml:1:13: error: log_format: " in done.stderr

@@ -5,16 +5,19 @@ import os
 import socket
 import stat
 import urllib.request
+from dataclasses import replace
 from http.client import HTTPResponse
 from typing import cast
 from urllib.error import HTTPError
 
 import pytest
 
+from anyclawd.admin.views import plan_view
 from anyclawd.client.exchange import ClientError
+from anyclawd.model.deps import UnitName
 from anyclawd.model.state import JobMode
 from anyclawd.model.value import Json
-from tests.fakes.control import PLAN, SECRET, log_line
+from tests.fakes.control import AGENTS, PLAN, SECRET, log_line
 from tests.integration.admin.conftest import Served
 
 MESSAGE = {"content": "hello", "channel": None, "peer": "alice", "kind": "local", "agent": None}
@@ -40,6 +43,16 @@ def test_plan_shows_settings_and_no_secret(served: Served) -> None:
     assert agent["environment"] == {"API_KEY": "<secret>", "PLAIN": "seen"}
     assert agent["exec"][-1] == "--key=<secret>"
     assert SECRET not in str(plan)
+
+
+def test_a_plan_of_many_units_is_whole(served: Served) -> None:
+    template = PLAN.units[AGENTS]
+    names = [UnitName(f"t{number}.target") for number in range(230)]
+    units = {name: replace(template, name=name) for name in names}
+    served.control.running_plan = replace(PLAN, units=units, order=tuple(names))
+    plan = served.client.get("/v1/plan")
+    assert plan == plan_view(served.control.running_plan)
+    assert list(plan["units"]) == names
 
 
 def test_settings_of_one_unit_have_the_shape_of_the_plan(served: Served) -> None:
