@@ -402,7 +402,8 @@ class Reader:
             elif isinstance(child.value, str) and "\0" in child.value:
                 self._report.error(child.span, path, "a variable cannot hold a NUL character")
             else:
-                typed[name] = child._replace(value=as_variable(child.value))
+                text = as_variable(child.value) if child.env is None else child.env.text
+                typed[name] = child._replace(value=text)
         return node._replace(value=typed)
 
     def _schema_map(self, node: Node, key: str) -> Node | None:

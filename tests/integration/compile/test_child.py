@@ -51,3 +51,17 @@ def test_without_a_plan_the_findings_say_why(tmp_path: Path) -> None:
     assert str(finding) == (
         f"{path}:1:26: error: supervisor.admin_port: expected a whole number, found 'many'"
     )
+
+
+def test_a_configuration_without_schemas_pays_for_no_jsonschema(tmp_path: Path) -> None:
+    path = tmp_path / "anyclaw.yaml"
+    path.write_text("units: {a.service: {exec: /bin/true, protocol: none}}\n")
+    program = (
+        "import sys; from anyclawd.compile.__main__ import main; "
+        f"status = main(['--config', {str(path)!r}]); "
+        "sys.exit(status or 'jsonschema' in sys.modules)"
+    )
+    child = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, check=False, timeout=60
+    )
+    assert (child.returncode, child.stderr) == (0, b"")

@@ -235,6 +235,15 @@ def test_any_process_is_a_service_without_a_protocol(compile_text: Compile) -> N
     assert web.deps.after == ()
 
 
+def test_a_variable_is_handed_on_as_it_is(compile_text: Compile) -> None:
+    text = (
+        "units: {a.service: {exec: [/bin/true, !env V], protocol: none,"
+        " environment: {V: !env V}}}\n"
+    )
+    unit = units(compile_text, text, environ={"V": "2024.10"})["a.service"]
+    assert (unit.argv[1], unit.environment["V"]) == ("2024.10", "2024.10")
+
+
 def test_services_speak_the_service_protocol_unless_told_otherwise(compile_text: Compile) -> None:
     text = "services_manager: {services: {p: {binary: /bin/true, args: [-x], options: {a: 1}}}}\n"
     service = units(compile_text, text)["p.service"]

@@ -1,0 +1,113 @@
+"""The layers of every unit, lowest first: shipped file, entry, `units`, drop-ins.
+
+A layer is read by the table before it is added, so what is wrong with it is reported where it
+stands. What the layers come to is `merge`'s business.
+"""
+
+import posixpath
+from collections.abc import Mapping
+
+from anyclawd.compile.anyclaw import Declaration, declarations
+from anyclawd.compile.read import Reader, show
+from anyclawd.compile.tree import Node, Sources
+from anyclawd.model.deps import UnitName
+from anyclawd.model.plan import Settings, StoreType
+from anyclawd.model.span import Span
+from anyclawd.model.unit import Kind, kind_of
+
+STORE = UnitName("store.core")
+
+
+class Layers:
+    """Collects declarations; what is added later wins."""
+
+    def __init__(self, sources: Sources, reader: Reader) -> None:
+        self._sources, self._report, self._reader = sources, sources.report, reader
+        self.declared: dict[UnitName, Declaration] = {}
+
+    def add_shipped(self, parts: Mapping[UnitName, Node], settings: Settings) -> None:
+        """Declare targets and core units; the store only where sessions are to be kept."""
+        for name, node in parts.items():
+            if name == STORE and settings.session_store.type is StoreType.NONE:
+                continue
+            kind = kind_of(name)
+            if kind is None:
+                raise ValueError(f"{name} is no unit name")
+            one = Declaration(
+                name=name, kind=kind, span=node.span, key=f"units.{name}", layers=[node]
+            )
+            if name == STORE:
+                one.problems.append("session_store type sqlite is not supported by this version")
+            self.declared[name] = one
+
+    def add_document(self, document: Node) -> None:
+        """Add the sections of `anyclaw.yaml`, then its `units`."""
+        for declaration in declarations(document, self._report):
+            self._declare(declaration)
+        units = document.value.get("units")
+        if units is not None:
+            for name, node in units.value.items():
+                self._apply(UnitName(name), node)
+
+    def add_dropins(self, directory: str) -> None:
+        """Add what lies in `units.d` and in the units' own folders of a directory."""
+        self._add_general(posixpath.join(directory, "units.d"))
+        self._add_own(directory)
+
+    def _declare(self, declaration: Declaration) -> None:
+        other = self.declared.setdefault(declaration.name, declaration)
+        if other is not declaration:
+            text = f"two units of one name: {declaration.name} stands at {other.span} already"
+            self._report.error(declaration.span, declaration.key, text)
+
+    def _apply(self, name: UnitName, node: Node) -> None:
+        """Add a layer to a unit; declares it where it is new."""
+        if name in self.declared:
+            self.declared[name].layers.append(node)
+            return
+        kind, key = kind_of(name), f"units.{name}"
+        if kind is Kind.CORE:
+            cores = [one for one in self.declared if kind_of(one) is Kind.CORE]
+            text = f"no core unit {name!r}"
+            self._report.error(node.key_span, key, text, word=name, among=cores)
+        elif kind is not None:
+            self.declared[name] = Declaration(
+                name=name, kind=kind, span=node.key_span, key=key, layers=[node]
+            )
+
+    def _add_general(self, directory: str) -> None:
+        """`units.d/*.yaml`: each a map from unit names to settings."""
+        for path in self._yaml_files(directory):
+            tree = self._sources.document(path)
+            if tree is None:
+                continue
+            if not isinstance(tree.value, dict):
+                text = f"expected a map from unit names to settings, found {show(tree)}"
+                self._report.error(tree.span, "", text)
+                continue
+            for name, node in tree.value.items():
+                typed = self._reader.unit(name, node, name)
+                if typed is not None:
+                    self._apply(UnitName(name), typed)
+
+    def _add_own(self, directory: str) -> None:
+        """`<unit>.d/*.yaml`: each the settings of the one unit."""
+        for entry in self._sources.names_in(directory):
+            name = UnitName(entry.removesuffix(".d"))
+            if not entry.endswith(".d") or kind_of(name) is None:
+                continue
+            paths = self._yaml_files(posixpath.join(directory, entry))
+            if name not in self.declared:
+                for path in paths:
+                    text = f"no unit {name!r} to apply this to"
+                    self._report.warning(Span(path), "", text, word=name, among=self.declared)
+                continue
+            for path in paths:
+                tree = self._sources.document(path)
+                typed = self._reader.unit(name, tree, name) if tree is not None else None
+                if typed is not None:
+                    self.declared[name].layers.append(typed)
+
+    def _yaml_files(self, directory: str) -> list[str]:
+        names = self._sources.names_in(directory)
+        return [posixpath.join(directory, name) for name in names if name.endswith(".yaml")]

@@ -1,0 +1,79 @@
+"""What the gateway has to know of channels and agents beyond their processes."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from anyclawd.compile.anyclaw import escape
+from anyclawd.compile.build import Builder, Draft, read_ack
+from anyclawd.compile.diagnose import Report
+from anyclawd.compile.read import Reader
+from anyclawd.compile.settings import ACK
+from anyclawd.model.deps import UnitName
+from anyclawd.model.unit import Ack, AgentRole, ChannelRole, Kind, kind_of
+
+
+class Roles:
+    """Works out what the gateway has to know of channels and agents."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        report: Report,
+        enabled: Mapping[UnitName, Draft],
+        disabled: frozenset[UnitName],
+    ) -> None:
+        self._reader, self._report = reader, report
+        self._enabled, self._disabled = enabled, disabled
+        self._tools = tuple(name for name in enabled if kind_of(name) is Kind.TOOL)
+        self._agents = tuple(name for name in enabled if kind_of(name) is Kind.AGENT)
+
+    def channel(self, draft: Draft) -> ChannelRole | None:
+        if draft.declaration.kind is not Kind.CHANNEL:
+            return None
+        node = draft.settings.get("agent")
+        agent = UnitName(f"{escape(node.value if node is not None else 'default')}.agent")
+        span, key = draft.span("agent"), draft.key("agent")
+        if agent in self._disabled:
+            if draft.is_enabled:
+                text = f"the agent {agent} is disabled, so messages of this channel are refused"
+                self._report.warning(span, key, text)
+        elif agent not in self._enabled:
+            say = self._report.warning if node is None else self._report.error
+            among = [name.removesuffix(".agent") for name in self._agents]
+            say(span, key, f"no agent {agent!r}", word=agent.removesuffix(".agent"), among=among)
+        return ChannelRole(agent=agent, ack=self._ack(draft))
+
+    def _ack(self, draft: Draft) -> Ack | None:
+        options = draft.settings.get("options")
+        node = options.value.get("ack") if options is not None else None
+        if node is None:
+            return None
+        typed = self._reader.read(node, ACK, draft.key("options.ack"))
+        return None if typed is None else read_ack(typed)
+
+    def agent(self, draft: Draft, builder: Builder) -> AgentRole | None:
+        if draft.declaration.kind is not Kind.AGENT:
+            return None
+        idle = draft.settings.get("prompt_idle_timeout")
+        role = AgentRole(cwd=builder.session_directory(draft), tools=self._granted(draft))
+        return role if idle is None else replace(role, prompt_idle_timeout_s=idle.value)
+
+    def _granted(self, draft: Draft) -> tuple[UnitName, ...]:
+        """The tools an agent may use, in the order of the configuration."""
+        node = draft.settings.get("tools")
+        if node is None or not node.value.nodes or "*" in node.value.values:
+            return self._tools
+        granted = set()
+        for index, item in enumerate(node.value.nodes):
+            name = UnitName(f"{escape(item.value)}.tool")
+            granted.add(name)
+            if name not in self._enabled and name not in self._disabled:
+                among = [tool.removesuffix(".tool") for tool in self._tools]
+                self._report.error(
+                    item.span,
+                    f"{node.value.key}[{index}]",
+                    f"no tool {item.value!r}",
+                    word=item.value,
+                    among=among,
+                )
+        return tuple(name for name in self._tools if name in granted)
