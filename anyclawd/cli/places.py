@@ -10,6 +10,9 @@ from anyclawd.client.exchange import ClientError
 #: Where a configuration is looked for when none is named; the first that exists is used.
 DEFAULT_CONFIGS = ("anyclaw.yaml", "/etc/anyclawd/anyclaw.yaml")
 
+#: What the script `anyclawd` does, for where scripts are not beside the interpreter.
+_ENTRY_POINT = "import sys; from anyclawd.daemon.stage0 import main; sys.exit(main())"
+
 
 def find_config(options: Namespace, environ: Mapping[str, str]) -> Path:
     """The configuration that was named, or the first default one that exists.
@@ -29,6 +32,4 @@ def find_config(options: Namespace, environ: Mapping[str, str]) -> Path:
 def daemon_argv() -> list[str]:
     """How to start the daemon that was installed together with this command."""
     program = Path(sys.executable).with_name("anyclawd")
-    if program.exists():
-        return [str(program)]
-    return [sys.executable, "-m", "anyclawd.daemon.stage0"]
+    return [str(program)] if program.exists() else [sys.executable, "-c", _ENTRY_POINT]
