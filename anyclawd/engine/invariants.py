@@ -4,7 +4,7 @@ from anyclawd.engine.manager import Manager
 from anyclawd.engine.unit_fsm import UnitState, armed
 from anyclawd.model.deps import UnitName
 from anyclawd.model.policy import ReadinessType
-from anyclawd.model.state import ALIVE, UP, JobType, Sub, SystemState
+from anyclawd.model.state import ALIVE, JobType, Sub, SystemState
 from anyclawd.model.unit import Unit
 
 
@@ -42,13 +42,8 @@ def _check_unit(manager: Manager, unit: Unit, state: UnitState) -> None:
 
 
 def _check_blocked(manager: Manager, name: UnitName) -> None:
-    if name in manager.stopped_by_hand:
-        return
-    needed = [ref.unit for ref in manager.plan.units[name].deps.after]
-    needed += manager.links.requires.get(name, ())
-    assert any(manager.sub(other) not in UP for other in needed if other in manager.states), (
-        f"{name}: blocked, although all it needs is up"
-    )
+    if name not in manager.stopped_by_hand:
+        assert manager.lacking(name) is not None, f"{name}: blocked, although nothing is lacking"
 
 
 def _check_job(manager: Manager, name: UnitName) -> None:

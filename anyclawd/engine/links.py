@@ -24,6 +24,8 @@ class Links:
         self.wants = self._table((u.name, u.deps.wants) for u in units.values())
         self.binds_to = self._table((u.name, u.deps.binds_to) for u in units.values())
         self.required_by = _reversed(self.requires)
+        self.needs = _joined(self.requires, self._successes())
+        self.needed_by = _reversed(self.needs)
         self.bound_by = _reversed(self.binds_to)
         self.parts = _reversed(self._table((u.name, u.deps.part_of) for u in units.values()))
         conflicts = self._table((u.name, u.deps.conflicts) for u in units.values())
@@ -37,15 +39,27 @@ class Links:
                 table[name] = known
         return table
 
+    def _successes(self) -> dict[UnitName, Names]:
+        """Whose success each unit waits for, required or not."""
+        return self._table(
+            (u.name, [ref for ref in u.deps.after if ref.until is Until.SUCCEEDED])
+            for u in self._units.values()
+            if u.deps.after
+        )
+
     def _order(
         self,
     ) -> tuple[dict[UnitName, tuple[tuple[UnitName, Until], ...]], dict[UnitName, Names]]:
-        """What each unit waits for before it starts, and who waits for it."""
+        """What each unit waits for before it starts, and who waits for it.
+
+        Of two references to one unit the first counts: what is written out stands before what
+        `requires` implies, and says what it waits for.
+        """
         after: defaultdict[UnitName, dict[UnitName, Until]] = defaultdict(dict)
         for unit in self._units.values():
             for ref in unit.deps.after:
                 if ref.unit in self._units:
-                    after[unit.name][ref.unit] = ref.until
+                    after[unit.name].setdefault(ref.unit, ref.until)
             for ref in unit.deps.before:
                 if ref.unit in self._units:
                     after[ref.unit].setdefault(unit.name, Until.READY)

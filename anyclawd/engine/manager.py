@@ -15,7 +15,7 @@ Deliberately impossible: two jobs of one unit; a start while the daemon stops; a
 against a job that a person has asked for.
 """
 
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import assert_never
@@ -30,7 +30,6 @@ from anyclawd.engine.commands import (
     CutOff,
     FinishRequest,
     JobOutcome,
-    KillTree,
     Quit,
     RememberStop,
     ReportFault,
@@ -60,6 +59,7 @@ from anyclawd.engine.links import Links
 from anyclawd.engine.record import BootTimes, Scene, Story, new_story
 from anyclawd.engine.transaction import Wanted
 from anyclawd.engine.unit_fsm import Block, Hurry, Reset, Start, Stop, UnitState
+from anyclawd.engine.words import plight
 from anyclawd.model.deps import Relation, UnitName, Until
 from anyclawd.model.errors import IllegalTransition, RequestError, UnknownUnit
 from anyclawd.model.plan import DEFAULT_TARGET, Plan
@@ -108,16 +108,18 @@ class Manager:
         self._new_invocation = new_invocation
         self._now = 0.0
         self._commands: list[Command] = []
-        self._dirty: dict[UnitName, None] = {}  # an ordered set
+        self._dirty: OrderedDict[UnitName, None] = OrderedDict()  # an ordered set
         self._watchers: dict[UnitName, dict[UnitName, None]] = {}
         self._cursors: dict[UnitName, int] = {}
         self._block_after_stop: dict[UnitName, str] = {}
         self._alive = 0  # how many units may have a process
         self._starting: set[UnitName] = set()
-        self._at_gate: deque[UnitName] = deque()
+        self._at_gate: dict[UnitName, None] = {}  # in the order of arrival
+        self._called: UnitName | None = None  # from the gate: its turn has come
         self._requests: dict[RequestId, _Request] = {}
         self._last_job = 0
         self._exit_code = 0
+        self._is_hurrying = False
         self._has_quit = False
         self._intake_is_closed = False
 
@@ -220,7 +222,8 @@ class Manager:
                 ignores_dependencies=event.mode is JobMode.IGNORE_DEPENDENCIES,
             )
             if wanted.type is JobType.STOP and wanted.relation is Relation.REQUIRES:
-                self._block_after_stop[name] = f"{wanted.cause} was stopped by {event.origin}"
+                reason = f"requires {wanted.cause}, which was stopped by {event.origin}"
+                self._block_after_stop[name] = reason
 
     def _admit(self, event: JobsRequested) -> transaction.Transaction:
         for name in event.units:
@@ -233,6 +236,7 @@ class Manager:
             event.type,
             self.links,
             self.sub,
+            busy=self.jobs,
             left_out=self.stopped_by_hand,
             alone=event.mode is JobMode.IGNORE_DEPENDENCIES,
         )
@@ -251,14 +255,21 @@ class Manager:
             self._apply(name, Reset())
 
     def _on_boot(self, event: BootRequested) -> None:
+        if self.is_stopping:
+            return
         self.stopped_by_hand.update(event.stopped_by_hand & self.states.keys())
-        jobs = transaction.build(
-            (DEFAULT_TARGET,),
-            JobType.START,
-            self.links,
-            self.sub,
-            left_out=self.stopped_by_hand,
-        )
+        self._remember(DEFAULT_TARGET, is_stopped=False)
+        try:
+            jobs = transaction.build(
+                (DEFAULT_TARGET,),
+                JobType.START,
+                self.links,
+                self.sub,
+                left_out=self.stopped_by_hand,
+            )
+        except RequestError as error:
+            self._settle_boot(JobResult.FAILED, str(error))
+            return
         for name, wanted in jobs.items():
             if name in self.stopped_by_hand:
                 continue
@@ -320,7 +331,9 @@ class Manager:
         for name, state in list(self.states.items()):
             if state.is_alive or state.next_at is not None:
                 self._apply(name, Hurry())
-        self._commands.append(ArmTimer(None, Timer.LAST, self._now + LAST_RESORT_S))
+        if not self._is_hurrying:
+            self._is_hurrying = True
+            self._commands.append(ArmTimer(None, Timer.LAST, self._now + LAST_RESORT_S))
 
     def _quit_if_done(self) -> None:
         if self._intake_is_closed and not self.jobs and not self._alive:
@@ -374,7 +387,11 @@ class Manager:
         else:
             match OVER[old.type, new.type]:
                 case Over.JOIN:
-                    self.jobs[new.unit] = replace(old, requests=old.requests | new.requests)
+                    self.jobs[new.unit] = replace(
+                        old,
+                        requests=old.requests | new.requests,
+                        ignores_dependencies=old.ignores_dependencies or new.ignores_dependencies,
+                    )
                 case Over.TAKE:
                     self.jobs[new.unit] = replace(new, requests=old.requests | new.requests)
                 case Over.CANCEL:
@@ -388,10 +405,11 @@ class Manager:
 
     def _settle(self) -> None:
         while self._dirty or (self._at_gate and self._gate_is_open):
-            if not self._dirty:
-                self._dirty[self._at_gate.popleft()] = None
-            name = next(iter(self._dirty))
-            del self._dirty[name]
+            if self._dirty:
+                name, self._called = self._dirty.popitem(last=False)[0], None
+            else:
+                name = self._called = next(iter(self._at_gate))
+                del self._at_gate[name]
             job = self.jobs.get(name)
             if job is not None and not job.is_running:
                 self._try(job)
@@ -406,6 +424,7 @@ class Manager:
         if job.type is JobType.START:
             if state.sub in UP:
                 self._finish(job, JobResult.DONE)
+                self._unblock_dependents(job.unit)  # if it was about to stop, it is not any more
                 return
             if state.sub in _GOING_DOWN:
                 return  # its own landing makes it dirty again
@@ -419,7 +438,7 @@ class Manager:
                 self._apply(job.unit, Stop())
 
     def _run_start(self, job: Job) -> None:
-        lacking = None if job.ignores_dependencies else self._lacking(job.unit)
+        lacking = None if job.ignores_dependencies else self.lacking(job.unit, in_order_only=True)
         state = self.states[job.unit]
         if lacking is not None:
             if not state.is_alive:
@@ -427,11 +446,11 @@ class Manager:
             self._finish(job, JobResult.DEPENDENCY, lacking)
             return
         unit = self.plan.units[job.unit]
+        if (times := self.boot.get(job.unit)) is not None and times.unblocked_at is None:
+            times.unblocked_at = self._now
         if unit.has_to_answer and not state.is_alive and not self._pass_gate(job.unit):
             return
         self.jobs[job.unit] = replace(job, is_running=True)
-        if (times := self.boot.get(job.unit)) is not None and times.unblocked_at is None:
-            times.unblocked_at = self._now
         if state.sub is Sub.START:
             return  # a start that was replaced and asked for again goes on
         is_automatic = job.origin in (Origin.POLICY, Origin.TIMER)
@@ -442,39 +461,74 @@ class Manager:
         return len(self._starting) < max(1, self.plan.settings.start_concurrency)
 
     def _pass_gate(self, name: UnitName) -> bool:
-        if self._gate_is_open:
+        """First come, first served: who finds others waiting queues, be the gate open or not."""
+        if self._gate_is_open and (name == self._called or not self._at_gate):
             self._starting.add(name)
             return True
-        if name not in self._at_gate:
-            self._at_gate.append(name)
+        self._at_gate.setdefault(name)
         return False
 
-    def _lacking(self, name: UnitName) -> str | None:
-        """Why what the unit requires is not there, with the cause's own cause; None if it is."""
+    def lacking(self, name: UnitName, *, in_order_only: bool = False) -> str | None:
+        """Why what the unit needs is not there, with the cause's own cause; None if it is.
+
+        A start asks only for what it is ordered after: who requires without an order takes what
+        comes. Who is blocked waits for all, and not for what is about to stop.
+        """
         leaders = dict(self.links.after.get(name, ()))
         for other in self.links.requires.get(name, ()):
-            if other in leaders and self.sub(other) not in UP:
-                if leaders[other] in (Until.EXITED, Until.SUCCEEDED) and self._has_succeeded(other):
-                    continue
+            if other not in leaders and in_order_only:
+                continue
+            if name == DEFAULT_TARGET and self._is_renounced(other):
+                continue
+            job = None if in_order_only else self.jobs.get(other)
+            is_leaving = job is not None and job.is_stop_phase
+            if is_leaving or not self._has_reached(other, leaders.get(other, Until.READY)):
                 return f"requires {other}, which is {self._plight(other)}"
-        for other, until in self.links.after.get(name, ()):
-            if until is Until.SUCCEEDED and self._has_run(other) and not self._has_succeeded(other):
+        for other in self.links.needs.get(name, ()):
+            if leaders.get(other) is Until.SUCCEEDED and self._has_missed_success(other):
                 return f"waits for the success of {other}, which is {self._plight(other)}"
         return None
 
-    def _has_run(self, name: UnitName) -> bool:
-        return self.states[name].invocation is not None
-
-    def _has_succeeded(self, name: UnitName) -> bool:
+    def _has_reached(self, name: UnitName, until: Until) -> bool:
+        """Whether a requirement is met."""
         state = self.states[name]
-        return self._has_run(name) and not state.is_alive and state.result is Result.SUCCESS
+        if state.sub in UP:
+            return True
+        match until:
+            case Until.READY | Until.HEALTHY:
+                return False
+            case Until.STARTED:
+                return state.sub is Sub.START and state.pid is not None
+            case Until.EXITED | Until.SUCCEEDED:
+                return self._has_succeeded(state)
+            case _:
+                assert_never(until)
+
+    def _has_succeeded(self, state: UnitState) -> bool:
+        has_run = state.invocation is not None
+        return has_run and not state.is_alive and state.result is Result.SUCCESS
+
+    def _has_missed_success(self, name: UnitName) -> bool:
+        """Whether it was wanted and has not succeeded; what nobody wants is not waited for."""
+        state = self.states[name]
+        was_wanted = state.invocation is not None or state.sub is Sub.BLOCKED
+        return was_wanted and not self._has_succeeded(state)
+
+    def _is_renounced(self, name: UnitName) -> bool:
+        """Whether the unit is missing because a person has stopped it, or what it requires."""
+        seen: set[UnitName] = set()
+        agenda = [name]
+        while agenda:
+            one = agenda.pop()
+            if one in self.stopped_by_hand:
+                return True
+            if one not in seen and self.sub(one) is Sub.BLOCKED:
+                agenda += self.links.requires.get(one, ())
+            seen.add(one)
+        return False
 
     def _plight(self, name: UnitName) -> str:
-        state = self.states[name]
-        if name in self.stopped_by_hand:
-            return "stopped by hand"
-        words = f"{state.sub} ({state.result})" if state.result is not Result.SUCCESS else state.sub
-        return f"{words}: {state.reason}" if state.reason else str(words)
+        return "stopped by hand" if name in self.stopped_by_hand else plight(self.states[name])
 
     # -- order -------------------------------------------------------------------------------
 
@@ -485,7 +539,8 @@ class Manager:
             case Until.READY | Until.HEALTHY:
                 return job is not None
             case Until.STARTED:
-                return job is not None and (job.is_stop_phase or state.pid is None)
+                has_process = state.pid is not None and state.sub not in _GOING_DOWN
+                return job is not None and (job.is_stop_phase or not has_process)
             case Until.EXITED | Until.SUCCEEDED:
                 return job is not None or state.is_alive
             case _:
@@ -493,8 +548,11 @@ class Manager:
 
     def _candidates(self, job: Job) -> int:
         """How many units may have to go before this job; `_candidate` numbers them."""
-        after = self.links.after.get(job.unit, ()) if job.type is JobType.START else ()
-        return len(after) + len(self.links.followers.get(job.unit, ()))
+        count = len(self.links.followers.get(job.unit, ()))
+        if job.type is JobType.START:
+            count += len(self.links.after.get(job.unit, ()))
+            count += len(self.links.conflicts.get(job.unit, ()))
+        return count
 
     def _candidate(self, job: Job, index: int) -> tuple[UnitName, bool]:
         """One of them, and whether it stands in the way now."""
@@ -504,7 +562,11 @@ class Manager:
                 other, until = after[index]
                 return other, self._delays(other, until)
             index -= len(after)
-        other = self.links.followers[job.unit][index]
+        followers = self.links.followers.get(job.unit, ())
+        if index < len(followers):
+            other = followers[index]
+        else:
+            other = self.links.conflicts[job.unit][index - len(followers)]
         theirs = self.jobs.get(other)
         return other, theirs is not None and theirs.is_stop_phase
 
@@ -532,30 +594,29 @@ class Manager:
             after, commands = unit_fsm.step(
                 before, event, self.plan.units[name], self._now, self._draw
             )
-        except IllegalTransition as error:
-            self._condemn(name, str(error))
-            return
+        except IllegalTransition as error:  # a fault of ours costs this unit its run, and no more
+            self._commands.append(ReportFault(name, str(error)))
+            after, commands = unit_fsm.condemn(before, self.plan.units[name], str(error), self._now)
         self.states[name] = after
         self._commands += commands
         self._tell(name, event, before.sub, after.sub)
+        if after.sub is not Sub.START:
+            self._starting.discard(name)
+        self._judge(name)
         if after.sub is not before.sub:
             self._on_change(name, before.sub, after)
+        self._unblock_dependents(name)
         if name in self.jobs:
             self._advance(name)
-        if after.sub is not before.sub or isinstance(event, TimerElapsed):
-            self._go_on(name)
+        self._go_on(name)
         self._wake(name)
 
-    def _condemn(self, name: UnitName, text: str) -> None:
-        """A fault of ours costs this unit its run, never the daemon."""
-        state = self.states[name]
-        self._commands.append(ReportFault(name, text))
-        if state.is_alive and state.sub is not Sub.STOP_SIGKILL:
-            doom = state.doom or Result.PROTOCOL
-            self.states[name] = replace(state, sub=Sub.STOP_SIGKILL, doom=doom, reason=text)
-            if (timer := unit_fsm.armed(state, self.plan.units[name])) is not None:
-                self._commands.append(CancelTimer(name, timer))
-            self._commands.append(KillTree(name))
+    def _judge(self, name: UnitName) -> None:
+        """Note whether the unit keeps the system from being all right."""
+        if self.sub(name) in _TROUBLED and name not in self.stopped_by_hand:
+            self.troubled.add(name)
+        else:
+            self.troubled.discard(name)
 
     def _tell(self, name: UnitName, event: object, before: Sub, after: Sub) -> None:
         text = str(event.timer) if isinstance(event, TimerElapsed) else ""
@@ -567,12 +628,6 @@ class Manager:
     def _on_change(self, name: UnitName, before: Sub, state: UnitState) -> None:
         after = state.sub
         self._commands.append(Announce(name, before, after))
-        if after in _TROUBLED and name not in self.stopped_by_hand:
-            self.troubled.add(name)
-        else:
-            self.troubled.discard(name)
-        if after is not Sub.START:
-            self._starting.discard(name)
         self._alive += (after in ALIVE) - (before in ALIVE)
         if after in UP and before not in UP:
             self._on_up(name)
@@ -584,19 +639,26 @@ class Manager:
     def _on_up(self, name: UnitName) -> None:
         if (times := self.boot.get(name)) is not None and times.ready_at is None:
             times.ready_at = self._now
-        for other in self.links.required_by.get(name, ()):
-            if self.sub(other) is Sub.BLOCKED:
-                self._start_by_itself(other, Origin.DEPENDENCY, f"{name} is ready")
+
+    def _unblock_dependents(self, name: UnitName) -> None:
+        for other in self.links.needed_by.get(name, ()):
+            if self.sub(other) is not Sub.BLOCKED:
+                continue
+            lacking = self.lacking(other)
+            if lacking is None:
+                self._start_by_itself(other, Origin.DEPENDENCY, f"{name} is there")
+            elif self.sub(name) in UP and lacking != self.states[other].reason:
+                self._apply(other, Block(lacking))  # it still lacks something, but something else
 
     def _on_down(self, name: UnitName) -> None:
         """What is bound to it goes down with it, and comes back with it."""
         for other in self.links.bound_by.get(name, ()):
             theirs = self.jobs.get(other)
-            if not self.states[other].is_alive or (theirs is not None and theirs.is_stop_phase):
+            if self.sub(other) not in ALIVE | UP or (theirs is not None and theirs.is_stop_phase):
                 continue
             stop = Wanted(JobType.STOP, cause=name, relation=Relation.BINDS_TO)
             self._order(other, stop, Origin.DEPENDENCY, f"bound to {name}")
-            self._block_after_stop[other] = f"bound to {name}, which is {self._plight(name)}"
+            self._block_after_stop[other] = f"is bound to {name}, which is {self._plight(name)}"
 
     def _go_on(self, name: UnitName) -> None:
         """Do what the unit's state asks for by itself, once its job has been dealt with."""
@@ -605,6 +667,8 @@ class Manager:
             self._start_by_itself(name, Origin.POLICY, f"restart: {unit.restart}")
         elif state.sub is Sub.COOLDOWN and state.next_at is None:
             self._start_by_itself(name, Origin.TIMER, "one try after its cool-down")
+        elif state.sub is Sub.BLOCKED and self.lacking(name) is None:
+            self._start_by_itself(name, Origin.DEPENDENCY, "what it needs is there again")
         elif _has_escalated(state, unit) and not self.is_stopping:
             self._on_shutdown(1)
 
@@ -639,7 +703,7 @@ class Manager:
         del self.jobs[job.unit]
         self._wake(job.unit)
         self._cursors.pop(job.unit, None)
-        if job.origin is Origin.BOOT and (times := self.boot.get(job.unit)) is not None:
+        if (times := self.boot.get(job.unit)) is not None and times.settled_at is None:
             times.settled_at, times.result = self._now, result
             if job.unit == DEFAULT_TARGET:
                 self._settle_boot(result, reason)
@@ -659,7 +723,7 @@ class Manager:
         if self.is_stopping:
             return
         self.boot_settled_at = self._now
-        if result is JobResult.DONE:
+        if result in (JobResult.DONE, JobResult.CANCELED):  # canceled: by a person
             self._commands.append(SettleBoot(self.state))
             return
         self._commands.append(SettleBoot(SystemState.STOPPING, reason))
@@ -670,9 +734,9 @@ class Manager:
             return
         if is_stopped:
             self.stopped_by_hand.add(name)
-            self.troubled.discard(name)
         else:
             self.stopped_by_hand.discard(name)
+        self._judge(name)
         self._commands.append(RememberStop(name, is_stopped))
 
 

@@ -9,6 +9,7 @@ only a run of at least `stable_after_s` breaks, so that quick clean exits count 
 Source: systemd.service(5) "Restart=" and "SuccessExitStatus="; DESIGN section 3.
 """
 
+import sys
 from collections.abc import Callable
 from types import MappingProxyType
 
@@ -56,10 +57,17 @@ def delay_s(backoff: Backoff, streak: int, draw: Callable[[], float]) -> float:
 
     `draw` gives a number in [0, 1); it is drawn once a restart.
     """
-    delay = backoff.max_s
-    if backoff.initial_s < backoff.max_s and streak < 64:  # 2.0 ** 64 s is beyond any cap
-        delay = min(backoff.max_s, backoff.initial_s * backoff.factor**streak)
+    try:
+        growth = backoff.factor**streak
+    except OverflowError:  # beyond any cap, as anything is but nothing
+        growth = sys.float_info.max
+    delay = min(backoff.max_s, backoff.initial_s * growth)
     return delay * (1 + backoff.jitter * draw())
+
+
+def longest_delay_s(backoff: Backoff, draw: Callable[[], float]) -> float:
+    """Seconds to wait after a temporary exit code; with jitter too, lest all come back at once."""
+    return backoff.max_s * (1 + backoff.jitter * draw())
 
 
 def counted(ends: tuple[float, ...], limit: StartLimit, now: float) -> tuple[float, ...]:

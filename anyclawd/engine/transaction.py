@@ -4,13 +4,14 @@ The *anchors* are the jobs asked for. Each pulls in others by the relations of i
 what it requires, binds to and wants, and a stop of what it conflicts with; a stop or a restart the
 units that require, bind to or are part of it. A job *matters* when an anchor cannot do without it;
 wants do not matter. Two contradicting jobs of one unit leave the one that matters; if both do, the
-transaction is refused whole, and nothing has changed.
+transaction is refused whole, and nothing has changed. Of two units that conflict and do not matter
+the one that was pulled in first is started.
 
 Source: systemd.unit(5) "Requires=", "Wants=", "BindsTo=", "PartOf=", "Conflicts=".
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 
 from anyclawd.engine.job import MERGED
@@ -43,13 +44,15 @@ def build(
     links: Links,
     subs: Callable[[UnitName], Sub],
     *,
-    left_out: Collection[UnitName] = (),
+    busy: Container[UnitName] = (),
+    left_out: Container[UnitName] = (),
     alone: bool = False,
 ) -> Transaction:
     """The jobs that `type_` for `anchors` amounts to, anchors first.
 
+    `busy` are units that have a job, so that where they are now is not where they stay;
     `left_out` are units that nothing but an anchor or a requirement may start; `alone` ignores all
-    relations. Raises RequestError where anchors contradict each other.
+    relations. Raises RequestError where jobs that matter contradict each other.
     """
     transaction: Transaction = {}
     agenda = deque((name, Wanted(type_)) for name in dict.fromkeys(anchors))
@@ -60,7 +63,7 @@ def build(
     return {
         name: wanted
         for name, wanted in transaction.items()
-        if wanted.cause is None or not _is_redundant(wanted, subs(name))
+        if wanted.cause is None or name in busy or not _is_redundant(wanted, subs(name))
     }
 
 
@@ -83,10 +86,16 @@ def _resolve(transaction: Transaction, name: UnitName, old: Wanted, new: Wanted)
         raise RequestError(
             f"cannot both {old.type} {_because(name, old)} and {new.type} {_because(name, new)}"
         )
-    if old.matters or not new.matters:
+    if old.matters or not (new.matters or _yields(transaction, old, new)):
         return False
     transaction[name] = new
     return True
+
+
+def _yields(transaction: Transaction, old: Wanted, new: Wanted) -> bool:
+    """Whether a start that nobody depends on yields to another one that conflicts with it."""
+    is_conflict = old.type is JobType.START and new.relation is Relation.CONFLICTS
+    return is_conflict and new.cause is not None and transaction[new.cause].type is JobType.START
 
 
 def _because(name: UnitName, wanted: Wanted) -> str:
@@ -98,7 +107,7 @@ def _pulled(
     wanted: Wanted,
     links: Links,
     subs: Callable[[UnitName], Sub],
-    left_out: Collection[UnitName],
+    left_out: Container[UnitName],
 ) -> Iterable[tuple[UnitName, Wanted]]:
     def each(
         table: Mapping[UnitName, tuple[UnitName, ...]],

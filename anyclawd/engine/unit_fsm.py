@@ -122,14 +122,35 @@ def step(state: UnitState, event: Input, unit: Unit, now: float, draw: Callable[
     `draw` gives numbers in [0, 1) for the jitter. Raises IllegalTransition where the table has no
     row, so that an event is ignored only on purpose.
     """
+    has_elapsed = isinstance(event, TimerElapsed)
+    if isinstance(event, TimerElapsed) and event.timer is not armed(state, unit):
+        raise IllegalTransition(f"{unit.name}: {state.sub} has no timer {event.timer}")
     decided = _decide(state, event, unit, now, draw)
     if decided is None:
         raise IllegalTransition(f"{unit.name}: {state.sub} has no row for {event}")
+    return _dated(state, decided, unit, now, has_elapsed=has_elapsed)
+
+
+def condemn(state: UnitState, unit: Unit, reason: str, now: float) -> Step:
+    """End a run that has met what the table has no row for: SIGKILL, and never mind the stop."""
+    if not state.is_alive or state.sub is Sub.STOP_SIGKILL:
+        return state, []
+    doomed = replace(state, doom=state.doom or Result.PROTOCOL, reason=reason)
+    if unit.kind is Kind.TARGET:
+        decided: Step = _come_to_rest(doomed, Sub.FAILED, Result.PROTOCOL, None), []
+    else:
+        decided = _kill(doomed, unit)
+    return _dated(state, decided, unit, now)
+
+
+def _dated(
+    state: UnitState, decided: Step, unit: Unit, now: float, *, has_elapsed: bool = False
+) -> Step:
+    """The step with its instant, and without the timer that the state before it had."""
     after, commands = decided
     if after.sub is not state.sub:
         after = replace(after, since=now)
     stale = armed(state, unit)
-    has_elapsed = isinstance(event, TimerElapsed) and event.timer is stale
     if stale is not None and stale is not armed(after, unit) and not has_elapsed:
         commands = [CancelTimer(unit.name, stale), *commands]
     return after, commands
@@ -167,7 +188,7 @@ def _decide(
                     return _up(state, now)
                 case Exited() if _is_done(event, unit):
                     return _come_to_rest(state, Sub.EXITED, Result.SUCCESS, event.exit), []
-                case TimerElapsed(timer=Timer.START):
+                case TimerElapsed():
                     reason = f"not ready within {unit.timeouts.start_s:g} s"
                     return _terminate(replace(state, doom=Result.TIMEOUT, reason=reason), unit, now)
                 case Ready() | ReadinessLost() | ReadinessRegained():
@@ -194,6 +215,10 @@ def _at_rest(state: UnitState, event: Input, unit: Unit, now: float) -> Step | N
     match event:
         case Start():
             return _start(state, event, unit, now)
+        case Stop() if state.sub is Sub.FAILED:
+            return state, []  # a failure is looked at, or reset, and not forgotten in passing
+        case Stop() if state.sub is Sub.BLOCKED:
+            return replace(state, sub=Sub.DEAD, result=Result.SUCCESS, reason=""), []
         case Stop():
             return replace(state, sub=Sub.DEAD, next_at=None), []
         case Block():
@@ -202,11 +227,13 @@ def _at_rest(state: UnitState, event: Input, unit: Unit, now: float) -> Step | N
             )
             return blocked, []
         case Reset():
-            calm = replace(state, restarts=0, streak=0, ends=(), on_probation=False, reason="")
+            calm = replace(state, restarts=0, streak=0, ends=(), on_probation=False)
             if state.sub in (Sub.EXITED, Sub.BLOCKED):
-                return replace(calm, reason=state.reason), []
-            return replace(calm, sub=Sub.DEAD, result=Result.SUCCESS, next_at=None), []
-        case TimerElapsed(timer=Timer.RESTART | Timer.COOLDOWN) if state.next_at is not None:
+                return calm, []
+            if state.sub in (Sub.AUTO_RESTART, Sub.COOLDOWN):  # there is nothing to wait for now
+                return replace(calm, sub=Sub.AUTO_RESTART, next_at=None), []
+            return replace(calm, sub=Sub.DEAD, result=Result.SUCCESS, reason=""), []
+        case TimerElapsed():
             return replace(state, next_at=None), []  # the manager asks for the job
         case Hurry():
             return replace(state, next_at=None), []
@@ -251,9 +278,9 @@ def _on_the_way_down(
             return replace(state, pid=event.pid), []
         case Stop():
             return replace(state, stop_asked=True), []
-        case TimerElapsed(timer=Timer.EOF) if state.sub is Sub.STOP:
+        case TimerElapsed() if state.sub is Sub.STOP:
             return _terminate(state, unit, now)
-        case TimerElapsed(timer=Timer.KILL) if state.sub is Sub.STOP_SIGTERM:
+        case TimerElapsed():
             reason = f"still running {unit.timeouts.stop_s:g} s after SIGTERM"
             late = state.doom or Result.TIMEOUT
             return _kill(replace(state, doom=late, reason=state.reason or reason), unit)
@@ -331,8 +358,8 @@ def _landed(
 ) -> Step:
     """The process is gone: rest if that was asked for, else do as the policy says."""
     if state.stop_asked:
-        result = state.doom or Result.SUCCESS
-        return _come_to_rest(state, Sub.DEAD, result, end), []
+        result, reason = state.doom or Result.SUCCESS, state.reason if state.doom else ""
+        return _come_to_rest(replace(state, reason=reason), Sub.DEAD, result, end), []
     result = state.doom or restart.result_of(end, unit.exit_codes)
     return _end(state, result, end, unit, now, draw)
 
@@ -349,7 +376,7 @@ def _end(
     rest = Sub.DEAD if result is Result.SUCCESS else Sub.FAILED
     if result not in restart.RESTARTS[unit.restart]:
         return _come_to_rest(state, rest, result, end), []
-    if restart.is_permanent(end, unit.exit_codes):
+    if result is not Result.SUCCESS and restart.is_permanent(end, unit.exit_codes):
         reason = f"{end}, which its exit_codes call permanent"
         return _come_to_rest(replace(state, reason=reason), Sub.FAILED, result, end), []
     was_stable = state.ready_at is not None and now - state.ready_at >= unit.backoff.stable_after_s
@@ -358,7 +385,7 @@ def _end(
     if restart.trips(ends, unit.start_limit) or (state.on_probation and not was_stable):
         return _trip(replace(state, ends=ends, streak=streak), end, unit, now)
     if restart.is_temporary(end, unit.exit_codes):
-        delay = unit.backoff.max_s
+        delay = restart.longest_delay_s(unit.backoff, draw)
     else:
         delay = restart.delay_s(unit.backoff, streak, draw)
     waiting = replace(

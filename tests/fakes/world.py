@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
+from typing import TypeVar
 
 from anyclawd.engine import invariants
 from anyclawd.engine.commands import (
@@ -29,21 +30,27 @@ from anyclawd.engine.events import (
     IntakeClosed,
     Invocation,
     JobsRequested,
+    ProtocolBroken,
+    ReadinessLost,
+    ReadinessRegained,
     Ready,
     RequestId,
+    ResetRequested,
     ShutdownRequested,
     Spawned,
+    SpawnFailed,
     Timer,
     TimerElapsed,
 )
 from anyclawd.engine.manager import Manager
-from anyclawd.model.deps import Dependencies, Ref, UnitName
+from anyclawd.model.deps import Dependencies, Ref, UnitName, Until
 from anyclawd.model.plan import DEFAULT_TARGET, Plan, Settings
 from anyclawd.model.policy import Backoff, ReadinessType, Restart
 from anyclawd.model.span import Span
-from anyclawd.model.state import JobMode, JobType, Sub
+from anyclawd.model.state import JobMode, JobResult, JobType, Sub
 from anyclawd.model.unit import AgentRole, ChannelRole, Kind, Protocol, Unit, kind_of
 
+C = TypeVar("C")
 SPAN = Span("anyclaw.yaml", 1, 1)
 
 
@@ -72,10 +79,17 @@ def answering(name: str, **settings: object) -> Unit:
     return make_unit(name, **settings)
 
 
-def link(unit: Unit, **relations: Sequence[str]) -> Unit:
-    """The unit with these relations; `requires` and `binds_to` imply `after`."""
+def link(unit: Unit, *, until: Until = Until.READY, **relations: Sequence[str]) -> Unit:
+    """The unit with these relations; `requires` and `binds_to` imply an `after` that is ready.
+
+    `until` is what the `after` that is written out waits for.
+    """
     table = {
-        key: tuple(Ref(unit=UnitName(name)) for name in names) for key, names in relations.items()
+        key: tuple(
+            Ref(unit=UnitName(name), until=until if key == "after" else Until.READY)
+            for name in names
+        )
+        for key, names in relations.items()
     }
     implied = (*table.get("requires", ()), *table.get("binds_to", ()))
     table["after"] = (*table.get("after", ()), *implied)
@@ -99,10 +113,17 @@ def make_plan(*units: Unit, required: Sequence[str] = (), **settings: object) ->
     return Plan(units=table, order=tuple(table), settings=Settings(**settings))  # type: ignore[arg-type]  # keyword arguments of Settings
 
 
-class World:
-    """Runs a manager: spawns succeed at once, everything else happens when a test says so."""
+#: What a unit that is going down is in.
+GOING_DOWN = (Sub.STOP, Sub.STOP_SIGTERM, Sub.STOP_SIGKILL)
 
-    def __init__(self, plan: Plan) -> None:
+
+class World:
+    """Runs a manager: spawns succeed at once, everything else happens when a test says so.
+
+    The invariants are checked after every event, unless the world is too large for that.
+    """
+
+    def __init__(self, plan: Plan, *, is_checked: bool = True) -> None:
         self.now = 100.0
         ids = count(1)
         self.manager = Manager(plan, lambda: 0.0, lambda _: Invocation(f"run{next(ids)}"))
@@ -115,7 +136,12 @@ class World:
         self.settled: SettleBoot | None = None
         self.quit: int | None = None
         self.remembered: set[UnitName] = set()
+        self.faults: list[ReportFault] = []
         self.closes_intake_at_once = True
+        self.spawns_at_once = True  #: else a test calls `spawn`
+        self.unstartable: dict[str, SpawnFailed] = {}  #: what becomes of a spawn of these units
+        self.tolerates_faults = False
+        self._is_checked = is_checked
         self._inbox: deque[Event] = deque()
         self._pids = count(1000)
         self._requests = count(1)
@@ -127,7 +153,8 @@ class World:
             return  # told by a command: its turn comes
         while self._inbox:
             commands = self.manager.handle(self._inbox[0], self.now)
-            invariants.check(self.manager)
+            if self._is_checked:
+                invariants.check(self.manager)
             self.commands += commands
             for command in commands:
                 self._perform(command)
@@ -139,8 +166,8 @@ class World:
                 assert unit not in self.alive, f"{unit}: spawned twice"
                 self.alive[unit] = invocation
                 self.spawned.append(unit)
-                is_process = isinstance(command, Spawn)
-                self.tell(Spawned(unit, invocation, next(self._pids) if is_process else None))
+                if self.spawns_at_once:
+                    self.spawn(unit)
             case StopCore(unit):
                 self.exit(unit)
             case ArmTimer(unit, timer, at):
@@ -158,7 +185,9 @@ class World:
             case Quit(code):
                 self.quit = code
             case ReportFault(unit, text):
-                raise AssertionError(f"{unit}: {text}\n{self.manager.stories.get(unit)}")
+                self.faults.append(command)
+                story = self.manager.stories.get(unit)
+                assert self.tolerates_faults, f"{unit}: {text}\n{story}"
             case CutOff() | CloseIntake():
                 pass
             case _:
@@ -176,8 +205,60 @@ class World:
         )
         return request
 
+    @property
+    def no_program(self) -> SpawnFailed:
+        """For `unstartable`: trying again cannot help."""
+        return SpawnFailed(UnitName(""), Invocation(""), "No such file or directory")
+
+    @property
+    def no_memory(self) -> SpawnFailed:
+        """For `unstartable`: trying again may help."""
+        return SpawnFailed(UnitName(""), Invocation(""), "Out of memory", is_permanent=False)
+
+    def start(self, *names: str) -> int:
+        return self.ask(JobType.START, *names)
+
+    def stop(self, *names: str) -> int:
+        return self.ask(JobType.STOP, *names)
+
+    def restart(self, *names: str) -> int:
+        return self.ask(JobType.RESTART, *names)
+
+    def results(self, request: int) -> dict[str, JobResult]:
+        """How the jobs of a request have ended; KeyError while one is pending."""
+        return {outcome.unit: outcome.result for outcome in self.finished[request].outcomes}
+
+    def reason(self, request: int, name: str) -> str:
+        """Why the job of one unit ended as it did."""
+        outcomes = self.finished[request].outcomes
+        return next(outcome.reason for outcome in outcomes if outcome.unit == name)
+
+    def spawn(self, name: str) -> None:
+        """Let a spawn that was commanded happen, or fail where the unit is unstartable."""
+        unit = UnitName(name)
+        invocation = self.alive[unit]
+        if (failure := self.unstartable.get(name)) is not None:
+            del self.alive[unit]
+            self.tell(replace(failure, unit=unit, invocation=invocation))
+            return
+        pid = None if unit.endswith(".core") else next(self._pids)
+        self.tell(Spawned(unit, invocation, pid))
+
     def ready(self, name: str) -> None:
         self.tell(Ready(UnitName(name), self.alive[UnitName(name)]))
+
+    def tell_ready(self, name: str, invocation: Invocation) -> None:
+        """Readiness that may come too late."""
+        self.tell(Ready(UnitName(name), invocation))
+
+    def lose_readiness(self, name: str, reason: str) -> None:
+        self.tell(ReadinessLost(UnitName(name), self.alive[UnitName(name)], reason))
+
+    def regain_readiness(self, name: str) -> None:
+        self.tell(ReadinessRegained(UnitName(name), self.alive[UnitName(name)]))
+
+    def break_protocol(self, name: str, reason: str) -> None:
+        self.tell(ProtocolBroken(UnitName(name), self.alive[UnitName(name)], reason))
 
     def exit(self, name: str, code: int | None = None, signal: int | None = None) -> None:
         unit = UnitName(name)
@@ -189,6 +270,25 @@ class World:
         )
         self.ended.append(name)
         self.tell(Exited(unit, self.alive.pop(unit), end))
+
+    def let_go(self) -> list[str]:
+        """Every process that has been asked to go goes, and so do those asked thereupon.
+
+        Returns the names of the units in waves: those of one wave were asked at the same time.
+        """
+        waves = []
+        while wave := sorted(name for name in self.alive if self.sub(name) in GOING_DOWN):
+            for name in wave:
+                self.exit(name)
+            waves.append(" ".join(wave))
+        return waves
+
+    def pass_time(self, seconds: float) -> None:
+        """Let all timers elapse that are due within that time, in their order."""
+        end = self.now + seconds
+        while self.timers and min(self.timers.values()) <= end:
+            self.elapse()
+        self.now = end
 
     def elapse(self, seconds: float = float("inf")) -> None:
         """Let the earliest timer elapse, if it is due within that time; else just let it pass."""
@@ -203,6 +303,22 @@ class World:
 
     def shut_down(self) -> None:
         self.tell(ShutdownRequested("a test"))
+
+    def reset(self, *names: str) -> None:
+        self.tell(ResetRequested(tuple(map(UnitName, names)), "a test"))
+
+    def told(self, kind: type[C], name: str | None = None) -> list[C]:
+        """The commands of one kind so far, of one unit where it is named."""
+        return [
+            command
+            for command in self.commands
+            if isinstance(command, kind) and (name is None or getattr(command, "unit", "") == name)
+        ]
+
+    def subs(self) -> dict[str, str]:
+        """Where every unit is, but for the default target."""
+        states = self.manager.states
+        return {name: str(states[name].sub) for name in states if name != DEFAULT_TARGET}
 
     def sub(self, name: str) -> Sub:
         return self.manager.sub(UnitName(name))
