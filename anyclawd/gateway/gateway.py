@@ -25,10 +25,10 @@ from anyclawd.model.plan import Plan
 from anyclawd.model.unit import Ack, Kind, Protocol, Unit
 from anyclawd.model.value import Json
 from anyclawd.route import commands, events, prompt
-from anyclawd.route.commands import Command, MessageId, Outcome, SessionKey, Timer
+from anyclawd.route.commands import Command, MessageId, Outcome, SessionKey, Timer, TimerKind
 from anyclawd.route.events import Event
 from anyclawd.route.router import Intake, Router, session_key
-from anyclawd.route.session import Session
+from anyclawd.route.session import Phase, Session
 from anyclawd.route.table import compile_routes, entry_name
 from anyclawd.runtime.connection import Connection
 from anyclawd.runtime.seam import Report, Sink, Wire
@@ -69,6 +69,7 @@ class Gateway:
         self._turns: dict[MessageId, tuple[str, float]] = {}  # agent, beginning; by first message
         self._events: deque[Event] = deque()
         self._is_stepping = False
+        self._held: set[UnitName] = set()  # agents that are not read, see `_balance`
         self._drained: Callable[[], None] | None = None
         self._last_message = 0
         self._connections: dict[UnitName, Connection] = {}
@@ -251,6 +252,7 @@ class Gateway:
         name = agent.unit.name
         if self._agents.get(name) is agent:
             del self._agents[name]
+            self._held.discard(name)
             self._step(events.AgentLost(name))
 
     # --- for channels -----------------------------------------------------------------------------
@@ -293,15 +295,40 @@ class Gateway:
                 outbox.pause()
             else:
                 outbox.resume()
+            self.flush()
 
     def channel_lost(self, peer: ChannelPeer) -> None:
         if self._channels.get(peer.name) is peer:
             del self._channels[peer.name]
             self._outboxes[peer.name].disconnect()
+            self.flush()
 
     def flush(self) -> None:
+        """Write what is ready; then read on, or not, from those who made it."""
+        is_any_full = False
         for outbox in self._outboxes.values():
             outbox.flush()
+            is_any_full = is_any_full or outbox.is_full
+        if is_any_full or self._held:
+            for name in self._agents:
+                self._balance(name)
+
+    def _balance(self, name: UnitName) -> None:
+        """Hold an agent if and only if all it works for now are chats of channels that are full.
+
+        Whoever else it serves, or whatever else it is to answer, has it read on.
+        """
+        active = self.router.agents[name].active
+        is_held = bool(active) and all(
+            session.phase is Phase.PROMPTING
+            and session.channel != VIRTUAL
+            and self._outboxes[session.channel].is_full
+            for session in active
+        )
+        if is_held is not (name in self._held):
+            (self._held.add if is_held else self._held.discard)(name)
+            self._agents[name].connection.hold(is_held=is_held)
+            self._step(events.AgentHeld(name, is_held), flush=False)
 
     # --- performing -------------------------------------------------------------------------------
 
@@ -491,7 +518,15 @@ class Gateway:
 
     def _elapsed(self, timer: Timer) -> None:
         del self._timers[timer]
-        self._step(events.TimerElapsed(timer))
+        self._step(events.TimerElapsed(timer), flush=False)
+        if timer.kind is TimerKind.SILENCE:
+            self._stop_waiting(self.router.sessions[SessionKey(timer.owner)])
+        self.flush()
+
+    def _stop_waiting(self, session: Session) -> None:
+        """Its agent was held for as long as it may be silent: the channel has had its time."""
+        if session.agent.route.unit in self._held:
+            self._outboxes[session.channel].give_up_waiting()
 
     # --- callers ----------------------------------------------------------------------------------
 

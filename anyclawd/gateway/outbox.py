@@ -1,11 +1,12 @@
 """What is on its way to one channel.
 
 While the channel keeps up, frames go straight to its pipe, those of one read of an agent together.
-While it does not, or while no process of it is connected, frames wait here, and only here: the
-agent is not slowed, since it may serve chats of other channels at the same time
-(docs/explanation/orchestrator.md says why). What waits is bounded: text that streams is joined
-into few frames, beyond `STREAM_MAX_BYTES` of one session (and `CHANNEL_MAX_BYTES` of all) the rest
-of the stream is left out and a notice says so. The end of a turn has room of its own.
+While it does not, or while no process of it is connected, frames wait here. Beyond `HOLD_BYTES`
+the outbox `is_full`: the gateway then stops reading agents that speak to nobody else
+(docs/explanation/orchestrator.md says why). An agent that also serves others is read on, so what
+waits is bounded: beyond `JOIN_BYTES` text that streams is joined into few frames, beyond
+`STREAM_MAX_BYTES` of one session (and `CHANNEL_MAX_BYTES` of all) the rest of the stream is left
+out and a notice says so. The end of a turn has room of its own.
 """
 
 import json
@@ -18,6 +19,10 @@ from anyclawd.model.value import Json
 from anyclawd.route.commands import SessionKey
 from anyclawd.wire import channel
 
+#: From here on nothing more should be read for this channel.
+HOLD_BYTES = 128 * 2**10
+#: From here on chunks of text become one; up to here they stay as they came.
+JOIN_BYTES = 512 * 2**10
 #: Of the streamed updates of one session that wait for their channel.
 STREAM_MAX_BYTES = 2**20
 #: Of the streamed updates of all its sessions.
@@ -78,11 +83,21 @@ class Outbox:
         self._held: dict[SessionKey, int] = {}  # bytes that wait, by session
         self._held_bytes = 0
         self._truncated: set[SessionKey] = set()
+        self._is_stalled = False
         self.truncations = 0  #: streams cut short
 
     @property
     def is_connected(self) -> bool:
         return self._pipe is not None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the channel is alive, behind, and worth waiting for."""
+        return self._is_paused and not self._is_stalled and self._held_bytes > HOLD_BYTES
+
+    def give_up_waiting(self) -> None:
+        """The channel has been waited for long enough; until it reads again it is not full."""
+        self._is_stalled = True
 
     def stream(self, session: SessionKey, frame: bytes) -> None:
         """Send an update of which there may be many."""
@@ -119,7 +134,7 @@ class Outbox:
 
     def connect(self, pipe: Pipe, introduce: Callable[[], Iterable[bytes]]) -> None:
         """A process is ready: `introduce` makes the frames that it must read before all others."""
-        self._pipe, self._is_paused = pipe, False
+        self._pipe, self._is_paused, self._is_stalled = pipe, False, False
         self._ready = list(introduce())
         self._drain()
 
@@ -136,7 +151,7 @@ class Outbox:
         self._is_paused = True
 
     def resume(self) -> None:
-        self._is_paused = False
+        self._is_paused = self._is_stalled = False
         self._drain()
 
     # --- inside -----------------------------------------------------------------------------------
@@ -150,6 +165,9 @@ class Outbox:
         is_full = self._held.get(session, 0) + size > STREAM_MAX_BYTES
         if is_full or self._held_bytes + size > CHANNEL_MAX_BYTES:
             self._truncate(session)
+            return
+        if self._held_bytes <= JOIN_BYTES:
+            self._wait(session, frame, size)
             return
         content = json.loads(frame)["params"]["content"]
         if not _is_text(content):

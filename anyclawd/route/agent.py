@@ -21,10 +21,12 @@ class Agent:
     is_connected: bool = False
     is_closing: bool = False
     is_paused: bool = False  #: its stdin is full
+    is_held: bool = False  #: its stdout is not read, until those it speaks to have caught up
     capabilities: Capabilities = NO_CAPABILITIES
     failure: str = ""  #: why it will not come back by itself; empty while it may
     sessions: dict[str, "Session"] = field(default_factory=dict)  #: by ACP session id
     members: list["Session"] = field(default_factory=list)  #: every chat routed to it
+    active: set["Session"] = field(default_factory=set)  #: those with a call under way
     opening: int = 0  #: how many `session/new` are under way
     #: Updates that overtook the answer to `session/new`, by the ACP session id they name.
     early: dict[str, list[dict[str, Json]]] = field(default_factory=dict)

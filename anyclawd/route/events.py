@@ -66,6 +66,14 @@ class AgentResumed:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentHeld:
+    """Its stdout is not read for a while, or is read again: no silence of its own doing."""
+
+    agent: UnitName
+    is_held: bool
+
+
+@dataclass(frozen=True, slots=True)
 class AgentLost:
     agent: UnitName
 
@@ -187,6 +195,7 @@ Event: TypeAlias = (
     | AgentClosing
     | AgentPaused
     | AgentResumed
+    | AgentHeld
     | AgentLost
     | AgentFailed
     | MessageReceived

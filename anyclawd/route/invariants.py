@@ -15,6 +15,8 @@ def check(router: Router) -> None:
     for agent in router.agents.values():
         opening = sum(session.attempt is Attempt.NEW for session in agent.members)
         assert opening == agent.opening, f"{agent.route.unit}: {agent.opening} openings counted"
+        active = {session for session in agent.members if session.token in router.calls}
+        assert active == agent.active, f"{agent.route.unit}: its active sessions are miscounted"
         assert agent.opening or not agent.early, f"{agent.route.unit}: early updates are kept"
     for channel, held in router.queued_bytes.items():
         assert held >= 0, f"{channel}: {held} bytes are queued"

@@ -128,6 +128,7 @@ class Router:
         | events.AgentClosing
         | events.AgentPaused
         | events.AgentResumed
+        | events.AgentHeld
         | events.AgentLost
         | events.AgentFailed
         | events.PermissionAsked
@@ -159,6 +160,8 @@ class Router:
             case events.AgentResumed(name):
                 self.agents[name].is_paused = False
                 yield from self._advance(self.agents[name].members, now)
+            case events.AgentHeld(name, is_held):
+                self.agents[name].is_held = is_held
             case events.AgentClosing(name):
                 self.agents[name].is_closing = True
             case events.AgentLost(name):
@@ -187,6 +190,10 @@ class Router:
             elif isinstance(command, Abandon):
                 self.calls.pop(command.token, None)
             yield command
+        if session.phase in (Phase.IDLE, Phase.WAITING):
+            session.agent.active.discard(session)
+        else:
+            session.agent.active.add(session)
         for ask in self.asks.of(session.key):
             if ask.turn is not None and not _runs(session, ask.turn):
                 yield from self._close_ask(ask, None, 0.0)
@@ -282,6 +289,7 @@ class Router:
         name = agent.route.name
         text = texts.stopped(name) if agent.is_closing else texts.crashed(name)
         agent.is_connected, agent.is_closing, agent.capabilities = False, False, NO_CAPABILITIES
+        agent.is_paused, agent.is_held = False, False
         for session in agent.members:
             self.calls.pop(session.token, None)
             yield from self._run(session, session.agent_lost(text))

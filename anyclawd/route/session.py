@@ -335,9 +335,12 @@ class Session:
     # --- timers -----------------------------------------------------------------------------------
 
     def silence_elapsed(self, now: float) -> Iterator[Command]:
-        """The agent has until its silence is as long as allowed; a waiting user is no silence."""
+        """The agent has until its silence is as long as allowed.
+
+        It is not silent while a user thinks, nor while it is not read.
+        """
         turn, allowed_s = self._running_turn(), self.agent.route.prompt_idle_timeout_s
-        due = (now if turn.asks else turn.touched_at) + allowed_s
+        due = (now if turn.asks or self.agent.is_held else turn.touched_at) + allowed_s
         if due > now:
             yield ArmTimer(Timer(TimerKind.SILENCE, self.key, turn.token), due)
             return

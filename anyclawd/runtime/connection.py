@@ -1,7 +1,7 @@
 """A JSON-RPC connection to one process, over the pipes that the runtime owns.
 
 It turns bytes into messages in their order and calls into answers; what they mean is decided by
-its `Peer`. It never stops reading because the process does not read: a process that writes before
+its `Peer`. It never stops reading because that process does not read: one that writes before
 it reads would then wait for us while we wait for it. Instead what waits for its stdin is bounded:
 above the pipe's high-water mark the peer is told to hold back what it can, and far beyond that the
 wire itself gives the unit up.
@@ -117,6 +117,13 @@ class Connection:
     def send(self, frames: bytes) -> None:
         if not self._is_over:
             self._wire.write(frames)
+
+    def hold(self, *, is_held: bool) -> None:
+        """Stop reading what the process says, or go on."""
+        if is_held:
+            self._wire.pause_reading()
+        else:
+            self._wire.resume_reading()
 
     def fail(self, reason: str) -> None:
         """The protocol is broken; nothing is read or written from here on."""

@@ -16,7 +16,8 @@ class FakeWire:
         self.written = b""
         self.writes = 0
         self.write_buffer_bytes = 0
-        self.is_reading = True
+        self._is_reading = asyncio.Event()
+        self._is_reading.set()
         self._is_written = asyncio.Event()
 
     @property
@@ -37,10 +38,17 @@ class FakeWire:
         await self._is_written.wait()
 
     def pause_reading(self) -> None:
-        self.is_reading = False
+        self._is_reading.clear()
 
     def resume_reading(self) -> None:
-        self.is_reading = True
+        self._is_reading.set()
+
+    @property
+    def is_reading(self) -> bool:
+        return self._is_reading.is_set()
+
+    async def wait_reading(self) -> None:
+        await self._is_reading.wait()
 
     def take(self) -> list[dict[str, Json]]:
         """The messages written since the last call."""

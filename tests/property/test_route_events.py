@@ -138,6 +138,8 @@ class World:
                 self.step(events.ChannelReady(channel))
             case 18:
                 self.step(self.rare(agent, channel, how))
+            case 19 if which > 5:
+                self.step(events.AgentHeld(agent, is_held=how > 5))
             case _:
                 self.step(events.IntakeOpened())
 
@@ -223,6 +225,7 @@ def test_left_alone_everything_ends(life: Life) -> None:
     for agent in AGENTS:
         world.connected[agent] = True
         world.step(events.AgentReady(agent, Capabilities()))
+        world.step(events.AgentHeld(agent, is_held=False))
     world.step(events.IntakeOpened())
     for _ in range(2000):
         if not world.timers:

@@ -268,13 +268,14 @@ async def test_a_permission_is_asked_again_after_a_restart_of_the_channel() -> N
     agent.say(permission())
     channel.die()
     agent.chunk("s1", "while it is away, ")
-    agent.chunk("s1", "text is joined")
+    agent.chunk("s1", "text waits")
     channel = ChannelProcess(gateway, channel.wire.unit)
     channel.initialize()
     methods = [message["method"] for message in channel.read()]
     assert methods[0] == "channel/sessionCreated"
     assert sorted(methods[1:]) == [
         "channel/ackLifecycle",
+        "channel/deliverMessage",
         "channel/deliverMessage",
         "channel/requestPermission",
     ]
@@ -740,3 +741,54 @@ async def test_commands_of_the_platform_work_for_administrators() -> None:
     events = await collect(stream)
     assert [event["type"] for event in events] == ["accepted", "update", "result"]
     assert events[-1]["text"] == "New conversation started."
+
+
+async def test_an_agent_that_speaks_to_a_full_channel_only_is_held_and_loses_nothing() -> None:
+    _, channel, agent = boot()
+    await open_turn(channel, agent)
+    channel.read()
+    channel.sink.pause_writing()
+    sent = 0
+    while agent.wire.is_reading:
+        agent.chunk("s1", "x" * 1000)
+        sent += 1
+    channel.sink.resume_writing()
+    assert agent.wire.is_reading
+    assert channel.shown() == [("agent_message_chunk", "x" * 1000)] * sent
+    assert 100 < sent < 200
+
+
+async def test_a_held_agent_is_read_again_when_it_is_to_serve_somebody_else() -> None:
+    units = agent_unit(), channel_unit("slow"), channel_unit("fast")
+    gateway = Gateway(plan_of(*units), environ={})
+    gateway.start()
+    agent = AgentProcess(gateway, units[0])
+    slow, fast = ChannelProcess(gateway, units[1]), ChannelProcess(gateway, units[2])
+    for process in (agent, slow, fast):
+        process.initialize()
+    await open_turn(slow, agent)
+    slow.sink.pause_writing()
+    while agent.wire.is_reading:
+        agent.chunk("s1", "x" * 1000)
+    fast.message("hello")
+    assert agent.wire.is_reading
+    agent.open("s2")
+    prompt = agent.expect("session/prompt")
+    agent.chunk("s1", "x" * 1000)
+    assert agent.wire.is_reading
+    agent.answer(prompt, {})
+    assert not agent.wire.is_reading
+
+
+async def test_a_full_channel_is_waited_for_no_longer_than_an_agent() -> None:
+    _, channel, agent = boot(prompt_idle_timeout_s=0.01)
+    prompt = await open_turn(channel, agent)
+    channel.read()
+    channel.sink.pause_writing()
+    while agent.wire.is_reading:
+        agent.chunk("s1", "x" * 1000)
+    while not agent.wire.is_reading:
+        await agent.wire.wait_reading()
+    agent.answer(prompt, {})
+    channel.sink.resume_writing()
+    assert channel.shown()[-1] == ("result", "end_turn")

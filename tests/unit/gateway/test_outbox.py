@@ -57,6 +57,12 @@ def test_frames_of_one_read_are_written_in_one_piece() -> None:
     assert (pipe.writes, pipe.texts(ANN)) == (1, ["a", "b", "c"])
 
 
+@pytest.fixture
+def _joins_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "JOIN_BYTES", -1)
+
+
+@pytest.mark.usefixtures("_joins_at_once")
 def test_text_that_waits_is_joined_per_session_and_kind() -> None:
     outbox, pipe = connected()
     outbox.pause()
@@ -83,6 +89,32 @@ def test_what_is_no_text_keeps_its_place_between_text() -> None:
     assert kinds == ["agent_message_chunk", "plan", "agent_message_chunk"]
 
 
+def test_a_little_text_waits_as_it_came() -> None:
+    outbox, pipe = connected()
+    outbox.pause()
+    for text in "ab":
+        outbox.stream(ANN, chunk(text))
+    outbox.resume()
+    assert pipe.texts(ANN) == ["a", "b"]
+
+
+def test_an_outbox_is_full_while_it_is_worth_waiting_for() -> None:
+    outbox, _ = connected()
+    outbox.pause()
+    assert not outbox.is_full
+    outbox.stream(ANN, chunk("x" * 200_000))
+    assert outbox.is_full
+    outbox.give_up_waiting()
+    assert not outbox.is_full
+    outbox.resume()
+    outbox.pause()
+    outbox.stream(ANN, chunk("x" * 200_000))
+    assert outbox.is_full
+    outbox.disconnect()
+    assert not outbox.is_full
+
+
+@pytest.mark.usefixtures("_joins_at_once")
 def test_a_stream_that_is_too_long_ends_in_one_notice_and_the_next_turn_streams() -> None:
     outbox, pipe = connected()
     outbox.pause()
