@@ -24,14 +24,14 @@ def run(options: Namespace) -> int:
     client.get(f"/v1/units/{quote(options.unit)}")
     below = pulled_in(client.get("/v1/plan"), reverse=options.reverse)
     if options.json:
-        render.print_json(_nested(options.unit, below, ()))
+        render.print_json({"unit": options.unit, "dependencies": _reached(options.unit, below)})
         return 0
     rows = {row["name"]: row for row in client.get("/v1/status")["units"]}
     paint = Paint(sys.stdout)
     print(options.unit)
-    for prefix, name in _lines(options.unit, below, "", (options.unit,)):
+    for prefix, name, suffix in _lines(options.unit, below, "", set()):
         mark = paint.mark(rows[name]) if name in rows else " "
-        print(f"{prefix}{mark} {name}")
+        print(f"{prefix}{mark} {name}{paint(suffix, 'dim')}")
     return 0
 
 
@@ -50,17 +50,30 @@ def pulled_in(plan: Json, *, reverse: bool) -> dict[str, list[str]]:
 
 
 def _lines(
-    name: str, below: Mapping[str, list[str]], indent: str, path: tuple[str, ...]
-) -> Iterator[tuple[str, str]]:
-    """(what to draw before it, unit) pairs; a unit above itself is not followed again."""
-    names = [other for other in below.get(name, []) if other not in path]
-    for branch, other in zip(render.branches(len(names)), names, strict=True):
-        yield f"{indent}{branch}", other
+    name: str, below: Mapping[str, list[str]], indent: str, followed: set[str]
+) -> Iterator[tuple[str, str, str]]:
+    """(what to draw before it, unit, what to say after it) triples.
+
+    What a unit pulls in is drawn once, where the unit is met first: a graph of n units would
+    otherwise be a tree of up to 2 ** n lines.
+    """
+    followed.add(name)
+    for branch, other in zip(render.branches(len(below[name])), below[name], strict=True):
+        if other in followed:
+            yield f"{indent}{branch}", other, " (see above)" if below[other] else ""
+            continue
+        yield f"{indent}{branch}", other, ""
         deeper = indent + ("│ " if branch == "├─" else "  ")
-        yield from _lines(other, below, deeper, (*path, other))
+        yield from _lines(other, below, deeper, followed)
 
 
-def _nested(name: str, below: Mapping[str, list[str]], path: tuple[str, ...]) -> Json:
-    inner = (*path, name)
-    others = [other for other in below.get(name, []) if other not in inner]
-    return {"unit": name, "dependencies": [_nested(other, below, inner) for other in others]}
+def _reached(name: str, below: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """Every unit that is reached from `name`, itself included, with what it pulls in."""
+    reached: dict[str, list[str]] = {}
+    waiting = [name]
+    while waiting:
+        unit = waiting.pop(0)
+        if unit not in reached:
+            reached[unit] = below[unit]
+            waiting += below[unit]
+    return reached

@@ -120,9 +120,8 @@ def critical_chain(boot: Boot) -> list[BootUnit]:
     last = max(units.values(), key=_settled_last, default=None)
     chain: list[BootUnit] = []
     while last is not None:
-        chain.append(last)
-        seen = {unit.name for unit in chain}
-        last = _waited_for(last, {name: u for name, u in units.items() if name not in seen})
+        chain.append(units.pop(last.name))
+        last = _waited_for(last, units)
     return chain
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 import tomllib
@@ -312,6 +313,30 @@ def test_permission_without_a_terminal_is_left_to_the_timeout(served: Served) ->
 def test_chat_sends_line_by_line_until_the_end(served: Served) -> None:
     done = anyclawctl(served, "chat", stdin="one\n\ntwo\n/exit\nthree\n")
     assert (done.returncode, done.stdout) == (0, "Echo: one\nEcho: two\n")
+
+
+@pytest.mark.skipif(
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN, reason="needs SIGINT, ignored here"
+)
+def test_chat_cancels_the_turn_on_interrupt_and_goes_on(served: Served) -> None:
+    served.control.asks_permission = True
+    command = [sys.executable, "-m", "anyclawd.cli.main", "chat", "-s", str(served.path)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, text=True, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdin.write("one\n")
+        process.stdin.flush()
+        while "no terminal to ask on" not in (line := process.stderr.readline()):
+            assert line
+        served.control.asks_permission = False
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == "Echo: /cancel\n"
+        process.stdin.write("two\n")
+        process.stdin.close()
+        assert process.stdout.read() == "Echo: two\n"
+    assert process.returncode == 0
 
 
 def test_notify_goes_to_the_chat(served: Served) -> None:

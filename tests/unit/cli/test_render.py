@@ -5,7 +5,7 @@ import io
 import pytest
 
 from anyclawd.cli.cmd_cat import writable
-from anyclawd.cli.cmd_list_dependencies import pulled_in
+from anyclawd.cli.cmd_list_dependencies import _lines, pulled_in
 from anyclawd.cli.cmd_show import flattened
 from anyclawd.cli.demo_channel import server_sent
 from anyclawd.cli.main import verb_position
@@ -90,6 +90,15 @@ def test_dependencies_can_be_read_in_both_directions() -> None:
     plan = {"units": {"a": settings("b", "c"), "b": settings("c"), "c": settings()}}
     assert pulled_in(plan, reverse=False) == {"a": ["b", "c"], "b": ["c"], "c": []}
     assert pulled_in(plan, reverse=True) == {"a": [], "b": ["a"], "c": ["a", "b"]}
+
+
+def test_a_tree_draws_each_branch_once() -> None:
+    """Each of thirty units pulls in the next two: followed everywhere, that is a million lines."""
+    below = {f"u{n}": [f"u{m}" for m in (n + 1, n + 2) if m < 30] for n in range(30)}
+    lines = list(_lines("u0", below, "", set()))
+    assert len(lines) == sum(map(len, below.values()))
+    assert lines[:2] == [("├─", "u1", ""), ("│ ├─", "u2", "")]
+    assert lines[-1] == ("└─", "u2", " (see above)")
 
 
 def test_server_sent_events_are_put_together_line_by_line() -> None:
