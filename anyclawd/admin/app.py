@@ -61,8 +61,11 @@ class Server:
             self._path.unlink()
 
 
-class CannotListen(AnyclawError):
-    """The admin socket cannot be made; the text says what to do."""
+class CannotListen(AnyclawError, OSError):
+    """The admin socket cannot be made; the text says what to do.
+
+    It is an OSError as well, since that is what the start of a core unit may fail with.
+    """
 
 
 async def serve(control: Control, *, socket_path: Path, mode: int, group: str, port: int) -> Server:
@@ -111,11 +114,9 @@ def bind(path: Path, *, mode: int, group: str) -> socket.socket:
     except OSError as error:
         listening.close()
         fresh.unlink(missing_ok=True)
+        if isinstance(error, CannotListen):
+            raise
         raise CannotListen(f"cannot listen on {path}: {error.strerror or error}") from error
-    except CannotListen:
-        listening.close()
-        fresh.unlink(missing_ok=True)
-        raise
     return listening
 
 
