@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
     from jsonschema.protocols import Validator
 
-_OPEN_HOSTS = frozenset({"0.0.0.0", "::", ""})
+_OPEN_HOSTS = ("0.0.0.0", "::", "")
 
 
 class Checker:

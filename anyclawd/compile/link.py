@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from anyclawd.compile.build import Draft
 from anyclawd.compile.diagnose import Report
-from anyclawd.compile.read import Reference
+from anyclawd.compile.read import Reference, named
 from anyclawd.compile.tree import Node
 from anyclawd.model.deps import Dependencies, Ref, Relation, UnitName, Until
 from anyclawd.model.plan import DEFAULT_TARGET
@@ -139,7 +139,9 @@ class Linker:
                 text = f"{name} is disabled, and this unit cannot do without it"
                 self._report.error(span, key, text)
             return False
-        self._report.error(span, key, f"no unit {name!r}", word=name, among=self._drafts)
+        self._report.error(
+            span, key, f"no unit {named(reference.node, name)}", word=name, among=self._drafts
+        )
         return False
 
 

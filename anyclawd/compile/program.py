@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from anyclawd.compile.diagnose import Report, quote
-from anyclawd.compile.read import Items
+from anyclawd.compile.diagnose import Report
+from anyclawd.compile.read import Items, named
 from anyclawd.compile.tree import Node, Sources
 
 BUILT_IN = "@built-in/"
@@ -130,7 +130,7 @@ class Programs:
             return self._ours(place, arguments)
         if self.extensions_dir_is_set:
             return Resolved(argv=(original, *arguments))  # the world pass says that it is missing
-        text = f"no built-in extension {quote(name)}"
+        text = f"no built-in extension {named(node, name)}"
         names = (*BUILT_IN_NAMES, *LEGACY_NAMES)
         self.report.error(node.span, program.key, text, word=name, among=names)
         return Resolved(argv=(original, *arguments))
@@ -140,7 +140,7 @@ class Programs:
     ) -> Resolved:
         if place not in BUILT_IN_NAMES.values() and not self._is_ours(place):
             known = sorted(set(BUILT_IN_NAMES.values()))
-            text = f"no extension {quote(place)}"
+            text = f"no extension {named(node, place)}"
             self.report.error(node.span, program.key, text, word=place, among=known)
         return self._ours(place, arguments)
 

@@ -451,6 +451,11 @@ def show(node: Node) -> str:
     return type(value).__name__
 
 
+def named(node: Node, name: str) -> str:
+    """A name that was found at `node`, for people: never one that came from a variable."""
+    return quote(name) if node.env is None else f"of the name in the variable {node.env.variable}"
+
+
 def one_of(words: Collection[str]) -> str:
     """Words as an expectation: `one of a, b`."""
     said = [word or "''" for word in words]

@@ -6,7 +6,7 @@ from dataclasses import replace
 from anyclawd.compile.anyclaw import escape
 from anyclawd.compile.build import Builder, Draft, read_ack
 from anyclawd.compile.diagnose import Report
-from anyclawd.compile.read import Reader
+from anyclawd.compile.read import Reader, named
 from anyclawd.compile.settings import ACK
 from anyclawd.model.deps import UnitName
 from anyclawd.model.unit import Ack, AgentRole, ChannelRole, Kind, kind_of
@@ -40,7 +40,12 @@ class Roles:
         elif agent not in self._enabled:
             say = self._report.warning if node is None else self._report.error
             among = [name.removesuffix(".agent") for name in self._agents]
-            say(span, key, f"no agent {agent!r}", word=agent.removesuffix(".agent"), among=among)
+            shown = (
+                "'default', which is taken where none is named"
+                if node is None
+                else (named(node, node.value))
+            )
+            say(span, key, f"no agent {shown}", word=agent.removesuffix(".agent"), among=among)
         return ChannelRole(agent=agent, ack=self._ack(draft))
 
     def _ack(self, draft: Draft) -> Ack | None:
@@ -72,7 +77,7 @@ class Roles:
                 self._report.error(
                     item.span,
                     f"{node.value.key}[{index}]",
-                    f"no tool {item.value!r}",
+                    f"no tool {named(item, item.value)}",
                     word=item.value,
                     among=among,
                 )

@@ -136,6 +136,51 @@ def test_no_document_crashes_the_compiler(document: Json) -> None:
     assert outcome.plan is not None or outcome.findings
 
 
+EXAMPLE = """\
+agents_manager:
+  agents:
+    default:
+      workspace: {type: local, binary: [sh, -c, x], env: {A: !env T}}
+      backoff: {base_delay_ms: 250}
+      tools: [!env "T:x"]
+channels_manager:
+  channels:
+    http:
+      binary: "@built-in/channels/debug-http"
+      agent: default
+      options: {host: 127.0.0.1, port: 8080, ack: {typing: true}}
+units:
+  a.service:
+    exec: "@ext/agents/mock"
+    protocol: none
+    requires: [b.service, {unit: b.service, order: false}]
+    after: [{unit: b.service, until: started}]
+    options: {a: [1, {b: c}], token: !env T}
+  b.service: {exec: sh, protocol: none, readiness: {type: tcp, port: 8}}
+"""
+PIECES = st.sampled_from(
+    ["null", "[]", "{}", "''", "3", "-1", "true", ".nan", "x", "a.service", "!env T", "!env Q",
+     "&a ", "*a", "\n", "  ", "- ", ": ", "[", "}", "@ext/agents/mock", "@python", "1e400"]
+)  # fmt: skip
+CHANGES = st.lists(
+    st.tuples(st.integers(0, len(EXAMPLE)), st.integers(0, 8), PIECES), min_size=1, max_size=3
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(CHANGES)
+def test_no_mistake_in_a_good_text_crashes_the_compiler_or_shows_a_secret(
+    changes: list[tuple[int, int, str]],
+) -> None:
+    text, path = EXAMPLE, "/etc/claw/anyclaw.yaml"
+    for start, length, piece in changes:
+        text = text[:start] + piece + text[start + length :]
+    world = PaperWorld(files={path: text.encode()}, environ={"PATH": "/bin", "T": "hunter2"})
+    outcome = compile_config(path, world.environ, world)
+    assert (outcome.plan is None) is any(found.severity == "error" for found in outcome.findings)
+    assert "hunter2" not in "".join(map(str, outcome.findings))
+
+
 TEXTS = st.sampled_from(
     ["", "x", "a b", "1min", "500ms", "10", "-1", "512m", "1.5", "/x", "a:b", "a:/b:ro", "true",
      "0660", "unix:///x", "http://x", "always", "json", "::1", "10.0.0.1", "a.service", "é\n"]

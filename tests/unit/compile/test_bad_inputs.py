@@ -284,7 +284,7 @@ BAD = {
     "no-such-agent": (
         AGENT + "channels_manager: {channels: {c: {binary: /bin/true, agent: defalt}}}\n",
         (
-            "2:61: error: channels_manager.channels.c.agent: no agent 'defalt.agent'"
+            "2:61: error: channels_manager.channels.c.agent: no agent 'defalt'"
             " (did you mean 'default'?)"
         ),
     ),
