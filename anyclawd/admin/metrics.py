@@ -1,10 +1,10 @@
-"""The numbers of `/metrics`: read from `Control` when they are asked for, kept nowhere here.
+"""The numbers of `/metrics` as text; they are read when they are asked for and kept nowhere here.
 
 The `anyclaw_` names are the original's, the `anyclawd_` ones are ours; all of them, with their
 labels, stand in `docs/reference/metrics.md`.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
@@ -22,27 +22,22 @@ from anyclawd.model.state import Active
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-class Metrics:
-    """A registry of its own, so that nothing else in the process appears in it."""
+def render(measures: Measures) -> bytes:
+    """The text of `/metrics`, in a registry of its own, so that nothing else appears in it.
 
-    def __init__(self, measures: Callable[[], Measures]) -> None:
-        self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(_Measured(measures))
-
-    def render(self) -> bytes:
-        return generate_latest(self._registry)
+    It takes its time for thousands of units and touches nothing else: run it in a thread.
+    """
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Measured(measures))
+    return generate_latest(registry)
 
 
 class _Measured(Collector):
-    def __init__(self, measures: Callable[[], Measures]) -> None:
+    def __init__(self, measures: Measures) -> None:
         self._measures = measures
 
-    def describe(self) -> Iterable[Metric]:
-        """Nothing: registering a collector must not read the numbers."""
-        return ()
-
     def collect(self) -> Iterable[Metric]:
-        measures = self._measures()
+        measures = self._measures
         yield from _original(measures)
         yield from _units(measures.units)
         yield from _gateway(measures)

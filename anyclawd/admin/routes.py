@@ -25,7 +25,7 @@ from anyclawd.admin.control import (
     NoSuchRoute,
     Verb,
 )
-from anyclawd.admin.metrics import CONTENT_TYPE, Metrics
+from anyclawd.admin.metrics import CONTENT_TYPE, render
 from anyclawd.admin.peer import describe_peer
 from anyclawd.admin.views import argv_view, settings_view, unit_view
 from anyclawd.model.deps import UnitName
@@ -64,7 +64,6 @@ class Routes:
 
     def __init__(self, control: Control) -> None:
         self._control = control
-        self._metrics = Metrics(control.measures)
 
     def public(self) -> list[web.RouteDef]:
         """What may be served on a TCP port: it names no secret and changes nothing."""
@@ -98,7 +97,8 @@ class Routes:
         return answer(body, 200 if body["status"] == "healthy" else 503)
 
     async def metrics(self, _request: web.Request) -> web.Response:
-        return web.Response(body=self._metrics.render(), headers={"Content-Type": CONTENT_TYPE})
+        text = await asyncio.to_thread(render, self._control.measures())
+        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
 
     async def status(self, _request: web.Request) -> web.Response:
         return answer(self._control.status())

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from anyclawd.admin.control import Measures
-from anyclawd.admin.metrics import Metrics
+from anyclawd.admin.metrics import render
 from tests.fakes.control import FakeControl
 
 EXPECTED = """\
@@ -30,37 +30,23 @@ REFERENCE = Path(__file__).parents[3] / "docs" / "reference" / "metrics.md"
 
 
 def test_each_number_has_its_name_and_labels() -> None:
-    lines = Metrics(FakeControl().measures).render().decode().splitlines()
+    lines = render(FakeControl().measures()).decode().splitlines()
     for expected in EXPECTED.splitlines():
         assert expected in lines
 
 
 def test_without_numbers_the_names_are_still_announced() -> None:
-    text = Metrics(Measures).render().decode()
+    text = render(Measures()).decode()
     assert "# TYPE anyclaw_tool_duration_seconds summary" in text
     assert "# TYPE anyclaw_manager_restarts_total counter" in text
 
 
 def test_nothing_of_the_process_itself_is_in_it() -> None:
-    names = re.findall(r"^# TYPE (\S+)", Metrics(Measures).render().decode(), re.MULTILINE)
+    names = re.findall(r"^# TYPE (\S+)", render(Measures()).decode(), re.MULTILINE)
     assert all(name.startswith(("anyclaw_", "anyclawd_")) for name in names)
 
 
-def test_the_numbers_are_read_at_each_scrape() -> None:
-    reads: list[int] = []
-
-    def measures() -> Measures:
-        reads.append(len(reads))
-        return Measures()
-
-    metrics = Metrics(measures)
-    assert reads == []
-    metrics.render()
-    metrics.render()
-    assert reads == [0, 1]
-
-
 def test_every_metric_is_in_the_reference() -> None:
-    names = re.findall(r"^# TYPE (\S+)", Metrics(Measures).render().decode(), re.MULTILINE)
+    names = re.findall(r"^# TYPE (\S+)", render(Measures()).decode(), re.MULTILINE)
     reference = REFERENCE.read_text(encoding="utf-8")
     assert [name for name in names if f"`{name}`" not in reference] == []
