@@ -10,13 +10,13 @@ import os
 import sys
 from argparse import ArgumentParser
 
-from anyclawd.compile.compiler import compile_config
-from anyclawd.compile.tree import Machine
-from anyclawd.model.plan import to_plain
-
 
 def main(arguments: list[str] | None = None) -> int:
     """Compile as the command line says."""
+    from anyclawd.compile.compiler import compile_config
+    from anyclawd.compile.tree import Machine
+    from anyclawd.model.plan import to_plain
+
     parser = ArgumentParser(prog="python -m anyclawd.compile", description=__doc__)
     parser.add_argument("--config", required=True, help="the configuration, an anyclaw.yaml")
     parser.add_argument("--dropins", default="", help="a further directory of drop-ins")
@@ -41,5 +41,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    gc.disable()  # one short run that keeps nearly all it makes
+    gc.disable()  # one short run that keeps nearly all it makes, imports above all
     sys.exit(main())
