@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from tests.bench import boot, faces, footprint, upkeep
+from tests.bench import boot, faces, footprint, relay, upkeep
 from tests.bench.budget import Measured, Verdict, table
 from tests.bench.experiment import Experiment
 from tests.bench.lab import Lab, LabError, opened
@@ -19,6 +19,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     *boot.EXPERIMENTS,
     *upkeep.EXPERIMENTS,
     *footprint.EXPERIMENTS,
+    *relay.EXPERIMENTS,
     *faces.EXPERIMENTS,
 )
 

@@ -55,6 +55,7 @@ class Row:
     what: str
     unit: str = "ms"
     bare: str = ""  #: what the baseline is; empty where there is none
+    more_is_better: bool = False
     must: Limit | None = None
     moonshot: Limit | None = None
 
@@ -83,6 +84,10 @@ class Verdict:
         """The medians' quotient; None where there is nothing to divide by."""
         return self.median / median(self.bare) if self.bare and median(self.bare) else None
 
+    def best(self, samples: tuple[float, ...]) -> float:
+        """What the machine can do while nobody disturbs it."""
+        return max(samples) if self.row.more_is_better else min(samples)
+
     def says(self, limit: Limit | None) -> str:
         if limit is None:
             return "-"
@@ -100,6 +105,7 @@ class Verdict:
             "bare": self.row.bare,
             "bare_median": median(self.bare) if self.bare else None,
             "bare_min": min(self.bare, default=None),
+            "bare_max": max(self.bare, default=None),
             "ratio": self.ratio,
             **{
                 name: None if limit is None else {"limit": str(limit), "verdict": self.says(limit)}
@@ -128,7 +134,7 @@ class Measured:
         ]
 
 
-_HEADS = ("row", "what", "median", "min", "bare", "ratio", "must", "", "moonshot", "")
+_HEADS = ("row", "what", "median", "best", "bare", "best", "ratio", "must", "", "moonshot", "")
 
 
 def table(verdicts: Iterable[Verdict]) -> str:
@@ -150,8 +156,9 @@ def _cells(verdict: Verdict) -> tuple[str, ...]:
         row.key,
         row.what,
         f"{_number(verdict.median)} {row.unit}",
-        _number(min(verdict.ours)),
+        _number(verdict.best(verdict.ours)),
         f"{_number(median(verdict.bare))} {row.unit}" if verdict.bare else "-",
+        _number(verdict.best(verdict.bare)) if verdict.bare else "-",
         "-" if verdict.ratio is None else f"{verdict.ratio:.2f} x",
         str(row.must or "-"),
         verdict.says(row.must),

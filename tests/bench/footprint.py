@@ -71,7 +71,7 @@ def _memory(lab: Lab) -> dict[str, Samples]:
 def _daemon_kib(lab: Lab, count: int) -> float:
     with lab.trivial(count).daemon() as daemon:
         _wait_calm(daemon)
-        found = _rss_kib(daemon)
+        found = rss_kib(daemon)
         daemon.stop()
     return found
 
@@ -81,7 +81,7 @@ def _bare_kib(lab: Lab, count: int) -> float:
     with site.bare("start", count, *lab.probe(site.marks.path, "{}")) as bare:
         site.marks.wait(count, bare)
         time.sleep(_CALM_S)
-        found = _rss_kib(bare)
+        found = rss_kib(bare)
         bare.stop()
     return found
 
@@ -89,7 +89,7 @@ def _bare_kib(lab: Lab, count: int) -> float:
 def _demo(lab: Lab) -> dict[str, Samples]:
     with boot.demo_site(lab).daemon() as daemon:
         _wait_calm(daemon)
-        found = _rss_kib(daemon) / 1024
+        found = rss_kib(daemon) / 1024
         daemon.stop()
     return {RSS_DEMO.key: Samples([found])}
 
@@ -138,8 +138,14 @@ def _wait_calm(daemon: Daemon) -> None:
     time.sleep(_CALM_S)
 
 
-def _rss_kib(running: Running) -> float:
+def rss_kib(running: Running) -> float:
+    """Its resident memory now."""
     return _field(Path(f"/proc/{running.pid}/status"), "VmRSS:")
+
+
+def peak_kib(running: Running) -> float:
+    """The highest resident memory it ever had."""
+    return _field(Path(f"/proc/{running.pid}/status"), "VmHWM:")
 
 
 def _field(path: Path, name: str) -> int:

@@ -26,7 +26,7 @@ from anyclawd.client.exchange import ClientError
 
 HERE = Path(__file__).parent
 #: What runs where there is nothing to measure yet may take so long, and not longer.
-PATIENCE_S = 120.0
+PATIENCE_S = 60.0
 #: How long what was measured may take to end before it is killed.
 STOP_S = 30.0
 
@@ -230,7 +230,9 @@ class Site:
         """Compile and cache the plan, and leave everything stopped."""
         with self.daemon() as daemon:
             daemon.wait_ready()
-            daemon.admin()
+            state = daemon.admin().get("/v1/status")["state"]
+            if state != "running":
+                raise LabError(f"the daemon is {state}; {daemon.tail}")
             daemon.stop()
 
 
