@@ -71,6 +71,7 @@ class Admin:
         )
         self._server = server
         self.control.admin_port = server.port
+        log.info("admin socket: %s", self._path)
         if server.warning:
             self.control.warnings.append(server.warning)
 
@@ -157,10 +158,20 @@ class Assembly:
         unit_log.log(level, "%s: %s", name, text, extra={"unit": name})
         self._driver.logs.say(name, text)
         if state.sub in _OUT and name not in self._driver.manager.jobs:
-            self._gateway.unit_failed(self._plan.units[name], state.reason or state.result.value)
+            self._gateway.unit_failed(self._plan.units[name], self._excuse(name))
         if self._systemd.is_listening and not self._has_status_due:
             self._has_status_due = True
             asyncio.get_running_loop().call_soon(self._send_status)
+
+    def _excuse(self, name: UnitName) -> str:
+        """Why a unit is out, for people who wanted something of it."""
+        manager = self._driver.manager
+        state = manager.states[name]
+        if name in manager.stopped_by_hand:
+            return "it was stopped by hand"
+        if state.reason:
+            return state.reason
+        return "it has ended" if state.result is Result.SUCCESS else state.result.value
 
     def _send_status(self) -> None:
         """Once for all changes of one turn of the loop."""

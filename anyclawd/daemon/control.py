@@ -233,6 +233,11 @@ class DaemonControl:
             agents_connected=sum(bool(agent["connected"]) for agent in self._gateway.agents()),
             channels_running=len(self._gateway.channels()),
             units=tuple(map(self._measure, self._driver.plan.units.values())),
+            queue_depths=self._gateway.queue_depths(),
+            turn_durations={
+                agent: Timing(count=times.count, sum_s=times.sum_s)
+                for agent, times in self._gateway.counters.turn_times.items()
+            },
             loop_lag=lag,
             loop_lag_max_s=timers.lag_max_s,
         )
