@@ -268,10 +268,19 @@ class _Frame:
     column: int
     anchor: str | None
     size: int = 1  #: values in it, aliases expanded
+    depth: int = 1  #: levels of it, aliases expanded
     pending: str | None = None  #: the key whose value comes next
     pending_line: int = 0
     pending_column: int = 0
     skipping: bool = False  #: the pending key was refused; its value is read and dropped
+
+
+class _Anchored(NamedTuple):
+    """What an alias stands for."""
+
+    node: Node
+    size: int
+    depth: int
 
 
 class _Composer:
@@ -279,22 +288,19 @@ class _Composer:
 
     def __init__(self, text: str, file: str, report: Report, lookup: Lookup) -> None:
         self._text, self._file, self._report, self._lookup = text, file, report, lookup
-        self._anchors: dict[str, tuple[Node, int]] = {}
+        self._anchors: dict[str, _Anchored] = {}
         self._open_anchors: set[str] = set()
-        self._aliased = 0
+        self._aliased = self._values = 0
         self._stack: list[_Frame] = []
         self._root: Node | None = None
 
     def compose(self) -> Node | None:
         parser: Json = CParser(self._text)  # as its events, without types of use
         next_event = parser.get_event
-        documents = values = 0
+        documents = 0
         while (event := next_event()) is not None:
             kind = type(event)
             if kind is yaml.ScalarEvent:
-                values += 1
-                if values > MOST_VALUES:
-                    self._stop(event, f"more than {MOST_VALUES} values, the most that are read")
                 self._scalar(event)
             elif kind is yaml.MappingStartEvent:
                 self._open(event, {})
@@ -307,7 +313,9 @@ class _Composer:
             elif kind is yaml.DocumentStartEvent:
                 documents += 1
                 if documents > 1:
-                    self._stop(event, "a second document begins here, expected one in a file")
+                    line, column = _place_of(event)
+                    text = "a second document begins here, expected one in a file"
+                    self._stop(line, column, text)
         root = self._root
         if root is None or (root.value is None and root.env is None):
             reason = "the file is empty, expected at least one section such as agents_manager"
@@ -316,8 +324,7 @@ class _Composer:
         return root
 
     def _scalar(self, event: Json) -> None:
-        mark = event.start_mark
-        line, column = mark.line + 1, mark.column + 1
+        line, column = _place_of(event)
         stack = self._stack
         text: str = event.value
         if stack:
@@ -330,7 +337,7 @@ class _Composer:
             env = None
         else:
             value, env = self._tagged(event, text, Span(self._file, line, column))
-        self._place(value, line, column, event.anchor, 1, env)
+        self._place(Node(value, self._file, line, column, 0, 0, env), event.anchor, 1, 0)
 
     def _key(self, frame: _Frame, event: Json, text: str, line: int, column: int) -> None:
         items = frame.items
@@ -346,7 +353,7 @@ class _Composer:
             self._error(line, column, "'<<' is no merge key in YAML 1.2; write the settings out")
             frame.skipping = True
         if event.anchor:
-            self._anchors[event.anchor] = (Node(text, self._file, line, column), 1)
+            self._anchors[event.anchor] = _Anchored(Node(text, self._file, line, column), 1, 0)
         frame.pending, frame.pending_line, frame.pending_column = text, line, column
 
     def _tagged(self, event: Json, text: str, where: Span) -> tuple[Json, Env | None]:
@@ -382,11 +389,10 @@ class _Composer:
         return retype(value), Env(variable, default, value)
 
     def _open(self, event: Json, items: Json) -> None:
-        mark = event.start_mark
-        line, column = mark.line + 1, mark.column + 1
+        line, column = _place_of(event)
         stack = self._stack
         if len(stack) >= DEEPEST:
-            self._stop(event, f"nested deeper than {DEEPEST} levels, the most that is read")
+            self._stop(line, column, _TOO_DEEP)
         tag = event.tag
         if tag not in (None, "!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"):
             reason = (
@@ -396,7 +402,7 @@ class _Composer:
             )
             self._report.error(Span(self._file, line, column), self._here(), reason)
         if stack and type(stack[-1].items) is dict and stack[-1].pending is None:
-            self._stop(event, "a map or a list cannot be a key, expected text")
+            self._stop(line, column, "a map or a list cannot be a key, expected text")
         if event.anchor:
             self._open_anchors.add(event.anchor)
         stack.append(_Frame(items, line, column, event.anchor))
@@ -405,50 +411,53 @@ class _Composer:
         frame = self._stack.pop()
         if frame.anchor:
             self._open_anchors.discard(frame.anchor)
-        self._place(frame.items, frame.line, frame.column, frame.anchor, frame.size, None)
+        node = Node(frame.items, self._file, frame.line, frame.column)
+        self._place(node, frame.anchor, frame.size, frame.depth)
 
     def _alias(self, event: Json) -> None:
-        mark = event.start_mark
-        line, column = mark.line + 1, mark.column + 1
+        line, column = _place_of(event)
         name = event.anchor
         if name in self._open_anchors:
-            self._stop(event, f"the alias *{name} stands inside of what it refers to")
+            self._stop(line, column, f"the alias *{name} stands inside of what it refers to")
         if name not in self._anchors:
-            self._stop(event, f"the alias *{name} refers to no anchor before it")
-        node, size = self._anchors[name]
+            self._stop(line, column, f"the alias *{name} refers to no anchor before it")
+        node, size, depth = self._anchors[name]
         frame = self._stack[-1]  # an alias cannot be the root: its anchor would come before it
         if type(frame.items) is dict and frame.pending is None:
-            self._stop(event, "an alias cannot be a key, expected text")
+            self._stop(line, column, "an alias cannot be a key, expected text")
         self._aliased += size
         if self._aliased > MOST_ALIASED:
-            self._stop(event, f"the aliases of this file stand for more than {MOST_ALIASED} values")
-        self._place(node.value, line, column, None, size, node.env)
+            text = f"the aliases of this file stand for more than {MOST_ALIASED} values"
+            self._stop(line, column, text)
+        if len(self._stack) + depth > DEEPEST:
+            self._stop(line, column, _TOO_DEEP)
+        self._place(node._replace(line=line, column=column), None, size, depth)
 
-    def _place(
-        self, value: Json, line: int, column: int, anchor: str | None, size: int, env: Env | None
-    ) -> None:
+    def _place(self, node: Node, anchor: str | None, size: int, depth: int) -> None:
         """Put a finished value where it belongs: into its list, under its key, or at the root."""
+        self._values += 1
+        if self._values > MOST_VALUES:
+            text = f"more than {MOST_VALUES} values, the most that are read"
+            self._stop(node.line, node.column, text)
+        if anchor:
+            self._anchors[anchor] = _Anchored(node, size, depth)
         stack = self._stack
         if not stack:
-            self._root = Node(value, self._file, line, column, 0, 0, env)
+            self._root = node
             return
         frame = stack[-1]
         frame.size += size
+        frame.depth = max(frame.depth, depth + 1)
         if type(frame.items) is list:
-            node = Node(value, self._file, line, column, 0, 0, env)
             frame.items.append(node)
-        else:
-            key = frame.pending
-            node = Node(
-                value, self._file, line, column, frame.pending_line, frame.pending_column, env
-            )
-            frame.pending = None
-            if frame.skipping:
-                frame.skipping = False
-            else:
-                frame.items[key] = node
-        if anchor:
-            self._anchors[anchor] = (node, size)
+            return
+        key, frame.pending = frame.pending, None
+        if frame.skipping:
+            frame.skipping = False
+            return
+        value, file, line, column, _, _, env = node
+        at = frame.pending_line, frame.pending_column
+        frame.items[key] = Node(value, file, line, column, *at, env)
 
     def _path(self, last: str) -> str:
         """The dotted path of `last` within what is being read."""
@@ -462,10 +471,17 @@ class _Composer:
     def _error(self, line: int, column: int, text: str) -> None:
         self._report.error(Span(self._file, line, column), self._here(), text)
 
-    def _stop(self, event: Json, text: str) -> None:
-        mark = event.start_mark
-        self._error(mark.line + 1, mark.column + 1, text)
+    def _stop(self, line: int, column: int, text: str) -> None:
+        self._error(line, column, text)
         raise _Stop
+
+
+_TOO_DEEP = f"nested deeper than {DEEPEST} levels, the most that is read"
+
+
+def _place_of(event: Json) -> tuple[int, int]:
+    mark = event.start_mark
+    return mark.line + 1, mark.column + 1
 
 
 _WORDS: Mapping[str, bool | None] = {

@@ -221,6 +221,21 @@ def test_an_anchor_bomb_is_bounded() -> None:
     assert found[0].endswith("the aliases of this file stand for more than 100000 values")
 
 
+def test_aliases_cannot_nest_deeper_than_text_can() -> None:
+    text = "".join(
+        f"k{n}: &k{n} " + "[" * 60 + (f"*k{n - 1}" if n else "") + "]" * 60 + "\n"
+        for n in range(30)
+    )
+    node, found = tree(text)
+    assert node is None
+    assert found == ["f.yaml:2:69: error: k1: nested deeper than 64 levels, the most that is read"]
+
+
+def test_a_flood_of_empty_lists_is_bounded() -> None:
+    node, found = tree("a: [" + "[]," * 1_000_001 + "]")
+    assert (node, len(found)) == (None, 1)
+
+
 def test_a_file_of_10_mb_is_read() -> None:
     node, found = tree("a: " + "x" * 10_000_000)
     assert found == []
@@ -231,7 +246,7 @@ def test_a_file_of_10_mb_is_read() -> None:
 def test_a_file_of_too_many_values_is_left_half_read() -> None:
     node, found = tree("a: [" + "x," * 1_000_001 + "]")
     assert node is None
-    assert found == ["f.yaml:1:2000003: error: a: more than 1000000 values, the most that are read"]
+    assert found == ["f.yaml:1:2000005: error: a: more than 1000000 values, the most that are read"]
 
 
 def test_a_file_beyond_the_limit_is_refused_unread() -> None:
