@@ -1,0 +1,1 @@
+"""Performs what the router decides: connections to agents, channels and services."""

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import assert_never
 
+from anyclawd.gateway.address import VIRTUAL, content_of, destination_of, need_channel, peer_of
 from anyclawd.gateway.agent import AgentPeer
 from anyclawd.gateway.caller import Caller
 from anyclawd.gateway.channel import ChannelPeer
@@ -35,9 +36,6 @@ from anyclawd.runtime.seam import Report, Sink, Wire
 from anyclawd.wire import acp, channel, jsonrpc
 
 log = logging.getLogger("anyclawd.gateway")
-
-#: The channel of those who send through the admin API; no unit can have this name.
-VIRTUAL = "@anyclawctl"
 
 
 def _wall_ms() -> int:
@@ -191,8 +189,8 @@ class Gateway:
 
         Raises RequestError at once where it is not accepted.
         """
-        content = _content(message.get("content"))
-        name, peer, agent = self._destination(message)
+        content = content_of(message)
+        name, peer, agent = destination_of(message, self.router)
         if self.router.intake is Intake.CLOSED:
             raise RequestError("anyclawd is stopping; send the message after it has started again")
         caller = Caller(session_key(name, peer))
@@ -206,10 +204,10 @@ class Gateway:
 
     def notify(self, channel_name: str, peer_id: str, text: str) -> None:
         """Send a text to a chat; no agent is involved."""
-        self._need_channel(channel_name)
+        need_channel(channel_name, self.router.routes)
         if not self._outboxes[channel_name].is_connected:
             raise RequestError(f"channel {channel_name!r} is not connected; see anyclawctl status")
-        peer = self._known_peer(channel_name, peer_id, "direct")
+        peer = peer_of(channel_name, peer_id, "direct", self.router)
         self._step(events.NotificationReceived(channel_name, peer, text))
 
     def answer_permission(self, request_id: str, option_id: str) -> None:
@@ -550,57 +548,6 @@ class Gateway:
         if name == VIRTUAL:
             self._step(events.CancelRequested(message, name, peer))
 
-    def _destination(
-        self, message: Mapping[str, Json]
-    ) -> tuple[str, channel.Peer, UnitName | None]:
-        name, peer_id, wanted = message.get("channel"), message.get("peer"), message.get("agent")
-        kind = message.get("kind") or "local"
-        agent = self._agent_named(wanted) if wanted else None
-        if not name:
-            agent = agent or self._default_agent()
-            owner = "" if agent == self._default_agent_name() else f"@{entry_name(agent)}"
-            peer = channel.Peer("anyclawctl", f"{peer_id or 'anyclawctl'}{owner}", kind)
-            return VIRTUAL, peer, agent
-        self._need_channel(name)
-        if not peer_id:
-            raise RequestError(f"channel {name!r}: name the peer as well")
-        routed = self.router.routes.channels[name]
-        if routed not in self.router.routes.agents:
-            raise RequestError(f"channel {name!r}: its agent {entry_name(routed)!r} does not exist")
-        if agent is not None and agent != routed:
-            raise RequestError(f"channel {name!r} is answered by {entry_name(routed)!r} only")
-        return name, self._known_peer(name, peer_id, kind), None
-
-    def _known_peer(self, name: str, peer_id: str, kind: str) -> channel.Peer:
-        """The chat as the channel has named it, where it has spoken already."""
-        for session in self.router.sessions.values():
-            if session.channel == name and session.peer.peer_id == peer_id:
-                return session.peer
-        return channel.Peer(name, peer_id, kind)
-
-    def _need_channel(self, name: str) -> None:
-        if name not in self._outboxes:
-            raise RequestError(f"no channel {name!r}; there are {sorted(self._outboxes)}")
-
-    def _agent_named(self, wanted: str) -> UnitName:
-        for unit in self.router.routes.agents:
-            if wanted in (unit, entry_name(unit)):
-                return unit
-        names = [entry_name(unit) for unit in self.router.routes.agents]
-        raise RequestError(f"no agent {wanted!r}; there are {names}")
-
-    def _default_agent_name(self) -> UnitName | None:
-        agents = list(self.router.routes.agents)
-        default = UnitName("default.agent")
-        return default if default in agents else agents[0] if len(agents) == 1 else None
-
-    def _default_agent(self) -> UnitName:
-        found = self._default_agent_name()
-        if found is None:
-            names = [entry_name(unit) for unit in self.router.routes.agents]
-            raise RequestError(f"name the agent; there are {names}")
-        return found
-
 
 def _shown(session: Session) -> dict[str, Json]:
     return {
@@ -613,14 +560,6 @@ def _shown(session: Session) -> dict[str, Json]:
         "state": str(session.phase),
         "queued": len(session.queue),
     }
-
-
-def _content(content: Json) -> list[Json]:
-    if isinstance(content, str) and content:
-        return [{"type": "text", "text": content}]
-    if isinstance(content, list) and content and all(isinstance(part, dict) for part in content):
-        return content
-    raise RequestError("content: expected a text or a list of content parts")
 
 
 def _effective_ack(unit: Unit, handshake: channel.Handshake) -> Ack | None:
