@@ -1,6 +1,7 @@
 """Runs coroutine tests in a loop of their own, bounded in time."""
 
 import asyncio
+import inspect
 
 import pytest
 
@@ -9,9 +10,9 @@ BOUND_S = 20.0
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    if not asyncio.iscoroutinefunction(pyfuncitem.obj):
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
-    names = pyfuncitem._fixtureinfo.argnames
+    names = inspect.signature(pyfuncitem.obj).parameters
     arguments = {name: pyfuncitem.funcargs[name] for name in names}
     asyncio.run(asyncio.wait_for(pyfuncitem.obj(**arguments), BOUND_S))
     return True
