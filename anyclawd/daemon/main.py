@@ -60,8 +60,8 @@ def _run(handover: Handover) -> int:
         log.warning("%s", text)
     _report_sweep(handover)
     gc.enable()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_supervise(plan, plain, inputs, handover))
+    runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+    return runner.run(_supervise(plan, plain, inputs, handover))  # and the loop ends with us
 
 
 async def _supervise(
