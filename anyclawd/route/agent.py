@@ -1,5 +1,6 @@
 """What the router knows of an agent while the daemon runs."""
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 NO_CAPABILITIES = Capabilities()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Agent:
     """One agent; `sessions` is where its updates find their chat."""
 
@@ -26,6 +27,7 @@ class Agent:
     failure: str = ""  #: why it will not come back by itself; empty while it may
     sessions: dict[str, "Session"] = field(default_factory=dict)  #: by ACP session id
     members: list["Session"] = field(default_factory=list)  #: every chat routed to it
+    due: deque["Session"] = field(default_factory=deque)  #: could run, and have not begun yet
     active: set["Session"] = field(default_factory=set)  #: those with a call under way
     opening: int = 0  #: how many `session/new` are under way
     #: Updates that overtook the answer to `session/new`, by the ACP session id they name.

@@ -38,7 +38,8 @@ def _rules(router: Router, session: Session) -> list[tuple[str, bool]]:
         ("a call needs a connected agent", not has_call or agent.is_connected),
         (
             "nothing waits while it could run",
-            phase is not Phase.WAITING or not (session.is_open and agent.takes_work),
+            phase is not Phase.WAITING
+            or not (session.is_open and agent.takes_work and session not in agent.due),
         ),
         (
             "nothing waits after intake has closed",

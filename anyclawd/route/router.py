@@ -9,6 +9,7 @@ and *closed* for the stop of the daemon (new messages are refused, waiting ones 
 keeps them; running turns may finish).
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import assert_never
@@ -68,10 +69,14 @@ class Router:
         self._sizes: dict[int, tuple[str, int]] = {}  # of messages that have no outcome yet
         self.calls: dict[Token, Session] = {}
         self._last_token = 0
+        self._agents_with_due: list[Agent] = []
 
     def step(self, event: Event, now: float) -> list[Command]:
         """Decide what one event means. `now` is a monotonic instant in seconds."""
         commands = list(self._decide(event, now))
+        for agent in self._agents_with_due:
+            commands += self._begin_due(agent, now)
+        self._agents_with_due = [agent for agent in self._agents_with_due if agent.due]
         for command in commands:
             if isinstance(command, Settle):
                 self._release(command)
@@ -154,12 +159,12 @@ class Router:
                 agent = self.agents[name]
                 agent.is_connected, agent.is_closing, agent.is_paused = True, False, False
                 agent.capabilities, agent.failure = capabilities, ""
-                yield from self._advance(agent.members, now)
+                self._make_due(agent)
             case events.AgentPaused(name):
                 self.agents[name].is_paused = True
             case events.AgentResumed(name):
                 self.agents[name].is_paused = False
-                yield from self._advance(self.agents[name].members, now)
+                self._make_due(self.agents[name])
             case events.AgentHeld(name, is_held):
                 self.agents[name].is_held = is_held
             case events.AgentClosing(name):
@@ -172,7 +177,8 @@ class Router:
                 self.intake = Intake.OPEN
                 for session in self.sessions.values():
                     session.is_open = True
-                yield from self._advance(self.sessions.values(), now)
+                for agent in self.agents.values():
+                    self._make_due(agent)
             case events.IntakeClosed():
                 yield from self._close_intake()
             case events.TurnsCutOff():
@@ -201,9 +207,21 @@ class Router:
         if had_turn and not self.running and self.intake is Intake.CLOSED:
             yield ReportDrained()
 
-    def _advance(self, sessions: Iterable[Session], now: float) -> Iterator[Command]:
-        for session in sessions:
+    def _make_due(self, agent: Agent) -> None:
+        """Its waiting sessions may run now; not all at once, since it may stop reading again."""
+        agent.due = deque(session for session in agent.members if session.phase is Phase.WAITING)
+        if agent.due and agent not in self._agents_with_due:
+            self._agents_with_due.append(agent)
+
+    def _begin_due(self, agent: Agent, now: float) -> Iterator[Command]:
+        """A burst of limited size; the next event, whichever it is, begins the next one."""
+        room = self.routes.limits.burst_bytes
+        while agent.due and room > 0 and agent.takes_work:
+            session = agent.due.popleft()
+            room -= sum(message.size_bytes for message in session.queue)
             yield from self._run(session, session.advance(now))
+        if not agent.takes_work:
+            agent.due.clear()  # it makes them due again when it is back
 
     # --- messages ---------------------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ class Limits:
 
     queue_messages: int = 1000  #: per session
     queue_bytes: int = 64 * 2**20  #: per channel
+    burst_bytes: int = 2**20  #: of prompts that begin together when an agent takes work again
     early_bytes: int = 4 * 2**20  #: per agent: updates that overtake the answer to session/new
 
 

@@ -42,7 +42,7 @@ def routes() -> Routes:
         ),
         channels=CHANNELS,
         permission_timeout_s=60.0,
-        limits=Limits(queue_messages=3),
+        limits=Limits(queue_messages=3, burst_bytes=1),
     )
 
 

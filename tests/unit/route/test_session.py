@@ -266,3 +266,24 @@ def test_a_full_queue_refuses_and_says_so_once_after_the_turn() -> None:
     commands = happen(lane, "answered")
     refusals = [c for c in commands if "not accepted" in str(c)]
     assert len(refusals) == 1
+
+
+def test_an_agent_that_comes_back_gets_what_waits_in_bursts() -> None:
+    """It may stop reading after the first of them; then the rest goes on waiting."""
+    lane = Lane()
+    for number, name in enumerate(("ann", "bob", "eve"), start=1):
+        content: list[Json] = [{"type": "text", "text": "x"}]
+        peer = Peer("web", name, "direct")
+        message = events.MessageReceived(MessageId(number), "web", peer, content, None, 2**20)
+        lane.step(message)
+
+    def phases() -> list[Phase]:
+        return [session.phase for session in lane.router.sessions.values()]
+
+    lane.step(events.AgentReady(AGENT, Capabilities()))
+    assert phases() == [Phase.OPENING, Phase.WAITING, Phase.WAITING]
+    lane.step(events.AgentPaused(AGENT))
+    assert phases() == [Phase.OPENING, Phase.WAITING, Phase.WAITING]
+    lane.step(events.AgentResumed(AGENT))
+    lane.step(events.ChannelReady("web"))
+    assert phases() == [Phase.OPENING] * 3
