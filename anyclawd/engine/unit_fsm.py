@@ -215,7 +215,7 @@ def _at_rest(state: UnitState, event: Input, unit: Unit, now: float) -> Step | N
     match event:
         case Start():
             return _start(state, event, unit, now)
-        case Stop() if state.sub is Sub.FAILED:
+        case Stop() if state.sub in (Sub.DEAD, Sub.FAILED):
             return state, []  # a failure is looked at, or reset, and not forgotten in passing
         case Stop() if state.sub is Sub.BLOCKED:
             return replace(state, sub=Sub.DEAD, result=Result.SUCCESS, reason=""), []
@@ -281,9 +281,10 @@ def _on_the_way_down(
         case TimerElapsed() if state.sub is Sub.STOP:
             return _terminate(state, unit, now)
         case TimerElapsed():
-            reason = f"still running {unit.timeouts.stop_s:g} s after SIGTERM"
-            late = state.doom or Result.TIMEOUT
-            return _kill(replace(state, doom=late, reason=state.reason or reason), unit)
+            if state.doom is None:
+                late = f"still running {unit.timeouts.stop_s:g} s after SIGTERM"
+                state = replace(state, doom=Result.TIMEOUT, reason=late)
+            return _kill(state, unit)
         case Hurry():
             return (state, []) if state.sub is Sub.STOP_SIGKILL else _kill(state, unit)
         case Reset():
@@ -400,7 +401,7 @@ def _end(
 
 def _trip(state: UnitState, end: Exit | None, unit: Unit, now: float) -> Step:
     limit = unit.start_limit
-    last = f"; the last run {state.reason}" if state.reason else ""
+    last = f"; the last time: {state.reason}" if state.reason else ""
     reason = f"ended {len(state.ends)} times within {limit.interval_s:g} s{last}"
     if state.on_probation:
         reason = f"ended again soon after its cool-down{last}"

@@ -135,7 +135,7 @@ def test_a_start_limit_cools_down_tries_once_and_cools_down_again() -> None:
     crash(world, 3)
     state = world.manager.states[UnitName(A)]
     assert (state.sub, state.result) == ("cooldown", Result.START_LIMIT_HIT)
-    assert state.reason == "ended 3 times within 60 s; the last run exited with code 1"
+    assert state.reason == "ended 3 times within 60 s; the last time: exited with code 1"
     tripped = world.now
     world.elapse()
     assert world.now - tripped == 300
@@ -143,7 +143,9 @@ def test_a_start_limit_cools_down_tries_once_and_cools_down_again() -> None:
     crash(world, 1)
     state = world.manager.states[UnitName(A)]
     assert state.sub == "cooldown"
-    assert state.reason == ("ended again soon after its cool-down; the last run exited with code 1")
+    assert state.reason == (
+        "ended again soon after its cool-down; the last time: exited with code 1"
+    )
 
 
 def test_a_stable_run_after_a_cool_down_ends_the_probation() -> None:
