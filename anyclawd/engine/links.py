@@ -60,6 +60,7 @@ class Links:
             for ref in unit.deps.after:
                 if ref.unit in self._units:
                     after[unit.name].setdefault(ref.unit, ref.until)
+        for unit in self._units.values():
             for ref in unit.deps.before:
                 if ref.unit in self._units:
                     after[ref.unit].setdefault(unit.name, Until.READY)
