@@ -105,6 +105,7 @@ class Measures:
     units: tuple[UnitMeasure, ...] = ()
     queue_depths: Mapping[str, int] = field(default_factory=_no_numbers)  #: by agent
     turn_durations: Mapping[str, Timing] = field(default_factory=_no_timings)  #: by agent
+    truncated_answers: int = 0  #: cut short because their channel did not keep up
     loop_lag: Timing = Timing()  #: lateness of the timers that elapsed
     loop_lag_max_s: float = 0.0
 

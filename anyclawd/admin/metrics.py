@@ -109,6 +109,12 @@ def _gateway(measures: Measures) -> Iterable[Metric]:
         "agent",
         measures.turn_durations,
     )
+    yield _counter(
+        "anyclawd_truncated_answers",
+        "Answers cut short because their channel did not keep up.",
+        [],
+        [((), measures.truncated_answers)],
+    )
 
 
 def _loop(measures: Measures) -> Iterable[Metric]:

@@ -157,6 +157,7 @@ class DaemonControl:
             ],
             "noise": self._gateway.noise(unit.name),
             "dropped_lines": logs.dropped_lines(unit.name),
+            "options": self._gateway.effective_options(unit.name),
             "log": [_log_line(line) for line in logs.last(unit.name, 10)],
         }
 
@@ -238,6 +239,7 @@ class DaemonControl:
                 agent: Timing(count=times.count, sum_s=times.sum_s)
                 for agent, times in self._gateway.counters.turn_times.items()
             },
+            truncated_answers=self._gateway.truncations,
             loop_lag=lag,
             loop_lag_max_s=timers.lag_max_s,
         )

@@ -254,8 +254,7 @@ class Process:
         self._stop_writing()
         os.close(self._stdin)
         self._stdin = -1
-        self._pending.clear()
-        self._resume_writing()
+        self._pending.clear()  # a paused sink stays so: what it holds would be lost
 
     def _stop_writing(self) -> None:
         if self._is_writing:

@@ -229,6 +229,7 @@ class FakeControl:
             "story": [{"at": SINCE, "event": "ready", "from": "start", "to": "running"}],
             "noise": 0,
             "dropped_lines": 0,
+            "options": {"depth": 3, "token": "<secret>"},
             "log": self.history,
         }
 
@@ -344,6 +345,7 @@ class FakeControl:
             units=(UnitMeasure(name="default.agent", active="active", restarts=2, start_s=0.21),),
             queue_depths={"default.agent": 4},
             turn_durations={"default.agent": Timing(count=2, sum_s=1.5)},
+            truncated_answers=1,
             loop_lag=Timing(count=10, sum_s=0.01),
             loop_lag_max_s=0.004,
         )

@@ -21,6 +21,7 @@ anyclawd_unit_start_duration_seconds{unit="default.agent"} 0.21
 anyclawd_queue_depth{agent="default.agent"} 4.0
 anyclawd_turn_duration_seconds_count{agent="default.agent"} 2.0
 anyclawd_turn_duration_seconds_sum{agent="default.agent"} 1.5
+anyclawd_truncated_answers_total 1.0
 anyclawd_loop_lag_seconds_count 10.0
 anyclawd_loop_lag_seconds_sum 0.01
 anyclawd_loop_lag_max_seconds 0.004
