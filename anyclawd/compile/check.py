@@ -4,11 +4,13 @@ Whether its settings fit together, whether `options` satisfy the extension's sch
 it would do what its author may not have meant: show a secret, or let everybody in.
 """
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from anyclawd.compile.anyclaw import SECTION_OF
 from anyclawd.compile.build import PROTOCOLS, Draft, protocol_of, readiness_of
+from anyclawd.compile.diagnose import quote
 from anyclawd.compile.read import Items, Schema, one_of, show
 from anyclawd.compile.secret import looks_secret, marked
 from anyclawd.compile.tree import Node, Sources
@@ -113,7 +115,13 @@ class Checker:
         if options is None:
             options = node._replace(value={}, line=0, column=0)
         shown = reveal(marked(options, set()), _Lenient(self._environ))
-        for error in validator.iter_errors(shown):
+        try:
+            errors = list(validator.iter_errors(shown))
+        except RecursionError:
+            text = "the references of the schema have no end"
+            self._report.error(node.span, draft.key("options_schema"), text)
+            return
+        for error in errors:
             self._report_option(draft, options, error)
         if "additionalProperties" not in schema.value and "properties" in schema.value:
             known = schema.value["properties"]
@@ -123,6 +131,9 @@ class Checker:
         from jsonschema import Draft202012Validator  # 80 ms, so only where there is a schema
         from jsonschema.exceptions import SchemaError
 
+        for flaw in _flaws(schema, schema):
+            self._report.error(node.span, draft.key("options_schema"), flaw)
+            return None
         try:
             Draft202012Validator.check_schema(schema)
         except SchemaError as error:
@@ -188,6 +199,46 @@ class _Lenient(dict[str, str]):
 
     def __missing__(self, name: str) -> str:
         return ""
+
+
+def _flaws(part: Json, schema: Json) -> Iterator[str]:
+    """What jsonschema would stumble over, or fetch from a file or a host."""
+    if isinstance(part, dict):
+        for key, value in part.items():
+            if key in ("$ref", "$dynamicRef") and isinstance(value, str):
+                if not _leads_somewhere(value, schema):
+                    yield f"the reference {value!r} leads nowhere, expected '#/...' inside of it"
+            elif key == "pattern" and isinstance(value, str):
+                yield from _flaws_of_pattern(value)
+            elif key == "patternProperties" and isinstance(value, dict):
+                for pattern in value:
+                    yield from _flaws_of_pattern(pattern)
+                yield from _flaws(value, schema)
+            else:
+                yield from _flaws(value, schema)
+    elif isinstance(part, list):
+        for item in part:
+            yield from _flaws(item, schema)
+
+
+def _flaws_of_pattern(pattern: str) -> Iterator[str]:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        yield f"the pattern {quote(pattern)} is no regular expression: {error}"
+
+
+def _leads_somewhere(reference: str, schema: Json) -> bool:
+    """Whether a reference is a JSON Pointer to a part of the schema itself."""
+    if reference != "#" and not reference.startswith("#/"):
+        return False
+    at = schema
+    for step in reference.split("/")[1:]:
+        name = step.replace("~1", "/").replace("~0", "~")
+        if not isinstance(at, dict) or name not in at:
+            return False
+        at = at[name]
+    return True
 
 
 def _step(node: Node, step: str | int) -> Node | None:

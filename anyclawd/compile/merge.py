@@ -1,7 +1,7 @@
 """Merging layers of settings: maps deep, everything else replaced by the later layer.
 
-Merging is associative, and an empty map is its neutral element; so layers may be put together in
-any grouping, but not in any order.
+The empty map is the neutral element. Merging is associative for layers that agree on what is a
+map, as typed ones do; inside of `options`, whose content is free, a value hides a map below it.
 """
 
 from collections.abc import Iterable

@@ -274,6 +274,31 @@ BAD = {
             " under any of the given schemas"
         ),
     ),
+    "schema-with-a-bad-pattern": (
+        service("options_schema: {properties: {a: {pattern: '['}}}"),
+        (
+            "2:64: error: units.a.service.options_schema: the pattern '[' is no regular"
+            " expression: unterminated character set at position 0"
+        ),
+    ),
+    "schema-without-an-end": (
+        service("options_schema: {$ref: '#'}"),
+        ("2:64: error: units.a.service.options_schema: the references of the schema have no end"),
+    ),
+    "schema-that-refers-elsewhere": (
+        service("options_schema: {$ref: 'http://example.org/x'}"),
+        (
+            "2:64: error: units.a.service.options_schema: the reference 'http://example.org/x'"
+            " leads nowhere, expected '#/...' inside of it"
+        ),
+    ),
+    "schema-that-refers-to-nothing": (
+        service("options_schema: {allOf: [{$ref: '#/$defs/a'}]}"),
+        (
+            "2:64: error: units.a.service.options_schema: the reference '#/$defs/a' leads"
+            " nowhere, expected '#/...' inside of it"
+        ),
+    ),
     "octal-without-quotes": (
         "admin: {socket_mode: 0660}\n",
         (
