@@ -133,6 +133,13 @@ class Daemon:
     def log_text(self) -> str:
         return self.log.read_text(errors="replace")
 
+    def wait_log_text(self, text: str) -> None:
+        """Wait until the daemon's own log, which is a file, holds a text."""
+        deadline = Deadline()
+        while text not in self.log_text():
+            assert self.process.poll() is None, f"the daemon ended before {text!r}"
+            select.select([], [], [], min(0.01, deadline.left(f"{text!r} in the log")))
+
     # -- what it is asked ----------------------------------------------------------------------
 
     def ctl(self, *words: str, stdin: str | None = None) -> "subprocess.CompletedProcess[str]":
