@@ -92,9 +92,9 @@ class Layers:
 
     def _add_own(self, directory: str) -> None:
         """`<unit>.d/*.yaml`: each the settings of the one unit."""
-        for entry in self._sources.names_in(directory):
+        for entry in self._sources.names_in(directory, ".d"):
             name = UnitName(entry.removesuffix(".d"))
-            if not entry.endswith(".d") or kind_of(name) is None:
+            if kind_of(name) is None:
                 continue
             paths = self._yaml_files(posixpath.join(directory, entry))
             if name not in self.declared:
@@ -109,5 +109,5 @@ class Layers:
                     self.declared[name].layers.append(typed)
 
     def _yaml_files(self, directory: str) -> list[str]:
-        names = self._sources.names_in(directory)
-        return [posixpath.join(directory, name) for name in names if name.endswith(".yaml")]
+        names = self._sources.names_in(directory, ".yaml")
+        return [posixpath.join(directory, name) for name in names]

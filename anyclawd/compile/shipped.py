@@ -19,9 +19,9 @@ class Shipped:
         self.directory = directory
         self._sources, self._reader = sources, reader
         self._files: dict[UnitName, str] = {}
-        for name in sources.names_in(directory):
-            unit, suffix = posixpath.splitext(name)
-            if suffix == ".yaml" and kind_of(unit) is not None:
+        for name in sources.names_in(directory, ".yaml"):
+            unit = name.removesuffix(".yaml")
+            if kind_of(unit) is not None:
                 self._files[UnitName(unit)] = posixpath.join(directory, name)
         found = {
             name: self._read(name, path)

@@ -20,7 +20,7 @@ import yaml
 from yaml.cyaml import CParser  # type: ignore[attr-defined]  # the stubs leave it out
 
 from anyclawd.compile.diagnose import Report, quote
-from anyclawd.model.fingerprint import fingerprint
+from anyclawd.model.fingerprint import fingerprint, fingerprint_of_names
 from anyclawd.model.secret import retype
 from anyclawd.model.span import Span
 from anyclawd.model.value import Json
@@ -141,7 +141,7 @@ class Sources:
     variables: set[str] = field(default_factory=set)
     shown: set[str] = field(default_factory=set)
     _files: dict[str, bytes] = field(default_factory=dict)
-    _directories: dict[str, bytes] = field(default_factory=dict)
+    _listings: dict[str, bytes] = field(default_factory=dict)
 
     def document(self, path: str) -> Node | None:
         """The tree of a YAML file; what is wrong with it goes to the report."""
@@ -154,18 +154,22 @@ class Sources:
         self._files[path] = fingerprint(content)
         return parse(content, path, self.report, self._lookup)
 
-    def names_in(self, directory: str) -> tuple[str, ...]:
-        """The sorted names in a directory; none where it does not exist or cannot be listed."""
+    def names_in(self, directory: str, suffix: str) -> tuple[str, ...]:
+        """The sorted names in a directory that end in `suffix`.
+
+        There are none where it does not exist or cannot be listed; what else lies in it, and comes
+        and goes there, is no input.
+        """
         try:
-            names = self.world.names_in(directory)
+            listed = self.world.names_in(directory)
         except (FileNotFoundError, NotADirectoryError):
-            self._directories[directory] = b""
-            return ()
+            listed = ()
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             self.report.error(Span(directory), "", f"cannot list the directory: {reason}")
             return ()
-        self._directories[directory] = listing_fingerprint(names)
+        names = tuple(name for name in listed if name.endswith(suffix))
+        self._listings[f"{directory}/*{suffix}"] = fingerprint_of_names(names)
         return names
 
     def which(self, program: str) -> str | None:
@@ -176,7 +180,7 @@ class Sources:
     def inputs(self) -> tuple[Input, ...]:
         """All that was read, as the cache of plans compares it: kind, name, content."""
         files = [("file", path, content) for path, content in sorted(self._files.items())]
-        listings = [("dir", path, names) for path, names in sorted(self._directories.items())]
+        listings = [("glob", path, names) for path, names in sorted(self._listings.items())]
         return (*files, *listings, *map(self._variable_input, sorted(self.variables)))
 
     def _variable_input(self, name: str) -> Input:
@@ -188,11 +192,6 @@ class Sources:
     def _lookup(self, variable: str) -> str | None:
         self.variables.add(variable)
         return self.environ.get(variable)
-
-
-def listing_fingerprint(names: tuple[str, ...]) -> bytes:
-    """What `("dir", path, ...)` inputs hold: sorted names joined by NUL; empty means no such."""
-    return fingerprint(b"\0".join(os.fsencode(name) for name in sorted(names)))
 
 
 Lookup = Callable[[str], str | None]

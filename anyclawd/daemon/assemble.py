@@ -77,7 +77,7 @@ class Admin:
 
     async def stop(self) -> None:
         assert self.control is not None, "the control is set before the boot"
-        self.control.changes.close()
+        self.control.end_streams()
         async with self._changing:
             if self._server is not None:
                 await self._server.close()

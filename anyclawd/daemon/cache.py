@@ -17,7 +17,7 @@ import sys
 
 from anyclawd import __version__
 from anyclawd.daemon import places
-from anyclawd.model.fingerprint import fingerprint
+from anyclawd.model.fingerprint import fingerprint, fingerprint_of_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,8 +68,9 @@ def _holds(found: "Input", environ: "Mapping[str, str]") -> bool:
     kind, name, content = found
     if kind == "file":
         return _fingerprint_of_file(name) == content
-    if kind == "dir":
-        return _fingerprint_of_listing(name) == content
+    if kind == "glob":
+        directory, _, suffix = name.rpartition("/*")
+        return _fingerprint_of_listing(directory, suffix) == content
     if kind == "env":
         value = environ.get(name)
         return (b"" if value is None else fingerprint(os.fsencode(value))) == content
@@ -84,12 +85,12 @@ def _fingerprint_of_file(path: str) -> bytes:
         return b""
 
 
-def _fingerprint_of_listing(path: str) -> bytes:
+def _fingerprint_of_listing(directory: str, suffix: str) -> bytes:
     try:
-        names = sorted(os.listdir(path))
+        listed = os.listdir(directory)
     except OSError:
-        return b""
-    return fingerprint(b"\0".join(map(os.fsencode, names)))
+        listed = []
+    return fingerprint_of_names(name for name in listed if name.endswith(suffix))
 
 
 def _read_private(path: str) -> bytes:

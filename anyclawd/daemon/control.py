@@ -33,7 +33,7 @@ from anyclawd.model.state import ACTIVE_OF, JobResult, JobType, Sub
 from anyclawd.model.unit import Kind, Unit
 from anyclawd.model.value import Json
 from anyclawd.runtime.driver import Driver
-from anyclawd.runtime.logpump import LogLine
+from anyclawd.runtime.logpump import Follower, LogLine
 
 #: What holds of processes that try to get away; see docs/explanation/processes.md.
 CONTAINMENT = "best-effort: sessions, subreaper and marks; no cgroup delegated"
@@ -110,10 +110,17 @@ class DaemonControl:
         self.admin_port: int | None = None
         self.warnings: list[str] = []
         self.changes = Fanout()
+        self._followers: set[Follower] = set()  # of the logs
         self._restarts: dict[str, int] = {}
         self._begun_at: dict[UnitName, float] = {}
         self._start_s: dict[UnitName, float] = {}
         driver.announced.append(self._note_change)
+
+    def end_streams(self) -> None:
+        """Nothing more is told to those who watch; what they have not read yet they still get."""
+        self.changes.close()
+        for follower in self._followers:
+            follower.close()
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -211,6 +218,8 @@ class DaemonControl:
         wanted = {self._known(query.unit).name} if query.unit else set(self._driver.plan.units)
         pump = self._driver.logs
         follower = pump.follow(frozenset(wanted)) if query.follow else None
+        if follower is not None:
+            self._followers.add(follower)
         try:
             known = [line for name in wanted for line in pump.last(name, query.lines)]
             known.sort(key=lambda line: line.at_wall)
@@ -221,6 +230,7 @@ class DaemonControl:
                     yield _log_line(line)
         finally:
             if follower is not None:
+                self._followers.discard(follower)
                 follower.close()
 
     def events(self) -> AsyncIterator[Json]:

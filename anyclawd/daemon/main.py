@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 import uvloop
 
@@ -27,6 +27,10 @@ from anyclawd.runtime.order import order_of
 
 log = logging.getLogger("anyclawd.daemon")
 
+if TYPE_CHECKING:
+    #: A plan just compiled, in its plain form, marshalled, and the inputs of its compilation.
+    _Fresh: TypeAlias = tuple[bytes, tuple[cache.Input, ...]]
+
 #: The configuration cannot be used. Source: sysexits.h, EX_CONFIG.
 EX_CONFIG = 78
 
@@ -42,17 +46,12 @@ def run(handover: Handover) -> NoReturn:
 
 def _run(handover: Handover) -> int:
     _import_admin_aside()
-    inputs: tuple[cache.Input, ...] | None = None
-    plain = handover.plan
-    if handover.compiler is not None:
-        try:
-            plain, inputs = _compiled(*handover.compiler)
-        except places.StartError as error:
-            sys.stderr.write(f"{error}\n")
-            places.note_clean_end(handover.state_dir)
-            return error.code
-    assert plain is not None, "stage 0 starts the compiler where it finds no plan"
-    plan: Plan = from_plain(marshal.loads(plain))
+    try:
+        plan, fresh = _load(handover)
+    except places.StartError as error:
+        sys.stderr.write(f"{error}\n")
+        places.note_clean_end(handover.state_dir)
+        return error.code
     if handover.log_level:
         plan = replace(plan, settings=replace(plan.settings, log_level=handover.log_level))
     warnings = logs.set_up(plan.settings.log_level, plan.settings.log_format, os.environ)
@@ -61,12 +60,24 @@ def _run(handover: Handover) -> int:
     _report_sweep(handover)
     gc.enable()
     runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
-    return runner.run(_supervise(plan, plain, inputs, handover))  # and the loop ends with us
+    return runner.run(_supervise(plan, fresh, handover))  # and the loop ends with us
 
 
-async def _supervise(
-    plan: Plan, plain: bytes, inputs: "tuple[cache.Input, ...] | None", handover: Handover
-) -> int:
+def _load(handover: Handover) -> "tuple[Plan, _Fresh | None]":
+    """The plan, and what is to be kept of it where it was compiled just now.
+
+    The bytes of a cached plan are as large as itself and are let go. Raises StartError with the
+    compiler's findings where there is no plan.
+    """
+    if handover.compiler is not None:
+        fresh = _compiled(*handover.compiler)
+        return from_plain(marshal.loads(fresh[0])), fresh
+    plain, handover.plan = handover.plan, None
+    assert plain is not None, "stage 0 starts the compiler where it finds no plan"
+    return from_plain(marshal.loads(plain)), None
+
+
+async def _supervise(plan: Plan, fresh: "_Fresh | None", handover: Handover) -> int:
     assembly = Assembly(plan, handover)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -76,8 +87,8 @@ async def _supervise(
     def keep() -> None:
         gc.collect()
         gc.freeze()  # what a boot has made lives as long as the daemon
-        if inputs is not None:
-            _cache(plan, plain, inputs, handover)
+        if fresh is not None:
+            _cache(plan, fresh, handover)
 
     assembly.when_settled(keep)
     code = await assembly.run()
@@ -94,7 +105,7 @@ def _import_admin_aside() -> None:
     threading.Thread(target=load, name="import admin", daemon=True).start()
 
 
-def _compiled(pid: int, pipe: int) -> "tuple[bytes, tuple[cache.Input, ...]]":
+def _compiled(pid: int, pipe: int) -> "_Fresh":
     """What the compiler has made: the plan in its plain form, marshalled, and its inputs.
 
     Raises StartError with its findings where there is no plan.
@@ -112,12 +123,12 @@ def _compiled(pid: int, pipe: int) -> "tuple[bytes, tuple[cache.Input, ...]]":
     return marshal.dumps(answer["plan"]), answer["inputs"]
 
 
-def _cache(plan: Plan, plain: bytes, inputs: "tuple[cache.Input, ...]", handover: Handover) -> None:
+def _cache(plan: Plan, fresh: "_Fresh", handover: Handover) -> None:
     """Keep the plan, and the wave that the engine decides for a boot of it."""
+    plain, inputs = fresh
+    wave = first_wave(plan, handover.instance)
     try:
-        cache.store(
-            handover.state_dir, handover.config, inputs, first_wave(plan, handover.instance), plain
-        )
+        cache.store(handover.state_dir, handover.config, inputs, wave, plain)
     except OSError as error:
         log.warning("cannot keep the compiled plan: %s; the next start compiles again", error)
 

@@ -56,7 +56,7 @@ from anyclawd.engine.events import (
 )
 from anyclawd.engine.job import OVER, Job, JobId, Origin, Over
 from anyclawd.engine.links import Links
-from anyclawd.engine.record import BootTimes, Scene, Story, new_story
+from anyclawd.engine.record import BootTimes, Scene, Story, tell
 from anyclawd.engine.transaction import Wanted
 from anyclawd.engine.unit_fsm import Block, Hurry, Reset, Start, Stop, UnitState
 from anyclawd.engine.words import plight
@@ -621,9 +621,7 @@ class Manager:
     def _tell(self, name: UnitName, event: object, before: Sub, after: Sub) -> None:
         text = str(event.timer) if isinstance(event, TimerElapsed) else ""
         title = type(event).__name__ + (f"({text})" if text else "")
-        if (story := self.stories.get(name)) is None:
-            story = self.stories[name] = new_story()
-        story.append(Scene(self._now, title, before, after))
+        tell(self.stories.setdefault(name, []), Scene(self._now, title, before, after))
 
     def _on_change(self, name: UnitName, before: Sub, state: UnitState) -> None:
         after = state.sub

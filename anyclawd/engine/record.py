@@ -1,6 +1,5 @@
 """What the engine remembers of the past: each unit's story, and the times of the boot."""
 
-from collections import deque
 from dataclasses import dataclass
 
 from anyclawd.model.state import JobResult, Sub
@@ -19,11 +18,15 @@ class Scene:
     after: Sub
 
 
-Story = deque[Scene]
+#: Oldest first. A list, since most units have few scenes and a deque begins with 600 bytes.
+Story = list[Scene]
 
 
-def new_story() -> Story:
-    return deque(maxlen=STORY_LENGTH)
+def tell(story: Story, scene: Scene) -> None:
+    """Add a scene; the oldest one makes room for it."""
+    if len(story) == STORY_LENGTH:
+        del story[0]
+    story.append(scene)
 
 
 @dataclass(slots=True)

@@ -7,9 +7,19 @@ before it has imported anything.
 
 from _imp import source_hash
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 _KEY = 0x616E79636C617764
 
 
 def fingerprint(content: bytes) -> bytes:
     """Eight bytes, and the length, that differ for different content for all practical purposes."""
     return source_hash(_KEY, content) + b"%d" % len(content)
+
+
+def fingerprint_of_names(names: "Iterable[str]") -> bytes:
+    """The fingerprint of names in a directory, in whatever order they are given."""
+    encoded = sorted(name.encode("utf-8", "surrogateescape") for name in names)
+    return fingerprint(b"\0".join(encoded))

@@ -81,19 +81,46 @@ def _registry() -> Mapping[str, type]:
 
 _CLASSES = _registry()
 
+_ATOMS = frozenset({str, int, float, bool, bytes, type(None)})
+
+#: Most units have no options and no variables.
+_EMPTY: Mapping[str, Json] = MappingProxyType({})
+
 
 def to_plain(value: Json) -> Json:
     """The plain form of any value of this package: `(Ellipsis, class name, field, ...)`."""
-    if isinstance(value, Enum):
-        return (..., type(value).__name__, value.value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = (to_plain(getattr(value, field.name)) for field in dataclasses.fields(value))
-        return (..., type(value).__name__, *fields)
-    if isinstance(value, Mapping):
-        return {str(key): to_plain(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return type(value)(to_plain(item) for item in value)
-    return str(value) if isinstance(value, str) else value
+    return _Writer().write(value)
+
+
+class _Writer:
+    """Writes plain values; what is one object becomes one object again."""
+
+    def __init__(self) -> None:
+        self._fields: dict[type, tuple[str, ...]] = {}
+        self._written: dict[int, Json] = {}
+
+    def write(self, value: Json) -> Json:
+        if type(value) in _ATOMS:
+            return value
+        if isinstance(value, Enum):
+            return (..., type(value).__name__, value.value)
+        if dataclasses.is_dataclass(value):
+            # The id stays the value's own: whoever has it written holds it.
+            if id(value) not in self._written:
+                self._written[id(value)] = self._write_fields(value)
+            return self._written[id(value)]
+        if isinstance(value, Mapping):
+            return {str(key): self.write(item) for key, item in value.items()}
+        if isinstance(value, tuple | list):
+            return type(value)([self.write(item) for item in value])
+        return str(value) if isinstance(value, str) else value
+
+    def _write_fields(self, value: Json) -> Json:
+        cls = type(value)
+        if cls not in self._fields:
+            self._fields[cls] = tuple(field.name for field in dataclasses.fields(cls))
+        fields = (self.write(getattr(value, name)) for name in self._fields[cls])
+        return (..., cls.__name__, *fields)
 
 
 def from_plain(plain: Json) -> Json:
@@ -116,7 +143,8 @@ class _Reader:
         if isinstance(plain, tuple):
             return self._read_tuple(plain)
         if isinstance(plain, dict):
-            return MappingProxyType({key: self.read(item) for key, item in plain.items()})
+            found = {key: self.read(item) for key, item in plain.items()}
+            return MappingProxyType(found) if found else _EMPTY
         if isinstance(plain, list):
             return [self.read(item) for item in plain]
         return plain

@@ -57,6 +57,14 @@ def reveal(value: "Json", environ: Mapping[str, str]) -> "Json":
     return value
 
 
+def reveal_text(value: "Json", environ: Mapping[str, str]) -> str:
+    """The text of an environment variable; a secret alone is passed on as it is written."""
+    if is_secret(value) and "env" in value[MARK]:
+        variable, default = value[MARK]["env"], value[MARK].get("default")
+        return environ[variable] if default is None else environ.get(variable, default)
+    return as_variable(reveal(value, environ))
+
+
 def redact(value: "Json") -> "Json":
     """The value with every secret replaced by a constant."""
     if is_secret(value):

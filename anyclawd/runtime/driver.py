@@ -115,7 +115,7 @@ class Driver:
         cores: Mapping[UnitName, Core],
         intake: Intake,
         remember: Callable[[frozenset[UnitName]], None],
-        early: Mapping[str, Early],
+        early: dict[str, Early],
     ) -> None:
         loop = asyncio.get_running_loop()
         self.plan, self.environ = plan, environ
@@ -128,7 +128,7 @@ class Driver:
         self._instance = instance
         self._attach, self._cores, self._intake = attach, cores, intake
         self._remember = remember
-        self._early = dict(early)
+        self._early = early  # taken over: what is paired with a spawn leaves it
         self._reaper = Reaper(loop, instance)
         self._sinks: dict[UnitName, Sink] = {}
         self._inbox: deque[Event] = deque()

@@ -166,7 +166,7 @@ class UnitLog:
     def __init__(self, pump: LogPump, unit: str) -> None:
         self.pump, self.unit, self.rate = pump, unit, 0
         self.dropped_lines = 0
-        self._lines: deque[LogLine] | None = None  # most units never print anything
+        self._lines: list[LogLine] = []  # most units say little, and a deque begins with 600 bytes
         self._bytes = 0
         self._second, self._used, self._dropped_now = 0.0, 0, 0
         self._holding: list[LineStream] | None = None
@@ -178,17 +178,15 @@ class UnitLog:
         return _READ_BYTES if 0 < self.rate <= _SMALL_RATE else _READ_BYTES_UNLIMITED
 
     def last(self, count: int) -> list[LogLine]:
-        return list(self._lines or ())[-count:] if count > 0 else []
+        return self._lines[-count:] if count > 0 else []
 
     def keep(self, stream: Stream, text: str, at_wall: datetime) -> None:
         """Put one line into the ring and before the followers."""
         line = LogLine(at_wall=at_wall, unit=self.unit, stream=stream, text=text)
-        if self._lines is None:
-            self._lines = deque()
         self._lines.append(line)
         self._bytes += len(text)
         while len(self._lines) > RING_MAX_LINES or self._bytes > RING_MAX_BYTES:
-            self._bytes -= len(self._lines.popleft().text)
+            self._bytes -= len(self._lines.pop(0).text)
         self.pump.publish(line)
 
     def emit(self, stream: Stream, lines: Iterable[bytes]) -> None:

@@ -181,7 +181,7 @@ def _revealed(value: "Json", environ: "Mapping[str, str]") -> str:
     from anyclawd.model import secret  # only units with secrets pay for it
 
     try:
-        return secret.as_variable(secret.reveal(value, environ))
+        return secret.reveal_text(value, environ)
     except KeyError as error:
         text = f"variable {error.args[0]!r} is not set; set it where the daemon is started"
         raise OSError(errno.EINVAL, text) from error

@@ -1,7 +1,6 @@
 """Where settings come from and which of them wins."""
 
-from anyclawd.compile.tree import listing_fingerprint
-from anyclawd.model.fingerprint import fingerprint
+from anyclawd.model.fingerprint import fingerprint, fingerprint_of_names
 from anyclawd.model.policy import Timeouts
 from anyclawd.model.span import Span
 from tests.unit.compile.conftest import CONFIG, Compile, lines
@@ -112,8 +111,8 @@ def test_the_inputs_are_all_that_the_plan_depends_on(compile_text: Compile) -> N
     assert inputs["file", "/etc/claw/a.agent.d/x.yaml"] == fingerprint(b"restart: never")
     assert ("file", "/data/units/mock.agent.yaml") in inputs
     assert ("file", "/data/units/debug-http.channel.yaml") not in inputs
-    assert inputs["dir", "/etc/claw"] == listing_fingerprint(("a.agent.d", "anyclaw.yaml"))
-    assert inputs["dir", "/etc/claw/units.d"] == b""
+    assert inputs["glob", "/etc/claw/*.d"] == fingerprint_of_names(["a.agent.d"])
+    assert inputs["glob", "/etc/claw/units.d/*.yaml"] == fingerprint_of_names([])
     assert inputs["env", "ARG"] == fingerprint(b"1")
     assert inputs["env", "SECRET_ARG"] == fingerprint(b"2")
     assert inputs["env", "NAME"] == fingerprint(b"4")

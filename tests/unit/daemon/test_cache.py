@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from anyclawd.daemon import cache
-from anyclawd.model.fingerprint import fingerprint
+from anyclawd.model.fingerprint import fingerprint, fingerprint_of_names
 
 PLAN = b"a plan"
 
@@ -50,9 +50,11 @@ def test_a_removed_file_ends_it(state: str, config: Path) -> None:
 
 def test_a_new_drop_in_ends_it(state: str, config: Path) -> None:
     drop_ins = config.parent / "units.d"
-    keep(state, config, ("dir", str(drop_ins), b""))
+    keep(state, config, ("glob", f"{drop_ins}/*.yaml", fingerprint_of_names([])))
     assert cache.load(state, str(config), {}) is not None
     drop_ins.mkdir()
+    (drop_ins / "notes.txt").touch()
+    assert cache.load(state, str(config), {}) is not None
     (drop_ins / "one.yaml").touch()
     assert cache.load(state, str(config), {}) is None
 
