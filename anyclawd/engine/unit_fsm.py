@@ -300,7 +300,6 @@ def _start(state: UnitState, event: Start, unit: Unit, now: float) -> Step:
         sub=Sub.START,
         invocation=event.invocation,
         pid=None,
-        exit=None,
         ready_at=None,
         next_at=None,
         reason="",
@@ -389,6 +388,8 @@ def _end(
         delay = restart.longest_delay_s(unit.backoff, draw)
     else:
         delay = restart.delay_s(unit.backoff, streak, draw)
+    if result is Result.RESOURCES:
+        delay = max(delay, restart.SPAWN_RETRY_S)
     waiting = replace(
         _come_to_rest(state, Sub.AUTO_RESTART, result, end),
         streak=streak + 1,

@@ -64,7 +64,7 @@ GOODBYE = [CloseProtocol(NAME), ArmTimer(NAME, Timer.EOF, 102.0)]
 KILL = [KillTree(NAME)]
 
 #: What a start forgets of the run before it.
-FRESH = {"invocation": NEXT, "pid": None, "exit": None, "ready_at": None, "next_at": None}
+FRESH = {"invocation": NEXT, "pid": None, "ready_at": None, "next_at": None}
 FRESH |= {"reason": "", "restarts": 0, "streak": 0, "ends": ()}
 AUTOMATIC = FRESH | {"restarts": 2, "streak": 2, "ends": (70.0,)}
 CALM = {"restarts": 0, "streak": 0, "ends": ()}
@@ -624,6 +624,14 @@ def test_a_start_by_hand_ends_probation() -> None:
 def test_a_reset_ends_probation() -> None:
     after, _ = move(replace(RUNNING, on_probation=True), Reset())
     assert not after.on_probation
+
+
+def test_a_spawn_that_failed_is_never_tried_again_at_once() -> None:
+    """It fails without the loop having turned: without a wait nothing else would ever happen."""
+    eager = replace(UNIT, backoff=Backoff(initial_s=0), start_limit=StartLimit(burst=0))
+    after, commands = move(STARTING, SpawnFailed(NAME, RUN, "no memory", is_permanent=False), eager)
+    assert (after.sub, after.next_at) == (Sub.AUTO_RESTART, 100.1)
+    assert commands[-1] == ArmTimer(NAME, Timer.RESTART, 100.1)
 
 
 def test_a_temporary_code_waits_longest_with_jitter() -> None:
