@@ -151,7 +151,7 @@ def read_handshake(result: Json) -> Handshake:
     version = answer.get("protocolVersion")
     if isinstance(version, bool) or version not in SPOKEN_VERSIONS:
         raise RemoteProtocolError(
-            f"the agent answered initialize with protocolVersion {version!r}, expected 1 or 2"
+            f"the agent answered initialize with protocolVersion {version!r:.80}, expected 1 or 2"
         )
     methods = answer.get("authMethods")
     listed = methods if isinstance(methods, list) else []
@@ -276,7 +276,7 @@ def read_update(frame: bytes) -> Update | None:
     if text[end:].strip() != "}" or params["sessionId"] != session_id or type(update) is not dict:
         return None
     kind = update.get("sessionUpdate")
-    if kind not in PLAIN_KINDS:
+    if type(kind) is not str or kind not in PLAIN_KINDS:
         return None
     return Update(session_id, kind, text[head.start(3) : end - 1])
 

@@ -131,7 +131,7 @@ def read_handshake(result: Json) -> Handshake:
     version = answer.get("protocolVersion", PROTOCOL_VERSION)
     if isinstance(version, bool) or version not in SPOKEN_VERSIONS:
         raise RemoteProtocolError(
-            f"the channel answered initialize with protocolVersion {version!r}, expected 1 or 2"
+            f"the channel answered initialize with protocolVersion {version!r:.80}, expected 1 or 2"
         )
     return Handshake(_map(answer.get("capabilities")), _map(answer.get("defaults")))
 

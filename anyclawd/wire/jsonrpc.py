@@ -7,6 +7,7 @@ Source: JSON-RPC 2.0 sections 4 and 5.
 """
 
 import json
+import math
 from typing import NamedTuple, TypeAlias
 
 from anyclawd.model.value import Json
@@ -53,7 +54,15 @@ Message: TypeAlias = Request | Notification | Response
 
 #: Not JSON, yet some encoders write them; nobody downstream could read them, so they become null.
 _CONSTANTS = {"NaN": None, "Infinity": None, "-Infinity": None}
-_decoder = json.JSONDecoder(parse_constant=_CONSTANTS.get)
+
+
+def _read_real(digits: str) -> float | None:
+    """A number with a fraction or an exponent; one too large for a float becomes null as well."""
+    number = float(digits)
+    return number if math.isfinite(number) else None
+
+
+_decoder = json.JSONDecoder(parse_constant=_CONSTANTS.get, parse_float=_read_real)
 _encoder = json.JSONEncoder(separators=(",", ":"))
 
 

@@ -186,6 +186,13 @@ FAST = {  # behaviour: (frame, session id and rest, or None for the long way)
         '{"jsonrpc":"2.0","method":"session/update","params":{"sessionId":"s","update":1}}',
         None,
     ),
+    "kind-of-another-type": (
+        (
+            '{"jsonrpc":"2.0","method":"session/update","params":{"sessionId":"s",'
+            '"update":{"sessionUpdate":[]}}}'
+        ),
+        None,
+    ),
     "broken": (
         '{"jsonrpc":"2.0","method":"session/update","params":{"sessionId":"s",' + PLAIN,
         None,

@@ -25,6 +25,7 @@ READS = {  # behaviour: (frame, message)
     ),
     "carriage-return": (b'{"method":"m"}\r', Notification("m", None)),
     "numbers-json-does-not-have": (b'{"method":"m","params":NaN}', Notification("m", None)),
+    "numbers-too-large": (b'{"method":"m","params":[1e999,1.5]}', Notification("m", [None, 1.5])),
     "array": (b'[{"method":"m"}]', None),
     "text": (b"npm warn", None),
     "empty": (b"", None),
