@@ -342,6 +342,8 @@ class Manager:
     def _quit(self) -> None:
         if not self._has_quit:
             self._has_quit = True
+            for job in list(self.jobs.values()):
+                self._finish(job, JobResult.CANCELED, "the daemon has ended")
             self._commands.append(Quit(self._exit_code))
 
     # -- jobs --------------------------------------------------------------------------------
@@ -478,7 +480,7 @@ class Manager:
         for other in self.links.requires.get(name, ()):
             if other not in leaders and in_order_only:
                 continue
-            if name == DEFAULT_TARGET and self._is_renounced(other):
+            if name == DEFAULT_TARGET and in_order_only and self._is_renounced(other):
                 continue
             job = None if in_order_only else self.jobs.get(other)
             is_leaving = job is not None and job.is_stop_phase
@@ -500,19 +502,20 @@ class Manager:
             case Until.STARTED:
                 return state.sub is Sub.START and state.pid is not None
             case Until.EXITED | Until.SUCCEEDED:
-                return self._has_succeeded(state)
+                return name not in self.stopped_by_hand and self._has_succeeded(state)
             case _:
                 assert_never(until)
 
     def _has_succeeded(self, state: UnitState) -> bool:
-        has_run = state.invocation is not None
+        has_run = state.invocation is not None and not state.is_forgotten
         return has_run and not state.is_alive and state.result is Result.SUCCESS
 
     def _has_missed_success(self, name: UnitName) -> bool:
-        """Whether it was wanted and has not succeeded; what nobody wants is not waited for."""
+        """Whether it is wanted and has not succeeded; what nobody wants is not waited for."""
         state = self.states[name]
-        was_wanted = state.invocation is not None or state.sub is Sub.BLOCKED
-        return was_wanted and not self._has_succeeded(state)
+        has_run = state.invocation is not None and not state.is_forgotten
+        is_wanted = has_run or state.sub is Sub.BLOCKED
+        return is_wanted and not self._has_succeeded(state)
 
     def _is_renounced(self, name: UnitName) -> bool:
         """Whether the unit is missing because a person has stopped it, or what it requires."""

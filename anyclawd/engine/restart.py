@@ -20,6 +20,10 @@ from anyclawd.model.state import Result
 #: SIGHUP, SIGINT, SIGPIPE and SIGTERM: somebody asked the process to go. systemd.service(5).
 CLEAN_SIGNALS = frozenset({1, 2, 13, 15})
 
+#: The least wait after a spawn that failed. The news of that is there before the loop has turned
+#: once, so that trying again at once would leave nothing else a turn.
+SPAWN_RETRY_S = 0.1
+
 _ABNORMAL = frozenset({Result.SIGNAL, Result.CORE_DUMP, Result.TIMEOUT, Result.PROTOCOL})
 _FAILURE = _ABNORMAL | {Result.EXIT_CODE, Result.RESOURCES}
 

@@ -105,6 +105,7 @@ class UnitState:
     streak: int = 0  #: ends in a row without a stable run between them
     ends: tuple[float, ...] = ()  #: instants of the ends that count for the start limit
     on_probation: bool = False  #: started after a cool-down: the next quick end trips again
+    is_forgotten: bool = False  #: the last run was stopped or reset: its end says nothing
     stop_asked: bool = False  #: a stop job brought it onto the way down
     doom: Result | None = None  #: why the engine itself began the way down
 
@@ -218,9 +219,10 @@ def _at_rest(state: UnitState, event: Input, unit: Unit, now: float) -> Step | N
         case Stop() if state.sub in (Sub.DEAD, Sub.FAILED):
             return state, []  # a failure is looked at, or reset, and not forgotten in passing
         case Stop() if state.sub is Sub.BLOCKED:
-            return replace(state, sub=Sub.DEAD, result=Result.SUCCESS, reason=""), []
+            nothing = replace(state, result=Result.SUCCESS, reason="", is_forgotten=True)
+            return replace(nothing, sub=Sub.DEAD), []
         case Stop():
-            return replace(state, sub=Sub.DEAD, next_at=None), []
+            return replace(state, sub=Sub.DEAD, next_at=None, is_forgotten=True), []
         case Block():
             blocked = replace(
                 state, sub=Sub.BLOCKED, result=Result.DEPENDENCY, reason=event.reason, next_at=None
@@ -232,7 +234,8 @@ def _at_rest(state: UnitState, event: Input, unit: Unit, now: float) -> Step | N
                 return calm, []
             if state.sub in (Sub.AUTO_RESTART, Sub.COOLDOWN):  # there is nothing to wait for now
                 return replace(calm, sub=Sub.AUTO_RESTART, next_at=None), []
-            return replace(calm, sub=Sub.DEAD, result=Result.SUCCESS, reason=""), []
+            forgotten = replace(calm, result=Result.SUCCESS, reason="", is_forgotten=True)
+            return replace(forgotten, sub=Sub.DEAD), []
         case TimerElapsed():
             return replace(state, next_at=None), []  # the manager asks for the job
         case Hurry():
@@ -303,6 +306,7 @@ def _start(state: UnitState, event: Start, unit: Unit, now: float) -> Step:
         ready_at=None,
         next_at=None,
         reason="",
+        is_forgotten=False,
         stop_asked=False,
         doom=None,
         restarts=state.restarts + 1 if event.is_automatic else 0,
@@ -359,7 +363,8 @@ def _landed(
     """The process is gone: rest if that was asked for, else do as the policy says."""
     if state.stop_asked:
         result, reason = state.doom or Result.SUCCESS, state.reason if state.doom else ""
-        return _come_to_rest(replace(state, reason=reason), Sub.DEAD, result, end), []
+        stopped = replace(state, reason=reason, is_forgotten=True)
+        return _come_to_rest(stopped, Sub.DEAD, result, end), []
     result = state.doom or restart.result_of(end, unit.exit_codes)
     return _end(state, result, end, unit, now, draw)
 

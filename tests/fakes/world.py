@@ -43,6 +43,7 @@ from anyclawd.engine.events import (
     TimerElapsed,
 )
 from anyclawd.engine.manager import Manager
+from anyclawd.engine.unit_fsm import armed
 from anyclawd.model.deps import Dependencies, Ref, UnitName, Until
 from anyclawd.model.plan import DEFAULT_TARGET, Plan, Settings
 from anyclawd.model.policy import Backoff, ReadinessType, Restart
@@ -144,7 +145,7 @@ class World:
         self._is_checked = is_checked
         self._inbox: deque[Event] = deque()
         self._pids = count(1000)
-        self._requests = count(1)
+        self.asked = 0  #: requests so far; the number of the last one
 
     def tell(self, event: Event) -> None:
         """Hand an event to the engine and perform what it commands, all of it before the next."""
@@ -158,7 +159,16 @@ class World:
             self.commands += commands
             for command in commands:
                 self._perform(command)
+            if self._is_checked:
+                self._check_timers()
             self._inbox.popleft()
+
+    def _check_timers(self) -> None:
+        """What is armed here is what the states of the units say is armed."""
+        for name, unit in self.manager.plan.units.items():
+            expected = armed(self.manager.states[name], unit)
+            found = [timer for owner, timer in self.timers if owner == name]
+            assert found == ([] if expected is None else [expected]), f"{name}: {found}"
 
     def _perform(self, command: Command) -> None:
         match command:
@@ -198,7 +208,8 @@ class World:
 
     def ask(self, type_: JobType, *names: str, mode: JobMode = JobMode.REPLACE) -> int:
         """Make a request as a person would; its number is the key in `finished`."""
-        request = RequestId(next(self._requests))
+        self.asked += 1
+        request = RequestId(self.asked)
         units = tuple(map(UnitName, names))
         self.tell(
             JobsRequested(request=request, type=type_, units=units, mode=mode, origin="a test")

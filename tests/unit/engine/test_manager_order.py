@@ -201,6 +201,37 @@ def test_until_succeeded_is_not_met_by_what_never_ran() -> None:
     assert world.subs() == {A: "failed", B: "blocked", C: "blocked"}
 
 
+@pytest.mark.parametrize("why", ["stopped", "reset"])
+def test_until_succeeded_is_not_met_by_a_run_that_was_stopped_or_reset(why: str) -> None:
+    """Both leave no failure behind, which is not the same as a success."""
+    waiting = link(make_unit(B), requires=[A], after=[A], until=Until.SUCCEEDED)
+    world = World(make_plan(make_unit(A, restart=Restart.NEVER), waiting))
+    world.boot()
+    if why == "reset":
+        world.exit(A, code=1)
+        world.reset(A)
+    else:
+        world.stop(A)
+        world.exit(A)
+    assert world.subs() == {A: "dead", B: "blocked"}
+    world.start(A)
+    world.exit(A, code=0)
+    assert world.sub(B) == "running"
+
+
+def test_a_success_that_is_then_stopped_by_hand_blocks_who_requires_it() -> None:
+    waiting = link(make_unit(B), requires=[A], after=[A], until=Until.SUCCEEDED)
+    world = World(make_plan(make_unit(A, restart=Restart.NEVER), waiting))
+    world.boot()
+    world.exit(A, code=0)
+    world.stop(A)
+    world.let_go()
+    assert world.subs() == {A: "dead", B: "blocked"}
+    world.start(A)
+    world.exit(A, code=0)
+    assert world.sub(B) == "running"
+
+
 def test_a_one_shot_is_ready_when_it_has_succeeded() -> None:
     world = World(
         make_plan(make_unit(A, readiness=ReadinessType.EXITED), link(make_unit(B), requires=[A]))

@@ -70,7 +70,7 @@ def test_a_requirement_that_fails_once_and_is_restarted_lets_dependents_start_on
     assert world.spawned == [A, A, B]
 
 
-def test_what_was_stopped_while_it_was_blocked_stays_down() -> None:
+def test_what_is_forgotten_while_it_was_blocked_stays_down() -> None:
     """Behaviour 47, second half."""
     world = World(make_plan(answering(A, **FAILS_ONCE), link(make_unit(B), requires=[A])))
     world.boot()
@@ -219,7 +219,7 @@ def test_starting_a_dependent_calls_the_stop_of_its_requirement_off() -> None:
     assert world.ended == [B]
 
 
-def test_a_dependent_that_was_stopped_by_hand_does_not_come_back() -> None:
+def test_a_dependent_that_is_forgotten_by_hand_does_not_come_back() -> None:
     world = World(make_plan(make_unit(A), link(make_unit(B), requires=[A])))
     world.boot()
     world.stop(A, B)
@@ -228,7 +228,7 @@ def test_a_dependent_that_was_stopped_by_hand_does_not_come_back() -> None:
     assert world.subs() == {A: "running", B: "dead"}
 
 
-def test_a_requirement_that_was_stopped_by_hand_starts_for_who_needs_it_by_hand() -> None:
+def test_a_requirement_that_is_forgotten_by_hand_starts_for_who_needs_it_by_hand() -> None:
     world = World(make_plan(make_unit(A), link(make_unit(B), requires=[A])))
     world.boot()
     world.stop(A)
@@ -238,7 +238,7 @@ def test_a_requirement_that_was_stopped_by_hand_starts_for_who_needs_it_by_hand(
     assert not world.remembered
 
 
-def test_a_soft_dependency_that_was_stopped_by_hand_stays_down() -> None:
+def test_a_soft_dependency_that_is_forgotten_by_hand_stays_down() -> None:
     """Behaviour 46: dependency restart."""
     world = World(make_plan(make_unit(A), link(make_unit(B), wants=[A])))
     world.boot()
@@ -541,7 +541,7 @@ def test_a_stop_by_hand_is_remembered_over_the_next_boot() -> None:
     assert world.spawned == [B, A]
 
 
-def test_a_boot_blocks_who_requires_what_was_stopped_by_hand() -> None:
+def test_a_boot_blocks_who_requires_what_is_forgotten_by_hand() -> None:
     world = World(make_plan(make_unit(A), link(make_unit(B), requires=[A])))
     world.boot(A)
     assert not world.spawned
@@ -550,7 +550,7 @@ def test_a_boot_blocks_who_requires_what_was_stopped_by_hand() -> None:
     assert world.subs() == {A: "running", B: "running"}
 
 
-def test_a_boot_is_not_given_up_for_a_required_unit_that_was_stopped_by_hand() -> None:
+def test_a_boot_is_not_given_up_for_a_required_unit_that_is_forgotten_by_hand() -> None:
     """Else nobody could start it again: there would be no daemon to ask."""
     world = World(
         make_plan(make_unit(A), link(make_unit(B), requires=[A]), make_unit(C), required=[A, B])

@@ -136,11 +136,14 @@ def test_what_not_even_sigkill_ends_is_left_to_the_next_start() -> None:
     world = World(make_plan(make_unit(A), shutdown_timeout_s=30))
     world.boot()
     world.shut_down()
+    stop = world.stop(A)
     world.pass_time(30)
     assert world.quit is None
     world.pass_time(1)
     assert world.quit == 0
     assert world.alive
+    assert world.results(stop) == {A: JobResult.CANCELED}
+    assert world.reason(stop, A) == "the daemon has ended"
 
 
 def test_the_last_resort_cannot_be_put_off_by_asking_again() -> None:

@@ -68,8 +68,10 @@ FRESH = {"invocation": NEXT, "pid": None, "ready_at": None, "next_at": None}
 FRESH |= {"reason": "", "restarts": 0, "streak": 0, "ends": ()}
 AUTOMATIC = FRESH | {"restarts": 2, "streak": 2, "ends": (70.0,)}
 CALM = {"restarts": 0, "streak": 0, "ends": ()}
+FORGOTTEN = {"result": Result.SUCCESS, "reason": "", "is_forgotten": True}
+RESTED = {"next_at": None, "is_forgotten": True}
 BLOCKED = {"result": Result.DEPENDENCY, "reason": "requires c.service", "next_at": None}
-DOWN = {"pid": None, "stop_asked": False}
+DOWN = {"pid": None, "stop_asked": False, "is_forgotten": True}
 #: The third end in a row, the second within a minute: 0.1 s * 2 ** 2.
 AGAIN = {"pid": None, "streak": 3, "ends": (70.0, NOW), "next_at": 100.4}
 AGAIN_LATER = [ArmTimer(NAME, Timer.RESTART, 100.4)]
@@ -107,11 +109,11 @@ ROWS: dict[tuple[Sub, str], Row] = {
         (Sub.START, AUTOMATIC | {"ends": (), "on_probation": True}, SPAWN),
     ),
     **ignored((Sub.DEAD, Sub.FAILED), "stop"),
-    **rows((Sub.EXITED, Sub.AUTO_RESTART, Sub.COOLDOWN), "stop", (Sub.DEAD, {"next_at": None}, [])),
-    **rows([Sub.BLOCKED], "stop", (Sub.DEAD, {"result": Result.SUCCESS, "reason": ""}, [])),
+    **rows((Sub.EXITED, Sub.AUTO_RESTART, Sub.COOLDOWN), "stop", (Sub.DEAD, RESTED, [])),
+    **rows([Sub.BLOCKED], "stop", (Sub.DEAD, FORGOTTEN, [])),
     **rows(AT_REST, "block", (Sub.BLOCKED, BLOCKED, [])),
-    **{(sub, "reset"): (sub, CALM, []) for sub in (Sub.DEAD, Sub.EXITED, Sub.BLOCKED)},
-    (Sub.FAILED, "reset"): (Sub.DEAD, CALM | {"result": Result.SUCCESS, "reason": ""}, []),
+    **{(sub, "reset"): (sub, CALM, []) for sub in (Sub.EXITED, Sub.BLOCKED)},
+    **rows([Sub.DEAD, Sub.FAILED], "reset", (Sub.DEAD, CALM | FORGOTTEN, [])),
     (Sub.AUTO_RESTART, "reset"): (
         Sub.AUTO_RESTART,
         CALM | {"next_at": None},
