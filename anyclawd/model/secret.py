@@ -23,22 +23,21 @@ def retype(text: str) -> bool | int | float | str:
     """Give the text of a resolved `!env` its type, as the original does.
 
     Exactly `true` and `false` are booleans; what parses as a 64-bit integer or as a number is
-    one; anything else, and the empty text, stays text.
+    one; anything else, and the empty text, stays text. So do `inf`, `nan` and digits beyond what
+    a number can hold, since no JSON could carry them.
     """
     if text in ("true", "false"):
         return text == "true"
-    if not text or text != text.strip() or "_" in text:
+    if not text.isascii() or text != text.strip() or "_" in text:
         return text
     try:
-        number = int(text)
-    except ValueError:
-        pass
-    else:
-        return number if -(2**63) <= number < 2**63 else float(number)
-    try:
-        return float(text)
+        number = float(text)
     except ValueError:
         return text
+    if number - number != 0:  # infinite, or no number at all
+        return text
+    is_whole = text.lstrip("+-").isdecimal()
+    return int(text) if is_whole and -(2**63) <= int(text) < 2**63 else number
 
 
 def reveal(value: "Json", environ: Mapping[str, str]) -> "Json":
