@@ -261,19 +261,18 @@ class Gateway:
         self._defaults[peer.unit.name] = handshake.defaults
         outbox = self._outboxes[peer.name]
         event = events.ChannelReady(peer.name, outbox.held_sessions())
-        asked: list[commands.AskPermission] = []
+        others: list[Command] = []  # questions, and what the event has begun elsewhere
 
         def introduce() -> Iterable[bytes]:
             for command in self.router.step(event, self._now()):
                 match command:
-                    case commands.Announce(_, session, who):
+                    case commands.Announce(peer.name, session, who):
                         yield channel.session_created(session, who)
-                    case commands.AskPermission():
-                        asked.append(command)
+                    case _:
+                        others.append(command)
 
         outbox.connect(peer.connection, introduce)
-        for command in asked:
-            self._perform(command)
+        self._perform_all(others)
         self.flush()
 
     def channel_message(self, name: str, message: channel.Inbound, size_bytes: int) -> str:
@@ -338,15 +337,21 @@ class Gateway:
         self._events.append(event)
         if self._is_stepping:
             return
+        self._perform_all(())
+        if flush:
+            self.flush()
+
+    def _perform_all(self, decided: Iterable[Command]) -> None:
+        """Perform what was decided, then what waits to be."""
         self._is_stepping = True
         try:
+            for command in decided:
+                self._perform(command)
             while self._events:
                 for command in self.router.step(self._events.popleft(), self._now()):
                     self._perform(command)
         finally:
             self._is_stepping = False
-        if flush:
-            self.flush()
 
     def _perform(self, command: Command) -> None:
         match command:

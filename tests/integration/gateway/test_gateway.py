@@ -792,3 +792,21 @@ async def test_a_full_channel_is_waited_for_no_longer_than_an_agent() -> None:
     agent.answer(prompt, {})
     channel.sink.resume_writing()
     assert channel.shown()[-1] == ("result", "end_turn")
+
+
+async def test_a_channel_that_comes_amid_a_burst_takes_nothing_from_it() -> None:
+    units = agent_unit(), channel_unit("one"), channel_unit("two")
+    gateway = Gateway(plan_of(*units), environ={})
+    gateway.start()
+    agent = AgentProcess(gateway, units[0])
+    one, two = ChannelProcess(gateway, units[1]), ChannelProcess(gateway, units[2])
+    one.initialize()
+    for peer in ("ann", "bob"):
+        one.message("x" * 2**20, peer=peer)
+    agent.initialize()
+    two.initialize()
+    agent.open("s1")
+    agent.open("s2")
+    for _ in range(2):
+        agent.answer(agent.expect("session/prompt"), {})
+    assert [kind for kind, _ in one.shown()] == ["result", "result"]
