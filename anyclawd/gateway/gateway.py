@@ -551,7 +551,7 @@ class Gateway:
         del self._callers[message]
         self._end(caller, Outcome.INTERRUPTED, "cancelled")
         if name == VIRTUAL:
-            self._step(events.CancelRequested(message, name, peer))
+            self._step(events.MessageWithdrawn(message, name, peer))
 
 
 def _shown(session: Session) -> dict[str, Json]:

@@ -98,8 +98,8 @@ class MessageReceived:
 
 
 @dataclass(frozen=True, slots=True)
-class CancelRequested:
-    """The one who waits for this message has gone."""
+class MessageWithdrawn:
+    """The one who waits for this message, and would alone have read its answer, has gone."""
 
     message: MessageId
     channel: str
@@ -199,7 +199,7 @@ Event: TypeAlias = (
     | AgentLost
     | AgentFailed
     | MessageReceived
-    | CancelRequested
+    | MessageWithdrawn
     | NotificationReceived
     | SessionOpened
     | OpenFailed

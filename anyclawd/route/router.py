@@ -25,6 +25,7 @@ from anyclawd.route.commands import (
     AskPermission,
     CancelTimer,
     Command,
+    MessageId,
     OpenSession,
     Prompt,
     ReportDrained,
@@ -66,7 +67,7 @@ class Router:
         self.running = 0  # turns
         self.strays = 0  # updates that belong to no session
         self.queued_bytes: dict[str, int] = {}  # by channel
-        self._sizes: dict[int, tuple[str, int]] = {}  # of messages that have no outcome yet
+        self._sizes: dict[MessageId, tuple[str, int]] = {}  # of messages that have no outcome yet
         self.calls: dict[Token, Session] = {}
         self._last_token = 0
         self._agents_with_due: list[Agent] = []
@@ -115,8 +116,8 @@ class Router:
                     yield from session.show({"update": pushed}, now)
             case events.NotificationReceived(channel, peer, text):
                 yield from self._notify(channel, peer, text)
-            case events.CancelRequested(message, channel, peer):
-                yield from self._caller_gone(message, channel, peer, now)
+            case events.MessageWithdrawn(message, channel, peer):
+                yield from self._withdraw(message, channel, peer, now)
             case events.TimerElapsed(timer):
                 yield from self._elapsed(timer, now)
             case _:
@@ -275,10 +276,12 @@ class Router:
         yield from session.notify({"update": chunk})
         yield from session.notify({"update": {"sessionUpdate": "result", "stopReason": "end_turn"}})
 
-    def _caller_gone(self, message: int, channel: str, peer: Peer, now: float) -> Iterator[Command]:
+    def _withdraw(
+        self, message: MessageId, channel: str, peer: Peer, now: float
+    ) -> Iterator[Command]:
         session = self.sessions.get(session_key(channel, peer))
         if session is not None and message in self._sizes:
-            yield from self._run(session, session.cancel(None, now))
+            yield from self._run(session, session.withdraw(message, now))
 
     # --- updates ----------------------------------------------------------------------------------
 

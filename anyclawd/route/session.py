@@ -185,8 +185,20 @@ class Session:
         self.phase = Phase.IDLE
         yield from self.advance(now)
 
+    def withdraw(self, message: MessageId, now: float) -> Iterator[Command]:
+        """Nobody waits for this message any more: drop it, or end the turn if it is all of it."""
+        if self.turn is not None and message in self.turn.messages:
+            self.turn.withdrawn.add(message)
+            if self.turn.withdrawn.issuperset(self.turn.messages):
+                yield from self.cancel(None, now)
+        elif any(waiting.id == message for waiting in self.queue):
+            self.queue = deque(waiting for waiting in self.queue if waiting.id != message)
+            yield Settle(message, Outcome.INTERRUPTED, "cancelled")
+            if self.phase is Phase.WAITING and not self.has_work:
+                self.phase = Phase.IDLE
+
     def cancel(self, message: MessageId | None, now: float) -> Iterator[Command]:
-        """`/cancel`, or the end of the caller who waited: stop what is under way."""
+        """`/cancel`, or nobody reads the answer any more: stop what is under way."""
         match self.phase:
             case Phase.PROMPTING:
                 yield from self._cancel_prompt()

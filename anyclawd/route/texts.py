@@ -8,7 +8,6 @@ NOTHING_TO_CANCEL = "No active operation to cancel."
 SHUTTING_DOWN = "anyclawd is shutting down; please send the message again later"
 CUT_OFF = "Interrupted: anyclawd is shutting down"
 CANCELLED_BY_NEW = "cancelled by /new"
-CHANNEL_GONE = "the one who asked has gone"
 
 #: The platform commands, as menus show them.
 MENU: tuple[dict[str, Json], ...] = (

@@ -1,7 +1,7 @@
 """One prompt turn: from the prompt that leaves until its messages have their outcome."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from anyclawd.model.value import Json
 from anyclawd.route.commands import MessageId, Token
@@ -32,6 +32,7 @@ class Turn:
     is_streaming: bool = False  #: some update came
     has_result: bool = False  #: the agent streamed a `result` of its own
     asks: int = 0  #: permission requests that wait for the user
+    withdrawn: set[MessageId] = field(default_factory=set)  #: messages whose answer nobody reads
     #: Set when the turn is over for the user while the agent still owes the prompt's answer.
     is_settled: bool = False
 

@@ -151,7 +151,7 @@ class World:
             events.AgentClosing(agent),
             events.ChannelFailed(channel),
             events.NotificationReceived(channel, peer, "note"),
-            events.CancelRequested(MessageId(len(self.accepted)), channel, peer),
+            events.MessageWithdrawn(MessageId(len(self.accepted)), channel, peer),
             events.IntakeClosed(),
             events.TurnsCutOff(),
         )[how]

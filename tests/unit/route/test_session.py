@@ -287,3 +287,32 @@ def test_an_agent_that_comes_back_gets_what_waits_in_bursts() -> None:
     lane.step(events.AgentResumed(AGENT))
     lane.step(events.ChannelReady("web"))
     assert phases() == [Phase.OPENING] * 3
+
+
+def withdraw(lane: Lane, message: int) -> list[Outcome]:
+    commands = lane.step(events.MessageWithdrawn(MessageId(message), "web", PEER))
+    return [command.outcome for command in commands if isinstance(command, Settle)]
+
+
+def test_a_message_that_is_withdrawn_from_the_queue_leaves_the_turn_alone() -> None:
+    lane = prompting()
+    lane.say("second")
+    assert withdraw(lane, 2) == [INTERRUPTED]
+    assert (lane.session.phase, len(lane.session.queue)) == (PROMPTING, 0)
+
+
+def test_the_only_message_that_waits_leaves_an_idle_session() -> None:
+    lane = waiting()
+    assert withdraw(lane, 1) == [INTERRUPTED]
+    assert lane.session.phase is IDLE
+
+
+def test_a_turn_is_cancelled_when_nobody_waits_for_any_message_of_it() -> None:
+    lane = waiting()
+    lane.say("second")
+    lane.step(events.AgentReady(AGENT, Capabilities()))
+    lane.step(events.SessionOpened(lane.session.token, "s1"))
+    assert withdraw(lane, 1) == []
+    assert lane.session.phase is PROMPTING
+    assert withdraw(lane, 2) == []
+    assert lane.session.phase is CANCELLING
