@@ -1,4 +1,8 @@
-"""Says in sentences why a unit is in the state it is in, and what will happen next."""
+"""Says in sentences why a unit is in the state it is in, and what will happen next.
+
+Every sentence is true of this instant. What is said of the future holds unless somebody asks for
+something else.
+"""
 
 from collections.abc import Iterator
 
@@ -6,103 +10,201 @@ from anyclawd.engine import restart
 from anyclawd.engine.job import Job, Origin
 from anyclawd.engine.manager import Manager
 from anyclawd.engine.unit_fsm import UnitState, armed
-from anyclawd.model.deps import UnitName
-from anyclawd.model.policy import ReadinessType
+from anyclawd.model.deps import Relation, UnitName
+from anyclawd.model.policy import OnLimit, ReadinessType, Restart
 from anyclawd.model.state import UP, JobType, Result, Sub
-from anyclawd.model.unit import Unit
+from anyclawd.model.unit import Kind, Unit
 
 _MAY_HAVE_OBSTACLES = 5  # named one by one; more are counted
+_GOING_DOWN = (Sub.STOP, Sub.STOP_SIGTERM, Sub.STOP_SIGKILL)
 
 
 def sentences(manager: Manager, name: UnitName, now: float) -> list[str]:
     """The explanation of one unit, most important first. `now` is a monotonic instant."""
-    unit, state = manager.plan.units[name], manager.states[name]
+    unit, state, job = manager.plan.units[name], manager.states[name], manager.jobs.get(name)
     said = [_what(unit, state, now)]
     said += _why(manager, unit, state)
-    if (job := manager.jobs.get(name)) is not None:
+    if job is not None:
         said += _job(manager, job)
-    said += _next(manager, unit, state, now)
-    return [sentence[0].upper() + sentence[1:] + "." for sentence in said if sentence]
+    if state.sub in (Sub.START, *_GOING_DOWN):
+        said += _deadline(unit, state, now)
+    elif job is None and manager.is_stopping:
+        said.append("The daemon is stopping")
+    elif job is None:
+        said += _next(manager, unit, state, now)
+    return [f"{sentence}." for sentence in said]
 
 
 def _what(unit: Unit, state: UnitState, now: float) -> str:
-    if state.invocation is None and state.sub is Sub.DEAD:
-        return f"{unit.name} has not been started since the daemon is up"
     age = _span(now - state.since)
     process = f" as process {state.pid}" if state.pid is not None else ""
     match state.sub:
+        case Sub.DEAD if state.invocation is None:
+            return f"{unit.name} has not been started since the daemon came up"
+        case Sub.DEAD:
+            return f"{unit.name} has not been running for {age}"
+        case Sub.BLOCKED:
+            return f"{unit.name} has been blocked for {age}"
+        case Sub.START:
+            return f"{unit.name} has been starting{process} for {age}"
+        case Sub.RUNNING if unit.kind is Kind.TARGET:
+            return f"{unit.name} was reached {age} ago"
         case Sub.RUNNING:
             return f"{unit.name} has been running{process} for {age}"
         case Sub.DEGRADED:
             return f"{unit.name} is up{process}, but has not been ready for {age}"
-        case Sub.START:
-            return f"{unit.name} has been starting{process} for {age}"
+        case Sub.EXITED:
+            return f"{unit.name} ended in success {age} ago"
         case Sub.STOP | Sub.STOP_SIGTERM | Sub.STOP_SIGKILL:
             return f"{unit.name} has been stopping{process} for {age}"
-    return f"{unit.name} has been {state.sub} for {age}"
+        case Sub.AUTO_RESTART:
+            return f"{unit.name} has been waiting to be restarted for {age}"
+        case Sub.FAILED:
+            return f"{unit.name} failed {age} ago"
+        case Sub.COOLDOWN:
+            return f"{unit.name} has been cooling down for {age}"
 
 
 def _why(manager: Manager, unit: Unit, state: UnitState) -> Iterator[str]:
-    if state.reason:
-        yield f"the reason: {state.reason}"
-    elif state.result is not Result.SUCCESS and state.sub not in UP:
-        yield f"its last run ended with the result {state.result}"
-    if unit.name in manager.stopped_by_hand:
-        yield "it was stopped by hand, which holds until it is started by hand"
     if state.sub is Sub.BLOCKED:
-        yield from _causes(manager, unit.name, seen={unit.name})
+        yield from _causes(manager, unit.name, "It", seen={unit.name})
+    elif state.sub is Sub.DEGRADED:
+        yield f"Its readiness was lost: {state.reason}"
+    elif state.doom is not None:
+        yield f"It is being stopped with result {state.doom}: {state.reason}"
+    elif state.sub not in UP and state.sub not in (Sub.START, *_GOING_DOWN):
+        yield from _last_run(state)
+    if unit.name in manager.stopped_by_hand:
+        yield "It was stopped by hand and stays down until somebody starts it"
     if state.restarts:
-        yield f"it was restarted {state.restarts} times in a row without a hand"
+        times = "once" if state.restarts == 1 else f"{state.restarts} times"
+        yield f"Its policy has restarted it {times} since it was last started otherwise"
 
 
-def _causes(manager: Manager, name: UnitName, seen: set[UnitName]) -> Iterator[str]:
+def _last_run(state: UnitState) -> Iterator[str]:
+    match state.result:
+        case Result.SUCCESS:
+            if state.reason:
+                yield f"Its last run {state.reason}"
+        case Result.RESOURCES:
+            yield f"It cannot be started: {state.reason}"
+        case Result.START_LIMIT_HIT:
+            yield f"It {state.reason}"
+        case _:
+            yield f"Its last run ended with result {state.result}: {state.reason}"
+
+
+def _causes(manager: Manager, name: UnitName, subject: str, seen: set[UnitName]) -> Iterator[str]:
     """What a blocked unit lacks, and what that lacks in turn, down to the first cause."""
-    for other in manager.links.requires.get(name, ()):
-        state = manager.states[other]
-        if state.sub in UP or other in seen:
-            continue
-        seen.add(other)
-        reason = f": {state.reason}" if state.reason else ""
-        yield f"{name} requires {other}, which is {state.sub}{reason}"
-        yield from _causes(manager, other, seen)
+    for need, other in manager.unmet(name):
+        is_blocked = manager.sub(other) is Sub.BLOCKED and other not in manager.stopped_by_hand
+        plight = "blocked" if is_blocked else manager.plight(other)
+        yield f"{subject} {need} {other}, which is {plight}"
+        if is_blocked and other not in seen:
+            seen.add(other)
+            yield from _causes(manager, other, other, seen)
 
 
 def _job(manager: Manager, job: Job) -> Iterator[str]:
-    cause = f", because {job.cause} {job.relation} it" if job.cause and job.relation else ""
-    origin = f" ({job.by})" if job.by and job.origin is not Origin.BOOT else ""
     doing = "is running" if job.is_running else "is waiting"
-    yield f"a {job.asked} job asked for by {job.origin}{origin}{cause} {doing}"
+    yield f"A {job.asked} job {doing}, because {_because(job)}"
     waiting = manager.obstacles(job.unit)
     if waiting:
         named = ", ".join(waiting[:_MAY_HAVE_OBSTACLES])
         more = len(waiting) - _MAY_HAVE_OBSTACLES
-        yield f"it waits for {named}" + (f" and {more} more" if more > 0 else "")
+        yield f"The job waits for {named}" + (f" and {more} more" if more > 0 else "")
+    elif not job.is_running and manager.sub(job.unit) in _GOING_DOWN:
+        yield "The job begins when the unit has stopped"
     elif not job.is_running and job.type is JobType.START:
-        yield "it waits for its turn: start_concurrency units are starting already"
+        yield "The job waits for its turn: as many units are starting as start_concurrency allows"
+
+
+def _because(job: Job) -> str:
+    is_start = job.asked is JobType.START
+    match job.relation:
+        case Relation.REQUIRES:
+            return f"{job.cause} requires it" if is_start else f"it requires {job.cause}"
+        case Relation.WANTS:
+            return f"{job.cause} wants it"
+        case Relation.CONFLICTS:
+            return f"{job.cause} conflicts with it"
+        case Relation.PART_OF:
+            return f"it is part of {job.cause}"
+        case Relation.BINDS_TO:
+            return f"it is bound to {job.cause}"
+    match job.origin:
+        case Origin.BOOT:
+            return "the daemon boots it"
+        case Origin.SHUTDOWN:
+            return "the daemon is stopping"
+        case Origin.POLICY:
+            return "its restart policy asks for it"
+        case Origin.TIMER:
+            return "its cool-down is over"
+        case Origin.DEPENDENCY:
+            return job.by
+    return f"{job.by} asked for it"
+
+
+def _deadline(unit: Unit, state: UnitState, now: float) -> Iterator[str]:
+    """What its timer will do to a unit that is on its way up or down."""
+    if armed(state, unit) is None:
+        return
+    match state.sub:
+        case Sub.START:
+            left = state.since + unit.timeouts.start_s - now
+            is_one_shot = unit.readiness is ReadinessType.EXITED
+            what = "has ended" if is_one_shot else "is ready"
+            yield f"Unless it {what} within {_span(left)}, it is stopped with result timeout"
+        case Sub.STOP:
+            left = state.since + unit.timeouts.eof_grace_s - now
+            what = "sent SIGTERM" if unit.timeouts.stop_s else "killed"
+            yield f"Unless it ends within {_span(left)}, it is {what}"
+        case Sub.STOP_SIGTERM:
+            left = state.since + unit.timeouts.stop_s - now
+            yield f"Unless it ends within {_span(left)}, it is killed"
 
 
 def _next(manager: Manager, unit: Unit, state: UnitState, now: float) -> Iterator[str]:
-    if state.next_at is not None:
-        kind = "once more" if state.sub is Sub.COOLDOWN else "again"
-        yield f"it is started {kind} in {_span(state.next_at - now)}"
-        return
-    timer = armed(state, unit)
+    """What becomes of a unit that nobody has a job for."""
     match state.sub:
-        case Sub.START if timer is not None and unit.readiness is not ReadinessType.NONE:
-            left = state.since + unit.timeouts.start_s - now
-            yield f"if it is not ready within {_span(left)}, it is stopped with result timeout"
-        case Sub.STOP:
-            left = state.since + unit.timeouts.eof_grace_s - now
-            yield f"if it has not ended within {_span(left)}, it is sent SIGTERM"
-        case Sub.STOP_SIGTERM:
-            left = state.since + unit.timeouts.stop_s - now
-            yield f"if it has not ended within {_span(left)}, it is sent SIGKILL"
-        case Sub.BLOCKED:
-            yield "it starts by itself when what it requires is ready"
-        case Sub.FAILED:
-            yield f"nothing starts it by itself: use 'anyclawctl start {unit.name}'"
-        case Sub.RUNNING | Sub.DEGRADED if restart.RESTARTS[unit.restart]:
-            yield f"when it ends, its restart policy is {unit.restart}"
+        case Sub.AUTO_RESTART if state.next_at is not None:
+            yield f"It is restarted in {_span(state.next_at - now)}"
+        case Sub.COOLDOWN if state.next_at is not None:
+            yield f"It is tried once more in {_span(state.next_at - now)}"
+        case Sub.BLOCKED if unit.name not in manager.stopped_by_hand:
+            yield "It starts by itself when what it needs is there"
+        case Sub.DEAD | Sub.FAILED if not unit.problem:
+            yield f"Nothing starts it by itself; 'anyclawctl start {unit.name}' does"
+        case Sub.RUNNING | Sub.DEGRADED if unit.is_process:
+            yield from _if_it_ends(unit, state, now)
+
+
+_WHEN = {
+    Restart.ALWAYS: "When it ends",
+    Restart.ON_FAILURE: "When it fails",
+    Restart.ON_ABNORMAL: "When a signal, a timeout or its protocol ends it",
+}
+_AT_LIMIT = {
+    OnLimit.COOLDOWN: "it cools down for {}, since its start limit is hit then",
+    OnLimit.FAIL: "it stays down, since its start limit is hit then",
+    OnLimit.EXIT: "the daemon stops, since its start limit is hit then",
+}
+
+
+def _if_it_ends(unit: Unit, state: UnitState, now: float) -> Iterator[str]:
+    if unit.restart is Restart.NEVER:
+        yield "When it ends, it is not restarted"
+        return
+    ran_s = 0.0 if state.ready_at is None else now - state.ready_at
+    is_stable = ran_s >= unit.backoff.stable_after_s
+    ends = restart.counted(state.ends, unit.start_limit, now)
+    if restart.trips(ends, unit.start_limit) or (state.on_probation and not is_stable):
+        what = _AT_LIMIT[unit.start_limit.on_limit].format(_span(unit.start_limit.cooldown_s))
+    else:
+        delay = restart.delay_s(unit.backoff, 0 if is_stable else state.streak, lambda: 0.0)
+        what = f"it is restarted after {_span(delay)}" if delay else "it is restarted at once"
+    yield f"{_WHEN[unit.restart]}, {what}"
 
 
 def _span(seconds: float) -> str:

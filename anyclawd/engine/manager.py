@@ -16,7 +16,7 @@ against a job that a person has asked for.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
@@ -471,7 +471,15 @@ class Manager:
         return False
 
     def lacking(self, name: UnitName, *, in_order_only: bool = False) -> str | None:
-        """Why what the unit needs is not there, with the cause's own cause; None if it is.
+        """Why what the unit needs is not there, with the cause's own cause; None if it is."""
+        for need, other in self.unmet(name, in_order_only=in_order_only):
+            return f"{need} {other}, which is {self.plight(other)}"
+        return None
+
+    def unmet(
+        self, name: UnitName, *, in_order_only: bool = False
+    ) -> Iterator[tuple[str, UnitName]]:
+        """What the unit needs and has not got: in which way, and whom.
 
         A start asks only for what it is ordered after: who requires without an order takes what
         comes. Who is blocked waits for all, and not for what is about to stop.
@@ -485,11 +493,14 @@ class Manager:
             job = None if in_order_only else self.jobs.get(other)
             is_leaving = job is not None and job.is_stop_phase
             if is_leaving or not self._has_reached(other, leaders.get(other, Until.READY)):
-                return f"requires {other}, which is {self._plight(other)}"
+                yield "requires", other
         for other in self.links.needs.get(name, ()):
             if leaders.get(other) is Until.SUCCEEDED and self._has_missed_success(other):
-                return f"waits for the success of {other}, which is {self._plight(other)}"
-        return None
+                yield "waits for the success of", other
+
+    def plight(self, name: UnitName) -> str:
+        """What a unit is doing and why, to follow upon `which is`."""
+        return "stopped by hand" if name in self.stopped_by_hand else plight(self.states[name])
 
     def _has_reached(self, name: UnitName, until: Until) -> bool:
         """Whether a requirement is met."""
@@ -529,9 +540,6 @@ class Manager:
                 agenda += self.links.requires.get(one, ())
             seen.add(one)
         return False
-
-    def _plight(self, name: UnitName) -> str:
-        return "stopped by hand" if name in self.stopped_by_hand else plight(self.states[name])
 
     # -- order -------------------------------------------------------------------------------
 
@@ -659,7 +667,7 @@ class Manager:
                 continue
             stop = Wanted(JobType.STOP, cause=name, relation=Relation.BINDS_TO)
             self._order(other, stop, Origin.DEPENDENCY, f"bound to {name}")
-            self._block_after_stop[other] = f"is bound to {name}, which is {self._plight(name)}"
+            self._block_after_stop[other] = f"is bound to {name}, which is {self.plight(name)}"
 
     def _go_on(self, name: UnitName) -> None:
         """Do what the unit's state asks for by itself, once its job has been dealt with."""

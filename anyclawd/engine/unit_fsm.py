@@ -408,7 +408,9 @@ def _end(
 def _trip(state: UnitState, end: Exit | None, unit: Unit, now: float) -> Step:
     limit = unit.start_limit
     last = f"; the last time: {state.reason}" if state.reason else ""
-    reason = f"ended {len(state.ends)} times within {limit.interval_s:g} s{last}"
+    count = len(state.ends)
+    times = "once" if count == 1 else f"{count} times"
+    reason = f"ended {times} within {limit.interval_s:g} s{last}"
     if state.on_probation:
         reason = f"ended again soon after its cool-down{last}"
     tripped = replace(state, reason=reason)

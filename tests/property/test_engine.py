@@ -1,5 +1,6 @@
 """The engine under random streams of events: the invariants hold after every single one."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from anyclawd.engine.events import (
     ResetRequested,
     ShutdownRequested,
 )
+from anyclawd.engine.explain import sentences
 from anyclawd.model.deps import Ref, UnitName, Until
 from anyclawd.model.plan import Plan
 from anyclawd.model.policy import Backoff, OnLimit, ReadinessType, Restart, StartLimit, Timeouts
@@ -33,6 +35,7 @@ READINESS = (
     ReadinessType.NONE,
     ReadinessType.EXITED,
 )
+SENTENCE = re.compile(r"(u\d\.service|default\.target|[A-Z][a-z']*) [^\n]*[^.]\.")
 UNTIL = [until for until in Until if until is not Until.HEALTHY]
 
 
@@ -133,6 +136,9 @@ def test_no_stream_of_events_breaks_an_invariant(plan: Plan, data: st.DataObject
             break
         happen(world, data.draw)
         assert all(world.sub(name) in ALIVE for name in world.alive)
+        for name in plan.units:
+            for sentence in sentences(world.manager, name, world.now):
+                assert SENTENCE.fullmatch(sentence), sentence
     finish(world)
 
 
