@@ -6,19 +6,15 @@ aiohttp, which takes long enough to be done in a thread.
 """
 
 import asyncio
-import grp
 import logging
-import os
-import socket
-import stat
-from pathlib import Path
 
 from aiohttp import __version__ as aiohttp_version
 from aiohttp import web
 
 from anyclawd.admin.control import BadRequest, Control, NoSuchRoute
+from anyclawd.admin.listener import BACKLOG, Listener
 from anyclawd.admin.routes import Handler, Routes, answer, not_found, origin_of
-from anyclawd.model.errors import AnyclawError, RequestError, UnknownUnit
+from anyclawd.model.errors import RequestError, UnknownUnit
 from anyclawd.model.value import Json
 
 log = logging.getLogger("anyclawd.admin")
@@ -29,118 +25,34 @@ BODY_BYTES_MAX = 16 * 2**20
 #: How long `close` waits for answers that are being written.
 _CLOSE_S = 1.0
 
-_BACKLOG = 128
-
 #: Whether aiohttp can cancel a handler whose client has gone; since 3.9.
 _TELLS_HANDLERS = tuple(int(part) for part in aiohttp_version.split(".")[:2]) >= (3, 9)
 
 #: Where it cannot, how often a handler's connection is looked at.
 _LOOK_S = 1.0
 
-#: The longest path that fits into an address. Source: unix(7), sun_path and its final NUL.
-_SUN_PATH_MAX = 107
-
 
 class Server:
     """What `serve` has started; close it before the loop ends."""
 
-    def __init__(self, runners: list[web.AppRunner], path: Path) -> None:
-        self.port: int | None = None  #: the bound TCP port; None where there is none
-        self.warning = ""  #: why there is none
-        self._runners, self._path = runners, path
-        self._inode = path.stat().st_ino
+    def __init__(self, runners: list[web.AppRunner], listener: Listener) -> None:
+        self._runners, self._listener = runners, listener
 
     async def close(self) -> None:
         """Stop listening, cut off streams, and remove the socket unless it is another's by now."""
-        self._unlink()
+        self._listener.unlink()
         for runner in self._runners:
             await runner.cleanup()
 
-    def _unlink(self) -> None:
-        if self._path.exists() and self._path.stat().st_ino == self._inode:
-            self._path.unlink()
 
-
-class CannotListen(AnyclawError, OSError):
-    """The admin socket cannot be made; the text says what to do.
-
-    It is an OSError as well, since that is what the start of a core unit may fail with.
-    """
-
-
-async def serve(control: Control, *, socket_path: Path, mode: int, group: str, port: int) -> Server:
-    """Listen on the socket, and on 127.0.0.1:`port` if that can be had; 0 takes a free port.
-
-    Whatever socket lies at the path is replaced: the caller holds the lock of this instance.
-    Raises CannotListen for the socket; a port that cannot be had is a warning of the server.
-    """
+async def serve(control: Control, listener: Listener) -> Server:
+    """Serve who connects, and who has connected already; its sockets are the server's now."""
     routes = Routes(control)
-    listening = bind(socket_path, mode=mode, group=group)
     full, public = await _run(routes.all()), await _run(routes.public())
-    server = Server([full, public], socket_path)
-    await web.SockSite(full, listening, backlog=_BACKLOG).start()
-    try:
-        tcp = socket.create_server(("127.0.0.1", port), backlog=_BACKLOG)
-    except OSError as error:
-        server.warning = (
-            f"cannot listen on 127.0.0.1:{port}: {error.strerror}; /health and /metrics are on "
-            "the admin socket only; set supervisor.admin_port to another port, or to 0"
-        )
-        log.warning("%s", server.warning)
-        return server
-    await web.SockSite(public, tcp, backlog=_BACKLOG).start()
-    server.port = tcp.getsockname()[1]
-    return server
-
-
-def bind(path: Path, *, mode: int, group: str) -> socket.socket:
-    """A listening socket at `path` that nobody could open before it had its mode and group.
-
-    It is made under a name of its own and then renamed over what was there, so that a client
-    meets the old one or the new one and never none.
-    """
-    if path.exists() and not stat.S_ISSOCK(path.stat().st_mode):
-        raise CannotListen(f"cannot listen on {path}: it is no socket; move it away")
-    fresh = path.with_name(f".{path.name}.new")
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        fresh.unlink(missing_ok=True)
-        _bind_private(listening, fresh)
-        if group:
-            os.chown(fresh, -1, _group_id(group))
-        fresh.chmod(mode)
-        listening.listen(_BACKLOG)
-        fresh.rename(path)
-    except OSError as error:
-        listening.close()
-        fresh.unlink(missing_ok=True)
-        if isinstance(error, CannotListen):
-            raise
-        raise CannotListen(f"cannot listen on {path}: {error.strerror or error}") from error
-    return listening
-
-
-def _bind_private(listening: socket.socket, path: Path) -> None:
-    mask = os.umask(0o177)
-    try:
-        if len(os.fsencode(path)) <= _SUN_PATH_MAX:
-            listening.bind(str(path))
-            return
-        directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
-        try:
-            listening.bind(f"/proc/self/fd/{directory}/{path.name}")
-        finally:
-            os.close(directory)
-    finally:
-        os.umask(mask)
-
-
-def _group_id(name: str) -> int:
-    try:
-        return int(name) if name.isdecimal() else grp.getgrnam(name).gr_gid
-    except KeyError:
-        text = f"no group {name!r} for the admin socket; create it or correct admin.socket_group"
-        raise CannotListen(text) from None
+    await web.SockSite(full, listener.full, backlog=BACKLOG).start()
+    if listener.public is not None:
+        await web.SockSite(public, listener.public, backlog=BACKLOG).start()
+    return Server([full, public], listener)
 
 
 async def _run(routes: list[web.RouteDef]) -> web.AppRunner:

@@ -6,11 +6,10 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from anyclawd.daemon import places
+from anyclawd.daemon.admin import Admin
 from anyclawd.daemon.control import DaemonControl
 from anyclawd.daemon.notify import ServiceManager
 from anyclawd.daemon.stage0 import Handover
@@ -22,9 +21,6 @@ from anyclawd.model.plan import Plan
 from anyclawd.model.state import ACTIVE_OF, Active, Result, Sub, SystemState
 from anyclawd.model.unit import Kind
 from anyclawd.runtime.driver import Driver
-
-if TYPE_CHECKING:
-    from anyclawd.admin.app import Server
 
 log = logging.getLogger("anyclawd.daemon")
 unit_log = logging.getLogger("anyclawd.state")
@@ -46,44 +42,6 @@ class Orchestrator:
         """Nothing to do: the intake was closed before anything was stopped."""
 
 
-class Admin:
-    """`admin.core`: the sockets of the admin API."""
-
-    def __init__(self, plan: Plan, socket_path: Path) -> None:
-        self._settings, self._path = plan.settings, socket_path
-        self.control: DaemonControl | None = None  #: set before the boot
-        self._server: Server | None = None
-        self._changing = asyncio.Lock()  # a stop during the start waits for what it has to close
-
-    async def start(self) -> None:
-        async with self._changing:
-            await self._start()
-
-    async def _start(self) -> None:
-        assert self.control is not None, "the control is set before the boot"
-        app = await asyncio.to_thread(import_module, "anyclawd.admin.app")
-        server: Server = await app.serve(
-            self.control,
-            socket_path=self._path,
-            mode=self._settings.admin_socket_mode,
-            group=self._settings.admin_socket_group,
-            port=self._settings.admin_port,
-        )
-        self._server = server
-        self.control.admin_port = server.port
-        log.info("admin socket: %s", self._path)
-        if server.warning:
-            self.control.warnings.append(server.warning)
-
-    async def stop(self) -> None:
-        assert self.control is not None, "the control is set before the boot"
-        self.control.end_streams()
-        async with self._changing:
-            if self._server is not None:
-                await self._server.close()
-                self._server = None
-
-
 class Assembly:
     """Everything that one run of the daemon consists of."""
 
@@ -93,7 +51,7 @@ class Assembly:
         self._systemd = ServiceManager(environ)
         self._has_status_due = False
         self._gateway = Gateway(plan, environ=environ)
-        self._admin = Admin(plan, Path(handover.runtime_dir) / "admin.sock")
+        self._admin = Admin(plan.settings, Path(handover.runtime_dir) / "admin.sock")
         self._driver = Driver(
             plan,
             instance=handover.instance,
@@ -124,9 +82,13 @@ class Assembly:
         self._systemd.start_watchdog()
         stopped = frozenset(map(UnitName, self._handover.stopped))
         async with asyncio.TaskGroup() as tasks:
-            gateway = tasks.create_task(self._gateway.run(), name="orchestrator.core:run")
+            cores = [
+                tasks.create_task(self._gateway.run(), name="orchestrator.core:run"),
+                tasks.create_task(self._admin.run(), name="admin.core:run"),
+            ]
             code = await self._driver.run(BootRequested(stopped))
-            gateway.cancel()
+            for core in cores:
+                core.cancel()
         return code
 
     def take_signal(self, number: signal.Signals) -> None:

@@ -7,7 +7,6 @@ import marshal
 import os
 import signal
 import sys
-import threading
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
@@ -45,7 +44,6 @@ def run(handover: Handover) -> NoReturn:
 
 
 def _run(handover: Handover) -> int:
-    _import_admin_aside()
     try:
         plan, fresh = _load(handover)
     except places.StartError as error:
@@ -94,15 +92,6 @@ async def _supervise(plan: Plan, fresh: "_Fresh | None", handover: Handover) -> 
     code = await assembly.run()
     places.note_clean_end(handover.state_dir)
     return code
-
-
-def _import_admin_aside() -> None:
-    """Import aiohttp in a thread: it takes long, and no process waits for it."""
-
-    def load() -> None:
-        import anyclawd.admin.app  # noqa: F401 - found in sys.modules by who needs it
-
-    threading.Thread(target=load, name="import admin", daemon=True).start()
 
 
 def _compiled(pid: int, pipe: int) -> "_Fresh":

@@ -10,6 +10,7 @@ import pytest
 import uvloop
 
 from anyclawd.admin.app import Server, serve
+from anyclawd.admin.listener import Listener, listen
 from anyclawd.client.client import Client
 from tests.fakes.control import FakeControl
 
@@ -21,6 +22,7 @@ class Served:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, control: FakeControl, path: Path) -> None:
         self.loop, self.control, self.path = loop, control, path
+        self.listener: Listener
         self.server: Server
         self.client = Client(str(path), timeout_s=20)
 
@@ -50,7 +52,8 @@ def served(tmp_path: Path) -> Iterator[Served]:
 
     async def main() -> None:
         served = Served(asyncio.get_running_loop(), FakeControl(), path)
-        served.server = await serve(served.control, socket_path=path, mode=0o600, group="", port=0)
+        served.listener = listen(path, mode=0o600, group="", port=0)
+        served.server = await serve(served.control, served.listener)
         stop = asyncio.Event()
         started.append(served)
         stops.append(stop)

@@ -278,5 +278,5 @@ def raw(served: Served) -> socket.socket:
 
 
 def fetch(served: Served, path: str) -> HTTPResponse:
-    url = f"http://127.0.0.1:{served.server.port}{path}"
+    url = f"http://127.0.0.1:{served.listener.port}{path}"
     return cast("HTTPResponse", urllib.request.urlopen(url, timeout=20))

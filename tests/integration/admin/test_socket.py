@@ -5,12 +5,14 @@ import errno
 import os
 import socket
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import uvloop
 
-from anyclawd.admin.app import CannotListen, Server, bind, serve
+from anyclawd.admin.app import Server, serve
+from anyclawd.admin.listener import CannotListen, bind, listen
 from anyclawd.client.client import Client
 from anyclawd.client.exchange import ClientError
 from tests.fakes.control import FakeControl
@@ -75,15 +77,50 @@ def test_a_path_longer_than_an_address_works(tmp_path: Path) -> None:
 
 
 def test_a_taken_port_is_a_warning_that_says_what_to_do(tmp_path: Path) -> None:
-    async def story() -> tuple[int | None, str]:
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            server = await start(tmp_path / "admin.sock", port=taken.getsockname()[1])
-            await server.close()
-            return server.port, server.warning
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        listener = listen(tmp_path / "admin.sock", mode=0o600, group="", port=port)
+        listener.close()
+    assert listener.port is None
+    assert "set supervisor.admin_port to another port, or to 0" in listener.warning
 
-    port, warning = asyncio.run(story())
-    assert port is None
-    assert "set supervisor.admin_port to another port, or to 0" in warning
+
+@pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_who_connects_before_there_is_a_server_is_answered_by_it(
+    tmp_path: Path, loop_factory: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    path = tmp_path / "admin.sock"
+
+    async def story() -> str:
+        listener = listen(path, mode=0o600, group="", port=0)
+        is_called = asyncio.Event()
+        listener.when_called(asyncio.get_running_loop(), is_called.set)
+        asked = asyncio.to_thread(Client(str(path), timeout_s=20).get, "/v1/status")
+        async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+            answer = tasks.create_task(asked)
+            await is_called.wait()
+            server = await serve(FakeControl(), listener)
+            status = await answer
+            await server.close()
+        return str(status["state"])
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        assert runner.run(story()) == "running"
+    assert not path.exists()
+
+
+def test_nobody_is_called_once_it_is_closed(tmp_path: Path) -> None:
+    path = tmp_path / "admin.sock"
+
+    async def story() -> None:
+        listener = listen(path, mode=0o600, group="", port=0)
+        listener.when_called(asyncio.get_running_loop(), lambda: pytest.fail("called"))
+        listener.close()
+        with socket.socket(socket.AF_UNIX) as client, pytest.raises(FileNotFoundError):
+            client.connect(str(path))
+        await asyncio.sleep(0)
+
+    asyncio.run(story())
 
 
 def test_closing_ends_streams_and_removes_the_socket(tmp_path: Path) -> None:
@@ -91,7 +128,7 @@ def test_closing_ends_streams_and_removes_the_socket(tmp_path: Path) -> None:
 
     async def story() -> list[str]:
         control = FakeControl()
-        server = await serve(control, socket_path=path, mode=0o600, group="", port=0)
+        server = await serve(control, listen(path, mode=0o600, group="", port=0))
 
         def follow() -> list[str]:
             seen = []
@@ -127,5 +164,5 @@ def test_closing_leaves_the_socket_of_a_successor(tmp_path: Path) -> None:
     asyncio.run(story())
 
 
-async def start(path: Path, port: int = 0) -> Server:
-    return await serve(FakeControl(), socket_path=path, mode=0o600, group="", port=port)
+async def start(path: Path) -> Server:
+    return await serve(FakeControl(), listen(path, mode=0o600, group="", port=0))

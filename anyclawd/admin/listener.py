@@ -1,0 +1,146 @@
+"""The sockets of the admin API, bound and listening before anybody serves them.
+
+Whoever connects waits in the backlog until aiohttp, which takes long to import and much memory,
+is there; as long as nobody connects it is not imported at all.
+"""
+
+import grp
+import logging
+import os
+import socket
+import stat
+from asyncio import AbstractEventLoop
+from collections.abc import Callable
+from pathlib import Path
+
+from anyclawd.model.errors import AnyclawError
+
+log = logging.getLogger("anyclawd.admin")
+
+BACKLOG = 128
+
+#: The longest path that fits into an address. Source: unix(7), sun_path and its final NUL.
+_SUN_PATH_MAX = 107
+
+
+class CannotListen(AnyclawError, OSError):
+    """The admin socket cannot be made; the text says what to do.
+
+    It is an OSError as well, since that is what the start of a core unit may fail with.
+    """
+
+
+class Listener:
+    """What `listen` has bound; closed by whoever serves it, or by `close`."""
+
+    def __init__(self, path: Path, full: socket.socket, public: socket.socket | None) -> None:
+        self.full, self.public = full, public  #: the socket at `path`; 127.0.0.1, if it was free
+        self.port: int | None = None if public is None else public.getsockname()[1]
+        self.warning = ""  #: why there is no port
+        self._path, self._inode = path, path.stat().st_ino
+        self._watching: AbstractEventLoop | None = None
+
+    def when_called(self, loop: AbstractEventLoop, answer: Callable[[], None]) -> None:
+        """Call once, when the first client waits."""
+
+        def ring() -> None:
+            self._unwatch()
+            answer()
+
+        self._watching = loop
+        for listening in self._sockets:
+            loop.add_reader(listening.fileno(), ring)
+
+    def close(self) -> None:
+        """Stop listening, where nobody serves; who waits is hung up on."""
+        self.unlink()
+        self._unwatch()
+        for listening in self._sockets:
+            listening.close()
+
+    def unlink(self) -> None:
+        """Remove the socket's file, unless it is another's by now."""
+        if self._path.exists() and self._path.stat().st_ino == self._inode:
+            self._path.unlink()
+
+    @property
+    def _sockets(self) -> list[socket.socket]:
+        return [self.full] if self.public is None else [self.full, self.public]
+
+    def _unwatch(self) -> None:
+        if self._watching is not None:
+            for listening in self._sockets:
+                self._watching.remove_reader(listening.fileno())
+            self._watching = None
+
+
+def listen(path: Path, *, mode: int, group: str, port: int) -> Listener:
+    """Listen on the socket, and on 127.0.0.1:`port` if that can be had; 0 takes a free port.
+
+    Whatever socket lies at the path is replaced: the caller holds the lock of this instance.
+    Raises CannotListen for the socket; a port that cannot be had is a warning of the listener.
+    """
+    full = bind(path, mode=mode, group=group)
+    try:
+        public = socket.create_server(("127.0.0.1", port), backlog=BACKLOG)
+    except OSError as error:
+        listener = Listener(path, full, None)
+        listener.warning = (
+            f"cannot listen on 127.0.0.1:{port}: {error.strerror}; /health and /metrics are on "
+            "the admin socket only; set supervisor.admin_port to another port, or to 0"
+        )
+        log.warning("%s", listener.warning)
+        return listener
+    public.setblocking(False)
+    return Listener(path, full, public)
+
+
+def bind(path: Path, *, mode: int, group: str) -> socket.socket:
+    """A listening socket at `path` that nobody could open before it had its mode and group.
+
+    It is made under a name of its own and then renamed over what was there, so that a client
+    meets the old one or the new one and never none.
+    """
+    if path.exists() and not stat.S_ISSOCK(path.stat().st_mode):
+        raise CannotListen(f"cannot listen on {path}: it is no socket; move it away")
+    fresh = path.with_name(f".{path.name}.new")
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        fresh.unlink(missing_ok=True)
+        _bind_private(listening, fresh)
+        if group:
+            os.chown(fresh, -1, _group_id(group))
+        fresh.chmod(mode)
+        listening.listen(BACKLOG)
+        listening.setblocking(False)
+        fresh.rename(path)
+    except OSError as error:
+        listening.close()
+        fresh.unlink(missing_ok=True)
+        if isinstance(error, CannotListen):
+            raise
+        raise CannotListen(f"cannot listen on {path}: {error.strerror or error}") from error
+    return listening
+
+
+def _bind_private(listening: socket.socket, path: Path) -> None:
+    mask = os.umask(0o177)
+    try:
+        if len(os.fsencode(path)) <= _SUN_PATH_MAX:
+            listening.bind(str(path))
+            return
+        directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+        try:
+            listening.bind(f"/proc/self/fd/{directory}/{path.name}")
+        finally:
+            os.close(directory)
+    finally:
+        os.umask(mask)
+
+
+def _group_id(name: str) -> int:
+    try:
+        return int(name) if name.isdecimal() else grp.getgrnam(name).gr_gid
+    except KeyError:
+        text = f"no group {name!r} for the admin socket; create it or correct admin.socket_group"
+        raise CannotListen(text) from None

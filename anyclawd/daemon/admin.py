@@ -1,0 +1,68 @@
+"""`admin.core`: the admin API as a unit.
+
+It is up once its sockets listen. What answers on them is imported, in a thread, when the first
+client connects: it takes 15 MiB and 200 ms, which a daemon that nobody asks does without, and no
+boot shares its processor with it. That first client waits for it.
+"""
+
+import asyncio
+import logging
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anyclawd.admin.listener import Listener, listen
+from anyclawd.daemon.control import DaemonControl
+from anyclawd.model.plan import Settings
+
+if TYPE_CHECKING:
+    from anyclawd.admin.app import Server
+
+log = logging.getLogger("anyclawd.daemon")
+
+
+class Admin:
+    """The sockets of the admin API; `run` serves them from the first client on."""
+
+    def __init__(self, settings: Settings, socket_path: Path) -> None:
+        self._settings, self._path = settings, socket_path
+        self.control: DaemonControl | None = None  #: set before the boot
+        self._listener: Listener | None = None
+        self._server: Server | None = None
+        self._has_client = asyncio.Event()
+        self._changing = asyncio.Lock()  # a stop waits for what is just being set up
+
+    async def run(self) -> None:
+        """Ends only by cancellation."""
+        while True:
+            await self._has_client.wait()
+            self._has_client.clear()
+            app = await asyncio.to_thread(import_module, "anyclawd.admin.app")
+            async with self._changing:
+                if self._listener is not None and self._server is None:
+                    self._server = await app.serve(self.control, self._listener)
+
+    async def start(self) -> None:
+        """Listen. Raises CannotListen."""
+        assert self.control is not None, "the control is set before the boot"
+        listener = self._listener = listen(
+            self._path,
+            mode=self._settings.admin_socket_mode,
+            group=self._settings.admin_socket_group,
+            port=self._settings.admin_port,
+        )
+        listener.when_called(asyncio.get_running_loop(), self._has_client.set)
+        self.control.admin_port = listener.port
+        log.info("admin socket: %s", self._path)
+        if listener.warning:
+            self.control.warnings.append(listener.warning)
+
+    async def stop(self) -> None:
+        assert self.control is not None, "the control is set before the boot"
+        self.control.end_streams()
+        async with self._changing:
+            if self._server is not None:
+                await self._server.close()
+            elif self._listener is not None:
+                self._listener.close()
+            self._listener = self._server = None
