@@ -7,6 +7,7 @@ the beginning, and a tap on an old button must never approve a new request.
 """
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from anyclawd.model.deps import UnitName
@@ -15,6 +16,13 @@ from anyclawd.wire.acp import PermissionOption
 
 #: So many names are remembered; an older one could be given again.
 NAMES_REMEMBERED = 10_000
+#: What is kept of a name that an agent gives.
+NAME_MAX_CHARS = 200
+
+
+def rejection_of(options: Sequence[PermissionOption]) -> str | None:
+    """The option that says no; None is the outcome `cancelled`."""
+    return next((option.option_id for option in options if option.rejects), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +40,7 @@ class Ask:
 
     @property
     def rejection(self) -> str | None:
-        """The option that says no; None is the outcome `cancelled`."""
-        return next((option.option_id for option in self.options if option.rejects), None)
+        return rejection_of(self.options)
 
     @property
     def timer(self) -> Timer:
@@ -52,12 +59,13 @@ class Asks:
         return len(self._by_id)
 
     def name(self, wanted: str) -> str:
-        """`wanted` if it was never used, else a name made from it."""
+        """`wanted` if it was never used, else a name made from it; long ones are cut."""
+        wanted = wanted[:NAME_MAX_CHARS]
         used = self._names.pop(wanted, 0)
         self._names[wanted] = used + 1
         if len(self._names) > NAMES_REMEMBERED:
             self._names.popitem(last=False)
-        return self.name(f"{wanted}-{used + 1}") if used else wanted
+        return self.name(f"{wanted[: NAME_MAX_CHARS - 20]}-{used + 1}") if used else wanted
 
     def add(self, ask: Ask) -> None:
         self._by_id[ask.request_id] = ask
@@ -75,6 +83,9 @@ class Asks:
             if not waiting:
                 del self._by_session[ask.session]
         return ask
+
+    def count_of(self, session: SessionKey) -> int:
+        return len(self._by_session.get(session, ()))
 
     def of(self, session: SessionKey) -> list[Ask]:
         return [self._by_id[request_id] for request_id in self._by_session.get(session, ())]

@@ -37,7 +37,7 @@ from anyclawd.route.commands import (
     WithdrawPermission,
 )
 from anyclawd.route.events import Event
-from anyclawd.route.permission import Ask, Asks
+from anyclawd.route.permission import Ask, Asks, rejection_of
 from anyclawd.route.session import OFFER, Phase, Session
 from anyclawd.route.table import AgentRoute, Routes, entry_name
 from anyclawd.route.turn import Message
@@ -348,21 +348,11 @@ class Router:
     def _ask(self, event: events.PermissionAsked, now: float) -> Iterator[Command]:
         agent, request = self.agents[event.agent], event.request
         session = agent.sessions.get(request.session_id)
-        ask = Ask(
-            request_id="",
-            handle=event.ask,
-            agent=event.agent,
-            channel="",
-            session=SessionKey(""),
-            turn=None,
-            description=request.description,
-            options=request.options,
-        )
-        if session is None or not request.options or session.is_replaying:
-            yield AnswerPermission(ask.agent, ask.handle, ask.rejection)
+        if session is None or not self._can_be_asked(session, request):
+            yield AnswerPermission(event.agent, event.ask, rejection_of(request.options))
             return
         if session.phase is Phase.CANCELLING:
-            yield AnswerPermission(ask.agent, ask.handle, None)
+            yield AnswerPermission(event.agent, event.ask, None)
             return
         ask = Ask(
             request_id=self.asks.name(request.request_id or event.fallback_id),
@@ -380,6 +370,11 @@ class Router:
         if self.routes.permission_timeout_s:
             yield ArmTimer(ask.timer, now + self.routes.permission_timeout_s)
         yield from self._show_ask(ask)
+
+    def _can_be_asked(self, session: Session, request: acp.PermissionRequest) -> bool:
+        """Whether there is something to choose, somebody who reads it, and room to wait in."""
+        has_room = self.asks.count_of(session.key) < self.routes.limits.asks
+        return bool(request.options) and not session.is_replaying and has_room
 
     def _show_ask(self, ask: Ask) -> Iterator[Command]:
         session = self.sessions[ask.session]

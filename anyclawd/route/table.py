@@ -22,12 +22,13 @@ class AgentRoute:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Where waiting messages end; each overflow is a visible refusal."""
+    """Where waiting ends; each overflow of messages is a visible refusal."""
 
     queue_messages: int = 1000  #: per session
     queue_bytes: int = 64 * 2**20  #: per channel
     burst_bytes: int = 2**20  #: of prompts that begin together when an agent takes work again
     early_bytes: int = 4 * 2**20  #: per agent: updates that overtake the answer to session/new
+    asks: int = 100  #: per session: permission requests that wait; one more is rejected at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,13 +7,21 @@ import pytest
 from anyclawd.model.deps import UnitName
 from anyclawd.model.value import Json
 from anyclawd.route import events, invariants
-from anyclawd.route.commands import Command, MessageId, Outcome, Settle, TimerKind, Token
+from anyclawd.route.commands import (
+    AnswerPermission,
+    Command,
+    MessageId,
+    Outcome,
+    Settle,
+    TimerKind,
+    Token,
+)
 from anyclawd.route.commands import Timer as TimerName
 from anyclawd.route.events import Event
 from anyclawd.route.router import Router
 from anyclawd.route.session import Phase, Session
 from anyclawd.route.table import AgentRoute, Routes
-from anyclawd.wire.acp import Capabilities
+from anyclawd.wire.acp import Capabilities, PermissionOption, PermissionRequest
 from anyclawd.wire.channel import Peer
 
 AGENT = UnitName("default.agent")
@@ -316,3 +324,27 @@ def test_a_turn_is_cancelled_when_nobody_waits_for_any_message_of_it() -> None:
     assert lane.session.phase is PROMPTING
     assert withdraw(lane, 2) == []
     assert lane.session.phase is CANCELLING
+
+
+def ask(lane: Lane, number: int, name: str) -> list[Command]:
+    options = (PermissionOption("yes", "Yes", False), PermissionOption("no", "No", True))
+    request = PermissionRequest("s1", name, "May I?", options)
+    return lane.step(events.PermissionAsked(AGENT, number, request, "fallback"))
+
+
+def test_an_agent_that_asks_without_end_is_told_no() -> None:
+    lane = prompting()
+    most = lane.router.routes.limits.asks
+    for number in range(most):
+        ask(lane, number, f"r{number}")
+    assert ask(lane, most, "more") == [AnswerPermission(AGENT, most, "no")]
+    assert len(lane.router.asks) == most
+
+
+def test_names_of_permissions_are_short_and_never_given_twice() -> None:
+    lane = prompting()
+    for number in range(3):
+        ask(lane, number, "x" * 10_000)
+    names = [request.request_id for request in lane.router.asks.of(lane.session.key)]
+    assert len(set(names)) == 3
+    assert max(map(len, names)) <= 200
