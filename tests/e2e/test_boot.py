@@ -231,6 +231,37 @@ def test_a_damaged_cache_is_no_reason_to_fail(tmp_path: Path) -> None:
         assert daemon.answer("hello")["text"] == "Echo: hello"
 
 
+def test_a_program_that_has_gone_since_the_plan_was_made(tmp_path: Path) -> None:
+    """The first wave of a cached plan is performed before anything is checked."""
+    link = tmp_path / "agent"
+    link.symlink_to(sys.executable)
+    units = {"gone.service": {"exec": [str(link), *FOREVER[1:]], "protocol": "none"}}
+    with running(tmp_path, system({"default": mock()}, units=units)) as daemon:
+        assert daemon.units()["gone.service"]["active"] == "active"
+        daemon.wait_until(lambda _: (daemon.state / "plan").exists(), "the cached plan")
+    link.unlink()
+    with running(tmp_path) as daemon:
+        unit = daemon.unit("gone.service")
+        assert (unit["active"], unit["result"]) == ("failed", "resources")
+        assert str(link) in unit["reason"]
+        assert daemon.answer("hello")["text"] == "Echo: hello"
+    link.symlink_to(sys.executable)
+    with running(tmp_path) as daemon:
+        assert daemon.units()["gone.service"]["active"] == "active"
+
+
+def test_a_program_that_was_missing_is_found_once_it_is_there(tmp_path: Path) -> None:
+    link = tmp_path / "agent"
+    units = {"late.service": {"exec": [str(link), *FOREVER[1:]], "protocol": "none"}}
+    with running(tmp_path, system({"default": mock()}, units=units)) as daemon:
+        assert str(link) in daemon.unit("late.service")["reason"]
+        daemon.wait_until(lambda _: (daemon.state / "plan").exists(), "the cached plan")
+        link.symlink_to(sys.executable)
+        assert daemon.job("start", "late.service")[0]["result"] == "done"
+    with running(tmp_path) as daemon:
+        assert daemon.units()["late.service"]["active"] == "active"
+
+
 SECRET = "s3cr3t-0f-the-house"
 
 

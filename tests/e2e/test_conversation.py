@@ -324,6 +324,26 @@ def test_the_mock_agent_recovers_in_each_of_its_ways(tmp_path: Path, options: Js
             pid = daemon.wait_restarted("default.agent", pid)
 
 
+def test_an_agent_that_is_stopped_by_hand_tells_its_user(tmp_path: Path, theatre: Stage) -> None:
+    config = system({"default": theatre.agent("a")}, {"web": theatre.channel("w")})
+    with running(tmp_path, config) as daemon:
+        agent, channel = theatre.accept_agent("a"), theatre.accept_channel("w")
+        channel.message("hello")
+        agent.open()
+        agent.prompted()
+        assert daemon.job("stop", "default.agent")[0]["result"] == "done"
+        assert channel.turn()[-1] == ("result", "Agent stopped (default)")
+        channel.message("anybody there?")
+        kind, text = channel.turn()[-1]
+        assert (kind, text.partition(":")[0]) == ("result", "Agent default is not available")
+        daemon.job("start", "default.agent")
+        successor = theatre.accept_agent("a")
+        channel.message("and now?")
+        successor.open("s2")
+        assert successor.reply("here", "s2") == "and now?"
+        assert channel.turn()[0] == ("agent_message_chunk", "here")
+
+
 def test_an_agent_that_falls_silent_is_given_up(tmp_path: Path, theatre: Stage) -> None:
     config = system(
         {"default": theatre.agent("a")},
@@ -379,6 +399,16 @@ def test_notify_reaches_a_chat_without_an_agent(tmp_path: Path) -> None:
         refused = daemon.ctl("notify", "--channel", "nowhere", "--peer", "x", "dinner")
         assert refused.returncode == 1
         assert "no channel 'nowhere'" in refused.stderr
+
+
+def test_chat_is_a_loop_of_messages(tmp_path: Path) -> None:
+    with running(tmp_path, system({"default": mock()})) as daemon:
+        done = daemon.ctl("chat", stdin="one\ntwo\n")
+        assert done.returncode == 0
+        assert [line for line in done.stdout.splitlines() if "Echo" in line] == [
+            "Echo: one",
+            "Echo: two",
+        ]
 
 
 def test_send_to_an_agent_that_does_not_exist_is_refused(tmp_path: Path) -> None:

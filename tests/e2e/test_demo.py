@@ -1,11 +1,15 @@
 """The first thing that a new user runs."""
 
 import json
+import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
-from tests.fakes.daemon import WAIT_S, environment
+import pytest
+
+from tests.fakes.daemon import WAIT_S, environment, http_get
 
 CTL = str(Path(sys.executable).with_name("anyclawctl"))
 
@@ -36,3 +40,21 @@ def test_the_demo_speaks_json(tmp_path: Path) -> None:
     assert said["answer"] == "Echo: hello"
     assert said["thoughts"] == ["Analyzing your message...", "Formulating response..."]
     assert {"time", "blame", "critical-chain"} <= set(said["boot"])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_demo_stays_until_it_is_interrupted(tmp_path: Path, number: signal.Signals) -> None:
+    staying = subprocess.Popen(
+        [CTL, "demo", "--stay"],
+        cwd=tmp_path,
+        env=environment({"TMPDIR": str(tmp_path)}),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert staying.stdout is not None
+    url = next(found for line in staying.stdout if (found := re.search(r":(\d+)/health", line)))
+    assert http_get(int(url[1]), "/health")[0] == 200
+    staying.send_signal(number)
+    assert staying.communicate(timeout=WAIT_S)[0].endswith("stopping\n")
+    assert staying.returncode == 0
+    assert list(tmp_path.iterdir()) == []

@@ -235,6 +235,12 @@ class Daemon:
                 deadline.left(f"{text!r} in the log of {unit}")
         raise TestFailure(f"the daemon ended before {unit} said {text!r}")
 
+    def wait_noise(self, name: str) -> None:
+        """Wait until a unit has written a line that is no frame; only its status counts them."""
+        deadline = Deadline()
+        while not self.unit(name)["noise"]:
+            deadline.left(f"noise of {name}")
+
     def port_of(self, channel: str = "debug-http") -> int:
         """The port that a debug-http channel has told last."""
         name = f"{channel}.channel"
