@@ -65,7 +65,12 @@ class Daemon:
     """One run of `anyclawd`; use `running` or `started`."""
 
     def __init__(
-        self, directory: Path, config: Json, environ: Mapping[str, str], arguments: tuple[str, ...]
+        self,
+        directory: Path,
+        config: Json,
+        environ: Mapping[str, str],
+        arguments: tuple[str, ...],
+        log: int | None = None,
     ) -> None:
         self.directory = directory
         self.config, self.state, self.run = (
@@ -81,14 +86,14 @@ class Daemon:
         self._notify.setblocking(False)
         self._notify.bind("")  # a free abstract name: no path can be too long for it
         name = "@" + self._notify.getsockname()[1:].decode()
-        with self.log.open("ab") as log:
+        with self.log.open("ab") as file:
             self.process = subprocess.Popen(
                 [*daemon_argv(), *self.arguments(), *arguments],
                 cwd=directory,
                 env=environment({"NOTIFY_SOCKET": name, **environ}),
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                stdout=file,
+                stderr=file if log is None else log,
             )
         self.pid = self.process.pid
 
@@ -300,6 +305,13 @@ class Daemon:
         """Living processes that carry this instance's mark, with their unit."""
         return marked(self.instance)
 
+    def wait_descriptors(self, most: int) -> None:
+        """Wait until it has no more open files than this; what hangs up is noticed later."""
+        deadline = Deadline()
+        while len(list(Path(f"/proc/{self.pid}/fd").iterdir())) > most:
+            deadline.left("the daemon to close what is not used")
+            self.status()
+
     def close(self) -> None:
         self._notify.close()
         if self.process.poll() is None:
@@ -315,12 +327,14 @@ def started(
     config: Json = None,
     *arguments: str,
     environ: Mapping[str, str] | None = None,
+    log: int | None = None,
 ) -> Iterator[Daemon]:
     """A daemon that has just been executed; nothing is expected of its end but an empty house.
 
     `config` is text, or a map that is written as YAML; without it the one of the last run is used.
+    `log` is the descriptor that it logs to, a file of the harness if missing.
     """
-    daemon = Daemon(directory, config, environ or {}, arguments)
+    daemon = Daemon(directory, config, environ or {}, arguments, log)
     try:
         yield daemon
     except BaseException as error:
@@ -338,9 +352,10 @@ def running(
     config: Json = None,
     *arguments: str,
     environ: Mapping[str, str] | None = None,
+    log: int | None = None,
 ) -> Iterator[Daemon]:
     """A daemon from READY=1 on; afterwards it is stopped by SIGTERM and must exit with 0."""
-    with started(directory, config, *arguments, environ=environ) as daemon:
+    with started(directory, config, *arguments, environ=environ, log=log) as daemon:
         daemon.wait_ready()
         yield daemon
         if daemon.process.poll() is None:

@@ -190,11 +190,13 @@ class Stage:
         self._listeners: dict[str, socket.socket] = {}
         self._puppets: list[Puppet] = []
 
-    def agent(self, name: str, result: Json = None, **settings: Json) -> Json:
-        """An agent entry; `result` answers `initialize`."""
+    def agent(
+        self, name: str, result: Json = None, *, is_mute: bool = False, **settings: Json
+    ) -> Json:
+        """An agent entry; `result` answers `initialize`, unless it is left to the test."""
         if result is None:
             result = {"protocolVersion": 1, "agentCapabilities": {}}
-        binary = [*self._program(name), json.dumps(result)]
+        binary = [*self._program(name), *([] if is_mute else [json.dumps(result)])]
         return {"workspace": {"type": "local", "binary": binary}, **settings}
 
     def channel(self, name: str, agent: str = "default", **settings: Json) -> Json:
