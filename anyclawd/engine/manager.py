@@ -112,6 +112,7 @@ class Manager:
         self._watchers: dict[UnitName, dict[UnitName, None]] = {}
         self._cursors: dict[UnitName, int] = {}
         self._block_after_stop: dict[UnitName, str] = {}
+        self._roots: dict[UnitName, UnitName] = {}  # of what is blocked: the first cause
         self._alive = 0  # how many units may have a process
         self._starting: set[UnitName] = set()
         self._at_gate: dict[UnitName, None] = {}  # in the order of arrival
@@ -500,7 +501,19 @@ class Manager:
 
     def plight(self, name: UnitName) -> str:
         """What a unit is doing and why, to follow upon `which is`."""
-        return "stopped by hand" if name in self.stopped_by_hand else plight(self.states[name])
+        if name in self.stopped_by_hand:
+            return "stopped by hand"
+        if self.sub(name) is Sub.BLOCKED and (root := self._roots.get(name)) is not None:
+            return f"blocked by {root}, which is {plight(self.states[root])}"
+        return plight(self.states[name])
+
+    def _note_root(self, name: UnitName) -> None:
+        """Remember the first cause of a unit's being blocked, lest a long chain be told whole."""
+        for _, other in self.unmet(name):
+            is_blocked = self.sub(other) is Sub.BLOCKED
+            self._roots[name] = self._roots.get(other, other) if is_blocked else other
+            return
+        self._roots.pop(name, None)
 
     def _has_reached(self, name: UnitName, until: Until) -> bool:
         """Whether a requirement is met."""
@@ -609,6 +622,8 @@ class Manager:
             self._commands.append(ReportFault(name, str(error)))
             after, commands = unit_fsm.condemn(before, self.plan.units[name], str(error), self._now)
         self.states[name] = after
+        if isinstance(event, Block):
+            self._note_root(name)
         self._commands += commands
         self._tell(name, event, before.sub, after.sub)
         if after.sub is not Sub.START:

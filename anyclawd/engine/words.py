@@ -24,10 +24,8 @@ _AS_READ = MappingProxyType(
 
 
 def plight(state: UnitState) -> str:
-    """What a unit is doing and why, down to the first cause."""
-    if state.result is Result.DEPENDENCY:
-        return f"{_AS_READ[state.sub]}, since it {state.reason}"
+    """What a unit is doing, and how its last run ended where that is what it rests from."""
     words = _AS_READ[state.sub]
-    if state.result is not Result.SUCCESS:
-        words = f"{words} ({state.result})"
-    return f"{words}: {state.reason}" if state.reason else words
+    if state.is_alive or state.sub is Sub.BLOCKED or state.result is Result.SUCCESS:
+        return words
+    return f"{words} ({state.result}): {state.reason}"

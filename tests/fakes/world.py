@@ -124,10 +124,12 @@ class World:
     The invariants are checked after every event, unless the world is too large for that.
     """
 
-    def __init__(self, plan: Plan, *, is_checked: bool = True) -> None:
+    def __init__(
+        self, plan: Plan, *, is_checked: bool = True, engine: type[Manager] = Manager
+    ) -> None:
         self.now = 100.0
         ids = count(1)
-        self.manager = Manager(plan, lambda: 0.0, lambda _: Invocation(f"run{next(ids)}"))
+        self.manager = engine(plan, lambda: 0.0, lambda _: Invocation(f"run{next(ids)}"))
         self.alive: dict[UnitName, Invocation] = {}
         self.spawned: list[str] = []  #: unit names in the order of their spawns
         self.ended: list[str] = []

@@ -37,7 +37,7 @@ def test_a_failed_requirement_blocks_all_above_it_and_each_names_cause_and_cause
     assert world.manager.states[UnitName(C)].result is Result.DEPENDENCY
     failed = "requires a.service, which is failed (exit-code): exited with code 1"
     assert reason_of(world, B) == failed
-    assert reason_of(world, C) == (f"requires b.service, which is blocked, since it {failed}")
+    assert reason_of(world, C) == (f"requires b.service, which is blocked by {failed[9:]}")
     assert world.manager.boot[UnitName(C)].result is JobResult.DEPENDENCY
 
 
