@@ -100,26 +100,32 @@ class _Writer:
         self._written: dict[int, Json] = {}
 
     def write(self, value: Json) -> Json:
-        if type(value) in _ATOMS:
+        kind = type(value)
+        if kind in _ATOMS:
             return value
-        if isinstance(value, Enum):
-            return (..., type(value).__name__, value.value)
-        if dataclasses.is_dataclass(value):
-            # The id stays the value's own: whoever has it written holds it.
-            if id(value) not in self._written:
-                self._written[id(value)] = self._write_fields(value)
+        if kind is tuple:
+            return tuple([self.write(item) for item in value]) if value else value
+        if id(value) in self._written:
             return self._written[id(value)]
-        if isinstance(value, Mapping):
+        if isinstance(value, Enum):
+            plain = (..., kind.__name__, value.value)
+        elif dataclasses.is_dataclass(value):
+            plain = self._write_fields(value)
+        elif isinstance(value, Mapping):
             return {str(key): self.write(item) for key, item in value.items()}
-        if isinstance(value, tuple | list):
-            return type(value)([self.write(item) for item in value])
-        return str(value) if isinstance(value, str) else value
+        elif isinstance(value, list):
+            return [self.write(item) for item in value]
+        else:
+            return str(value) if isinstance(value, str) else value
+        # The id stays the value's own: whoever has it written holds it.
+        self._written[id(value)] = plain
+        return plain
 
     def _write_fields(self, value: Json) -> Json:
         cls = type(value)
         if cls not in self._fields:
             self._fields[cls] = tuple(field.name for field in dataclasses.fields(cls))
-        fields = (self.write(getattr(value, name)) for name in self._fields[cls])
+        fields = [self.write(getattr(value, name)) for name in self._fields[cls]]
         return (..., cls.__name__, *fields)
 
 
