@@ -17,4 +17,5 @@ def revealed_options(unit: Unit, environ: Mapping[str, str]) -> dict[str, Json]:
 
 
 def refusal(error: RpcError) -> str:
-    return f"answered initialize with an error: {error}"
+    """Why a unit cannot be used; of what it says itself no more than fits into a status."""
+    return f"answered initialize with an error: {error!s:.500}"

@@ -20,8 +20,6 @@ class ServicePeer:
         self, unit: Unit, wire: Wire, report: Report, namespace: str, options: dict[str, Json]
     ) -> None:
         self._unit, self._report = unit, report
-        self.port: int | None = None
-        self.installation: dict[str, Json] = {}
         self.connection = Connection(wire, report, self)
         params = service.initialize_params(namespace, options)
         self.connection.call("initialize", params, self._initialized)
@@ -30,8 +28,6 @@ class ServicePeer:
         if error is not None:
             self.connection.fail(refusal(error))
             return
-        self.port = service.read_port(result)
-        self.installation = service.read_installation(result)
         log.info("%s: initialized", self._unit.name, extra={"unit": self._unit.name})
         self._report.ready()
 

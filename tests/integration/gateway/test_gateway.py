@@ -810,3 +810,13 @@ async def test_a_channel_that_comes_amid_a_burst_takes_nothing_from_it() -> None
     for _ in range(2):
         agent.answer(agent.expect("session/prompt"), {})
     assert [kind for kind, _ in one.shown()] == ["result", "result"]
+
+
+async def test_a_refused_handshake_tells_no_more_than_fits_into_a_status() -> None:
+    unit = agent_unit()
+    agent = AgentProcess(Gateway(plan_of(unit), environ={}), unit)
+    agent.fail(agent.expect("initialize"), -1, "x" * 100_000)
+    ((what, reason),) = agent.report.told
+    assert what == "failed"
+    assert reason.startswith("answered initialize with an error: xxx")
+    assert len(reason) < 600

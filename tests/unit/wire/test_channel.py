@@ -4,7 +4,7 @@ import pytest
 
 from anyclawd.model.errors import RemoteProtocolError
 from anyclawd.model.value import Json
-from anyclawd.wire import channel, service
+from anyclawd.wire import channel
 from anyclawd.wire.channel import Inbound, Peer
 
 TEXT = {"type": "text", "text": "x"}
@@ -68,15 +68,3 @@ def test_a_handshake_of_another_version_is_refused() -> None:
 
 def test_a_handshake_without_a_version_is_of_version_1() -> None:
     assert channel.read_handshake({"defaults": {"a": 1}}).defaults == {"a": 1}
-
-
-@pytest.mark.parametrize(
-    ("result", "port"), [({"port": 80}, 80), ({"port": True}, None), ({}, None), (None, None)]
-)
-def test_the_port_of_a_service(result: Json, port: int | None) -> None:
-    assert service.read_port(result) == port
-
-
-def test_the_installation_of_a_service() -> None:
-    assert service.read_installation({"installation": {"env": {}}}) == {"env": {}}
-    assert service.read_installation([]) == {}
