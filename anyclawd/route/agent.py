@@ -41,13 +41,11 @@ class Agent:
 
     def keep_early(
         self, session_id: str, params: dict[str, Json], size_bytes: int, limit: int
-    ) -> bool:
-        """Keep an update for the session that is being opened; False if it cannot be kept."""
-        if not self.opening or self.early_bytes + size_bytes > limit:
-            return False
-        self.early.setdefault(session_id, []).append(params)
-        self.early_bytes += size_bytes
-        return True
+    ) -> None:
+        """Keep an update for a session that is being opened; any other belongs to nobody."""
+        if self.opening and self.early_bytes + size_bytes <= limit:
+            self.early.setdefault(session_id, []).append(params)
+            self.early_bytes += size_bytes
 
     def take_early(self, session_id: str) -> list[dict[str, Json]]:
         return self.early.pop(session_id, [])

@@ -65,7 +65,6 @@ class Router:
         self.sessions: dict[SessionKey, Session] = {}
         self.asks = Asks()
         self.running = 0  # turns
-        self.strays = 0  # updates that belong to no session
         self.queued_bytes: dict[str, int] = {}  # by channel
         self._sizes: dict[MessageId, tuple[str, int]] = {}  # of messages that have no outcome yet
         self.calls: dict[Token, Session] = {}
@@ -301,8 +300,7 @@ class Router:
             yield from session.show(params, now)
         else:
             limit = self.routes.limits.early_bytes
-            is_kept = agent.keep_early(event.session_id, params, event.size_bytes, limit)
-            self.strays += not is_kept
+            agent.keep_early(event.session_id, params, event.size_bytes, limit)
 
     # --- agents -----------------------------------------------------------------------------------
 
