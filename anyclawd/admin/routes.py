@@ -273,7 +273,7 @@ def _server_sent(value: Json) -> bytes:
 async def _body(request: web.Request) -> dict[str, Json]:
     try:
         body = json.loads(await request.read())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadRequest(f"the body is not JSON: {error}") from error
     if not isinstance(body, dict):
         raise BadRequest(f"the body is {type(body).__name__}, expected an object")

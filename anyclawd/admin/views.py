@@ -4,7 +4,7 @@ The keys are those of the configuration, durations are seconds, so that what is 
 written. A secret is replaced wherever its value appears, also where it was copied into an argument.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from anyclawd.model.deps import Dependencies, Ref, Relation, UnitName
 from anyclawd.model.plan import Plan
@@ -127,10 +127,13 @@ def _roles(unit: Unit) -> dict[str, Json]:
     return roles
 
 
-def _written_secrets(values: Iterable[Json]) -> frozenset[str]:
-    """The texts of secrets that stand in the plan itself, long enough to be searched for."""
-    texts = (str(text) for value in values for text in _secret_texts(value))
-    return frozenset(text for text in texts if len(text) >= _SEARCHED_LENGTH)
+def _written_secrets(values: Iterable[Json]) -> list[str]:
+    """The texts of secrets that stand in the plan itself, long enough to be searched for.
+
+    Longest first: one that is part of another would leave the rest of that one to be read.
+    """
+    texts = {str(text) for value in values for text in _secret_texts(value)}
+    return sorted((text for text in texts if len(text) >= _SEARCHED_LENGTH), key=len, reverse=True)
 
 
 def _secret_texts(value: Json) -> Iterator[Json]:
@@ -145,7 +148,7 @@ def _secret_texts(value: Json) -> Iterator[Json]:
             yield from _secret_texts(item)
 
 
-def _scrub(value: Json, secrets: frozenset[str]) -> Json:
+def _scrub(value: Json, secrets: Sequence[str]) -> Json:
     if not secrets:
         return value
     if isinstance(value, str):

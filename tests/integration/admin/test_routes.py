@@ -152,6 +152,17 @@ def test_a_body_over_the_limit_is_refused(served: Served) -> None:
         served.client.post("/v1/messages", {"content": "x" * (17 * 2**20)})
 
 
+@pytest.mark.parametrize("body", [b"{", b"[" * 100_000], ids=["broken", "too-deep"])
+def test_a_body_that_cannot_be_read_is_the_callers_fault(served: Served, body: bytes) -> None:
+    with raw(served) as connection:
+        head = f"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+        connection.sendall(head.encode() + body)
+        answer = HTTPResponse(connection)
+        answer.begin()
+        assert answer.status == 400
+        assert json.load(answer)["error"]["code"] == "bad-request"
+
+
 def test_kill_passes_the_signals_number(served: Served) -> None:
     answer = served.client.post("/v1/kill", {"units": ["default.agent"], "signal": "HUP"})
     assert answer == {"units": [{"name": "default.agent", "pid": 4242}]}

@@ -39,6 +39,13 @@ def test_a_short_secret_does_not_eat_other_texts() -> None:
     assert unit_view(unit)["exec"][0] == "/usr/bin/python3"
 
 
+def test_a_secret_inside_of_a_longer_one_leaves_nothing_of_it() -> None:
+    written = {"A_KEY": "abcdef", "B_KEY": "abcdefgh", "C_KEY": "zyxwvu"}
+    environment = {name: {"!secret": {"value": text}} for name, text in written.items()}
+    unit = replace(UNIT, argv=("/bin/x", "abcdefgh"), environment=environment)
+    assert unit_view(unit)["exec"] == ["/bin/x", "<secret>"]
+
+
 def test_every_relation_is_listed_also_the_empty_ones() -> None:
     view = unit_view(PLAN.units[CHANNEL])
     assert {str(relation) for relation in Relation} <= set(view)
