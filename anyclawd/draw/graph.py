@@ -60,7 +60,7 @@ class Graph:
 
 def graph_of(view: Json, states: Mapping[str, str]) -> Graph:
     """The graph of a plan's view (`GET /v1/plan`), with the active state of each unit."""
-    names = [*view["order"], *(name for name in view["units"] if name not in view["order"])]
+    names = list(dict.fromkeys((*view["order"], *view["units"])))
     nodes = tuple(
         Node(
             name=name,
