@@ -1,8 +1,9 @@
-"""The text of a variable gets its type, and keeps to what JSON can carry."""
+"""Secrets inside values: where they are shown, and what becomes of the text of a variable."""
 
 import pytest
 
-from anyclawd.model.secret import retype
+from anyclawd.model.secret import MARK, SHOWN_AS, as_variable, is_secret, redact, retype, reveal
+from anyclawd.model.value import Json
 
 TYPED = {  # behaviour: (text, value)
     "true": ("true", True),
@@ -30,3 +31,56 @@ TYPED = {  # behaviour: (text, value)
 def test_retype(text: str, value: bool | int | float | str) -> None:
     found = retype(text)
     assert (found, type(found)) == (value, type(value))
+
+
+WRITTEN = {MARK: {"value": "hunter2"}}
+FROM_ENV = {MARK: {"env": "TOKEN", "default": None}}
+WITH_DEFAULT = {MARK: {"env": "TOKEN", "default": "none"}}
+
+
+@pytest.mark.parametrize(
+    ("value", "is_one"),
+    [
+        (WRITTEN, True),
+        (FROM_ENV, True),
+        ({MARK: {"value": "x"}, "more": 1}, False),
+        ({"value": "x"}, False),
+        (MARK, False),
+        (None, False),
+    ],
+)
+def test_only_a_map_with_that_one_key_is_a_secret(value: Json, is_one: bool) -> None:
+    assert is_secret(value) is is_one
+
+
+def test_secrets_are_revealed_wherever_they_are() -> None:
+    value = {"a": WRITTEN, "b": [FROM_ENV, {"c": WITH_DEFAULT}], "d": 1}
+    assert reveal(value, {"TOKEN": "t0p"}) == {"a": "hunter2", "b": ["t0p", {"c": "t0p"}], "d": 1}
+
+
+def test_a_variable_that_is_not_set_is_named_unless_there_is_a_default() -> None:
+    with pytest.raises(KeyError, match="TOKEN"):
+        reveal(FROM_ENV, {})
+    assert reveal(WITH_DEFAULT, {}) == "none"
+
+
+def test_nothing_of_a_secret_is_shown() -> None:
+    value = {"a": WRITTEN, "b": [FROM_ENV, {"c": WITH_DEFAULT}], "d": 1}
+    shown = redact(value)
+    assert shown == {"a": SHOWN_AS, "b": [SHOWN_AS, {"c": SHOWN_AS}], "d": 1}
+    assert "hunter2" not in str(shown)
+    assert "TOKEN" not in str(shown)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("as it is", "as it is"),
+        (True, "true"),
+        (None, "null"),
+        (1.5, "1.5"),
+        ({"a": [1, "é"]}, '{"a":[1,"é"]}'),
+    ],
+)
+def test_a_variable_holds_text_as_it_is_and_all_else_as_json(value: Json, text: str) -> None:
+    assert as_variable(value) == text
