@@ -29,7 +29,7 @@ def run(options: Namespace) -> int:
     rows = {row["name"]: row for row in client.get("/v1/status")["units"]}
     paint = Paint(sys.stdout)
     print(options.unit)
-    for prefix, name, suffix in _lines(options.unit, below, "", set()):
+    for prefix, name, suffix in tree_lines(options.unit, below):
         mark = paint.mark(rows[name]) if name in rows else " "
         print(f"{prefix}{mark} {name}{paint(suffix, 'dim')}")
     return 0
@@ -49,22 +49,30 @@ def pulled_in(plan: Json, *, reverse: bool) -> dict[str, list[str]]:
     return below
 
 
-def _lines(
-    name: str, below: Mapping[str, list[str]], indent: str, followed: set[str]
-) -> Iterator[tuple[str, str, str]]:
-    """(what to draw before it, unit, what to say after it) triples.
+def tree_lines(root: str, below: Mapping[str, list[str]]) -> Iterator[tuple[str, str, str]]:
+    """(what to draw before it, unit, what to say after it) triples, depth first.
 
     What a unit pulls in is drawn once, where the unit is met first: a graph of n units would
     otherwise be a tree of up to 2 ** n lines.
     """
-    followed.add(name)
-    for branch, other in zip(render.branches(len(below[name])), below[name], strict=True):
-        if other in followed:
-            yield f"{indent}{branch}", other, " (see above)" if below[other] else ""
+    followed = {root}
+    agenda = _below(root, below, "")
+    while agenda:
+        indent, branch, name = agenda.pop()
+        if name in followed:
+            yield f"{indent}{branch}", name, " (see above)" if below[name] else ""
             continue
-        yield f"{indent}{branch}", other, ""
-        deeper = indent + ("│ " if branch == "├─" else "  ")
-        yield from _lines(other, below, deeper, followed)
+        yield f"{indent}{branch}", name, ""
+        followed.add(name)
+        agenda += _below(name, below, indent + ("│ " if branch == "├─" else "  "))
+
+
+def _below(name: str, below: Mapping[str, list[str]], indent: str) -> list[tuple[str, str, str]]:
+    """(indent, branch, unit) of what a unit pulls in, the first one last."""
+    others = below[name]
+    return [(indent, *pair) for pair in zip(render.branches(len(others)), others, strict=True)][
+        ::-1
+    ]
 
 
 def _reached(name: str, below: Mapping[str, list[str]]) -> dict[str, list[str]]:

@@ -5,7 +5,7 @@ import io
 import pytest
 
 from anyclawd.cli.cmd_cat import writable
-from anyclawd.cli.cmd_list_dependencies import _lines, pulled_in
+from anyclawd.cli.cmd_list_dependencies import pulled_in, tree_lines
 from anyclawd.cli.cmd_show import flattened
 from anyclawd.cli.demo_channel import server_sent
 from anyclawd.cli.main import verb_position
@@ -95,10 +95,15 @@ def test_dependencies_can_be_read_in_both_directions() -> None:
 def test_a_tree_draws_each_branch_once() -> None:
     """Each of thirty units pulls in the next two: followed everywhere, that is a million lines."""
     below = {f"u{n}": [f"u{m}" for m in (n + 1, n + 2) if m < 30] for n in range(30)}
-    lines = list(_lines("u0", below, "", set()))
+    lines = list(tree_lines("u0", below))
     assert len(lines) == sum(map(len, below.values()))
     assert lines[:2] == [("├─", "u1", ""), ("│ ├─", "u2", "")]
     assert lines[-1] == ("└─", "u2", " (see above)")
+
+
+def test_a_tree_may_be_as_deep_as_there_are_units() -> None:
+    below = {f"u{n}": [f"u{n + 1}"] for n in range(3000)} | {"u3000": []}
+    assert sum(1 for _ in tree_lines("u0", below)) == 3000
 
 
 def test_server_sent_events_are_put_together_line_by_line() -> None:
