@@ -17,6 +17,7 @@ leaves more than `WRITE_MAX_BYTES` unread has failed its protocol.
 import contextlib
 import os
 import signal
+from asyncio import TimerHandle
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -44,7 +45,15 @@ class Process:
     """A process from its spawn to its end; the `Wire` of its sink. Owns the descriptors."""
 
     __slots__ = (
-        *("_err_lines", "_exited", "_is_closing", "_is_paused", "_is_reading", "_is_writing"),
+        *(
+            "_end",
+            "_err_lines",
+            "_exited",
+            "_is_closing",
+            "_is_paused",
+            "_is_reading",
+            "_is_writing",
+        ),
         *("_log", "_out_lines", "_pending", "_reaper", "_report", "_sink", "_status"),
         *("_stderr", "_stdin", "_stdout", "invocation", "pid", "pidfd", "unit"),
     )
@@ -67,6 +76,7 @@ class Process:
         self._pending = bytearray()
         self._is_paused = self._is_writing = self._is_closing = self._is_reading = False
         self._status: Exit | None = None
+        self._end: TimerHandle | None = None  # that of the process ought to come before this
         self._err_lines = LineStream(log, Stream.STDERR)
         self._out_lines: LineStream | None = None
         reaper.enroll(self)
@@ -177,6 +187,8 @@ class Process:
             has_core = how.si_code == os.CLD_DUMPED
             self._status = Exit(signal=how.si_status, has_core=has_core)
         self._reaper.poller.forget(self.pidfd)
+        if self._end is not None:
+            self._end.cancel()
         self._reaper.bury(self)
 
     def finish(self) -> None:
@@ -231,7 +243,17 @@ class Process:
             return 0
         except BrokenPipeError:
             self._break_stdin()
+            self._await_end()
             return 0
+
+    def _await_end(self) -> None:
+        """The end of the process ought to follow; one that stays is of no use to anybody."""
+        if self._report is not None and not self._is_closing:
+            self._end = self._reaper.loop.call_later(
+                self.unit.timeouts.eof_grace_s,
+                self._report.failed,
+                "it has closed its stdin and stays",
+            )
 
     def _flush(self) -> None:
         if self._stdin == -1 or not self._pending:

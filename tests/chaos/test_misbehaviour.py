@@ -4,15 +4,18 @@ Each test ends with the look of `unharmed` and `running`: the bystanders answer 
 processes they were, no process of the daemon is left, nobody is a zombie.
 """
 
+import contextlib
 import os
+import signal
 import sys
 from pathlib import Path
 
 import pytest
 
+from anyclawd.client.exchange import ClientError
 from anyclawd.model.value import Json
 from tests.chaos.bystander import beside, unharmed
-from tests.fakes.daemon import Daemon, is_alive, wait_dead
+from tests.fakes.daemon import Daemon, is_alive, running, started, wait_dead
 
 MULE = str(Path(__file__).parent / "peers" / "mule.py")
 #: So that a test which meets a timeout does not take long.
@@ -159,6 +162,67 @@ def test_its_grandchild_has_left_the_session(tmp_path: Path, kind: str, end: str
             daemon.wait_restarted(name, pid)
             assert not is_alive(grandchild), "what was left is ended before the successor starts"
     wait_dead(grandchild)
+
+
+@KINDS
+@pytest.mark.parametrize("end", ["stop", "kill", "shutdown", "daemon killed"])
+def test_its_family_is_large_and_one_has_shed_its_variables(
+    tmp_path: Path, kind: str, end: str
+) -> None:
+    name, config = suffering(kind, "family")
+    with started(tmp_path, config) as daemon:
+        daemon.wait_ready()
+        pid = daemon.units()[name]["pid"]
+        naked = int(daemon.wait_log(name, "naked ").split()[1])
+        family = {one for one, unit in daemon.descendants().items() if unit == name} | {naked}
+        assert len(family) == 22
+        if end == "stop":
+            daemon.job("stop", name)
+            assert not any(map(is_alive, family))
+        elif end == "kill":
+            os.kill(pid, 9)
+            daemon.wait_restarted(name, pid)
+            assert not any(map(is_alive, family))
+        if end == "daemon killed":
+            daemon.kill()
+            with running(tmp_path) as successor:
+                assert not any(map(is_alive, family))
+                assert f"ended process {naked} " in successor.log_text()
+        else:
+            assert daemon.stop() == 0
+            assert not any(map(is_alive, family))
+
+
+@KINDS
+def test_it_is_frozen(tmp_path: Path, kind: str) -> None:
+    """SIGSTOP: it takes no signal but SIGKILL."""
+    name, config = suffering(kind, "nothing")
+    with unharmed(tmp_path, config) as daemon:
+        pid = daemon.units()[name]["pid"]
+        os.kill(pid, signal.SIGSTOP)
+        assert daemon.job("restart", name)[0]["result"] == "done"
+        assert not is_alive(pid)
+        if kind == "agent":
+            assert not provoke(daemon, kind)["isError"]
+
+
+@pytest.mark.parametrize("behaviour", ["closes-stdout", "closes-stdin"])
+@KINDS
+def test_it_closes_a_stream_and_lives_on(tmp_path: Path, kind: str, behaviour: str) -> None:
+    """Nobody can talk to it any more, so it is no use: its turn fails, and it is replaced."""
+    name, config = suffering(kind, behaviour)
+    config["agents_manager"]["prompt_idle_timeout_secs"] = 1
+    with unharmed(tmp_path, config) as daemon:
+        pid = daemon.units()[name]["pid"]
+        if kind == "agent":
+            answer = provoke(daemon, kind)
+            assert answer["isError"]
+            assert answer["text"]
+        else:
+            with contextlib.suppress(ClientError):  # it may have been found out already
+                provoke(daemon, kind)
+        daemon.wait_restarted(name, pid)
+        assert daemon.unit(name)["result"] == "protocol"
 
 
 @pytest.mark.parametrize("behaviour", ["exits", "aborts"])

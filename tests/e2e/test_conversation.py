@@ -93,6 +93,17 @@ def test_a_slow_channel_does_not_slow_another(tmp_path: Path, theatre: Stage) ->
         assert shown.strip("x").endswith("did not keep up.]")
 
 
+def test_an_update_of_eight_megabytes_passes_whole(tmp_path: Path, theatre: Stage) -> None:
+    text = "x" * (8 * 2**20)
+    config = system({"default": theatre.agent("a")}, {"web": theatre.channel("w")})
+    with running(tmp_path, config):
+        agent, channel = theatre.accept_agent("a"), theatre.accept_channel("w")
+        channel.message("much, please")
+        agent.open()
+        agent.reply(text)
+        assert channel.turn() == [("agent_message_chunk", text), ("result", "end_turn")]
+
+
 def test_two_chats_of_one_channel_have_lanes_of_their_own(tmp_path: Path, theatre: Stage) -> None:
     config = system({"default": theatre.agent("a")}, {"web": theatre.channel("w")})
     with running(tmp_path, config):

@@ -44,6 +44,22 @@ def child(*, leaves_session: bool) -> None:
         forever()
 
 
+def family() -> None:
+    """Twenty children in sessions of their own, and one without any variable."""
+    for _ in range(20):
+        child(leaves_session=True)
+    if os.fork() == 0:
+        os.setsid()
+        write(2, f"naked {os.getpid()}\n".encode())
+        os.execve(sys.executable, ["mule", "-SE", "-c", "import signal; signal.pause()"], {})
+
+
+def close(descriptor: int) -> None:
+    """Close a stream, and live on."""
+    os.close(descriptor)
+    forever()
+
+
 def ignore_everything() -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
@@ -83,6 +99,7 @@ AT_START: dict[str, Callable[[], None]] = {
     "300-kb-stderr": lambda: flood_stderr(300 * 1024),
     "endless-stderr": flood_stderr_for_ever,
     "grandchild": lambda: child(leaves_session=True),
+    "family": family,
     "ignores-term-and-eof": lambda: None,  # at the end, see below
 }
 ON_WORK: dict[str, Callable[[], None]] = {
@@ -90,6 +107,8 @@ ON_WORK: dict[str, Callable[[], None]] = {
     "garbage": garbage,
     "64-mb-line": long_line,
     "stuck": forever,
+    "closes-stdout": lambda: close(1),
+    "closes-stdin": lambda: close(0),
     "exits": lambda: os._exit(3),
     "aborts": os.abort,
 }
