@@ -456,7 +456,8 @@ class Manager:
         self.jobs[job.unit] = replace(job, is_running=True)
         if state.sub is Sub.START:
             return  # a start that was replaced and asked for again goes on
-        is_automatic = job.origin in (Origin.POLICY, Origin.TIMER)
+        is_by_itself = job.origin is Origin.DEPENDENCY and job.cause is None
+        is_automatic = is_by_itself or job.origin in (Origin.POLICY, Origin.TIMER)
         self._apply(job.unit, Start(self._new_invocation(job.unit), is_automatic))
 
     @property

@@ -57,7 +57,7 @@ from anyclawd.model.unit import Kind, Protocol, Unit
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Run the unit, under this invocation; `is_automatic` where policy asks, not a person."""
+    """Run the unit, under this invocation; `is_automatic` where no person has asked for it."""
 
     invocation: Invocation
     is_automatic: bool = False
@@ -225,7 +225,12 @@ def _at_rest(state: UnitState, event: Input, unit: Unit, now: float) -> Step | N
             return replace(state, sub=Sub.DEAD, next_at=None, is_forgotten=True), []
         case Block():
             blocked = replace(
-                state, sub=Sub.BLOCKED, result=Result.DEPENDENCY, reason=event.reason, next_at=None
+                state,
+                sub=Sub.BLOCKED,
+                result=Result.DEPENDENCY,
+                reason=event.reason,
+                next_at=None,
+                on_probation=state.on_probation or state.sub is Sub.COOLDOWN,
             )
             return blocked, []
         case Reset():
@@ -298,6 +303,7 @@ def _on_the_way_down(
 
 
 def _start(state: UnitState, event: Start, unit: Unit, now: float) -> Step:
+    is_restart = state.sub in (Sub.AUTO_RESTART, Sub.COOLDOWN)
     fresh = replace(
         state,
         sub=Sub.START,
@@ -309,7 +315,7 @@ def _start(state: UnitState, event: Start, unit: Unit, now: float) -> Step:
         is_forgotten=False,
         stop_asked=False,
         doom=None,
-        restarts=state.restarts + 1 if event.is_automatic else 0,
+        restarts=state.restarts + is_restart if event.is_automatic else 0,
         streak=state.streak if event.is_automatic else 0,
         ends=state.ends if event.is_automatic else (),
         on_probation=event.is_automatic and (state.on_probation or state.sub is Sub.COOLDOWN),

@@ -197,6 +197,21 @@ def test_a_cool_down_that_ends_while_a_requirement_is_down_waits_for_it() -> Non
     world.start(B)
     world.ready(B)
     assert world.sub(A) == "running"
+    world.exit(A, code=1)
+    assert world.sub(A) == "cooldown", "it is still on probation"
+
+
+def test_waiting_for_a_requirement_does_not_begin_a_new_row_of_ends() -> None:
+    """Else a requirement that comes and goes would keep a crash loop from ever being noticed."""
+    world = World(make_plan(make_unit(B, restart=Restart.NEVER), link(make_unit(A), requires=[B])))
+    world.boot()
+    world.exit(A, code=1)
+    world.exit(B, code=1)
+    world.elapse()
+    assert world.sub(A) == "blocked"
+    world.start(B)
+    state = world.manager.states[UnitName(A)]
+    assert (state.sub, state.streak, state.ends) == ("running", 1, (100.0,))
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ KILL = [KillTree(NAME)]
 #: What a start forgets of the run before it.
 FRESH = {"invocation": NEXT, "pid": None, "ready_at": None, "next_at": None}
 FRESH |= {"reason": "", "restarts": 0, "streak": 0, "ends": ()}
-AUTOMATIC = FRESH | {"restarts": 2, "streak": 2, "ends": (70.0,)}
+AUTOMATIC = FRESH | {"restarts": 1, "streak": 2, "ends": (70.0,)}
 CALM = {"restarts": 0, "streak": 0, "ends": ()}
 FORGOTTEN = {"result": Result.SUCCESS, "reason": "", "is_forgotten": True}
 RESTED = {"next_at": None, "is_forgotten": True}
@@ -103,15 +103,17 @@ ROWS: dict[tuple[Sub, str], Row] = {
     # -- at rest: only wishes, and the two timers that end a wait
     **rows(AT_REST, "start by hand", (Sub.START, FRESH, SPAWN)),
     **rows(AT_REST, "start by policy", (Sub.START, AUTOMATIC, SPAWN)),
+    **rows([Sub.AUTO_RESTART], "start by policy", (Sub.START, AUTOMATIC | {"restarts": 2}, SPAWN)),
     **rows(
         [Sub.COOLDOWN],
         "start by policy",
-        (Sub.START, AUTOMATIC | {"ends": (), "on_probation": True}, SPAWN),
+        (Sub.START, AUTOMATIC | {"restarts": 2, "ends": (), "on_probation": True}, SPAWN),
     ),
     **ignored((Sub.DEAD, Sub.FAILED), "stop"),
     **rows((Sub.EXITED, Sub.AUTO_RESTART, Sub.COOLDOWN), "stop", (Sub.DEAD, RESTED, [])),
     **rows([Sub.BLOCKED], "stop", (Sub.DEAD, FORGOTTEN, [])),
     **rows(AT_REST, "block", (Sub.BLOCKED, BLOCKED, [])),
+    **rows([Sub.COOLDOWN], "block", (Sub.BLOCKED, BLOCKED | {"on_probation": True}, [])),
     **{(sub, "reset"): (sub, CALM, []) for sub in (Sub.EXITED, Sub.BLOCKED)},
     **rows([Sub.DEAD, Sub.FAILED], "reset", (Sub.DEAD, CALM | FORGOTTEN, [])),
     (Sub.AUTO_RESTART, "reset"): (
