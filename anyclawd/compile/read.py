@@ -13,11 +13,7 @@ from functools import cache
 from typing import NamedTuple, assert_never
 
 from anyclawd.compile.diagnose import Report, quote
-from anyclawd.compile.quantity import LARGEST_BYTES, LONGEST_S, duration_s, size_bytes
-from anyclawd.compile.settings import (
-    UNIT_NAME,
-    UNIT_TABLES,
-    UNTIL,
+from anyclawd.compile.kinds import (
     Choice,
     Duration,
     Flag,
@@ -40,6 +36,8 @@ from anyclawd.compile.settings import (
     ValueKind,
     Whole,
 )
+from anyclawd.compile.quantity import LARGEST_BYTES, LONGEST_S, duration_s, size_bytes
+from anyclawd.compile.settings import UNIT_NAME, UNIT_TABLES, UNTIL
 from anyclawd.compile.tree import Node
 from anyclawd.model.secret import as_variable
 from anyclawd.model.unit import kind_of

@@ -7,31 +7,9 @@ import sys
 from collections.abc import Iterator
 from typing import assert_never
 
-from anyclawd.compile.settings import (
-    ACK,
-    ADMIN,
-    AGENT_ENTRY,
-    AGENTS_MANAGER,
-    ANYCLAW,
-    BACKOFF,
-    CHANNEL_ENTRY,
-    CHANNELS_MANAGER,
+from anyclawd.compile.kinds import (
     EVERY_KIND,
-    EXIT_CODES,
-    HEALTH,
     PROCESSES,
-    READINESS,
-    RESOURCES,
-    SERVICE_ENTRY,
-    SERVICES_MANAGER,
-    SESSION_STORE,
-    START_LIMIT,
-    SUPERVISOR,
-    TIMEOUTS,
-    TOOL_ENTRY,
-    TOOLS_MANAGER,
-    UNIT,
-    WORKSPACE,
     Choice,
     Duration,
     Flag,
@@ -53,6 +31,30 @@ from anyclawd.compile.settings import (
     UnitMap,
     ValueKind,
     Whole,
+)
+from anyclawd.compile.settings import (
+    ACK,
+    ADMIN,
+    AGENT_ENTRY,
+    AGENTS_MANAGER,
+    ANYCLAW,
+    BACKOFF,
+    CHANNEL_ENTRY,
+    CHANNELS_MANAGER,
+    EXIT_CODES,
+    HEALTH,
+    READINESS,
+    RESOURCES,
+    SERVICE_ENTRY,
+    SERVICES_MANAGER,
+    SESSION_STORE,
+    START_LIMIT,
+    SUPERVISOR,
+    TIMEOUTS,
+    TOOL_ENTRY,
+    TOOLS_MANAGER,
+    UNIT,
+    WORKSPACE,
 )
 
 _INTRODUCTION = """\

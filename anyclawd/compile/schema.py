@@ -9,14 +9,7 @@ import json
 import sys
 from typing import assert_never
 
-from anyclawd.compile.quantity import DURATION, LARGEST_BYTES, LONGEST_S, SIZE
-from anyclawd.compile.read import MODE, MOST_AS_TEXT
-from anyclawd.compile.settings import (
-    ANYCLAW,
-    UNIT,
-    UNIT_NAME,
-    UNIT_TABLES,
-    UNTIL,
+from anyclawd.compile.kinds import (
     Choice,
     Duration,
     Flag,
@@ -38,6 +31,9 @@ from anyclawd.compile.settings import (
     ValueKind,
     Whole,
 )
+from anyclawd.compile.quantity import DURATION, LARGEST_BYTES, LONGEST_S, SIZE
+from anyclawd.compile.read import MODE, MOST_AS_TEXT
+from anyclawd.compile.settings import ANYCLAW, UNIT, UNIT_NAME, UNIT_TABLES, UNTIL
 from anyclawd.model.value import Json
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"

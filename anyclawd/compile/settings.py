@@ -3,16 +3,39 @@
 A row says the name, the kind of value, the default, the units it applies to, what a change of it
 means to a running system, and one sentence of documentation. The typed reader (`read`), the JSON
 Schemas (`schema`) and the reference page (`reference`) are three views of these rows, so they
-cannot disagree. The table holds no code: what a kind of value accepts is decided in `read`.
+cannot disagree. The table holds no code; what can stand in a row is told in `kinds`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TypeAlias
 
 from anyclawd.compile import quantity
+from anyclawd.compile.kinds import (
+    EVERY_KIND,
+    PROCESSES,
+    Choice,
+    Duration,
+    Effect,
+    Flag,
+    FreeMap,
+    ListOf,
+    MapOf,
+    Measure,
+    Mode,
+    Program,
+    Real,
+    References,
+    SchemaMap,
+    Setting,
+    Size,
+    Table,
+    Tagged,
+    Text,
+    TextMap,
+    UnitMap,
+    Whole,
+)
 from anyclawd.compile.quantity import format_duration, format_size
 from anyclawd.model.deps import Until
 from anyclawd.model.plan import LogFormat, SessionStore, Settings, StoreType
@@ -26,187 +49,6 @@ from anyclawd.model.policy import (
     Timeouts,
 )
 from anyclawd.model.unit import Ack, AgentRole, Kind, Protocol, ReactionLifecycle
-
-
-@dataclass(frozen=True, slots=True)
-class Flag:
-    """`true` or `false`."""
-
-    or_text: bool = False  #: also the words in quotes, as the original reads them
-
-
-class Measure(StrEnum):
-    """What a whole number of the original's keys counts."""
-
-    NOTHING = ""
-    SECONDS = "seconds"
-    MILLISECONDS = "milliseconds"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Whole:
-    """A whole number; one that counts time is read as seconds."""
-
-    least: int = 0
-    most: int = 2**53
-    measure: Measure = Measure.NOTHING
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Real:
-    """A number."""
-
-    least: float
-    most: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Text:
-    """Text, of a certain form where there is a pattern."""
-
-    pattern: str = ""
-    expected: str = "text"
-    or_number: bool = False  #: also a number, whose digits are the text
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """One of some words."""
-
-    of: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Duration:
-    """`0`, a number of seconds, or text such as `1min 30s`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """A number of bytes, or text such as `512m` or `16 MiB`; 1024-based."""
-
-
-@dataclass(frozen=True, slots=True)
-class Mode:
-    """The permissions of a file, as text in octal such as `"0660"`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """A program with its arguments: text for a program alone, or a list."""
-
-
-@dataclass(frozen=True, slots=True)
-class ListOf:
-    """A list whose items are all of one kind."""
-
-    item: "Text | Whole | Table"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class References:
-    """Full names of other units, in a list; each may be a map that says more."""
-
-    until: bool = False  #: `{unit: x, until: ready}`
-    order: bool = False  #: `{unit: x, order: false}`
-
-
-@dataclass(frozen=True, slots=True)
-class FreeMap:
-    """A map whose content is the business of somebody else: any JSON."""
-
-
-@dataclass(frozen=True, slots=True)
-class TextMap:
-    """A map from text to text; numbers and booleans are turned into text."""
-
-
-@dataclass(frozen=True, slots=True)
-class SchemaMap:
-    """A JSON Schema of draft 2020-12."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
-    """A map with the keys of these settings."""
-
-    name: str
-    settings: Mapping[str, "Setting"]
-    is_open: bool = False  #: an unknown key is a warning: a section of the original
-    one_of: tuple[str, ...] = ()  #: at least one of these has to be there
-    required: tuple[str, ...] = field(init=False)  #: all of these have to be there
-
-    def __post_init__(self) -> None:
-        required = tuple(name for name, row in self.settings.items() if row.required)
-        object.__setattr__(self, "required", required)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tagged:
-    """A map whose other keys depend on what it says under the key `type`."""
-
-    name: str
-    variants: Mapping[str, Table]
-
-
-@dataclass(frozen=True, slots=True)
-class MapOf:
-    """A map from names to entries of one kind."""
-
-    entry: "Table"
-
-
-@dataclass(frozen=True, slots=True)
-class UnitMap:
-    """A map from full unit names to the settings of each unit's kind."""
-
-
-ValueKind: TypeAlias = (
-    Flag
-    | Whole
-    | Real
-    | Text
-    | Choice
-    | Duration
-    | Size
-    | Mode
-    | Program
-    | ListOf
-    | References
-    | FreeMap
-    | TextMap
-    | SchemaMap
-    | Table
-    | Tagged
-    | MapOf
-    | UnitMap
-)
-
-
-class Effect(StrEnum):
-    """What a change of a setting means to a running system."""
-
-    LIVE = "live"  #: applied at once, nothing is touched
-    RELOAD = "reload"  #: the part of the daemon that uses it begins anew, no process is touched
-    RESTART = "restart"  #: the unit's process is restarted
-    REPLACE = "replace"  #: the unit is stopped and another starts in its place
-
-
-PROCESSES = frozenset({Kind.SERVICE, Kind.TOOL, Kind.CHANNEL, Kind.AGENT})
-EVERY_KIND = frozenset(Kind)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """One row."""
-
-    name: str
-    kind: ValueKind
-    doc: str  #: one sentence
-    default: str = ""  #: as a user would write it; empty where there is none
-    units: frozenset[Kind] = PROCESSES  #: what it applies to, where it is a unit's
-    effect: Effect = Effect.RESTART
-    required: bool = False
 
 
 def _rows(*settings: Setting) -> Mapping[str, Setting]:

@@ -9,13 +9,7 @@ from jsonschema import Draft202012Validator
 
 from anyclawd.compile.compiler import compile_config
 from anyclawd.compile.diagnose import Report
-from anyclawd.compile.merge import merge
-from anyclawd.compile.quantity import duration_s, format_duration, format_size, size_bytes
-from anyclawd.compile.read import Reader
-from anyclawd.compile.schema import anyclaw_schema
-from anyclawd.compile.settings import (
-    ANYCLAW,
-    UNIT_TABLES,
+from anyclawd.compile.kinds import (
     Choice,
     Duration,
     Flag,
@@ -36,6 +30,11 @@ from anyclawd.compile.settings import (
     ValueKind,
     Whole,
 )
+from anyclawd.compile.merge import merge
+from anyclawd.compile.quantity import duration_s, format_duration, format_size, size_bytes
+from anyclawd.compile.read import Reader
+from anyclawd.compile.schema import anyclaw_schema
+from anyclawd.compile.settings import ANYCLAW, UNIT_TABLES
 from anyclawd.compile.tree import Node, parse, resolve
 from anyclawd.model.plan import from_plain, to_plain
 from anyclawd.model.unit import Kind

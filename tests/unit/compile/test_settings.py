@@ -5,10 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from anyclawd.compile.diagnose import Report
-from anyclawd.compile.read import Reader
-from anyclawd.compile.settings import (
-    ANYCLAW,
-    UNIT,
+from anyclawd.compile.kinds import (
     Duration,
     Flag,
     ListOf,
@@ -20,6 +17,8 @@ from anyclawd.compile.settings import (
     ValueKind,
     Whole,
 )
+from anyclawd.compile.read import Reader
+from anyclawd.compile.settings import ANYCLAW, UNIT
 from anyclawd.compile.tree import Node, resolve
 from anyclawd.model.deps import Relation
 
