@@ -1,10 +1,11 @@
-"""Somebody who sends a message through the admin API and reads the answer as it comes."""
+"""Those who send messages through the admin API and read the answers as they come."""
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from anyclawd.model.value import Json
+from anyclawd.route.commands import MessageId, Outcome, SessionKey
 from anyclawd.wire import acp
 
 #: Events that wait for a caller who does not read; further updates are left out, the end is not.
@@ -16,7 +17,7 @@ TEXT_MAX_CHARS = 2**20
 class Caller:
     """The events of one message, from its acceptance to its end."""
 
-    def __init__(self, session: str) -> None:
+    def __init__(self, session: SessionKey) -> None:
         self.session = session
         self._events: deque[dict[str, Json]] = deque()
         self._arrived = asyncio.Event()
@@ -87,3 +88,55 @@ class Caller:
         if self._text_chars < TEXT_MAX_CHARS:
             self._text.append(text)
             self._text_chars += len(text)
+
+
+class Callers:
+    """Everybody who waits: for a message until it is settled, in a session while it is its turn."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[MessageId, Caller] = {}
+        self._reading: dict[SessionKey, list[Caller]] = {}
+
+    def add(self, message: MessageId, caller: Caller) -> None:
+        self._waiting[message] = caller
+
+    def read_along(self, message: MessageId) -> None:
+        """It is this message's turn: who waits for it is shown what the session is sent."""
+        if caller := self._waiting.get(message):
+            self._reading.setdefault(caller.session, []).append(caller)
+
+    def reading(self, session: SessionKey) -> Sequence[Caller]:
+        return self._reading.get(session, ())
+
+    def settle(self, message: MessageId, outcome: Outcome, text: str) -> None:
+        """Tell who waits for the message how it has ended."""
+        caller = self._waiting.pop(message, None)
+        if caller is None:
+            return
+        self._forget(caller)
+        if outcome is Outcome.ANSWERED:
+            caller.end(text, is_error=False)
+        else:
+            caller.end("cancelled" if text == "cancelled" else "refusal", is_error=True, text=text)
+
+    def leave(self, caller: Caller) -> list[MessageId]:
+        """He has gone; what he still waited for."""
+        left = [message for message, owner in self._waiting.items() if owner is caller]
+        for message in left:
+            del self._waiting[message]
+        self._forget(caller)
+        return left
+
+    def end_all(self, text: str) -> None:
+        """Nobody is told anything any more."""
+        for caller in self._waiting.values():
+            caller.end("cancelled", is_error=True, text=text)
+        self._waiting.clear()
+        self._reading.clear()
+
+    def _forget(self, caller: Caller) -> None:
+        reading = self._reading.get(caller.session, [])
+        if caller in reading:
+            reading.remove(caller)
+            if not reading:
+                del self._reading[caller.session]

@@ -13,7 +13,7 @@ from typing import assert_never
 
 from anyclawd.gateway.address import VIRTUAL, content_of, destination_of, need_channel, peer_of
 from anyclawd.gateway.agent import AgentPeer
-from anyclawd.gateway.caller import Caller
+from anyclawd.gateway.caller import Caller, Callers
 from anyclawd.gateway.channel import ChannelPeer
 from anyclawd.gateway.counters import Counters
 from anyclawd.gateway.handshake import revealed_options
@@ -61,8 +61,7 @@ class Gateway:
         self._acks: dict[str, Ack | None] = {}
         self._heads: dict[SessionKey, str] = {}
         self._timers: dict[Timer, asyncio.TimerHandle] = {}
-        self._callers: dict[MessageId, Caller] = {}
-        self._listening: dict[SessionKey, list[Caller]] = {}
+        self._callers = Callers()
         self._refusals: dict[MessageId, str] = {}  # of the message being received
         self._turns: dict[MessageId, tuple[str, float]] = {}  # agent, beginning; by first message
         self._events: deque[Event] = deque()
@@ -117,9 +116,7 @@ class Gateway:
             for handle in self._timers.values():
                 handle.cancel()
             self._timers.clear()
-            for caller in list(self._callers.values()):
-                caller.end("cancelled", is_error=True, text="the daemon has stopped")
-            self._callers.clear()
+            self._callers.end_all("the daemon has stopped")
 
     def start(self) -> None:
         """The routes stand: what waits may run."""
@@ -234,7 +231,7 @@ class Gateway:
         """The hot path: from the agent's line to the channel's with one parse and no encoding."""
         now = asyncio.get_running_loop().time()
         session = self.router.stream_of(agent.unit.name, update.session_id, now)
-        if session is None or session.key in self._listening or session.channel == VIRTUAL:
+        if session is None or session.channel == VIRTUAL or self._callers.reading(session.key):
             return False
         self.counters.updates += 1
         key = session.key
@@ -428,9 +425,9 @@ class Gateway:
         id_ = MessageId(self._last_message)
         self.counters.messages += 1
         if caller is not None:
-            self._callers[id_] = caller
+            self._callers.add(id_, caller)
             if prompt.command_of(message.content):
-                self._listen(session_key(name, message.peer), caller)
+                self._callers.read_along(id_)
         self._refusals[id_] = ""
         peer, content, metadata = message
         event = events.MessageReceived(id_, name, peer, content, metadata, size_bytes, agent)
@@ -438,7 +435,7 @@ class Gateway:
         return self._refusals.pop(id_)
 
     def _deliver(self, name: str, session: SessionKey, content: Json) -> None:
-        for caller in self._listening.get(session, ()):
+        for caller in self._callers.reading(session):
             caller.show(content)
         if name == VIRTUAL:
             return
@@ -459,16 +456,12 @@ class Gateway:
         self.counters.turns += 1
         self._turns[command.messages[0]] = agent, self._now()
         for message in command.messages:
-            if caller := self._callers.get(message):
-                self._listen(command.session, caller)
+            self._callers.read_along(message)
         name, session = command.channel, command.session
         self._send(name, session, channel.ack_message(session, command.peer))
         ack = self._acks.get(name)
         if ack is None or ack.typing:
             self._send(name, session, channel.typing_indicator(session, command.peer))
-
-    def _listen(self, session: SessionKey, caller: Caller) -> None:
-        self._listening.setdefault(session, []).append(caller)
 
     def _settle(self, message: MessageId, outcome: Outcome, text: str) -> None:
         if outcome is Outcome.REFUSED:
@@ -481,27 +474,14 @@ class Gateway:
         if began is not None:
             agent, began_at = began
             self.counters.note_turn_ended(agent, self._now() - began_at)
-        if caller := self._callers.pop(message, None):
-            self._end(caller, outcome, text)
-
-    def _end(self, caller: Caller, outcome: Outcome, text: str) -> None:
-        key = SessionKey(caller.session)
-        listening = self._listening.get(key, [])
-        if caller in listening:
-            listening.remove(caller)
-            if not listening:
-                del self._listening[key]
-        if outcome is Outcome.ANSWERED:
-            caller.end(text, is_error=False)
-        else:
-            caller.end("cancelled" if text == "cancelled" else "refusal", is_error=True, text=text)
+        self._callers.settle(message, outcome, text)
 
     def _ask(self, command: commands.AskPermission) -> None:
-        listening = self._listening.get(command.session, ())
-        for caller in listening:
+        callers = self._callers.reading(command.session)
+        for caller in callers:
             caller.ask(command.request_id, command.description, command.options)
         if command.channel == VIRTUAL:
-            if not listening:
+            if not callers:
                 event = events.PermissionUndeliverable(VIRTUAL, command.request_id)
                 self._step(event)
             return
@@ -540,18 +520,9 @@ class Gateway:
             async for event in caller.events():
                 yield event
         finally:
-            for message, owner in list(self._callers.items()):
-                if owner is caller:
-                    self._caller_gone(message, caller, name, peer)
-
-    def _caller_gone(
-        self, message: MessageId, caller: Caller, name: str, peer: channel.Peer
-    ) -> None:
-        """A chat keeps its answer; what only the caller would have read is cancelled."""
-        del self._callers[message]
-        self._end(caller, Outcome.INTERRUPTED, "cancelled")
-        if name == VIRTUAL:
-            self._step(events.MessageWithdrawn(message, name, peer))
+            for message in self._callers.leave(caller):
+                if name == VIRTUAL:  # a chat keeps its answer; this one nobody else would read
+                    self._step(events.MessageWithdrawn(message, name, peer))
 
 
 def _shown(session: Session) -> dict[str, Json]:

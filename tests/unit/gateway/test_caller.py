@@ -5,6 +5,7 @@ import asyncio
 from anyclawd.gateway import caller as module
 from anyclawd.gateway.caller import Caller
 from anyclawd.model.value import Json
+from anyclawd.route.commands import SessionKey
 
 
 def events_of(caller: Caller) -> list[Json]:
@@ -20,7 +21,7 @@ def chunk(text: str) -> Json:
 
 
 def test_the_final_event_repeats_the_text() -> None:
-    caller = Caller("k")
+    caller = Caller(SessionKey("k"))
     for text in ("Hello ", "you"):
         caller.show(chunk(text))
     caller.end("end_turn", is_error=False)
@@ -33,7 +34,7 @@ def test_the_final_event_repeats_the_text() -> None:
 
 
 def test_a_result_of_the_agent_is_the_text() -> None:
-    caller = Caller("k")
+    caller = Caller(SessionKey("k"))
     caller.show(chunk("Echo"))
     caller.show({"update": {"sessionUpdate": "result", "content": "Echo: x", "isError": True}})
     caller.end("end_turn", is_error=False)
@@ -42,7 +43,7 @@ def test_a_result_of_the_agent_is_the_text() -> None:
 
 
 def test_a_caller_who_does_not_read_loses_updates_and_not_the_end() -> None:
-    caller = Caller("k")
+    caller = Caller(SessionKey("k"))
     for _ in range(module.EVENTS_MAX + 10):
         caller.show(chunk("x"))
     caller.end("end_turn", is_error=False)
@@ -52,7 +53,7 @@ def test_a_caller_who_does_not_read_loses_updates_and_not_the_end() -> None:
 
 
 def test_plain_text_is_shown_as_a_chunk() -> None:
-    caller = Caller("k")
+    caller = Caller(SessionKey("k"))
     caller.show("⚠️ no session")
     caller.end("refusal", is_error=True, text="no session")
     events = events_of(caller)
