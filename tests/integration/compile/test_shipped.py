@@ -62,3 +62,16 @@ def test_a_shipped_unit_file_is_a_unit_when_a_user_drops_it_in(path: Path, tmp_p
     assert outcome.findings == ()
     assert outcome.plan is not None
     assert outcome.plan.units[path.stem].problem == ""
+
+
+@pytest.mark.parametrize("key", ["s3cret", "12345678", ""], ids=["text", "digits", "empty"])
+def test_the_key_of_debug_http_may_come_from_a_variable(key: str, tmp_path: Path) -> None:
+    config = tmp_path / "anyclaw.yaml"
+    options = "options: {host: 0.0.0.0, api_key: !env HTTP_KEY}"
+    channel = f'debug-http: {{binary: "@built-in/channels/debug-http", {options}}}'
+    config.write_text(
+        "agents_manager: {agents: {default: {exec: /bin/true}}}\n"
+        f"channels_manager: {{channels: {{{channel}}}}}\n"
+    )
+    outcome = compile_config(str(config), {"HTTP_KEY": key}, Machine({}))
+    assert outcome.plan is not None, outcome.findings
