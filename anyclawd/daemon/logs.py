@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
 
+from anyclawd.daemon.outlet import Outlet
 from anyclawd.model.plan import LogFormat
 
 #: Keys that a record may carry beyond its text, in the order in which they are shown.
@@ -78,9 +79,17 @@ def _handler(wanted: LogFormat, environ: Mapping[str, str]) -> logging.Handler:
             return JournalHandler(_JOURNAL_SOCKET)
         except OSError as error:  # the journal reads our stderr all the same
             sys.stderr.write(f"anyclawd: cannot reach the journal's socket: {error}\n")
-    handler = logging.StreamHandler(sys.stderr)
+    handler = OutletHandler(Outlet(2))
     handler.setFormatter(JsonFormatter() if wanted is LogFormat.JSON else PrettyFormatter())
     return handler
+
+
+class OutletHandler(logging.StreamHandler[Outlet]):
+    """Writes lines without waiting for who reads them; see `daemon.outlet`."""
+
+    def close(self) -> None:
+        self.stream.close()
+        super().close()
 
 
 def is_journal(environ: Mapping[str, str]) -> bool:

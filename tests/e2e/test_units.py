@@ -213,3 +213,16 @@ def test_a_reader_of_the_log_that_goes_away_harms_nothing(tmp_path: Path) -> Non
         os.close(ours)
         daemon.job("restart", "default.agent")
         assert daemon.answer("hello")["text"] == "Echo: hello"
+
+
+def test_a_reader_of_the_log_that_stands_still_harms_nothing(tmp_path: Path) -> None:
+    """`anyclawd 2>&1 | less`: nobody reads, while a unit fills the pipe and all that is kept."""
+    ours, theirs = os.pipe()
+    noisy = service("while True: print('x' * 200)")
+    config = system({"default": mock()}, units={"noisy.service": noisy})
+    with running(tmp_path, config, log=theirs) as daemon:
+        os.close(theirs)
+        daemon.wait_log("noisy.service", "lines dropped")
+        for _ in range(10):
+            assert daemon.answer("hello")["text"] == "Echo: hello"
+    os.close(ours)
