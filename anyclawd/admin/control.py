@@ -151,7 +151,8 @@ class Control(Protocol):
     def send(self, message: Message) -> AsyncIterator[Json]:
         """What happens to the message until its turn ends.
 
-        A refusal is raised before the first event. Closing the iterator does not end the turn.
+        A refusal is raised before the first event. Closing the iterator says that nobody reads
+        any more: a chat still gets its answer, a turn for this caller alone is cancelled.
         """
 
     def answer_permission(self, request_id: str, option_id: str, origin: str) -> None: ...

@@ -1,8 +1,8 @@
 """The routes of the admin API: what each one reads from a request and gives back.
 
 No decision is made here: a handler checks the shape of its input, calls `Control`, and writes the
-answer. A handler may be cancelled at any await when its client goes away; that ends the waiting
-and nothing else, since jobs and turns belong to the daemon.
+answer. A handler may be cancelled at any await when its client goes away; that ends the waiting,
+and the source of a stream is closed. What becomes of the work is the daemon's to decide.
 
 Streams are bounded: a reader that takes nothing for `SLOW_READER_S` is dropped.
 """

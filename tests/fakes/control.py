@@ -325,7 +325,17 @@ class FakeControl:
         self.calls.append(("notify", channel, peer, text))
 
     def sessions(self) -> Json:
-        return {"sessions": [{"key": "debug-http:local:local", "agent": "default.agent"}]}
+        session = {
+            "session": "debug-http:local:local",
+            "channel": "debug-http",
+            "kind": "local",
+            "peer": "local",
+            "agent": "default",
+            "agent_session": None,
+            "state": "idle",
+            "queued": 0,
+        }
+        return {"sessions": [session]}
 
     def health(self) -> Json:
         return {
