@@ -258,8 +258,8 @@ class Manager:
     def _on_boot(self, event: BootRequested) -> None:
         if self.is_stopping:
             return
-        self.stopped_by_hand.update(event.stopped_by_hand & self.states.keys())
-        self._remember(DEFAULT_TARGET, is_stopped=False)
+        known = event.stopped_by_hand & self.states.keys()
+        self.stopped_by_hand.update(name for name in known if self.plan.units[name].is_process)
         try:
             jobs = transaction.build(
                 (DEFAULT_TARGET,),
@@ -755,7 +755,13 @@ class Manager:
         self._on_shutdown(1)
 
     def _remember(self, name: UnitName, *, is_stopped: bool) -> None:
-        if is_stopped is (name in self.stopped_by_hand):
+        """Note a stop by hand, or its end.
+
+        Processes alone stay stopped: a target is no more than a name for others, and a daemon
+        without its admin socket could not be told to start it again.
+        """
+        is_known = name in self.stopped_by_hand
+        if is_stopped is is_known or not self.plan.units[name].is_process:
             return
         if is_stopped:
             self.stopped_by_hand.add(name)

@@ -8,7 +8,7 @@ from anyclawd.engine.commands import FinishRequest, RememberStop, SendSignal, Sp
 from anyclawd.engine.events import Exit, Exited, ProtocolBroken, Spawned
 from anyclawd.model.deps import UnitName
 from anyclawd.model.policy import ReadinessType, Restart
-from anyclawd.model.state import JobMode, JobResult, JobType, SystemState
+from anyclawd.model.state import JobMode, JobResult, JobType, Sub, SystemState
 from tests.fakes.world import World, answering, link, make_plan, make_unit
 
 A, B, C, D = (f"{letter}.service" for letter in "abcd")
@@ -496,3 +496,16 @@ def test_every_request_is_answered_exactly_once() -> None:
     world.shut_down()
     world.let_go()
     assert sorted(command.request for command in world.told(FinishRequest)) == asked
+
+
+@pytest.mark.parametrize("name", ["agents.target", "admin.core", "default.target"])
+def test_only_processes_stay_stopped_by_hand(name: str) -> None:
+    """A daemon that boots without its admin socket could not be told to start it."""
+    plan = make_plan(make_unit("agents.target"), make_unit("admin.core"))
+    world = World(plan)
+    world.boot()
+    world.ask(JobType.STOP, name)
+    assert world.remembered == set()
+    again = World(plan)
+    again.boot(name)
+    assert again.sub(name) is Sub.RUNNING
