@@ -6,6 +6,7 @@ from argparse import ArgumentParser, Namespace
 from anyclawd.cli import turn
 from anyclawd.cli.daemon import connect
 from anyclawd.client.client import Client
+from anyclawd.client.exchange import NO_DAEMON, ClientError
 from anyclawd.model.value import Json
 
 
@@ -35,6 +36,16 @@ def _line() -> str | None:
 
 
 def _turn(client: Client, body: Json, options: Namespace) -> None:
+    """One turn; a refusal is told and the talk goes on, unless there is nobody to talk to."""
+    try:
+        _converse(client, body, options)
+    except ClientError as error:
+        if error.exit_code == NO_DAEMON:
+            raise
+        print(f"anyclawctl: {error}", file=sys.stderr)
+
+
+def _converse(client: Client, body: Json, options: Namespace) -> None:
     try:
         turn.converse(client, body, as_json=options.json)
     except KeyboardInterrupt:

@@ -48,8 +48,7 @@ USAGE_ERROR, FAILED, INTERRUPTED = 2, 1, 130
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit status is for `sys.exit`."""
     words = sys.argv[1:] if arguments is None else arguments
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # real streams
+    _open_streams()
     try:
         status = _dispatch(words)
         sys.stdout.flush()
@@ -62,9 +61,19 @@ def main(arguments: list[str] | None = None) -> int:
         _discard_output()
         return FAILED
     except OSError as error:
-        print(f"anyclawctl: {error}", file=sys.stderr)
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"anyclawctl: {place}{error.strerror or error}", file=sys.stderr)
         return FAILED
     return status
+
+
+def _open_streams() -> None:
+    """Put the null device where a standard stream is closed; what cannot be encoded is spelled."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - quick to import, open until the end
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # real streams
 
 
 def _dispatch(words: list[str]) -> int:

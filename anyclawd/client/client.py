@@ -20,6 +20,7 @@ from anyclawd.client.exchange import (
     ClientError,
     Response,
     exchange,
+    utf8,
 )
 
 TYPE_CHECKING = False  # typing itself costs 2 ms of import
@@ -50,7 +51,7 @@ def quote(text: str) -> str:
     """A text as one segment of a path, or one value of a query. Source: RFC 3986 section 2."""
     return "".join(
         chr(byte) if (chr(byte).isalnum() and byte < 128) or byte in b"-._~" else f"%{byte:02X}"
-        for byte in text.encode()
+        for byte in utf8(text)
     )
 
 

@@ -32,11 +32,20 @@ class ClientError(Exception):
         self.exit_code, self.code = exit_code, code
 
 
+def utf8(text: str) -> bytes:
+    """Bytes of a text. Raises ClientError where it came from bytes that are no text."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        reason = f"{text!r:.80} is not UTF-8 text; convert it, for instance with iconv"
+        raise ClientError(reason) from None
+
+
 def exchange(
     connection: socket.socket, peer: str, method: str, target: str, body: Json
 ) -> Response:
     """Send a request and read the head of its answer. `peer` is named where it misbehaves."""
-    data = b"" if body is None else json.dumps(body).encode()
+    data = b"" if body is None else utf8(json.dumps(body, ensure_ascii=False))
     head = (
         f"{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"

@@ -30,6 +30,7 @@ def run(
         input=stdin,
         capture_output=True,
         text=True,
+        errors="surrogateescape",
         timeout=60,
         check=False,
     )
@@ -308,6 +309,44 @@ def test_permission_without_a_terminal_is_left_to_the_timeout(served: Served) ->
             assert line
         served.call(lambda: served.control.answer_permission("p1", "reject_once", "timeout"))
         assert process.stdout.read() == "Echo: hello reject_once\n"
+
+
+def test_text_that_is_not_utf8_is_refused(served: Served) -> None:
+    environ = {"ANYCLAWD_SOCKET": str(served.path), "PYTHONUTF8": "1"}
+    done = run(["send", "-"], environ, stdin="\udcff")
+    assert (done.returncode, served.control.messages) == (1, [])
+    assert "is not UTF-8 text" in done.stderr
+    assert run(["status", "\udcff.agent"], environ).returncode == 1
+
+
+@pytest.mark.parametrize("stream", [0, 1, 2])
+def test_a_closed_standard_stream_is_like_an_empty_one(served: Served, stream: int) -> None:
+    script = (
+        "import os, sys\n"
+        f"os.close({stream})\n"
+        "os.execv(sys.executable, [sys.executable, '-m', 'anyclawd.cli.main', *sys.argv[1:]])\n"
+    )
+    command = [sys.executable, "-c", script, "-s", str(served.path), "send", "hello"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, len(served.control.messages)) == (0, 1)
+    assert done.stderr in ("", "Analyzing your message...\n")
+    assert done.stdout in ("", "Echo: hello\n")
+
+
+def test_an_error_of_the_system_is_told_in_words(served: Served) -> None:
+    command = [sys.executable, "-m", "anyclawd.cli.main", "-s", str(served.path), "status"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        )
+    assert (done.returncode, done.stderr) == (1, "anyclawctl: No space left on device\n")
+
+
+def test_chat_goes_on_after_a_refusal(served: Served) -> None:
+    served.control.refusal = "agent default.agent is not connected"
+    done = anyclawctl(served, "chat", stdin="one\ntwo\n")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.splitlines() == ["anyclawctl: agent default.agent is not connected"] * 2
 
 
 def test_chat_sends_line_by_line_until_the_end(served: Served) -> None:
