@@ -1,4 +1,4 @@
-"""`python -m tests.bench [ROW ...] [--rounds N] [--json] [--list]`: the table of budgets.
+"""`python -m tests.bench [ROW ...] [--rounds N] [--calm S] [--json] [--list]`: table of budgets.
 
 Every round visits every experiment once, so that noise of the machine hits all rows alike; each
 visit measures anyclawd and the bare baseline right after one another. ROW is the beginning of a
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from tests.bench import boot, faces, footprint, relay, upkeep
 from tests.bench.budget import Measured, Verdict, table
 from tests.bench.experiment import Experiment
-from tests.bench.lab import Lab, LabError, opened
+from tests.bench.lab import Lab, LabError, opened, wait_calm
 
 EXPERIMENTS: tuple[Experiment, ...] = (
     *boot.EXPERIMENTS,
@@ -24,13 +24,15 @@ EXPERIMENTS: tuple[Experiment, ...] = (
 )
 
 
-def measure(experiments: Sequence[Experiment], rounds: int) -> list[Verdict]:
+def measure(experiments: Sequence[Experiment], rounds: int, calm_s: float = 0) -> list[Verdict]:
     """Visit the experiments round-robin."""
     with opened() as lab:
-        return _measure(lab, experiments, rounds)
+        return _measure(lab, experiments, rounds, calm_s)
 
 
-def _measure(lab: Lab, experiments: Sequence[Experiment], rounds: int) -> list[Verdict]:
+def _measure(
+    lab: Lab, experiments: Sequence[Experiment], rounds: int, calm_s: float
+) -> list[Verdict]:
     if not lab.is_probe_compiled:
         _tell("no C compiler: the probes are Python programs, and start that much slower")
     measured = Measured()
@@ -38,6 +40,7 @@ def _measure(lab: Lab, experiments: Sequence[Experiment], rounds: int) -> list[V
         for experiment in experiments:
             if number >= experiment.visits_max:
                 continue
+            wait_calm(calm_s)
             _tell(f"round {number + 1}/{rounds}: {', '.join(row.key for row in experiment.rows)}")
             measured.add(experiment.run(lab))
     return measured.verdicts(row for experiment in experiments for row in experiment.rows)
@@ -56,6 +59,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("row", nargs="*", help="beginning of a row's key; all rows without any")
     parser.add_argument("--rounds", type=int, default=5, metavar="N")
+    help_text = "before each visit wait for an idle machine, at most S seconds"
+    parser.add_argument("--calm", type=float, default=0, metavar="S", help=help_text)
     parser.add_argument("--json", action="store_true", help="every figure, for programs")
     parser.add_argument("--list", action="store_true", help="name the rows and measure nothing")
     options = parser.parse_args()
@@ -68,7 +73,7 @@ def main() -> int:
                 print(f"{row.key:16} {row.what}")
         return 0
     try:
-        verdicts = measure(experiments, options.rounds)
+        verdicts = measure(experiments, options.rounds, options.calm)
     except LabError as error:
         _tell(f"bench: {error}")
         return 1

@@ -29,6 +29,8 @@ HERE = Path(__file__).parent
 PATIENCE_S = 60.0
 #: How long what was measured may take to end before it is killed.
 STOP_S = 30.0
+#: A machine is calm when so much of so many seconds was idle.
+_CALM_SHARE, _CALM_S = 0.97, 0.4
 
 Json = dict[str, object]
 
@@ -303,6 +305,25 @@ class Lab:
                 return [str(program)]
         self.is_probe_compiled = False
         return [sys.executable, "-I", "-S", str(HERE / "probe.py")]
+
+
+def wait_calm(timeout_s: float) -> None:
+    """Return when the machine has been idle for a moment, or when the time is over."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        before = _processor_ticks()
+        time.sleep(_CALM_S)
+        idle, all_of_them = (
+            now - then for now, then in zip(_processor_ticks(), before, strict=True)
+        )
+        if idle >= _CALM_SHARE * all_of_them:
+            return
+
+
+def _processor_ticks() -> tuple[int, int]:
+    """Idle ticks of all processors, and all their ticks. Source: proc(5), /proc/stat."""
+    ticks = [int(word) for word in Path("/proc/stat").read_text().split("\n")[0].split()[1:9]]
+    return ticks[3] + ticks[4], sum(ticks)
 
 
 @contextmanager
