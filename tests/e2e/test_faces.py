@@ -342,3 +342,13 @@ def test_version_of_daemon_and_help() -> None:
     wrong = subprocess.run([program, "--nonsense"], capture_output=True, text=True)
     assert wrong.returncode == 2
     assert "--nonsense" in wrong.stderr
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may open everything")
+def test_a_socket_out_of_reach_is_told(tmp_path: Path) -> None:
+    with running(tmp_path, system()) as daemon:
+        daemon.run.chmod(0)
+        done = daemon.ctl("status")
+        daemon.run.chmod(0o700)
+    assert done.returncode == 77
+    assert "no permission to open" in done.stderr
