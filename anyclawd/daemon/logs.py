@@ -17,6 +17,7 @@ from types import MappingProxyType
 
 from anyclawd.daemon.outlet import Outlet
 from anyclawd.model.plan import LogFormat
+from anyclawd.runtime.logpump import harmless_text
 
 #: Keys that a record may carry beyond its text, in the order in which they are shown.
 FIELDS = ("unit", "job", "session", "peer", "stream")
@@ -106,12 +107,15 @@ def _fields_of(record: logging.LogRecord) -> dict[str, object]:
 
 
 class PrettyFormatter(logging.Formatter):
-    """One line a record: time, level, unit or logger, text."""
+    """One line a record, and a traceback's: time, level, unit or logger, text.
+
+    Texts quote what units and callers say, so that what could forge a line is spelled out.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         source = getattr(record, "unit", "") or record.name
-        text = record.getMessage()
+        text = harmless_text(record.getMessage())
         if text.startswith(f"{source}: "):
             text = text[len(source) + 2 :]
         if record.exc_info:

@@ -53,8 +53,12 @@ class LogLine:
 
 
 def harmless(raw: bytes) -> str:
-    """A line as it can be shown anywhere: colours removed, other control characters spelled out."""
-    text = raw.decode("utf-8", "replace").rstrip("\r")
+    """A line that a unit has printed, as it can be shown anywhere."""
+    return harmless_text(raw.decode("utf-8", "replace").rstrip("\r"))
+
+
+def harmless_text(text: str) -> str:
+    """A text as one line: colours removed, other control characters spelled out."""
     if text.isprintable():
         return text
     return _CONTROL_SEQUENCE.sub("", text).translate(_ESCAPED)
@@ -81,9 +85,12 @@ class LogPump:
         return found
 
     def say(self, unit: str, text: str) -> None:
-        """Put a line of the daemon's own beside what the unit prints; it is not logged again."""
+        """Put a line of the daemon's own beside what the unit prints; it is not logged again.
+
+        It may quote what a unit has said of itself.
+        """
         found = self._logs.get(unit) or self.of(unit)
-        found.keep(Stream.STATE, text, self.now_wall())
+        found.keep(Stream.STATE, harmless_text(text), self.now_wall())
 
     def last(self, unit: str, count: int = RING_MAX_LINES) -> list[LogLine]:
         """The last lines of a unit, oldest first."""

@@ -62,6 +62,12 @@ def test_a_pretty_line_names_the_unit_once() -> None:
     assert line == "2023-11-14T22:13:20.500Z INFO    a.agent: it runs"
 
 
+def test_a_pretty_line_is_one_line_whatever_is_quoted_in_it() -> None:
+    said = record("it said %s", "\x1b[31mred\x1b[0m\n2026-01-01 INFO forged")
+    line = logs.PrettyFormatter().format(said)
+    assert line.endswith("it said red\\x0a2026-01-01 INFO forged")
+
+
 def test_a_journal_field_with_a_newline_carries_its_length() -> None:
     handler = logs.JournalHandler.__new__(logs.JournalHandler)
     datagram = handler.datagram(record("one\ntwo", unit="a.agent"))
