@@ -33,4 +33,4 @@ def findings_of(options: Namespace, *, strict: bool) -> tuple[str, tuple[Finding
     path, outcome = outcome_of(options, strict=strict)
     if outcome.plan is None:
         return path, outcome.findings
-    return path, (*outcome.findings, *world_findings(outcome.plan, Machine()))
+    return path, (*outcome.findings, *world_findings(outcome.plan, Machine(), outcome.places))

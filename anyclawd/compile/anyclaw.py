@@ -32,6 +32,8 @@ class Declaration:
     layers: list[Node] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     container_dir: str = ""  #: where an agent's sessions work inside of its container
+    #: settings that the entry has under another key
+    spelled: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +232,7 @@ def _agent(declaration: Declaration, entry: Mapping[str, Node], report: Report) 
         settings["exec"] = binary
     if directory is not None:
         settings["working_dir"] = directory
+        declaration.spelled["working_dir"] = "workspace.working_dir"
     return settings
 
 

@@ -76,7 +76,7 @@ class Draft:
 
     def key(self, name: str) -> str:
         """The dotted path by which a finding names a setting of this unit."""
-        return f"{self.declaration.key}.{name}"
+        return f"{self.declaration.key}.{self.declaration.spelled.get(name, name)}"
 
     def span(self, name: str) -> Span:
         """Where a setting was made, or the unit where it was not."""

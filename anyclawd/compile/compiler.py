@@ -5,7 +5,7 @@ everything; a plan comes out if and only if there was no error.
 """
 
 import posixpath
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from anyclawd.compile.anyclaw import Declaration, daemon_settings, extensions_dir
@@ -17,12 +17,12 @@ from anyclawd.compile.layers import Layers
 from anyclawd.compile.link import Linker
 from anyclawd.compile.merge import merge_all
 from anyclawd.compile.program import Programs
-from anyclawd.compile.read import Reader
+from anyclawd.compile.read import Items, Reader
 from anyclawd.compile.role import Roles
 from anyclawd.compile.settings import ANYCLAW
 from anyclawd.compile.shipped import Shipped
 from anyclawd.compile.tree import Input, Sources, World
-from anyclawd.compile.world import world_findings
+from anyclawd.compile.world import Place, Places, world_findings
 from anyclawd.model.deps import UnitName
 from anyclawd.model.errors import Finding
 from anyclawd.model.plan import Plan
@@ -39,6 +39,7 @@ class Outcome:
     plan: Plan | None  #: None if and only if a finding is an error
     findings: tuple[Finding, ...]
     inputs: tuple[Input, ...]  #: all that the plan depends on
+    places: Places  #: where things were written that the machine may lack
 
 
 def compile_config(
@@ -52,8 +53,14 @@ def compile_config(
     """Compile one configuration. `dropins` is a further directory of drop-ins, the last to win."""
     report = Report()
     sources = Sources(machine, report, environ)
-    plan = _Compilation(path, sources, strict=strict, dropins=dropins).run()
-    return Outcome(plan=plan, findings=report.findings(), inputs=sources.inputs())
+    compilation = _Compilation(path, sources, strict=strict, dropins=dropins)
+    plan = compilation.run()
+    return Outcome(
+        plan=plan,
+        findings=report.findings(),
+        inputs=sources.inputs(),
+        places=compilation.places,
+    )
 
 
 class _Compilation:
@@ -64,6 +71,7 @@ class _Compilation:
         self._cwd = sources.world.working_directory()
         self._path = posixpath.normpath(posixpath.join(self._cwd, path))
         self._reader = Reader(sources.report, sources.shown, strict=strict)
+        self.places: dict[tuple[UnitName, str], Place] = {}
         self._directories = [posixpath.dirname(self._path), *([dropins] if dropins else [])]
 
     def run(self) -> Plan | None:
@@ -131,7 +139,20 @@ class _Compilation:
             unit = builder.build(draft, deps, channel=channel, agent=agent)
             if draft.is_enabled:
                 units[unit.name] = unit
+                self.places.update(_places(draft))
         return units, tuple(sorted(names))
+
+
+def _places(draft: Draft) -> Iterator[tuple[tuple[UnitName, str], Place]]:
+    """Where a unit, and those of its settings that the machine may fail, were written."""
+    name = draft.declaration.name
+    yield (name, ""), Place(draft.declaration.span, draft.declaration.key)
+    for setting in ("working_dir", "user"):
+        if setting in draft.settings:
+            yield (name, setting), Place(draft.span(setting), draft.key(setting))
+    if "exec" in draft.settings:
+        program: Items = draft.settings["exec"].value
+        yield (name, "exec"), Place(program.nodes[0].span, program.key)
 
 
 def _runs(draft: Draft) -> bool:

@@ -36,12 +36,14 @@ class Layers:
             one = Declaration(
                 name=name, kind=kind, span=node.span, key=f"units.{name}", layers=[node]
             )
-            if name == STORE:
-                one.problems.append("session_store type sqlite is not supported by this version")
             self.declared[name] = one
 
     def add_document(self, document: Node) -> None:
         """Add the sections of `anyclaw.yaml`, then its `units`."""
+        store = self.declared.get(STORE)
+        if store is not None:
+            store.span, store.key = document.value["session_store"].key_span, "session_store"
+            store.problems.append("session_store type sqlite is not supported by this version")
         for declaration in declarations(document, self._report):
             self._declare(declaration)
         units = document.value.get("units")

@@ -7,6 +7,7 @@ bounded: bytes, depth, values, and how many of them aliases may stand for.
 """
 
 import os
+import pwd
 import re
 import shutil
 import sys
@@ -77,6 +78,7 @@ class World(Protocol):
     def is_file(self, path: str) -> bool: ...
     def is_dir(self, path: str) -> bool: ...
     def is_executable(self, path: str) -> bool: ...
+    def has_user(self, user: str) -> bool: ...
     def data_directory(self) -> str | None: ...
 
 
@@ -111,6 +113,14 @@ class Machine:
 
     def is_executable(self, path: str) -> bool:
         return Path(path).is_file() and os.access(path, os.X_OK)
+
+    def has_user(self, user: str) -> bool:
+        """Whether there is a user of this name or number."""
+        try:
+            pwd.getpwuid(int(user)) if user.isdecimal() else pwd.getpwnam(user)
+        except (KeyError, OverflowError):
+            return False
+        return True
 
     def data_directory(self) -> str | None:
         """Where `units/`, `ext/` and `schema/` are: a checkout, a wheel, or the system's."""

@@ -4,39 +4,75 @@ A missing program is a matter of the machine and never of the text: `validate` a
 it an error, and at start it fails the one unit, with the same words, and stops no other.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
 from anyclawd.compile.diagnose import Report
 from anyclawd.compile.tree import World
 from anyclawd.model import world
+from anyclawd.model.deps import UnitName
 from anyclawd.model.errors import Finding, Scope
 from anyclawd.model.plan import Plan
+from anyclawd.model.span import Span
 from anyclawd.model.unit import Kind, Unit
 
 
-def world_findings(plan: Plan, machine: World) -> tuple[Finding, ...]:
-    """What the machine lacks for this plan, by place; the texts are those of a failed start."""
+class Place(NamedTuple):
+    """Where something was written, and the dotted path of its key."""
+
+    span: Span
+    key: str
+
+
+#: By unit and setting; the empty setting is the unit as a whole.
+Places = Mapping[tuple[UnitName, str], Place]
+
+
+def world_findings(
+    plan: Plan, machine: World, places: Places = MappingProxyType({})
+) -> tuple[Finding, ...]:
+    """What the machine lacks for this plan, by place; the texts are those of a failed start.
+
+    A plan knows where its units stand; `places` tells where their settings do.
+    """
     report = Report(scope=Scope.WORLD)
     inherited = sorted(name for name in machine.environ if name.endswith("_API_KEY"))
     for unit in plan.units.values():
+        where = _Where(unit, places)
         if unit.problem:
-            report.warning(unit.span, unit.name, f"cannot be started: {unit.problem}")
+            report.warning(*where(""), f"cannot be started: {unit.problem}")
         elif unit.is_process:
-            _check_world(unit, machine, report)
-            _check_inherited(unit, inherited, report)
+            _check_world(unit, machine, where, report)
+            _check_inherited(unit, inherited, where, report)
     return report.findings()
 
 
-def _check_world(unit: Unit, machine: World, report: Report) -> None:
+class _Where:
+    """Places of one unit: that of a setting, else the unit's own."""
+
+    def __init__(self, unit: Unit, places: Places) -> None:
+        self._unit, self._places = unit, places
+
+    def __call__(self, setting: str) -> Place:
+        whole = self._places.get((self._unit.name, ""), Place(self._unit.span, self._unit.name))
+        return self._places.get((self._unit.name, setting), whole)
+
+
+def _check_world(unit: Unit, machine: World, where: _Where, report: Report) -> None:
     program = unit.argv[0]
     found = program if "/" in program else machine.which(program)
     if found is None or not machine.is_file(found):
-        report.error(unit.span, unit.name, world.no_program(program))
+        report.error(*where("exec"), world.no_program(program))
     elif not machine.is_executable(found):
-        report.error(unit.span, unit.name, world.not_executable(program))
+        report.error(*where("exec"), world.not_executable(program))
     if unit.working_dir and not machine.is_dir(unit.working_dir):
-        report.error(unit.span, unit.name, world.no_working_dir(unit.working_dir))
+        report.error(*where("working_dir"), world.no_working_dir(unit.working_dir))
+    if unit.user and not machine.has_user(unit.user):
+        report.error(*where("user"), world.no_user(unit.user))
 
 
-def _check_inherited(unit: Unit, inherited: list[str], report: Report) -> None:
+def _check_inherited(unit: Unit, inherited: list[str], where: _Where, report: Report) -> None:
     """Warn where an agent of the original's would have found a key that it does not get here."""
     missed = [
         name
@@ -46,4 +82,4 @@ def _check_inherited(unit: Unit, inherited: list[str], report: Report) -> None:
     if unit.kind is Kind.AGENT and missed:
         names = ", ".join(missed)
         text = f"does not inherit {names}; list in pass_environment what it needs"
-        report.warning(unit.span, unit.name, text)
+        report.warning(*where(""), text)

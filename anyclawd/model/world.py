@@ -12,3 +12,7 @@ def not_executable(name: str) -> str:
 
 def no_working_dir(path: str) -> str:
     return f"no directory {path!r} to work in; create it or correct working_dir"
+
+
+def no_user(name: str) -> str:
+    return f"no user {name!r} on this machine; create it or correct user"

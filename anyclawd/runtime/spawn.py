@@ -197,8 +197,7 @@ def _chain(limits: tuple[str, ...], user: str, variables: "dict[str, str]") -> t
     try:
         account = pwd.getpwuid(int(user)) if user.isdecimal() else pwd.getpwnam(user)
     except KeyError:
-        text = f"no user {user!r} on this machine; create it or correct user"
-        raise OSError(errno.EINVAL, text) from None
+        raise OSError(errno.EINVAL, world.no_user(user)) from None
     if account.pw_uid == posix.geteuid():
         return chain
     if posix.geteuid() != 0:

@@ -30,6 +30,7 @@ class PaperWorld:
     executables: frozenset[str] = frozenset({"/bin/true", "/bin/sh"})
     data: str | None = DATA
     cwd: str = "/run/here"
+    users: frozenset[str] = frozenset({"root", "0"})
 
     def __post_init__(self) -> None:
         self.files = {**shipped_files(), **dict.fromkeys(self.executables, b""), **self.files}
@@ -68,6 +69,9 @@ class PaperWorld:
 
     def is_executable(self, path: str) -> bool:
         return path in self.executables
+
+    def has_user(self, user: str) -> bool:
+        return user in self.users
 
     def data_directory(self) -> str | None:
         return self.data

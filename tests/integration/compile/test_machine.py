@@ -47,6 +47,8 @@ def test_a_world_answers_what_the_compiler_asks(world: World, tmp_path: Path) ->
     assert (world.is_file(tool), world.is_file(listed)) == (True, False)
     assert (world.is_dir(listed), world.is_dir(tool)) == (True, False)
     assert (world.is_executable(tool), world.is_executable(f"{listed}/a.yaml")) == (True, False)
+    assert (world.has_user("root"), world.has_user("0")) == (True, True)
+    assert (world.has_user("nobody-at-all"), world.has_user("9" * 30)) == (False, False)
     assert world.working_directory() == str(Path.cwd())
     assert world.environ["PATH"].endswith("/bin")
 

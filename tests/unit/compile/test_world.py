@@ -1,6 +1,7 @@
 """The world pass: findings of the machine, apart from those of the text."""
 
 from anyclawd.compile.compiler import world_findings
+from anyclawd.model.deps import UnitName
 from anyclawd.model.errors import Scope, Severity
 from tests.fakes.paper_world import PaperWorld
 from tests.unit.compile.conftest import Compile
@@ -13,7 +14,7 @@ agents_manager:
     docker: {workspace: {type: docker, image: x}}
 units:
   plain.service: {exec: /etc/claw/anyclaw.yaml, protocol: none}
-  good.service: {exec: sh, protocol: none}
+  good.service: {exec: sh, user: nobody-at-all, protocol: none}
 """
 
 
@@ -22,24 +23,49 @@ def test_what_the_machine_lacks_is_told_apart(compile_text: Compile) -> None:
     assert (outcome.findings, outcome.plan is not None) == ((), True)
     assert outcome.plan is not None
     world = PaperWorld(files={"/etc/claw/anyclaw.yaml": b""})
-    found = world_findings(outcome.plan, world)
+    found = world_findings(outcome.plan, world, outcome.places)
     assert {finding.scope for finding in found} == {Scope.WORLD}
     assert [str(finding).removeprefix("/etc/claw/anyclaw.yaml:") for finding in found] == [
-        "3:5: error: bare.agent: no program 'nonesuch' in PATH; install it or correct the path",
         (
-            "4:5: error: path.agent: no directory '/no/where' to work in; create it or correct"
-            " working_dir"
-        ),
-        "4:5: error: path.agent: no program '/opt/none'; install it or correct the path",
-        (
-            "5:5: warning: docker.agent: cannot be started: docker workspaces are not supported by"
-            " this version"
+            "3:46: error: agents_manager.agents.bare.workspace.binary: no program 'nonesuch' in"
+            " PATH; install it or correct the path"
         ),
         (
-            "7:3: error: plain.service: '/etc/claw/anyclaw.yaml' is not an executable file; correct"
-            " the path or its mode"
+            "4:45: error: agents_manager.agents.path.workspace.binary: no program '/opt/none';"
+            " install it or correct the path"
+        ),
+        (
+            "4:69: error: agents_manager.agents.path.workspace.working_dir: no directory"
+            " '/no/where' to work in; create it or correct working_dir"
+        ),
+        (
+            "5:5: warning: agents_manager.agents.docker: cannot be started: docker workspaces are"
+            " not supported by this version"
+        ),
+        (
+            "7:25: error: units.plain.service.exec: '/etc/claw/anyclaw.yaml' is not an executable"
+            " file; correct the path or its mode"
+        ),
+        (
+            "8:34: error: units.good.service.user: no user 'nobody-at-all' on this machine; create"
+            " it or correct user"
         ),
     ]
+
+
+def test_a_plan_without_its_places_is_judged_by_its_units(compile_text: Compile) -> None:
+    plan = compile_text(TEXT).plan
+    assert plan is not None
+    (first, *_) = world_findings(plan, PaperWorld())
+    assert (first.key, first.span.line, first.span.column) == ("bare.agent", 3, 5)
+
+
+def test_a_store_that_cannot_be_is_told_where_it_is_asked_for(compile_text: Compile) -> None:
+    outcome = compile_text("session_store: {type: sqlite}\n")
+    assert outcome.plan is not None
+    (found,) = world_findings(outcome.plan, PaperWorld(), outcome.places)
+    assert (str(found.span), found.key) == ("/etc/claw/anyclaw.yaml:1:1", "session_store")
+    assert outcome.plan.units[UnitName("store.core")].span == found.span
 
 
 def test_a_key_that_agents_used_to_inherit_is_warned_of(compile_text: Compile) -> None:
