@@ -3,7 +3,7 @@
 Every refusal is a RequestError that says what there is instead.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from anyclawd.model.deps import UnitName
@@ -54,7 +54,7 @@ def destination_of(message: Mapping[str, Json], router: Router) -> Destination:
 
 def need_channel(name: str, routes: Routes) -> None:
     if name not in routes.channels:
-        raise RequestError(f"no channel {name!r}; there are {sorted(routes.channels)}")
+        raise RequestError(f"no channel {name!r}; {_there(sorted(routes.channels))}")
 
 
 def peer_of(name: str, peer_id: str, kind: str, router: Router) -> Peer:
@@ -70,7 +70,7 @@ def _direct(peer_id: str | None, kind: str, agent: UnitName | None, routes: Rout
     usual = _usual_agent(routes)
     agent = agent or usual
     if agent is None:
-        raise RequestError(f"name the agent; there are {_names(routes)}")
+        raise RequestError(f"name the agent; {_there(_names(routes))}")
     suffix = "" if agent == usual else f"@{entry_name(agent)}"
     return Destination(
         VIRTUAL, Peer("anyclawctl", f"{peer_id or 'anyclawctl'}{suffix}", kind), agent
@@ -87,7 +87,17 @@ def _agent_named(wanted: str, routes: Routes) -> UnitName:
     for unit in routes.agents:
         if wanted in (unit, entry_name(unit)):
             return unit
-    raise RequestError(f"no agent {wanted!r}; there are {_names(routes)}")
+    raise RequestError(f"no agent {wanted!r}; {_there(_names(routes))}")
+
+
+def _there(names: Sequence[str]) -> str:
+    match [repr(name) for name in names]:
+        case []:
+            return "there is none"
+        case [only]:
+            return f"there is {only}"
+        case several:
+            return f"there are {', '.join(several)}"
 
 
 def _names(routes: Routes) -> list[str]:

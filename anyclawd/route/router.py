@@ -435,7 +435,7 @@ def _runs(session: Session, turn: Token) -> bool:
 
 
 def _malformed(session: Session, update: Json) -> Iterator[Command]:
-    found = "no sessionUpdate" if isinstance(update, dict) else f"update is {type(update).__name__}"
+    found = "no sessionUpdate" if isinstance(update, dict) else "update is no object"
     content = {"error": texts.malformed(found), "update": {"sessionUpdate": "result"}}
     if session.turn is not None and not session.turn.is_settled:
         yield from session.show_in_turn(content)

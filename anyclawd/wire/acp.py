@@ -150,9 +150,8 @@ def read_handshake(result: Json) -> Handshake:
     answer = _map(result)
     version = answer.get("protocolVersion")
     if isinstance(version, bool) or version not in SPOKEN_VERSIONS:
-        raise RemoteProtocolError(
-            f"the agent answered initialize with protocolVersion {version!r:.80}, expected 1 or 2"
-        )
+        found = "no protocolVersion" if version is None else f"protocolVersion {version!r:.80}"
+        raise RemoteProtocolError(f"the agent answered initialize with {found}, expected 1 or 2")
     methods = answer.get("authMethods")
     listed = methods if isinstance(methods, list) else []
     named = (_text(_map(method).get("id")) for method in listed)

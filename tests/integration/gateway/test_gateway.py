@@ -395,7 +395,7 @@ async def test_tool_events_get_the_members_that_channels_read() -> None:
     call, done, malformed = channel.delivered()
     assert (call["update"]["name"], call["update"]["input"]) == ("Read", {"path": "x"})
     assert (done["update"]["output"], done["_received_at_ms"]) == ("done", 1234)
-    assert malformed["error"] == "Agent sent malformed update: update is str"
+    assert malformed["error"] == "Agent sent malformed update: update is no object"
     assert malformed["update"] == {"sessionUpdate": "result"}
 
 
@@ -456,9 +456,9 @@ async def test_a_caller_who_goes_away_cancels_what_only_he_would_read() -> None:
     ("message", "text"),
     [
         ({"content": ""}, "content: expected a text or a list of content parts"),
-        ({"content": "x", "channel": "nope"}, "no channel 'nope'; there are ['web']"),
+        ({"content": "x", "channel": "nope"}, "no channel 'nope'; there is 'web'"),
         ({"content": "x", "channel": "web"}, "channel 'web': name the peer as well"),
-        ({"content": "x", "agent": "nope"}, "no agent 'nope'; there are ['default']"),
+        ({"content": "x", "agent": "nope"}, "no agent 'nope'; there is 'default'"),
     ],
 )
 async def test_what_an_administrator_cannot_send(message: Json, text: str) -> None:

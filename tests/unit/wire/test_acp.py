@@ -56,7 +56,7 @@ def test_the_rest_of_a_handshake_is_read_leniently() -> None:
 
 
 def test_an_answer_that_is_no_map_is_refused() -> None:
-    with pytest.raises(RemoteProtocolError, match="protocolVersion None, expected 1 or 2"):
+    with pytest.raises(RemoteProtocolError, match="with no protocolVersion, expected 1 or 2"):
         acp.read_handshake(None)
 
 
