@@ -37,10 +37,12 @@ class Admin:
         while True:
             await self._has_client.wait()
             self._has_client.clear()
-            app = await asyncio.to_thread(import_module, "anyclawd.admin.app")
-            async with self._changing:
-                if self._listener is not None and self._server is None:
-                    self._server = await app.serve(self.control, self._listener)
+            try:
+                await self._serve()
+            except Exception:  # it costs the daemon its admin API and no unit anything
+                log.exception("admin.core: cannot serve who has called; its sockets are closed")
+                async with self._changing:
+                    self._close()
 
     async def start(self) -> None:
         """Listen. Raises CannotListen."""
@@ -63,6 +65,16 @@ class Admin:
         async with self._changing:
             if self._server is not None:
                 await self._server.close()
-            elif self._listener is not None:
-                self._listener.close()
-            self._listener = self._server = None
+                self._listener = self._server = None
+            self._close()
+
+    async def _serve(self) -> None:
+        app = await asyncio.to_thread(import_module, "anyclawd.admin.app")
+        async with self._changing:
+            if self._listener is not None and self._server is None:
+                self._server = await app.serve(self.control, self._listener)
+
+    def _close(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from anyclawd.client.exchange import ClientError
 from anyclawd.model.value import Json
 from tests.fakes.daemon import (
     WAIT_S,
@@ -546,3 +547,20 @@ def test_the_daemon_reaps_strangers(tmp_path: Path) -> None:
     with running(tmp_path, system(units=units)) as daemon:
         daemon.wait_log("mule.service", "orphaned")
         assert not wait_no_zombie(daemon)
+
+
+def test_an_admin_api_that_cannot_be_loaded_harms_no_unit(tmp_path: Path) -> None:
+    """As after an upgrade beneath a running daemon: aiohttp is imported for the first client."""
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "aiohttp.py").write_text("raise ImportError('half of it is gone')\n")
+    with started(
+        tmp_path, system({"default": mock()}), environ={"PYTHONPATH": str(broken)}
+    ) as daemon:
+        daemon.wait_ready()
+        with pytest.raises(ClientError, match="ended the connection"):
+            daemon.status()
+        daemon.wait_log_text("half of it is gone")
+        with pytest.raises(ClientError, match="no daemon listens"):
+            daemon.status()
+        assert daemon.stop() == 0
