@@ -91,6 +91,9 @@ def _prepare(handover: Handover) -> None:
     from anyclawd.daemon import cache, places
     from anyclawd.runtime import spawn, tree
 
+    if not hasattr(os, "pidfd_open"):
+        raise places.StartError("anyclawd needs Linux 5.15 or newer, and runs nowhere else")
+    spawn.seal_descriptors()  # first of all: what is opened next must not become 0, 1 or 2
     environ = dict(os.environ)  # which decodes each variable at every look
     handover.config = places.find_config(handover.config, environ)
     handover.state_dir = places.state_dir(handover.state_dir, environ)
@@ -100,7 +103,6 @@ def _prepare(handover: Handover) -> None:
     handover.lock = places.lock(handover.state_dir)
     handover.instance = places.instance(handover.state_dir)
     _signal.pthread_sigmask(_signal.SIG_BLOCK, (_signal.SIGTERM, _signal.SIGINT, _signal.SIGHUP))
-    spawn.seal_descriptors()
     spawn.raise_descriptor_limit()
     tree.become_subreaper()
     if places.has_left_running(handover.state_dir):

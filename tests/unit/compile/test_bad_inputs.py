@@ -446,7 +446,9 @@ def test_a_wrong_secret_is_not_shown(compile_text: Compile) -> None:
         " options: {api_key: [hunter2]}}}\n" + AGENT
     )
     (line,) = lines(compile_text(text))
-    assert line.endswith("options.api_key: expected text or nothing, found a secret")
+    assert line.endswith(
+        "options.api_key: expected text or a whole number or nothing, found a secret"
+    )
 
 
 def test_the_same_text_gives_the_same_plan(compile_text: Compile) -> None:
