@@ -281,6 +281,9 @@ class Driver:
             await self._cores[name].start()
         except (OSError, RequestError) as error:
             self.feed(SpawnFailed(name, invocation, str(error)))
+        except Exception:
+            log.exception("%s: cannot start: a fault in anyclawd", name, extra={"unit": name})
+            self.feed(SpawnFailed(name, invocation, "a fault in anyclawd; the log has it"))
         else:
             self.feed(Spawned(name, invocation, None))
 
@@ -291,6 +294,8 @@ class Driver:
             await self._cores[name].stop()
         except OSError as error:
             log.warning("%s: cannot stop cleanly: %s", name, error, extra={"unit": name})
+        except Exception:
+            log.exception("%s: cannot stop: a fault in anyclawd", name, extra={"unit": name})
         self.feed(Exited(name, invocation))
 
     def _finish_request(self, command: FinishRequest) -> None:
