@@ -77,15 +77,11 @@ def make_private(path: str) -> None:
 def lock(directory: str) -> int:
     """Take the state directory for this process; the descriptor holds the lock.
 
-    Raises StartError with the pid of the daemon that has it.
+    Raises StartError with the pid of the daemon that has it, and OSError.
     """
     import fcntl
 
-    path = f"{directory}/lock"
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise StartError(f"cannot use the state directory: {path!r}: {error.strerror}") from error
+    descriptor = os.open(f"{directory}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -95,8 +91,8 @@ def lock(directory: str) -> int:
             f"another anyclawd, pid {pid}, uses {directory!r}; stop it or name another --state-dir"
         )
         raise StartError(text) from None
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
+    # In this order, since a full disk has room for what replaces as much as it takes.
+    os.ftruncate(descriptor, os.pwrite(descriptor, b"%d\n" % os.getpid(), 0))
     return descriptor
 
 

@@ -100,14 +100,19 @@ def _prepare(handover: Handover) -> None:
     handover.runtime_dir = places.runtime_dir(handover.runtime_dir, environ)
     places.make_private(handover.state_dir)
     places.make_private(handover.runtime_dir)
-    handover.lock = places.lock(handover.state_dir)
-    handover.instance = places.instance(handover.state_dir)
+    try:
+        handover.lock = places.lock(handover.state_dir)
+        handover.instance = places.instance(handover.state_dir)
+        handover.stopped = places.read_stopped(handover.state_dir)
+        has_left_running = places.has_left_running(handover.state_dir)
+    except OSError as error:
+        text = f"cannot use the state directory {handover.state_dir!r}: {error.strerror}"
+        raise places.StartError(text) from error
     _signal.pthread_sigmask(_signal.SIG_BLOCK, (_signal.SIGTERM, _signal.SIGINT, _signal.SIGHUP))
     spawn.raise_descriptor_limit()
     tree.become_subreaper()
-    if places.has_left_running(handover.state_dir):
+    if has_left_running:
         handover.swept = tree.sweep(handover.instance)
-    handover.stopped = places.read_stopped(handover.state_dir)
     cached = cache.load(handover.state_dir, handover.config, environ)
     if cached is None:
         handover.compiler = _start_compiler(handover.config)

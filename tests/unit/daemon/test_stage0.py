@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -52,3 +53,25 @@ def test_options_arrive_where_they_belong() -> None:
     handover = Handover(["-c", "a.yaml", "--state-dir=s", "--runtime-dir", "r"])
     assert _parse(handover)
     assert (handover.config, handover.state_dir, handover.runtime_dir) == ("a.yaml", "s", "r")
+
+
+@pytest.mark.parametrize("name", ["lock", "instance.new"])
+def test_a_state_directory_that_cannot_be_written_is_told_in_one_line(
+    tmp_path: Path, name: str
+) -> None:
+    """A full disk, as far as one file of it goes."""
+    (tmp_path / "anyclaw.yaml").touch()
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / name).symlink_to("/dev/full")
+    options = ["-c", "anyclaw.yaml", "--state-dir", str(state), "--runtime-dir", str(tmp_path)]
+    code = "import sys; from anyclawd.daemon.stage0 import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *options],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    text = f"anyclawd: cannot use the state directory {str(state)!r}: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, text)
