@@ -16,6 +16,7 @@ from anyclawd.model.state import UP, JobType, Result, Sub
 from anyclawd.model.unit import Kind, Unit
 
 _MAY_HAVE_OBSTACLES = 5  # named one by one; more are counted
+_BLOCKED_FOLLOWED = 20  # blocked units told one by one; of further ones the first cause is told
 _GOING_DOWN = (Sub.STOP, Sub.STOP_SIGTERM, Sub.STOP_SIGKILL)
 
 
@@ -98,11 +99,13 @@ def _causes(manager: Manager, name: UnitName, subject: str, seen: set[UnitName])
     """What a blocked unit lacks, and what that lacks in turn, down to the first cause."""
     for need, other in manager.unmet(name):
         is_blocked = manager.sub(other) is Sub.BLOCKED and other not in manager.stopped_by_hand
-        plight = "blocked" if is_blocked else manager.plight(other)
-        yield f"{subject} {need} {other}, which is {plight}"
-        if is_blocked and other not in seen:
-            seen.add(other)
-            yield from _causes(manager, other, other, seen)
+        if is_blocked and (other in seen or len(seen) < _BLOCKED_FOLLOWED):
+            yield f"{subject} {need} {other}, which is blocked"
+            if other not in seen:
+                seen.add(other)
+                yield from _causes(manager, other, other, seen)
+        else:
+            yield f"{subject} {need} {other}, which is {manager.plight(other)}"
 
 
 def _job(manager: Manager, job: Job) -> Iterator[str]:

@@ -438,3 +438,15 @@ def test_a_stable_run_is_told_to_begin_a_new_row() -> None:
     world.elapse()
     said = sentences(world.manager, UnitName(A), world.now + 60)
     assert said[-1] == "When it ends, it is restarted after 100 ms."
+
+
+def test_a_long_chain_is_followed_a_while_and_then_told_by_its_first_cause() -> None:
+    chain = [make_unit("u0.service", problem="not supported")]
+    for index in range(1, 1000):
+        chain.append(link(make_unit(f"u{index}.service"), requires=[chain[-1].name]))
+    world = booted(*chain)
+    said = sentences(world.manager, UnitName("u999.service"), world.now)
+    assert said[1] == "It requires u998.service, which is blocked."
+    cause = "which is blocked by u0.service, which is failed (resources): not supported."
+    assert said[-2].endswith(cause)
+    assert len(said) < 30
