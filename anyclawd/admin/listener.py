@@ -10,7 +10,8 @@ import os
 import socket
 import stat
 from asyncio import AbstractEventLoop
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from anyclawd.model.errors import AnyclawError
@@ -77,7 +78,7 @@ class Listener:
 def listen(path: Path, *, mode: int, group: str, port: int) -> Listener:
     """Listen on the socket, and on 127.0.0.1:`port` if that can be had; 0 takes a free port.
 
-    Whatever socket lies at the path is replaced: the caller holds the lock of this instance.
+    A socket at the path that nobody listens on any more is replaced.
     Raises CannotListen for the socket; a port that cannot be had is a warning of the listener.
     """
     full = bind(path, mode=mode, group=group)
@@ -103,6 +104,11 @@ def bind(path: Path, *, mode: int, group: str) -> socket.socket:
     """
     if path.exists() and not stat.S_ISSOCK(path.stat().st_mode):
         raise CannotListen(f"cannot listen on {path}: it is no socket; move it away")
+    if _is_served(path):
+        text = (
+            f"cannot listen on {path}: another daemon does; stop it or name another --runtime-dir"
+        )
+        raise CannotListen(text)
     fresh = path.with_name(f".{path.name}.new")
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -126,16 +132,36 @@ def bind(path: Path, *, mode: int, group: str) -> socket.socket:
 def _bind_private(listening: socket.socket, path: Path) -> None:
     mask = os.umask(0o177)
     try:
-        if len(os.fsencode(path)) <= _SUN_PATH_MAX:
-            listening.bind(str(path))
-            return
-        directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
-        try:
-            listening.bind(f"/proc/self/fd/{directory}/{path.name}")
-        finally:
-            os.close(directory)
+        with _address(path) as address:
+            listening.bind(address)
     finally:
         os.umask(mask)
+
+
+def _is_served(path: Path) -> bool:
+    """Whether somebody listens there; a full backlog is somebody's too."""
+    try:
+        with _address(path) as address, socket.socket(socket.AF_UNIX) as client:
+            client.setblocking(False)
+            client.connect(address)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def _address(path: Path) -> Iterator[str]:
+    """The path as an address: by way of its open directory, where it is too long to be one."""
+    if len(os.fsencode(path)) <= _SUN_PATH_MAX:
+        yield str(path)
+        return
+    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{directory}/{path.name}"
+    finally:
+        os.close(directory)
 
 
 def _group_id(name: str) -> int:

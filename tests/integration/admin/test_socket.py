@@ -41,6 +41,21 @@ def test_a_stale_socket_is_replaced(tmp_path: Path) -> None:
         client.connect(str(path))
 
 
+@pytest.mark.parametrize("name", ["short", "a" * 100])
+def test_the_socket_of_another_daemon_is_left_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    path = tmp_path / name / "admin.sock"
+    path.parent.mkdir()
+    with bind(path, mode=0o600, group="") as served, socket.socket(socket.AF_UNIX) as client:
+        with pytest.raises(CannotListen, match="another daemon does; stop it or name another"):
+            bind(path, mode=0o600, group="")
+        served.accept()[0].close()  # it has been asked whether it is there
+        monkeypatch.chdir(path.parent)
+        client.connect(path.name)
+        served.accept()[0].close()
+
+
 def test_a_file_at_the_path_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "admin.sock"
     path.write_text("precious")
@@ -155,6 +170,7 @@ def test_closing_leaves_the_socket_of_a_successor(tmp_path: Path) -> None:
 
     async def story() -> None:
         first = await start(path)
+        path.rename(tmp_path / "away")
         second = await start(path)
         await first.close()
         assert path.exists()
