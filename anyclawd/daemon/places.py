@@ -61,7 +61,11 @@ def runtime_dir(flag: str, environ: "Mapping[str, str]") -> str:
 
 
 def make_private(path: str) -> None:
-    """Create a directory, its parents too, for nobody but us. Raises StartError."""
+    """Create a directory, its parents too, for nobody but us.
+
+    Raises StartError, also for one that is there already and that others could put files into:
+    the one below /tmp could be made, or linked to such a place, by anybody.
+    """
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         try:
@@ -70,6 +74,9 @@ def make_private(path: str) -> None:
             found = os.stat(path)
             if found.st_uid not in (os.geteuid(), 0):
                 raise StartError(f"{path!r} belongs to another user; name another one") from None
+            if found.st_mode & 0o002:
+                text = f"everybody may write into {path!r}; take that right away (chmod o-w)"
+                raise StartError(f"{text}, or name another one") from None
     except OSError as error:
         raise StartError(f"cannot use the directory {path!r}: {error.strerror}") from error
 
@@ -125,7 +132,9 @@ def has_left_running(directory: str) -> bool:
 
 def note_clean_end(directory: str) -> None:
     """Everything has stopped: the next start has nothing to sweep."""
-    os.unlink(f"{directory}/running")
+    path = f"{directory}/running"
+    if os.path.exists(path):  # else the directory was cleared beneath us
+        os.unlink(path)
 
 
 def read(path: str) -> bytes:

@@ -51,6 +51,16 @@ def test_a_private_directory_is_for_its_owner_only(tmp_path: Path) -> None:
     places.make_private(str(path))  # a second time is fine
 
 
+def test_a_directory_that_everybody_may_write_into_is_refused(tmp_path: Path) -> None:
+    common = tmp_path / "common"
+    common.mkdir()
+    common.chmod(0o1777)
+    (tmp_path / "link").symlink_to(common)
+    for path in (common, tmp_path / "link"):
+        with pytest.raises(StartError, match="everybody may write into"):
+            places.make_private(str(path))
+
+
 def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StartError, match="file/state"):
@@ -75,6 +85,7 @@ def test_a_run_that_did_not_end_cleanly_is_noticed(tmp_path: Path) -> None:
     assert not places.has_left_running(str(tmp_path))
     assert places.has_left_running(str(tmp_path))
     places.note_clean_end(str(tmp_path))
+    places.note_clean_end(str(tmp_path))  # also where the file has gone meanwhile
     assert not places.has_left_running(str(tmp_path))
 
 
