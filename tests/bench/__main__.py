@@ -7,6 +7,7 @@ row's key. Progress goes to stderr, the table to stdout.
 
 import argparse
 import json
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -72,6 +73,7 @@ def main() -> int:
             for row in experiment.rows:
                 print(f"{row.key:16} {row.what}")
         return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as after Ctrl-C, nothing stays
     try:
         verdicts = measure(experiments, options.rounds, options.calm)
     except LabError as error:
