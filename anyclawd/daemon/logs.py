@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
 
-from anyclawd.daemon.outlet import Outlet
+from anyclawd.daemon.outlet import Backlog, Outlet, dropped_text
 from anyclawd.model.plan import LogFormat
 from anyclawd.runtime.logpump import harmless_text
 
@@ -141,18 +141,20 @@ class JsonFormatter(logging.Formatter):
 
 
 class JournalHandler(logging.Handler):
-    """Sends records with their fields. Source: systemd "Native Journal Protocol"."""
+    """Sends records with their fields, and waits for no reader; see `daemon.outlet`.
+
+    Source: systemd "Native Journal Protocol".
+    """
 
     def __init__(self, path: str) -> None:
         super().__init__()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         self._socket.connect(path)
+        self._socket.setblocking(False)
+        self._backlog = Backlog(self._socket.fileno(), self._socket.send, self._dropped_datagram)
 
     def emit(self, record: logging.LogRecord) -> None:
-        try:
-            self._socket.send(self.datagram(record))
-        except OSError:
-            self.handleError(record)
+        self._backlog.put(self.datagram(record))
 
     def datagram(self, record: logging.LogRecord) -> bytes:
         """A record as the journal takes it."""
@@ -170,8 +172,13 @@ class JournalHandler(logging.Handler):
         return b"".join(_journal_field(key, value) for key, value in fields.items())
 
     def close(self) -> None:
+        self._backlog.close()
         self._socket.close()
         super().close()
+
+    def _dropped_datagram(self, count: int) -> bytes:
+        told = {"name": __name__, "levelno": logging.WARNING, "msg": dropped_text(count)}
+        return self.datagram(logging.makeLogRecord(told))
 
 
 def _journal_field(name: str, value: str) -> bytes:

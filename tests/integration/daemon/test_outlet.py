@@ -1,8 +1,12 @@
 """The outlet of the log against real pipes."""
 
+import asyncio
+import logging
 import os
+import socket
 from pathlib import Path
 
+from anyclawd.daemon import logs
 from anyclawd.daemon.outlet import PENDING_MAX_BYTES, Outlet
 
 LINE = "x" * 1023 + "\n"
@@ -52,6 +56,31 @@ def test_a_reader_that_has_gone_is_no_error() -> None:
     outlet.write("one\n")
     outlet.close()
     os.close(writing)
+
+
+def test_the_journal_is_not_waited_for(tmp_path: Path) -> None:
+    """What it has not taken comes when it reads again; how much was dropped is told."""
+    path, text = str(tmp_path / "journal"), "x" * 10_000
+    count = 2 * PENDING_MAX_BYTES // len(text)
+    found: list[bytes] = []
+
+    async def log_and_read(journal: socket.socket) -> None:
+        handler = logs.JournalHandler(path)
+        for _ in range(count):
+            handler.handle(logging.makeLogRecord({"name": "x", "msg": text}))
+        while not found or not found[-1].startswith(b"MESSAGE=after"):
+            found.append(await asyncio.get_running_loop().sock_recv(journal, 65536))
+            if len(found) == 1:
+                handler.handle(logging.makeLogRecord({"name": "x", "msg": "after"}))
+        handler.close()
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
+        journal.bind(path)
+        journal.setblocking(False)
+        asyncio.run(asyncio.wait_for(log_and_read(journal), 20))
+    *kept, told, _ = found
+    assert {datagram[: len("MESSAGE=xxx")] for datagram in kept} == {b"MESSAGE=xxx"}
+    assert told.startswith(b"MESSAGE=%d lines of this log were dropped" % (count - len(kept)))
 
 
 def drain(descriptor: int) -> bytes:
