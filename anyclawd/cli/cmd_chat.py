@@ -46,9 +46,11 @@ def _turn(client: Client, body: Json, options: Namespace) -> None:
 
 
 def _converse(client: Client, body: Json, options: Namespace) -> None:
+    """One turn. Ctrl-C hangs up, which ends a turn of our own; that of a chat has to be told."""
     try:
         turn.converse(client, body, as_json=options.json)
     except KeyboardInterrupt:
         print(file=sys.stderr)
-        cancel = {**body, "content": "/cancel"}
-        turn.converse(client, cancel, as_json=options.json)
+        if options.channel:
+            cancel = {**body, "content": "/cancel"}
+            turn.converse(client, cancel, as_json=options.json)

@@ -357,9 +357,16 @@ def test_chat_sends_line_by_line_until_the_end(served: Served) -> None:
 @pytest.mark.skipif(
     signal.getsignal(signal.SIGINT) is signal.SIG_IGN, reason="needs SIGINT, ignored here"
 )
-def test_chat_cancels_the_turn_on_interrupt_and_goes_on(served: Served) -> None:
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [([], ""), (["--channel", "debug-http", "--peer", "p"], "Echo: /cancel\n")],
+    ids=["a-talk-of-its-own-ends-by-hanging-up", "a-chat-is-told"],
+)
+def test_chat_cancels_the_turn_on_interrupt_and_goes_on(
+    served: Served, words: list[str], answer: str
+) -> None:
     served.control.asks_permission = True
-    command = [sys.executable, "-m", "anyclawd.cli.main", "chat", "-s", str(served.path)]
+    command = [sys.executable, "-m", "anyclawd.cli.main", "chat", "-s", str(served.path), *words]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, text=True, stdin=pipe, stdout=pipe, stderr=pipe) as process:
         assert process.stdin is not None
@@ -371,10 +378,10 @@ def test_chat_cancels_the_turn_on_interrupt_and_goes_on(served: Served) -> None:
             assert line
         served.control.asks_permission = False
         process.send_signal(signal.SIGINT)
-        assert process.stdout.readline() == "Echo: /cancel\n"
+        assert process.stderr.readline() == "\n"  # it has taken the signal
         process.stdin.write("two\n")
         process.stdin.close()
-        assert process.stdout.read() == "Echo: two\n"
+        assert process.stdout.read() == f"{answer}Echo: two\n"
     assert process.returncode == 0
 
 
