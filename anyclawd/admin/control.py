@@ -62,7 +62,6 @@ class Message:
     peer: str = ""
     kind: str = "local"
     agent: str = ""  #: empty means the route decides
-    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +156,7 @@ class Control(Protocol):
 
     def answer_permission(self, request_id: str, option_id: str, origin: str) -> None: ...
 
-    def notify(self, channel: str, peer: str, text: str, origin: str) -> None: ...
+    def notify(self, channel: str, peer: str, text: str) -> None: ...
 
     def sessions(self) -> Json: ...
 

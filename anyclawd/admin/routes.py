@@ -175,7 +175,6 @@ class Routes:
             peer=_text(body, "peer", default=""),
             kind=_text(body, "kind", default="local"),
             agent=_text(body, "agent", default=""),
-            origin=origin_of(request),
         )
         events = self._control.send(message)
         async with _closing(events):
@@ -191,7 +190,7 @@ class Routes:
     async def notify(self, request: web.Request) -> web.Response:
         body = await _body(request)
         channel, peer, text = (_text(body, key) for key in ("channel", "peer", "text"))
-        self._control.notify(channel, peer, text, origin_of(request))
+        self._control.notify(channel, peer, text)
         return answer({})
 
 

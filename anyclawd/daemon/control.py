@@ -287,9 +287,9 @@ class DaemonControl:
         )
 
     def answer_permission(self, request_id: str, option_id: str, origin: str) -> None:
-        self._gateway.answer_permission(request_id, option_id)
+        self._gateway.answer_permission(request_id, option_id, origin)
 
-    def notify(self, channel: str, peer: str, text: str, origin: str) -> None:
+    def notify(self, channel: str, peer: str, text: str) -> None:
         self._gateway.notify(channel, peer, text)
 
     # -- details -------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Where log records go and what they look like: `pretty`, `json`, or the journal's own protocol.
 
 Keys of a JSON record: `timestamp` (UTC, ISO 8601), `level`, `target` (the logger), `message`, and
-what the record carries of `unit`, `job`, `session`, `peer` and `stream`. The journal gets the same
+what the record carries of `unit`, `session` and `stream`. The journal gets the same
 as fields named `ANYCLAWD_UNIT` and so on. The original's filter syntax sets levels:
 `info,anyclawd::unit=warn`.
 """
@@ -20,7 +20,7 @@ from anyclawd.model.plan import LogFormat
 from anyclawd.runtime.logpump import harmless_text
 
 #: Keys that a record may carry beyond its text, in the order in which they are shown.
-FIELDS = ("unit", "job", "session", "peer", "stream")
+FIELDS = ("unit", "session", "stream")
 
 _LEVELS = MappingProxyType(
     {

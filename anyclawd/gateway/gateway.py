@@ -207,14 +207,16 @@ class Gateway:
         peer = peer_of(channel_name, peer_id, "direct", self.router)
         self._step(events.NotificationReceived(channel_name, peer, text))
 
-    def answer_permission(self, request_id: str, option_id: str) -> None:
+    def answer_permission(self, request_id: str, option_id: str, origin: str) -> None:
+        """Answer in place of the user; `origin` says for people who does."""
         ask = self.router.asks.get(request_id)
         if ask is None:
             raise RequestError(f"no permission request {request_id!r} is waiting")
         offered = [option.option_id for option in ask.options]
         if option_id not in offered:
             raise RequestError(f"option {option_id!r} was not offered; expected one of {offered}")
-        log.info("%s: an administrator answers permission %r", ask.agent, request_id)
+        fields = {"unit": ask.agent, "session": ask.session}
+        log.info("%s: permission %r answered by %s", ask.agent, request_id, origin, extra=fields)
         self._step(events.PermissionAnswered(None, request_id, option_id))
 
     # --- for agents -------------------------------------------------------------------------------

@@ -156,8 +156,10 @@ class Driver:
         if len(self._inbox) > 1:
             return  # fed by a command that is being performed: its turn comes
         while self._inbox:
+            log.debug("event: %s", self._inbox[0])
             try:
                 for command in self.manager.handle(self._inbox[0], time.monotonic()):
+                    log.debug("command: %s", command)
                     self._perform(command)
             finally:
                 self._inbox.popleft()

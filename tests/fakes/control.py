@@ -319,7 +319,7 @@ class FakeControl:
             raise RequestError(f"no permission request {request_id!r} is waiting")
         self.permission.set_result(option_id)
 
-    def notify(self, channel: str, peer: str, text: str, origin: str) -> None:
+    def notify(self, channel: str, peer: str, text: str) -> None:
         if channel != "debug-http":
             raise RequestError(f"no channel {channel!r} is connected")
         self.calls.append(("notify", channel, peer, text))

@@ -432,7 +432,7 @@ async def test_an_administrator_in_a_chat_is_seen_there_and_can_answer_permissio
     stream = gateway.send({"content": "and now?", "channel": "web", "peer": "ann"})
     prompt = agent.expect("session/prompt")
     agent.say(permission(sessionId="s1"))
-    gateway.answer_permission("9000", "yes")
+    gateway.answer_permission("9000", "yes", "a test")
     assert agent.read()[-1]["result"]["outcome"]["optionId"] == "yes"
     agent.chunk("s1", "Now.")
     agent.answer(prompt, {})
