@@ -97,7 +97,7 @@ def _last_run(state: UnitState) -> Iterator[str]:
 
 def _causes(manager: Manager, name: UnitName, subject: str, seen: set[UnitName]) -> Iterator[str]:
     """What a blocked unit lacks, and what that lacks in turn, down to the first cause."""
-    for need, other in manager.unmet(name):
+    for need, other in manager.needs.unmet(name):
         is_blocked = manager.sub(other) is Sub.BLOCKED and other not in manager.stopped_by_hand
         if is_blocked and (other in seen or len(seen) < _BLOCKED_FOLLOWED):
             yield f"{subject} {need} {other}, which is blocked"
@@ -105,7 +105,7 @@ def _causes(manager: Manager, name: UnitName, subject: str, seen: set[UnitName])
                 seen.add(other)
                 yield from _causes(manager, other, other, seen)
         else:
-            yield f"{subject} {need} {other}, which is {manager.plight(other)}"
+            yield f"{subject} {need} {other}, which is {manager.needs.plight(other)}"
 
 
 def _job(manager: Manager, job: Job) -> Iterator[str]:

@@ -43,7 +43,9 @@ def _check_unit(manager: Manager, unit: Unit, state: UnitState) -> None:
 
 def _check_blocked(manager: Manager, name: UnitName) -> None:
     if name not in manager.stopped_by_hand:
-        assert manager.lacking(name) is not None, f"{name}: blocked, although nothing is lacking"
+        assert manager.needs.lacking(name) is not None, (
+            f"{name}: blocked, although nothing is lacking"
+        )
 
 
 def _check_job(manager: Manager, name: UnitName) -> None:

@@ -16,7 +16,7 @@ against a job that a person has asked for.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
@@ -56,10 +56,10 @@ from anyclawd.engine.events import (
 )
 from anyclawd.engine.job import OVER, Job, JobId, Origin, Over
 from anyclawd.engine.links import Links
+from anyclawd.engine.needs import Needs
 from anyclawd.engine.record import BootTimes, Scene, Story, tell
 from anyclawd.engine.transaction import Wanted
 from anyclawd.engine.unit_fsm import Block, Hurry, Reset, Start, Stop, UnitState
-from anyclawd.engine.words import plight
 from anyclawd.model.deps import Relation, UnitName, Until
 from anyclawd.model.errors import IllegalTransition, RequestError, UnknownUnit
 from anyclawd.model.plan import DEFAULT_TARGET, Plan
@@ -102,6 +102,7 @@ class Manager:
         self.boot: dict[UnitName, BootTimes] = {}
         self.boot_settled_at: float | None = None
         self.stopped_by_hand: set[UnitName] = set()
+        self.needs = Needs(self.links, self.states, self.jobs, self.stopped_by_hand)
         self.troubled: set[UnitName] = set()
         self.is_stopping = False
         self._draw = draw
@@ -112,7 +113,6 @@ class Manager:
         self._watchers: dict[UnitName, dict[UnitName, None]] = {}
         self._cursors: dict[UnitName, int] = {}
         self._block_after_stop: dict[UnitName, str] = {}
-        self._roots: dict[UnitName, UnitName] = {}  # of what is blocked: the first cause
         self._alive = 0  # how many units may have a process
         self._starting: set[UnitName] = set()
         self._at_gate: dict[UnitName, None] = {}  # in the order of arrival
@@ -441,7 +441,9 @@ class Manager:
                 self._apply(job.unit, Stop())
 
     def _run_start(self, job: Job) -> None:
-        lacking = None if job.ignores_dependencies else self.lacking(job.unit, in_order_only=True)
+        lacking = (
+            None if job.ignores_dependencies else self.needs.lacking(job.unit, in_order_only=True)
+        )
         state = self.states[job.unit]
         if lacking is not None:
             if not state.is_alive:
@@ -470,89 +472,6 @@ class Manager:
             self._starting.add(name)
             return True
         self._at_gate.setdefault(name)
-        return False
-
-    def lacking(self, name: UnitName, *, in_order_only: bool = False) -> str | None:
-        """Why what the unit needs is not there, with the cause's own cause; None if it is."""
-        for need, other in self.unmet(name, in_order_only=in_order_only):
-            return f"{need} {other}, which is {self.plight(other)}"
-        return None
-
-    def unmet(
-        self, name: UnitName, *, in_order_only: bool = False
-    ) -> Iterator[tuple[str, UnitName]]:
-        """What the unit needs and has not got: in which way, and whom.
-
-        A start asks only for what it is ordered after: who requires without an order takes what
-        comes. Who is blocked waits for all, and not for what is about to stop.
-        """
-        leaders = dict(self.links.after.get(name, ()))
-        for other in self.links.requires.get(name, ()):
-            if other not in leaders and in_order_only:
-                continue
-            if name == DEFAULT_TARGET and in_order_only and self._is_renounced(other):
-                continue
-            job = None if in_order_only else self.jobs.get(other)
-            is_leaving = job is not None and job.is_stop_phase
-            if is_leaving or not self._has_reached(other, leaders.get(other, Until.READY)):
-                yield "requires", other
-        for other in self.links.needs.get(name, ()):
-            if leaders.get(other) is Until.SUCCEEDED and self._has_missed_success(other):
-                yield "waits for the success of", other
-
-    def plight(self, name: UnitName) -> str:
-        """What a unit is doing and why, to follow upon `which is`."""
-        if name in self.stopped_by_hand:
-            return "stopped by hand"
-        if self.sub(name) is Sub.BLOCKED and (root := self._roots.get(name)) is not None:
-            return f"blocked by {root}, which is {plight(self.states[root])}"
-        return plight(self.states[name])
-
-    def _note_root(self, name: UnitName) -> None:
-        """Remember the first cause of a unit's being blocked, lest a long chain be told whole."""
-        for _, other in self.unmet(name):
-            is_blocked = self.sub(other) is Sub.BLOCKED
-            self._roots[name] = self._roots.get(other, other) if is_blocked else other
-            return
-        self._roots.pop(name, None)
-
-    def _has_reached(self, name: UnitName, until: Until) -> bool:
-        """Whether a requirement is met."""
-        state = self.states[name]
-        if state.sub in UP:
-            return True
-        match until:
-            case Until.READY | Until.HEALTHY:
-                return False
-            case Until.STARTED:
-                return state.sub is Sub.START and state.pid is not None
-            case Until.EXITED | Until.SUCCEEDED:
-                return name not in self.stopped_by_hand and self._has_succeeded(state)
-            case _:
-                assert_never(until)
-
-    def _has_succeeded(self, state: UnitState) -> bool:
-        has_run = state.invocation is not None and not state.is_forgotten
-        return has_run and not state.is_alive and state.result is Result.SUCCESS
-
-    def _has_missed_success(self, name: UnitName) -> bool:
-        """Whether it is wanted and has not succeeded; what nobody wants is not waited for."""
-        state = self.states[name]
-        has_run = state.invocation is not None and not state.is_forgotten
-        is_wanted = has_run or state.sub is Sub.BLOCKED
-        return is_wanted and not self._has_succeeded(state)
-
-    def _is_renounced(self, name: UnitName) -> bool:
-        """Whether the unit is missing because a person has stopped it, or what it requires."""
-        seen: set[UnitName] = set()
-        agenda = [name]
-        while agenda:
-            one = agenda.pop()
-            if one in self.stopped_by_hand:
-                return True
-            if one not in seen and self.sub(one) is Sub.BLOCKED:
-                agenda += self.links.requires.get(one, ())
-            seen.add(one)
         return False
 
     # -- order -------------------------------------------------------------------------------
@@ -624,7 +543,7 @@ class Manager:
             after, commands = unit_fsm.condemn(before, self.plan.units[name], str(error), self._now)
         self.states[name] = after
         if isinstance(event, Block):
-            self._note_root(name)
+            self.needs.note_root(name)
         self._commands += commands
         self._tell(name, event, before.sub, after.sub)
         if after.sub is not Sub.START:
@@ -669,7 +588,7 @@ class Manager:
         for other in self.links.needed_by.get(name, ()):
             if self.sub(other) is not Sub.BLOCKED:
                 continue
-            lacking = self.lacking(other)
+            lacking = self.needs.lacking(other)
             if lacking is None:
                 self._start_by_itself(other, Origin.DEPENDENCY, f"{name} is there")
             elif self.sub(name) in UP and lacking != self.states[other].reason:
@@ -683,7 +602,9 @@ class Manager:
                 continue
             stop = Wanted(JobType.STOP, cause=name, relation=Relation.BINDS_TO)
             self._order(other, stop, Origin.DEPENDENCY, f"bound to {name}")
-            self._block_after_stop[other] = f"is bound to {name}, which is {self.plight(name)}"
+            self._block_after_stop[other] = (
+                f"is bound to {name}, which is {self.needs.plight(name)}"
+            )
 
     def _go_on(self, name: UnitName) -> None:
         """Do what the unit's state asks for by itself, once its job has been dealt with."""
@@ -692,7 +613,7 @@ class Manager:
             self._start_by_itself(name, Origin.POLICY, f"restart: {unit.restart}")
         elif state.sub is Sub.COOLDOWN and state.next_at is None:
             self._start_by_itself(name, Origin.TIMER, "one try after its cool-down")
-        elif state.sub is Sub.BLOCKED and self.lacking(name) is None:
+        elif state.sub is Sub.BLOCKED and self.needs.lacking(name) is None:
             self._start_by_itself(name, Origin.DEPENDENCY, "what it needs is there again")
         elif _has_escalated(state, unit) and not self.is_stopping:
             self._on_shutdown(1)
