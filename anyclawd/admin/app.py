@@ -22,7 +22,7 @@ log = logging.getLogger("anyclawd.admin")
 #: The largest request body; a message with an image in it fits.
 BODY_BYTES_MAX = 16 * 2**20
 
-#: How long `close` waits for answers that are being written.
+#: How long `close` waits for requests that are ending, and for answers that are being written.
 _CLOSE_S = 1.0
 
 #: Whether aiohttp can cancel a handler whose client has gone; since 3.9.
@@ -85,6 +85,9 @@ class _Requests:
         self._tasks: set[asyncio.Task[web.StreamResponse]] = set()
 
     async def cut_off(self, _app: web.Application) -> None:
+        """Let what is ending anyway end by itself, then cancel the rest."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_CLOSE_S)
         for task in self._tasks:
             task.cancel()
 
