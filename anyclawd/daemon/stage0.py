@@ -77,6 +77,8 @@ def _parse(handover: Handover) -> bool:
     arguments = iter(handover.arguments)
     for argument in arguments:
         option, has_value, value = argument.partition("=")
+        if option[:2] == "-c" and option != "-c":  # -cFILE
+            option, has_value, value = "-c", "=", argument[2:]
         if not has_value:
             value = next(arguments, "")
         if option not in _OPTIONS or not value:

@@ -32,6 +32,7 @@ COMMAND_LINES = {
     "nothing": ([], True),
     "config": (["-c", "a.yaml"], True),
     "config-joined": (["--config=a.yaml"], True),
+    "config-joined-short": (["-ca=b.yaml"], True),
     "all": (["-c", "a", "--state-dir", "s", "--runtime-dir=r", "--log-level", "debug"], True),
     "help": (["--help"], False),
     "version": (["--version"], False),
@@ -47,6 +48,12 @@ def test_plain_options_are_taken_and_the_rest_is_left_to_argparse(
     arguments: list[str], is_plain: bool
 ) -> None:
     assert _parse(Handover(arguments)) is is_plain
+
+
+def test_a_value_may_be_joined_to_a_short_option() -> None:
+    handover = Handover(["-ca=b.yaml"])
+    assert _parse(handover)
+    assert handover.config == "a=b.yaml"
 
 
 def test_options_arrive_where_they_belong() -> None:
