@@ -489,7 +489,8 @@ class Gateway:
             return
 
         def ask() -> None:
-            if peer := self._channels.get(command.channel):
+            peer = self._channels.get(command.channel)
+            if peer is not None and self.router.asks.get(command.request_id) is not None:
                 peer.ask(command)
 
         if self._channels.get(command.channel) is not None:  # else it is asked when it is back

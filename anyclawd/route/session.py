@@ -68,7 +68,7 @@ from anyclawd.wire.channel import Peer
 FAILURES_UNTIL_STALE = 2
 #: The update that tells a chat which commands it may use.
 OFFER = "available_commands_update"
-#: Texts for the chat that wait for the end of a running turn.
+#: Texts for the chat that wait for the end of a running turn; one more, and all are shown at once.
 HELD_MAX = 100
 
 
@@ -131,7 +131,7 @@ class Session:
         self.turn: Turn | None = None
         self._attempts: list[Attempt] = []
         self._greetings: list[MessageId] = []  # `/new` that wait for their session
-        self._held: deque[Json] = deque(maxlen=HELD_MAX)
+        self._held: deque[Json] = deque()
         self._refused = 0  # messages refused for want of room since the turn began
 
     @property
@@ -160,10 +160,9 @@ class Session:
 
     def notify(self, content: Json) -> Iterator[Command]:
         """Deliver what belongs to no turn: now, or right after the running one."""
-        if self.turn is None:
-            yield from self._deliver(content)
-        else:
-            self._held.append(content)
+        self._held.append(content)
+        if self.turn is None or len(self._held) > HELD_MAX:
+            yield from self._show_held()
 
     def renew(self, message: MessageId, now: float) -> Iterator[Command]:
         """`/new`: leave the ACP session, whatever it is doing, and open another."""
@@ -492,6 +491,9 @@ class Session:
             yield from self._stop_silence(turn)
         yield from self._settle_turn(outcome, text, stop_reason)
         self.turn, self.phase, self._refused = None, Phase.IDLE, 0
+        yield from self._show_held()
+
+    def _show_held(self) -> Iterator[Command]:
         while self._held:
             yield from self._deliver(self._held.popleft())
 

@@ -818,3 +818,27 @@ async def test_a_refused_handshake_tells_no_more_than_fits_into_a_status() -> No
     assert what == "failed"
     assert reason.startswith("answered initialize with an error: xxx")
     assert len(reason) < 600
+
+
+async def test_a_permission_that_is_settled_while_its_channel_is_behind_is_not_asked() -> None:
+    _, channel, agent = boot()
+    prompt = await open_turn(channel, agent)
+    channel.read()
+    channel.sink.pause_writing()
+    agent.chunk("s1", "text that waits before the question")
+    agent.say(permission())
+    channel.message("/cancel")
+    agent.answer(prompt, {"stopReason": "cancelled"})
+    channel.sink.resume_writing()
+    assert "channel/requestPermission" not in [m.get("method") for m in channel.read()]
+
+
+async def test_no_notification_is_lost_however_long_a_turn_runs() -> None:
+    gateway, channel, agent = boot()
+    prompt = await open_turn(channel, agent)
+    channel.read()
+    sent = [str(number) for number in range(200)]
+    for text in sent:
+        gateway.notify("web", "ann", text)
+    agent.answer(prompt, {})
+    assert [text for kind, text in channel.shown() if kind == "agent_message_chunk"] == sent
