@@ -357,7 +357,8 @@ class Gateway:
             case commands.Deliver(name, session, content):
                 self._deliver(name, session, content)
             case commands.Announce(name, session, peer):
-                self._send(name, session, channel.session_created(session, peer))
+                if name in self._channels:  # else it is introduced when the channel is there
+                    self._send(name, session, channel.session_created(session, peer))
             case commands.Acknowledge():
                 self._acknowledge(command)
             case commands.StartResponse(name, session):

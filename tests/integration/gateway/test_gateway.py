@@ -842,3 +842,21 @@ async def test_no_notification_is_lost_however_long_a_turn_runs() -> None:
         gateway.notify("web", "ann", text)
     agent.answer(prompt, {})
     assert [text for kind, text in channel.shown() if kind == "agent_message_chunk"] == sent
+
+
+async def test_a_channel_that_comes_later_hears_of_a_session_once() -> None:
+    units = agent_unit(), channel_unit()
+    gateway = Gateway(plan_of(*units), environ={})
+    gateway.start()
+    agent = AgentProcess(gateway, units[0])
+    agent.initialize()
+    stream = gateway.send({"content": "hello", "channel": "web", "peer": "ann", "kind": "direct"})
+    agent.open("s1")
+    agent.answer(agent.expect("session/prompt"), {})
+    await collect(stream)
+    channel = ChannelProcess(gateway, units[1])
+    channel.initialize()
+    methods = [message["method"] for message in channel.read()]
+    assert methods[0] == "channel/sessionCreated"
+    assert methods.count("channel/sessionCreated") == 1
+    assert "channel/deliverMessage" in methods
