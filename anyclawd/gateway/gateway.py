@@ -96,6 +96,7 @@ class Gateway:
         match unit.protocol:
             case Protocol.ACP:
                 agent = self._agents[unit.name] = AgentPeer(unit, wire, report, self, options)
+                self._step(events.AgentStarted(unit.name))
                 return agent.connection
             case Protocol.CHANNEL:
                 return ChannelPeer(unit, wire, report, self, options).connection

@@ -41,6 +41,13 @@ class ChannelFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentStarted:
+    """A process of it runs and has not answered yet: whoever wants something of it may wait."""
+
+    agent: UnitName
+
+
+@dataclass(frozen=True, slots=True)
 class AgentReady:
     agent: UnitName
     capabilities: Capabilities
@@ -191,6 +198,7 @@ Event: TypeAlias = (
     | TurnsCutOff
     | ChannelReady
     | ChannelFailed
+    | AgentStarted
     | AgentReady
     | AgentClosing
     | AgentPaused

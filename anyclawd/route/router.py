@@ -129,6 +129,7 @@ class Router:
         | events.TurnsCutOff
         | events.ChannelReady
         | events.ChannelFailed
+        | events.AgentStarted
         | events.AgentReady
         | events.AgentClosing
         | events.AgentPaused
@@ -155,10 +156,12 @@ class Router:
             case events.ChannelFailed(channel):
                 for ask in self.asks.of_channel(channel):
                     yield from self._close_ask(ask, ask.rejection, now)
+            case events.AgentStarted(name):
+                self.agents[name].failure = ""
             case events.AgentReady(name, capabilities):
                 agent = self.agents[name]
                 agent.is_connected, agent.is_closing, agent.is_paused = True, False, False
-                agent.capabilities, agent.failure = capabilities, ""
+                agent.capabilities = capabilities
                 self._make_due(agent)
             case events.AgentPaused(name):
                 self.agents[name].is_paused = True

@@ -123,6 +123,7 @@ class World:
             case 13:
                 self.connected[agent] = True
                 capabilities = Capabilities(load=how > 3, resume=how % 2 > 0, close=how % 4 > 0)
+                self.step(events.AgentStarted(agent))
                 self.step(events.AgentReady(agent, capabilities))
             case 14:
                 self.lose(agent, how)

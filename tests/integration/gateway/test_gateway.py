@@ -860,3 +860,15 @@ async def test_a_channel_that_comes_later_hears_of_a_session_once() -> None:
     assert methods[0] == "channel/sessionCreated"
     assert methods.count("channel/sessionCreated") == 1
     assert "channel/deliverMessage" in methods
+
+
+async def test_an_agent_that_is_started_again_is_waited_for_before_it_is_ready() -> None:
+    gateway, channel, agent = boot()
+    agent.die()
+    gateway.unit_failed(agent.wire.unit, "it was stopped by hand")
+    agent = AgentProcess(gateway, agent.wire.unit)
+    channel.message("hello")
+    assert channel.shown() == []
+    agent.initialize()
+    agent.open("s1")
+    assert agent.expect("session/prompt")
