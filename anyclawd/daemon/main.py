@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 #: The configuration cannot be used. Source: sysexits.h, EX_CONFIG.
 EX_CONFIG = 78
 
+#: Whose a process is that shows no environment: it was started without it, or is about to end.
+_NOBODY = "an unknown unit"
+
 
 def run(handover: Handover) -> NoReturn:
     """Everything from here to the end of the process."""
@@ -147,6 +150,7 @@ def _needs(manager: Manager, name: UnitName) -> set[str]:
 def _report_sweep(handover: Handover) -> None:
     killed, left = handover.swept
     for pid, unit in killed:
-        log.warning("ended process %d of %s, left by the last run", pid, unit, extra={"unit": unit})
+        text, owner = "ended process %d of %s, left by the last run", unit or _NOBODY
+        log.warning(text, pid, owner, extra={"unit": unit} if unit else None)
     for pid, unit in left:
-        log.error("cannot end process %d of %s, left by the last run", pid, unit)
+        log.error("cannot end process %d of %s, left by the last run", pid, unit or _NOBODY)
