@@ -32,5 +32,5 @@ def run(options: Namespace) -> int:
     print(f"  {paint(heading, 'bold')}")
     for unit, line in zip(units, lines, strict=True):
         print(f"{paint.mark(unit)} {line}")
-    print(f"\n{len(units)} units")
+    print(f"\n{len(units)} unit{'' if len(units) == 1 else 's'}")
     return 0

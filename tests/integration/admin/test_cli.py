@@ -149,6 +149,7 @@ def test_json_is_one_value(served: Served, words: list[str]) -> None:
 def test_list_units_can_be_narrowed(served: Served) -> None:
     served.control.rows["default.agent"] = row("default.agent", "failed", "cooldown")
     done = anyclawctl(served, "list-units", "--state", "cooldown")
+    assert done.stdout.endswith("\n1 unit\n")
     assert "✗ default.agent  failed  cooldown  success" in done.stdout
     assert "debug-http" not in done.stdout
 
