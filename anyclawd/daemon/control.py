@@ -7,8 +7,10 @@ import asyncio
 import os
 import signal as signals
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import chain
+from operator import attrgetter
 
 from anyclawd import __version__
 from anyclawd.admin.control import (
@@ -37,6 +39,9 @@ from anyclawd.runtime.logpump import Follower, LogLine
 
 #: What holds of processes that try to get away; see docs/explanation/processes.md.
 CONTAINMENT = "best-effort: sessions, subreaper and marks; no cgroup delegated"
+
+#: Logs of units whose lines are sorted between two turns of the event loop.
+_LOGS_A_PIECE = 20
 
 
 class Clock:
@@ -221,9 +226,8 @@ class DaemonControl:
         if follower is not None:
             self._followers.add(follower)
         try:
-            known = [line for name in wanted for line in pump.last(name, query.lines)]
-            known.sort(key=lambda line: line.at_wall)
-            for line in known[-query.lines :] if query.lines else ():
+            known = [pump.last(name, query.lines) for name in wanted]
+            for line in await newest(known, query.lines):
                 yield _log_line(line)
             if follower is not None:
                 async for line in follower:
@@ -365,6 +369,16 @@ class DaemonControl:
             manager = name.rpartition(".")[2] + "s"
             counts[manager] = counts.get(manager, 0) + count
         return counts
+
+
+async def newest(logs: Sequence[Sequence[LogLine]], count: int) -> list[LogLine]:
+    """The last lines of several logs, oldest first; the loop goes on meanwhile."""
+    found: list[LogLine] = []
+    for start in range(0, len(logs), _LOGS_A_PIECE):
+        piece = chain(found, *logs[start : start + _LOGS_A_PIECE])
+        found = sorted(piece, key=attrgetter("at_wall"))[-count:] if count else []
+        await asyncio.sleep(0)
+    return found
 
 
 def _exit(end: Exit | None) -> Json:
