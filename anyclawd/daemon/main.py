@@ -105,8 +105,8 @@ def _compiled(pid: int, pipe: int) -> "_Fresh":
     with open(pipe, "rb") as file:
         content = file.read()
     _, status = os.waitpid(pid, 0)
-    if not content:
-        code = os.waitstatus_to_exitcode(status)
+    code = os.waitstatus_to_exitcode(status)
+    if code not in (0, 1) or not content:  # it was killed, maybe amid its answer, or has a fault
         raise places.StartError(f"anyclawd: the compiler has failed with exit code {code}")
     answer = marshal.loads(content)
     if answer["plan"] is None:
