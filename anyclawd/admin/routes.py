@@ -168,7 +168,9 @@ class Routes:
         body = await _body(request)
         content = body.get("content")
         if not isinstance(content, str | list) or not content:
-            raise BadRequest(f"content: found {content!r}, expected a text or a list of parts")
+            raise BadRequest(
+                f"content: found {_shown(content)}, expected a text or a list of parts"
+            )
         message = Message(
             content=content,
             channel=_text(body, "channel", default=""),
@@ -275,7 +277,7 @@ async def _body(request: web.Request) -> dict[str, Json]:
     except (ValueError, RecursionError) as error:
         raise BadRequest(f"the body is not JSON: {error}") from error
     if not isinstance(body, dict):
-        raise BadRequest(f"the body is {type(body).__name__}, expected an object")
+        raise BadRequest(f"the body is {_shown(body)}, expected an object")
     return body
 
 
@@ -285,7 +287,7 @@ def _text(body: dict[str, Json], key: str, default: str | None = None) -> str:
     if value is None and default is not None:
         return default
     if not isinstance(value, str) or (not value and default is None):
-        raise BadRequest(f"{key}: found {value!r}, expected a text")
+        raise BadRequest(f"{key}: found {_shown(value)}, expected a text")
     return value
 
 
@@ -295,14 +297,14 @@ def _choice(
     value = _text(body, key, default)
     names = [str(choice) for choice in choices]
     if value not in names:
-        raise BadRequest(f"{key}: found {value!r}, expected one of {', '.join(names)}")
+        raise BadRequest(f"{key}: found {_shown(value)}, expected one of {', '.join(names)}")
     return value
 
 
 def _units(body: dict[str, Json]) -> tuple[str, ...]:
     units = body.get("units")
     if not isinstance(units, list) or not units or not all(isinstance(u, str) for u in units):
-        raise BadRequest(f"units: found {units!r}, expected a list of unit names")
+        raise BadRequest(f"units: found {_shown(units)}, expected a list of unit names")
     return tuple(dict.fromkeys(units))
 
 
@@ -320,3 +322,10 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) > LOG_LINES_MAX:
         raise BadRequest(f"n: found {text!r}, expected a number up to {LOG_LINES_MAX}")
     return int(text)
+
+
+def _shown(value: Json) -> str:
+    """What was found in a body, as JSON; nothing where it is missing or null."""
+    if value is None:
+        return "nothing"
+    return repr(value) if isinstance(value, str) else f"{json.dumps(value):.80}"

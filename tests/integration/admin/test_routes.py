@@ -121,14 +121,14 @@ def test_a_client_that_disconnects_cancels_no_job(served: Served) -> None:
     ("target", "body", "said"),
     [
         ("/v1/jobs", {"verb": "jump", "units": ["a.agent"]}, "verb: found 'jump', expected one of"),
-        ("/v1/jobs", {"verb": "start"}, "units: found None, expected a list of unit names"),
+        ("/v1/jobs", {"verb": "start"}, "units: found nothing, expected a list of unit names"),
         ("/v1/jobs", {"verb": "start", "units": [1]}, "expected a list of unit names"),
         ("/v1/jobs", {"verb": "start", "units": ["a"], "mode": "x"}, "mode: found 'x'"),
-        ("/v1/jobs", ["start"], "the body is list, expected an object"),
+        ("/v1/jobs", ["start"], 'the body is ["start"], expected an object'),
         ("/v1/kill", {"units": ["default.agent"], "signal": "SIGNOT"}, "signal: found 'SIGNOT'"),
         ("/v1/messages", {"content": ""}, "content: found ''"),
-        ("/v1/notifications", {"channel": "c", "peer": "p"}, "text: found None"),
-        ("/v1/permissions/p1", {}, "optionId: found None"),
+        ("/v1/notifications", {"channel": "c", "peer": "p"}, "text: found nothing"),
+        ("/v1/permissions/p1", {}, "optionId: found nothing"),
     ],
 )
 def test_malformed_requests_are_told_what_is_wrong(
