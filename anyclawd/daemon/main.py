@@ -84,17 +84,31 @@ async def _supervise(plan: Plan, fresh: "_Fresh | None", handover: Handover) -> 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, assembly.take_signal, number)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
-
-    def keep() -> None:
-        gc.collect()
-        gc.freeze()  # what a boot has made lives as long as the daemon
-        if fresh is not None:
-            _cache(plan, fresh, handover)
-
-    assembly.when_settled(keep)
-    code = await assembly.run()
+    settled = asyncio.Event()
+    assembly.when_settled(settled.set)
+    async with asyncio.TaskGroup() as tasks:
+        keeper = tasks.create_task(_keep(settled, plan, fresh, handover), name="daemon:keep")
+        code = await assembly.run()
+        if not settled.is_set():
+            keeper.cancel()
     places.note_clean_end(handover.state_dir)
     return code
+
+
+async def _keep(
+    settled: asyncio.Event, plan: Plan, fresh: "_Fresh | None", handover: Handover
+) -> None:
+    """Put in order what the boot has made, once it has settled, and keep a plan that is new."""
+    await settled.wait()
+    gc.collect()
+    gc.freeze()  # it lives as long as the daemon
+    if fresh is None:
+        return
+    try:  # in a thread, since thousands of units take their time; it touches no file
+        wave = await asyncio.to_thread(first_wave, plan, handover.instance)
+        _cache(fresh, wave, handover)
+    except Exception:
+        log.exception("cannot keep the compiled plan; the next start compiles again")
 
 
 def _compiled(pid: int, pipe: int) -> "_Fresh":
@@ -115,10 +129,9 @@ def _compiled(pid: int, pipe: int) -> "_Fresh":
     return marshal.dumps(answer["plan"]), answer["inputs"]
 
 
-def _cache(plan: Plan, fresh: "_Fresh", handover: Handover) -> None:
+def _cache(fresh: "_Fresh", wave: "cache.Wave", handover: Handover) -> None:
     """Keep the plan, and the wave that the engine decides for a boot of it."""
     plain, inputs = fresh
-    wave = first_wave(plan, handover.instance)
     try:
         cache.store(handover.state_dir, handover.config, inputs, wave, plain)
     except OSError as error:
