@@ -30,6 +30,9 @@ def find_config(options: Namespace, environ: Mapping[str, str]) -> Path:
 
 
 def daemon_argv() -> list[str]:
-    """How to start the daemon that was installed together with this command."""
+    """How to start the daemon that was installed together with this command.
+
+    It imports nothing from where it happens to run.
+    """
     program = Path(sys.executable).with_name("anyclawd")
-    return [str(program)] if program.exists() else [sys.executable, "-c", _ENTRY_POINT]
+    return [str(program)] if program.exists() else [sys.executable, "-P", "-c", _ENTRY_POINT]
