@@ -3,6 +3,7 @@
 import os
 import sys
 from argparse import Namespace
+from heapq import merge
 
 from anyclawd.cli import places
 from anyclawd.client.exchange import ClientError
@@ -29,8 +30,10 @@ def compiled(options: Namespace) -> Plan:
 
 
 def findings_of(options: Namespace, *, strict: bool) -> tuple[str, tuple[Finding, ...]]:
-    """The configuration and all there is to say about it, also about the machine it meets."""
+    """The configuration and all there is to say of it and of the machine it meets, by place."""
     path, outcome = outcome_of(options, strict=strict)
     if outcome.plan is None:
         return path, outcome.findings
-    return path, (*outcome.findings, *world_findings(outcome.plan, Machine(), outcome.places))
+    world = world_findings(outcome.plan, Machine(), outcome.places)
+    both = merge(outcome.findings, world, key=lambda finding: (finding.span, finding.key))
+    return path, tuple(both)

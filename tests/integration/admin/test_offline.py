@@ -80,6 +80,22 @@ def test_validate_checks_the_machine_too(config: Path) -> None:
     assert (finding["scope"], finding["severity"]) == ("world", "error")
 
 
+def test_findings_about_text_and_machine_come_in_the_order_of_the_file(tmp_path: Path) -> None:
+    text = (
+        "agents_manager: {agents: {default: {exec: no-such-agent}}}\n"
+        "mistake: 1\n"
+        "units: {a.service: {exec: no-such-service, protocol: none}}\n"
+    )
+    (tmp_path / "anyclaw.yaml").write_text(text, encoding="utf-8")
+    done = anyclawctl(tmp_path, "validate", "--json")
+    findings = json.loads(done.stdout)["findings"]
+    assert [(finding["line"], finding["scope"]) for finding in findings] == [
+        (1, "world"),
+        (2, "content"),
+        (3, "world"),
+    ]
+
+
 def test_without_any_configuration_it_says_where_it_looked(tmp_path: Path) -> None:
     done = anyclawctl(tmp_path, "validate")
     assert done.returncode == 1
