@@ -33,8 +33,11 @@ if TYPE_CHECKING:
     Wave: TypeAlias = tuple[tuple[Order, frozenset[str]], ...]
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-#: A change of any of these changes what a plan means.
-_CODE = ("model/unit.py", "model/plan.py", "compile/settings.py", "engine/manager.py")
+#: A change of any of these changes what a plan or its wave means, also between two versions.
+_CODE = (
+    *("model/unit.py", "model/plan.py", "compile/settings.py", "compile/build.py"),
+    *("compile/link.py", "engine/manager.py", "runtime/order.py", "runtime/spawn.py"),
+)
 
 
 def load(state_dir: str, config: str, environ: "Mapping[str, str]") -> "tuple[bytes, Wave] | None":
