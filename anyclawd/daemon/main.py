@@ -143,8 +143,10 @@ def first_wave(plan: Plan, instance: str) -> "cache.Wave":
     manager = Manager(plan, lambda: 0.0, lambda _: Invocation("wave"))
     commands = manager.handle(BootRequested(), time.monotonic())
     names = [command.unit for command in commands if isinstance(command, Spawn)]
+    # Who starts of two that conflict changes with either of them, and so may the whole order.
+    contested = frozenset(manager.links.conflicts)
     return tuple(
-        (order_of(plan.units[name], plan.settings, instance), frozenset(_needs(manager, name)))
+        (order_of(plan.units[name], plan.settings, instance), contested | _needs(manager, name))
         for name in names
     )
 

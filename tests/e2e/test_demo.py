@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -42,19 +43,29 @@ def test_the_demo_speaks_json(tmp_path: Path) -> None:
     assert {"time", "blame", "critical-chain"} <= set(said["boot"])
 
 
+@pytest.fixture
+def heeds_interrupts() -> Iterator[None]:
+    """A shell in the background has SIGINT ignored, which every child would inherit."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeds_interrupts")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_demo_stays_until_it_is_interrupted(tmp_path: Path, number: signal.Signals) -> None:
-    staying = subprocess.Popen(
+    with subprocess.Popen(
         [CTL, "demo", "--stay"],
         cwd=tmp_path,
         env=environment({"TMPDIR": str(tmp_path)}),
         stdout=subprocess.PIPE,
         text=True,
-    )
-    assert staying.stdout is not None
-    url = next(found for line in staying.stdout if (found := re.search(r":(\d+)/health", line)))
-    assert http_get(int(url[1]), "/health")[0] == 200
-    staying.send_signal(number)
-    assert staying.communicate(timeout=WAIT_S)[0].endswith("stopping\n")
+    ) as staying:
+        assert staying.stdout is not None
+        lines = iter(staying.stdout)
+        url = next(found for line in lines if (found := re.search(r":(\d+)/health", line)))
+        assert http_get(int(url[1]), "/health")[0] == 200
+        staying.send_signal(number)
+        assert staying.communicate(timeout=WAIT_S)[0].endswith("stopping\n")
     assert staying.returncode == 0
     assert list(tmp_path.iterdir()) == []

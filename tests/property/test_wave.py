@@ -1,6 +1,6 @@
 """The first wave of a cached plan is what the engine decides for the boot of the same plan."""
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from anyclawd.daemon.main import first_wave
@@ -9,9 +9,19 @@ from anyclawd.engine.events import BootRequested, Invocation
 from anyclawd.engine.manager import Manager
 from anyclawd.model.deps import UnitName
 from anyclawd.model.plan import Plan
+from tests.fakes.world import link, make_plan, make_unit
 from tests.property.test_engine import NAMES, plans
 
 
+def _contested() -> Plan:
+    """One of two that conflict starts at a boot, and a third waits for the other."""
+    rival = link(make_unit("u3.service"), conflicts=["u0.service"])
+    return make_plan(
+        make_unit("u0.service"), rival, link(make_unit("u4.service"), after=["u3.service"])
+    )
+
+
+@example(_contested(), frozenset({"u0.service"}))
 @given(plans(), st.frozensets(st.sampled_from(NAMES), max_size=2))
 @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 def test_wave_and_engine_agree(plan: Plan, stopped: frozenset[str]) -> None:
