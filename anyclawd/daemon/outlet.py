@@ -11,6 +11,7 @@ import contextlib
 import os
 import select
 import stat
+import threading
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -35,22 +36,25 @@ class Backlog:
         self._pending_bytes = 0
         self._dropped = 0
         self._retry: asyncio.TimerHandle | None = None
+        self._lock = threading.Lock()  # the thread that imports the admin API logs as well
 
     def put(self, piece: bytes) -> None:
-        if self._dropped or not self._has_room(piece):
+        with self._lock:
+            if self._dropped or not self._has_room(piece):
+                self._push()
+            if not self._has_room(piece):
+                self._dropped += 1
+                return
+            self._tell_dropped()
+            self._append(piece)
             self._push()
-        if not self._has_room(piece):
-            self._dropped += 1
-            return
-        self._tell_dropped()
-        self._append(piece)
-        self._push()
 
     def close(self) -> None:
         """Give the reader a last chance to take what is pending."""
-        self._tell_dropped()
-        while self._pending and select.select([], [self._descriptor], [], FAREWELL_S)[1]:
-            self._push()
+        with self._lock:
+            self._tell_dropped()
+            while self._pending and select.select([], [self._descriptor], [], FAREWELL_S)[1]:
+                self._push()
 
     def _has_room(self, piece: bytes) -> bool:
         return self._pending_bytes + len(piece) <= PENDING_MAX_BYTES
@@ -91,7 +95,8 @@ class Backlog:
 
     def _push_again(self) -> None:
         self._retry = None
-        self._push()
+        with self._lock:
+            self._push()
 
 
 class Outlet:

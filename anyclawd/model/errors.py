@@ -42,20 +42,8 @@ class Finding:
         return f"{self.span}: {self.severity}: {key}{self.text}{hint}"
 
 
-class ConfigError(AnyclawError):
-    """The user's configuration cannot be used; carries every finding, sorted by place."""
-
-    def __init__(self, findings: tuple[Finding, ...]) -> None:
-        super().__init__("\n".join(map(str, findings)))
-        self.findings = findings
-
-
 class ProtocolError(AnyclawError):
     """A message broke the rules of its protocol."""
-
-
-class LocalProtocolError(ProtocolError):
-    """We were about to send what the protocol does not allow."""
 
 
 class RemoteProtocolError(ProtocolError):

@@ -7,7 +7,7 @@ import pytest
 
 from anyclawd.model import world
 from anyclawd.model.deps import Ref, UnitName
-from anyclawd.model.errors import ConfigError, Finding, Severity, UnknownUnit
+from anyclawd.model.errors import Finding, Severity, UnknownUnit
 from anyclawd.model.fingerprint import fingerprint
 from anyclawd.model.policy import Backoff, ReadinessType
 from anyclawd.model.span import BUILT_IN, Span
@@ -164,13 +164,6 @@ def finding(**settings: object) -> Finding:
 )
 def test_a_finding_is_one_line(one: Finding, text: str) -> None:
     assert str(one) == text
-
-
-def test_a_config_error_prints_all_its_findings() -> None:
-    assert str(ConfigError((finding(), finding(key="")))).splitlines() == [
-        "anyclaw.yaml:1:1: error: a.b: no unit 'x'",
-        "anyclaw.yaml:1:1: error: no unit 'x'",
-    ]
 
 
 def test_an_unknown_unit_is_answered_with_the_nearest() -> None:
