@@ -37,6 +37,8 @@ def run(options: Namespace) -> int:
     with _terminable(), booted(CONFIG) as daemon:
         try:
             return _tell(daemon, options)
+        except BrokenPipeError:
+            raise  # whoever read has seen enough
         except (ClientError, OSError) as error:
             print(f"anyclawctl demo: {error}", file=sys.stderr)
             print(f"the end of the daemon's log:\n{daemon.log_tail()}", file=sys.stderr)
