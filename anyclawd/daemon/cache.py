@@ -5,8 +5,9 @@ that are looked through, variables that `!env` reads, and the versions of the co
 the first wave, which the engine has decided for a boot: the orders of its spawns, each with the
 units it depends on, so that a unit stopped by hand can be left out together with them.
 
-The file is trusted only if nobody else could have written it. Secrets are not in it: plans and
-orders hold the names of variables.
+The file is trusted only if nobody else could have written it. Of a secret that comes from a
+variable it holds the name alone; one that is written out in the configuration is in it as well, so
+it is made for nobody but us to read.
 
 Imports what the interpreter has loaded anyway, and `marshal`, which is built in.
 """
@@ -29,14 +30,15 @@ if TYPE_CHECKING:
 
     #: (kind, name, content) as the compiler reports them.
     Input: TypeAlias = tuple[str, str, bytes | bool]
-    #: Spawns in their order, each with all that its unit requires, itself included.
+    #: Spawns in their order, each with the units on whose start it depends, its own included.
     Wave: TypeAlias = tuple[tuple[Order, frozenset[str]], ...]
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 #: A change of any of these changes what a plan or its wave means, also between two versions.
 _CODE = (
     *("model/unit.py", "model/plan.py", "compile/settings.py", "compile/build.py"),
-    *("compile/link.py", "engine/manager.py", "runtime/order.py", "runtime/spawn.py"),
+    *("compile/link.py", "engine/manager.py", "engine/needs.py"),
+    *("runtime/order.py", "runtime/spawn.py"),
 )
 
 
