@@ -39,9 +39,6 @@ class Wire(Protocol):
     @property
     def invocation(self) -> str: ...
 
-    @property
-    def write_buffer_bytes(self) -> int: ...
-
     def write(self, data: bytes) -> None:
         """Queue bytes; never blocks and never raises, and drops them once the pipe is broken."""
 

@@ -15,7 +15,6 @@ class FakeWire:
         self._unit, self._invocation = unit, invocation
         self.written = b""
         self.writes = 0
-        self.write_buffer_bytes = 0
         self._is_reading = asyncio.Event()
         self._is_reading.set()
         self._is_written = asyncio.Event()
