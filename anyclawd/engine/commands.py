@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from anyclawd.engine.events import Invocation, RequestId, Timer
+from anyclawd.engine.events import Hook, Invocation, RequestId, Timer
 from anyclawd.model.deps import UnitName
 from anyclawd.model.state import JobResult, JobType, Sub, SystemState
 
@@ -13,6 +13,34 @@ class Spawn:
 
     unit: UnitName
     invocation: Invocation
+
+
+@dataclass(frozen=True, slots=True)
+class CheckConditions:
+    """See whether the conditions of a unit hold; answered by ConditionsChecked."""
+
+    unit: UnitName
+    invocation: Invocation
+
+
+@dataclass(frozen=True, slots=True)
+class RunHook:
+    """Run the programs of a hook, one after the other; answered by HookEnded.
+
+    A unit has at most one hook running that the engine has not given up by KillHook.
+    """
+
+    unit: UnitName
+    invocation: Invocation
+    hook: Hook
+    run: int  #: numbers the hooks of one invocation
+
+
+@dataclass(frozen=True, slots=True)
+class KillHook:
+    """SIGKILL for the processes of the unit's hook, or of its conditions; they still answer."""
+
+    unit: UnitName
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +67,7 @@ class CloseProtocol:
 
 @dataclass(frozen=True, slots=True)
 class SendSignal:
-    """Signal the unit's process group."""
+    """Signal the process groups of the unit: of its main process and of its hook."""
 
     unit: UnitName
     signal: int
@@ -47,7 +75,7 @@ class SendSignal:
 
 @dataclass(frozen=True, slots=True)
 class KillTree:
-    """SIGKILL for every process the unit has started."""
+    """SIGKILL for every process the unit has started, those of its hook included."""
 
     unit: UnitName
 
@@ -136,8 +164,19 @@ class ReportFault:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class ForgetUnit:
+    """A unit that is not in the plan any more has come to rest: drop what is kept of it."""
+
+    unit: UnitName
+
+
 Command = (
     Spawn
+    | CheckConditions
+    | RunHook
+    | KillHook
+    | ForgetUnit
     | StartCore
     | StopCore
     | CloseProtocol

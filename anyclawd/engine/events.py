@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import NewType
 
 from anyclawd.model.deps import UnitName
+from anyclawd.model.plan import Plan
 from anyclawd.model.state import JobMode, JobType
 
 #: Identifies one run of a unit; no two runs ever share one.
@@ -20,14 +21,24 @@ RequestId = NewType("RequestId", int)
 class Timer(StrEnum):
     """What a timer is for; a unit has at most one of each."""
 
-    START = "start"  #: the unit is not ready in time
+    START = "start"  #: the unit is not ready, or has not reloaded, in time
     EOF = "eof"  #: it did not end by itself after end of file
-    KILL = "kill"  #: it ignored SIGTERM
+    KILL = "kill"  #: it ignored SIGTERM, or its `exec_stop_post` takes too long
+    WATCHDOG = "watchdog"  #: it did not send WATCHDOG=1 in time
     RESTART = "restart"  #: the backoff has elapsed
     COOLDOWN = "cooldown"  #: the start limit's cool-down has elapsed
     DRAIN = "drain"  #: of the daemon: running turns had their time
     CEILING = "ceiling"  #: of the daemon: the whole stop had its time
     LAST = "last"  #: of the daemon: what SIGKILL did not end is left to the next start
+
+
+class Hook(StrEnum):
+    """The programs around the main process of a unit, spelled as their settings."""
+
+    START_PRE = "exec_start_pre"
+    START_POST = "exec_start_post"
+    RELOAD = "exec_reload"
+    STOP_POST = "exec_stop_post"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +48,7 @@ class Exit:
     code: int | None = None
     signal: int | None = None
     has_core: bool = False
+    is_oom: bool = False  #: the kernel killed a process of the unit for want of memory
 
     def __str__(self) -> str:
         if self.signal is None:
@@ -97,6 +109,97 @@ class Exited:
 
 
 @dataclass(frozen=True, slots=True)
+class ConditionsChecked:
+    """Answers CheckConditions. `unmet` says in words what does not hold; empty: all of it does."""
+
+    unit: UnitName
+    invocation: Invocation
+    unmet: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookEnded:
+    """Answers RunHook: every program of the hook has run, or one has failed, or it was killed.
+
+    No process of the hook is left.
+    """
+
+    unit: UnitName
+    invocation: Invocation
+    run: int  #: the number that RunHook gave
+    failure: str = ""  #: what went wrong, for people; empty for a success
+    exit: Exit | None = None  #: how the failed program ended; None where it could not be run
+
+
+@dataclass(frozen=True, slots=True)
+class HealthChecked:
+    """One look at a unit that is up. `failure` is empty where it was found healthy."""
+
+    unit: UnitName
+    invocation: Invocation
+    failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchdogFed:
+    """WATCHDOG=1; or WATCHDOG_USEC, which sets `every_s` from now on."""
+
+    unit: UnitName
+    invocation: Invocation
+    every_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WatchdogTriggered:
+    """WATCHDOG=trigger: the unit asks to be treated as hanging."""
+
+    unit: UnitName
+    invocation: Invocation
+
+
+@dataclass(frozen=True, slots=True)
+class TimeoutExtended:
+    """EXTEND_TIMEOUT_USEC: what it is doing now may go on for `by_s` from now."""
+
+    unit: UnitName
+    invocation: Invocation
+    by_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadBegun:
+    """RELOADING=1; Ready ends it."""
+
+    unit: UnitName
+    invocation: Invocation
+
+
+@dataclass(frozen=True, slots=True)
+class StopBegun:
+    """STOPPING=1: it is ending by itself."""
+
+    unit: UnitName
+    invocation: Invocation
+
+
+@dataclass(frozen=True, slots=True)
+class MainPidChanged:
+    """MAINPID: another process of the unit is its main process from now on."""
+
+    unit: UnitName
+    invocation: Invocation
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfMemory:
+    """The kernel killed a process of the unit for want of memory; its main process may live."""
+
+    unit: UnitName
+    invocation: Invocation
+
+
+@dataclass(frozen=True, slots=True)
 class TimerElapsed:
     """A timer that was cancelled never elapses. `unit` is None for the daemon's own."""
 
@@ -122,6 +225,21 @@ class JobsRequested:
     origin: str  #: who asks, for people
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanReplaced:
+    """A new configuration holds. Its differences to the old one are made real as one transaction.
+
+    Units of `restart` have changed in what only a new process can take up; what else has changed
+    in a unit holds from now on.
+    """
+
+    request: RequestId
+    plan: Plan
+    restart: frozenset[UnitName]
+    changed: frozenset[UnitName]  #: every unit that has changed in any way, `restart` included
+    origin: str
+
+
 @dataclass(frozen=True, slots=True)
 class ResetRequested:
     """Forget failures, start limits and backoff of `units`."""
@@ -144,7 +262,23 @@ class IntakeClosed:
 
 
 UnitEvent = (
-    Spawned | SpawnFailed | Ready | ProtocolBroken | ReadinessLost | ReadinessRegained | Exited
+    Spawned
+    | SpawnFailed
+    | Ready
+    | ProtocolBroken
+    | ReadinessLost
+    | ReadinessRegained
+    | Exited
+    | ConditionsChecked
+    | HookEnded
+    | HealthChecked
+    | WatchdogFed
+    | WatchdogTriggered
+    | TimeoutExtended
+    | ReloadBegun
+    | StopBegun
+    | MainPidChanged
+    | OutOfMemory
 )
 
 Event = (
@@ -152,6 +286,7 @@ Event = (
     | TimerElapsed
     | BootRequested
     | JobsRequested
+    | PlanReplaced
     | ResetRequested
     | ShutdownRequested
     | IntakeClosed

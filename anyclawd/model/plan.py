@@ -15,6 +15,7 @@ from typing import TypeGuard
 from anyclawd.model import deps, errors, policy, span, unit
 from anyclawd.model.deps import UnitName
 from anyclawd.model.errors import Finding
+from anyclawd.model.policy import CgroupUse
 from anyclawd.model.unit import Unit
 from anyclawd.model.value import Json
 
@@ -51,6 +52,7 @@ class Settings:
     admin_socket_group: str = ""  #: empty leaves the socket to the daemon's own group
     shutdown_timeout_s: float = 30.0  #: ceiling of the whole stop
     start_concurrency: int = 8
+    cgroup: CgroupUse = CgroupUse.AUTO
     permission_timeout_s: float = 300.0
     tools_server_host: str = "127.0.0.1"
     session_store: SessionStore = SessionStore()
@@ -65,6 +67,7 @@ class Plan:
     settings: Settings = Settings()
     config: str = ""  #: the absolute path of `anyclaw.yaml`
     disabled: tuple[UnitName, ...] = ()  #: declared with `enabled: false`; not in the graph
+    templates: tuple[UnitName, ...] = ()  #: `name@.kind`; only instances are in the graph
     warnings: tuple[Finding, ...] = ()
 
 

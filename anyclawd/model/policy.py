@@ -10,7 +10,7 @@ from enum import StrEnum
 class Restart(StrEnum):
     ALWAYS = "always"
     ON_FAILURE = "on-failure"
-    ON_ABNORMAL = "on-abnormal"  #: signal, timeout, protocol: everything but an exit code
+    ON_ABNORMAL = "on-abnormal"  #: signal, timeout, watchdog: everything but an exit code
     NEVER = "never"
 
 
@@ -24,6 +24,33 @@ class ReadinessType(StrEnum):
     TCP = "tcp"
     COMMAND = "command"
     LOG = "log"
+
+
+class NotifyAccess(StrEnum):
+    """Whose notifications count; those of other units never do."""
+
+    ALL = "all"  #: of every process of the unit
+    MAIN = "main"  #: of its main process alone
+
+
+class ProbeType(StrEnum):
+    HTTP = "http"
+    TCP = "tcp"
+    COMMAND = "command"
+    RPC = "rpc"  #: a request in the unit's own protocol
+
+
+class Isolation(StrEnum):
+    NONE = "none"
+    PID = "pid"  #: a PID namespace with an init: what it starts cannot outlive it
+
+
+class CgroupUse(StrEnum):
+    """Whether units are put into control groups."""
+
+    AUTO = "auto"  #: where a subtree is delegated to the daemon
+    NEVER = "never"
+    REQUIRED = "required"  #: the daemon does not start where none is
 
 
 class OnLimit(StrEnum):
@@ -79,3 +106,57 @@ class Resources:
     tasks_max: int | None = None
     cpu_weight: int | None = None
     nofile: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """One way to look at a unit from outside; the fields of other types are empty."""
+
+    type: ProbeType
+    url: str = ""  #: http: any 2xx answer is good
+    host: str = ""  #: tcp
+    port: int = 0  #: tcp
+    argv: tuple[str, ...] = ()  #: command: exit code 0 is good
+    interval_s: float = 30.0  #: from the end of one look to the beginning of the next
+    timeout_s: float = 5.0  #: how long one look may take
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthCheck:
+    probe: Probe
+    failures: int = 3  #: so many in a row make the unit unhealthy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookCommand:
+    """One program of a hook, with the environment and the user of its unit."""
+
+    argv: tuple[str, ...]
+    may_fail: bool = False  #: written with a `-` in front: its failure is ignored
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hooks:
+    """Programs around the main process; those of one hook run one after the other."""
+
+    start_pre: tuple[HookCommand, ...] = ()
+    start_post: tuple[HookCommand, ...] = ()
+    reload: tuple[HookCommand, ...] = ()
+    stop_post: tuple[HookCommand, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """What has to hold when a unit is started; else it is skipped, which is no failure.
+
+    Paths and variables may begin with `!`: then they must not exist. `NAME=value` asks for the
+    value of a variable of the daemon, `NAME` for its being set.
+    """
+
+    paths: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
+    commands: tuple[HookCommand, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.paths or self.environment or self.commands)

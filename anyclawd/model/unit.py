@@ -8,7 +8,13 @@ from types import MappingProxyType
 from anyclawd.model.deps import Dependencies, UnitName
 from anyclawd.model.policy import (
     Backoff,
+    Condition,
     ExitCodes,
+    HealthCheck,
+    Hooks,
+    Isolation,
+    NotifyAccess,
+    Probe,
     ReadinessType,
     Resources,
     Restart,
@@ -98,6 +104,14 @@ class Unit:
     working_dir: str = ""  #: absolute; empty means the daemon's own
     user: str = ""
     readiness: ReadinessType = ReadinessType.NONE
+    readiness_probe: Probe | None = None  #: set if and only if `readiness` is http, tcp, command
+    readiness_pattern: str = ""  #: set if and only if `readiness` is log
+    notify_access: NotifyAccess = NotifyAccess.ALL
+    health: HealthCheck | None = None
+    watchdog_s: float = 0.0  #: longest time between two WATCHDOG=1; 0 expects none
+    hooks: Hooks = Hooks()
+    condition: Condition = Condition()
+    isolate: Isolation = Isolation.NONE
     restart: Restart = Restart.NEVER
     backoff: Backoff = Backoff()
     start_limit: StartLimit = StartLimit()
@@ -117,6 +131,9 @@ class Unit:
             raise ValueError(f"{self.name}: the name must end in .{self.kind}")
         if self.is_process and not self.argv and not self.problem:
             raise ValueError(f"{self.name}: a process needs an argv")
+        is_probed = self.readiness in _PROBED
+        if is_probed is not (self.readiness_probe is not None):
+            raise ValueError(f"{self.name}: readiness {self.readiness} and its probe disagree")
         if (self.channel is not None) is not (self.kind is Kind.CHANNEL):
             raise ValueError(f"{self.name}: a channel, and only a channel, has a channel role")
         if (self.agent is not None) is not (self.kind is Kind.AGENT):
@@ -129,7 +146,31 @@ class Unit:
     @property
     def has_to_answer(self) -> bool:
         """Whether it counts against `start_concurrency` while it is starting."""
-        return self.readiness is ReadinessType.INITIALIZE
+        return self.readiness in _ANSWERING
+
+    @property
+    def notifies(self) -> bool:
+        """Whether it is given a notification socket."""
+        return self.readiness is ReadinessType.NOTIFY or self.watchdog_s > 0
+
+    @property
+    def template(self) -> UnitName | None:
+        """`name@.kind` of an instance `name@argument.kind`, None for any other unit."""
+        return template_of(self.name)
+
+
+#: Readiness that is looked for from outside.
+_PROBED = frozenset({ReadinessType.HTTP, ReadinessType.TCP, ReadinessType.COMMAND})
+
+#: Readiness that the process itself has to bring about.
+_ANSWERING = _PROBED | {ReadinessType.INITIALIZE, ReadinessType.NOTIFY, ReadinessType.LOG}
+
+
+def template_of(name: str) -> UnitName | None:
+    """`name@.kind` for `name@argument.kind`; None where the name is not an instance's."""
+    prefix, at, rest = name.partition("@")
+    argument, _, kind = rest.rpartition(".")
+    return UnitName(f"{prefix}@.{kind}") if at and argument else None
 
 
 def kind_of(name: str) -> Kind | None:
