@@ -1,0 +1,599 @@
+"""What anyclawd claims of its units: behaviours that supervisors owe their users.
+
+Id -> (source, behaviour, proofs, deferral). The eighty numbered ones were found in the test suites,
+manuals and bug reports of systemd, dinit, s6-rc, pebble, process-compose, supervisord and circus;
+`requirements_systemd.py` adds what systemd documents of the settings that we took over from it.
+
+A proof is a test, `<file below tests>::<function>`. `test_units.py` fails for a clause without a
+proof that exists, for one that is both proved and deferred, and for a test in `units/` that no
+clause names.
+"""
+
+from typing import NamedTuple
+
+
+class Requirement(NamedTuple):
+    source: str
+    behaviour: str
+    proofs: tuple[str, ...] = ()
+    deferral: str = ""
+
+
+def proved_by(path: str, *names: str) -> tuple[str, ...]:
+    """The proofs that one file holds; `names` without their `test_`."""
+    return tuple(f"{path}::test_{name}" for name in names)
+
+
+COMMANDS = "unit/engine/test_manager_commands.py"
+EXPLAIN = "unit/engine/test_explain.py"
+JOB = "unit/engine/test_job.py"
+ORDER = "unit/engine/test_manager_order.py"
+POLICY = "unit/engine/test_manager_policy.py"
+NEEDS = "unit/engine/test_manager_requirements.py"
+RESTART = "unit/engine/test_restart.py"
+SHUTDOWN = "unit/engine/test_manager_shutdown.py"
+BOOT = "e2e/test_boot.py"
+UNITS = "e2e/test_units.py"
+FACES = "e2e/test_faces.py"
+CYCLES = "unit/compile/test_bad_inputs.py"
+GRAPH = "unit/compile/test_graph.py"
+SPAWN = "integration/runtime/test_spawn.py"
+PROCESS = "integration/runtime/test_process.py"
+TREE = "integration/runtime/test_tree.py"
+SWEEP = "integration/runtime/test_sweep.py"
+LOGS = "integration/runtime/test_logs.py"
+TIMELINE = "unit/draw/test_timeline.py"
+MISBEHAVIOUR = "chaos/test_misbehaviour.py"
+
+_LATER = "the daemon does not replace itself in place yet"
+_OPEN = "its test is not written yet"
+
+NUMBERED = {
+    # -- order and requirement --------------------------------------------------------------------
+    "01-chain": Requirement(
+        "dinit, process-compose",
+        "each unit of a chain begins once its predecessor is ready; a stop takes the exact reverse",
+        proved_by(ORDER, "a_chain_starts_one_by_one_and_stops_in_reverse"),
+    ),
+    "02-diamond": Requirement(
+        "s6-rc",
+        "what is independent starts together, what joins it starts after the later one, and "
+        "nothing waits for a level",
+        proved_by(ORDER, "a_diamond_joins_after_the_later_half", "nothing_waits_for_a_level"),
+    ),
+    "03-soft-failure": Requirement(
+        "dinit",
+        "a wanted unit that fails is on record, and who wanted it starts all the same",
+        proved_by(ORDER, "a_unit_starts_once_what_it_is_ordered_after_has_settled_even_badly"),
+    ),
+    "04-hard-failure": Requirement(
+        "process-compose",
+        "a required unit that fails blocks who requires it, and who requires that one; each names "
+        "its cause",
+        proved_by(
+            NEEDS,
+            "a_failed_requirement_blocks_all_above_it_and_each_names_cause_and_causes_cause",
+        )
+        + proved_by(UNITS, "a_dependent_is_blocked_and_starts_by_itself_later"),
+    ),
+    "05-milestone": Requirement(
+        "dinit",
+        "a requirement that ends later does not take its dependents down",
+        proved_by(NEEDS, "a_requirement_that_ends_later_disturbs_nobody"),
+    ),
+    "06-order-alone": Requirement(
+        "dinit",
+        "an order counts among units that are wanted anyway, and pulls in nothing",
+        proved_by(ORDER, "order_alone_pulls_nothing_in"),
+    ),
+    "07-until": Requirement(
+        "process-compose, pebble",
+        "`until: exited` waits for any end, `until: succeeded` for a listed success; one end lets "
+        "all go that wait for it",
+        proved_by(
+            ORDER,
+            "until_exited_waits_for_any_end_and_fans_out",
+            "until_succeeded_lets_a_listed_success_pass",
+            "until_succeeded_blocks_after_a_failure_and_recovers_after_a_success",
+        )
+        + proved_by(UNITS, "a_one_shot_is_over_before_what_comes_after_it"),
+    ),
+    "08-log-readiness": Requirement(
+        "process-compose",
+        "a line that is written in two pieces, or to stderr, makes a unit ready; without the line "
+        "the start times out",
+        deferral=_OPEN,
+    ),
+    "09-soft-stopping": Requirement(
+        "dinit",
+        "a wanted unit that is just stopping is started again, and who wants it waits for that",
+        proved_by(NEEDS, "a_soft_dependency_that_is_stopping_is_started_again_and_waited_for"),
+    ),
+    "10-cycle": Requirement(
+        "systemd",
+        "a cycle is told once, from its smallest member on, and nothing of it ever runs; a cycle "
+        "that comes with a drop-in leaves the running plan as it is",
+        proved_by(CYCLES, "a_cycle_of_five_begins_at_its_smallest_member")
+        + proved_by(GRAPH, "each_knot_is_named_once", "a_long_cycle_is_told_in_short"),
+    ),
+    "11-conflicts": Requirement(
+        "systemd",
+        "a start first stops what it conflicts with; asking for both is refused with both names",
+        proved_by(
+            NEEDS,
+            "starting_a_unit_stops_first_what_it_conflicts_with",
+            "two_that_conflict_cannot_be_asked_for_together",
+        )
+        + proved_by(UNITS, "conflicting_units_take_turns"),
+    ),
+    "12-branches": Requirement(
+        "s6-rc",
+        "one branch that fails leaves the others going, and the command tells of both",
+        proved_by(NEEDS, "independent_branches_go_on_and_the_command_lists_both"),
+    ),
+    # -- jobs -------------------------------------------------------------------------------------
+    "13-merging": Requirement(
+        "systemd",
+        "merging two jobs of a unit is commutative, associative and transitive; a start and a stop "
+        "never merge, and mode `fail` refuses the one that comes second",
+        proved_by(
+            JOB,
+            "every_pair_is_in_both_tables",
+            "merging_does_not_care_for_the_order_of_two",
+            "merging_does_not_care_for_the_order_of_three",
+            "what_merges_with_a_third_merges_with_each_other",
+            "start_and_stop_never_merge",
+        )
+        + proved_by(COMMANDS, "mode_fail_refuses_what_would_replace_a_job"),
+    ),
+    "14-ignore-dependencies": Requirement(
+        "systemd",
+        "a start that ignores dependencies runs while they are still starting, and replaces the "
+        "job that waited for them",
+        proved_by(
+            COMMANDS,
+            "ignoring_dependencies_starts_that_unit_alone_and_now",
+            "ignoring_dependencies_ends_the_wait_of_the_queued_job",
+        ),
+    ),
+    "15-try-restart": Requirement(
+        "systemd",
+        "a try-restart of a unit that waits to be started changes nothing, in every mode",
+        deferral=_OPEN,
+    ),
+    "16-cancel": Requirement(
+        "systemd",
+        "a waiting start that is taken back leaves its unit down and its requirement's job alone",
+        proved_by(COMMANDS, "a_stop_before_the_start_has_begun_means_no_start"),
+    ),
+    "17-irreversible": Requirement(
+        "systemd",
+        "nothing starts while the daemon stops, and the stop ends whatever a unit does",
+        proved_by(
+            SHUTDOWN,
+            "nothing_is_started_while_the_daemon_stops",
+            "what_not_even_sigkill_ends_is_left_to_the_next_start",
+        ),
+    ),
+    "18-one-transaction": Requirement(
+        "systemd",
+        "several units in one command are one transaction; the order of the arguments is none",
+        proved_by(
+            ORDER,
+            "the_order_of_arguments_does_not_matter",
+            "a_restart_of_several_units_stops_all_before_it_starts_any",
+        ),
+    ),
+    "19-dry-run": Requirement(
+        "systemd",
+        "a dry run tells exactly the jobs that the same request would install",
+        deferral=_OPEN,
+    ),
+    "20-wait": Requirement(
+        "systemd",
+        "`wait` ends with the unit: 0 for one at rest, its exit code, 128 and the signal's number",
+        deferral=_OPEN,
+    ),
+    "21-stop-while-starting": Requirement(
+        "pebble, dinit",
+        "a stop wins over a start at any moment of it: no process is left, and none comes later",
+        proved_by(
+            COMMANDS,
+            "a_stop_during_the_start_leaves_no_process",
+            "a_stop_that_finds_readiness_sent_but_unread_wins",
+            "a_stop_before_the_spawn_is_reported_wins",
+        ),
+    ),
+    "22-restart-while-waiting": Requirement(
+        "process-compose",
+        "a restart of what waits for a requirement starts it exactly once",
+        proved_by(COMMANDS, "a_restart_of_what_waits_for_a_dependency_starts_it_exactly_once"),
+    ),
+    "23-stop-during-restart": Requirement(
+        "dinit, process-compose",
+        "a stop during the stop phase of a restart cancels it, for the unit and its dependents; "
+        "what is wanted otherwise goes on",
+        proved_by(
+            COMMANDS,
+            "a_stop_during_a_restart_cancels_it",
+            "a_stop_during_a_restart_cancels_it_with_its_dependents",
+            "stopping_a_dependent_during_the_restart_of_a_requirement_keeps_only_it_down",
+        ),
+    ),
+    "24-many-restarts": Requirement(
+        "process-compose",
+        "fifty restarts at once never make two processes of one unit, and end with one",
+        proved_by(
+            COMMANDS,
+            "fifty_restarts_at_once_end_with_one_process",
+            "restarts_that_keep_coming_while_it_starts_end_with_one_process",
+        )
+        + proved_by("chaos/test_storm.py", "contradicting_jobs_all_end_and_the_last_wish_wins"),
+    ),
+    "25-nothing-to-do": Requirement(
+        "pebble",
+        "starting what runs and stopping what rests succeeds without a signal or a new run",
+        proved_by(
+            COMMANDS,
+            "starting_what_runs_and_stopping_what_rests_is_done_at_once_and_touches_nothing",
+        ),
+    ),
+    "26-start-in-backoff": Requirement(
+        "systemd",
+        "a start during the backoff starts at once, and its timer is gone",
+        proved_by(COMMANDS, "a_start_during_the_backoff_starts_at_once"),
+    ),
+    "27-stop-in-backoff": Requirement(
+        "pebble",
+        "a stop during the backoff means no restart",
+        proved_by(COMMANDS, "a_stop_during_the_backoff_means_no_restart"),
+    ),
+    # -- readiness --------------------------------------------------------------------------------
+    "28-notify-access": Requirement(
+        "systemd",
+        "READY counts from every process of the unit, or with `main` from the main one alone; what "
+        "another unit's process sends is rejected and logged",
+        deferral=_OPEN,
+    ),
+    "29-exec-failure": Requirement(
+        "dinit",
+        "what cannot be executed fails its start with the kernel's words, and never counts as "
+        "started",
+        proved_by(
+            SPAWN,
+            "what_cannot_be_executed_says_why_and_leaves_nothing",
+            "a_chain_does_not_hide_that_the_program_cannot_be_executed",
+        )
+        + proved_by(COMMANDS, "a_program_that_is_missing_fails_the_start_with_the_reason"),
+    ),
+    "30-fails-at-once": Requirement(
+        "systemd",
+        "programs that fail at once count as started and failed, many at a time, never as not "
+        "executed",
+        proved_by(PROCESS, "a_program_that_fails_at_once_has_run"),
+    ),
+    "31-start-timeout": Requirement(
+        "dinit",
+        "a start that takes too long is ended by TERM, then KILL, with the result `timeout`; a "
+        "late READY is ignored",
+        proved_by(POLICY, "a_start_that_takes_too_long_is_ended_and_tried_again")
+        + proved_by(MISBEHAVIOUR, "it_answers_nothing"),
+    ),
+    "32-extend-timeout": Requirement(
+        "systemd",
+        "EXTEND_TIMEOUT_USEC moves the deadline, and only until the next one",
+        deferral=_OPEN,
+    ),
+    "33-dead-before-ready-is-read": Requirement(
+        "systemd",
+        "a process that dies before its READY is read fails its start; dependents do not start",
+        proved_by(
+            NEEDS,
+            "a_process_that_dies_between_its_answer_and_our_reading_it_is_not_ready",
+        ),
+    ),
+    "34-readiness-lost": Requirement(
+        "Start9",
+        "readiness that is lost later makes a unit degraded and unrouted; dependents stay",
+        proved_by(NEEDS, "a_requirement_that_stops_answering_disturbs_nobody"),
+    ),
+    "35-restart-of-a-starting-requirement": Requirement(
+        "process-compose",
+        "dependents wait through the first failure of a requirement, and start once",
+        proved_by(
+            NEEDS,
+            "a_requirement_that_fails_once_and_is_restarted_lets_dependents_start_once",
+        ),
+    ),
+    "36-reloading": Requirement(
+        "systemd",
+        "RELOADING ends with READY; a reload that never ends times out, and the unit goes on",
+        deferral=_OPEN,
+    ),
+    # -- restarts ---------------------------------------------------------------------------------
+    "37-policies": Requirement(
+        "systemd",
+        "the table of policies and results decides about a restart",
+        proved_by(RESTART, "policy_and_result_decide_together", "an_end_is_classified")
+        + proved_by(POLICY, "the_policy_decides"),
+    ),
+    "38-delays": Requirement(
+        "pebble, systemd",
+        "delays follow the formula up to their cap; jitter stays within its bound and is drawn "
+        "once a restart; a reload moves no deadline",
+        proved_by(RESTART, "the_delay_grows_up_to_its_cap", "jitter_is_drawn_once_a_restart")
+        + proved_by(POLICY, "the_backoff_doubles_up_to_its_cap")
+        + proved_by("property/test_restart.py", "a_delay_is_bounded_by_cap_and_jitter"),
+    ),
+    "39-stable-run": Requirement(
+        "systemd",
+        "a stable run returns the delay to its start, so that a crash a month is mended at once",
+        proved_by(
+            POLICY,
+            "a_stable_run_returns_the_backoff_to_its_start",
+            "a_unit_that_never_became_ready_was_never_stable",
+        ),
+    ),
+    "40-start-limit": Requirement(
+        "systemd",
+        "only automatic restarts reach the limit, a person may always start, and the cool-down "
+        "ends by itself",
+        proved_by(
+            POLICY,
+            "a_start_limit_cools_down_tries_once_and_cools_down_again",
+            "ends_that_lie_far_apart_do_not_trip_the_limit",
+        )
+        + proved_by(COMMANDS, "a_start_during_the_cool_down_starts_at_once")
+        + proved_by(BOOT, "a_cooled_down_unit_gets_one_more_try"),
+    ),
+    "41-permanent": Requirement(
+        "agent gateways",
+        "a permanent exit code holds at once and for good, until the configuration changes",
+        proved_by(POLICY, "a_permanent_exit_code_holds_until_a_hand_comes")
+        + proved_by(RESTART, "exit_codes_have_meanings"),
+    ),
+    "42-clock": Requirement(
+        "supervisord",
+        "a jump of the wall clock changes no deadline",
+        deferral=_OPEN,
+    ),
+    "43-direct": Requirement(
+        "systemd",
+        "a restart within the policy is no matter of dependents; what is bound stops and comes "
+        "back",
+        proved_by(
+            NEEDS,
+            "a_requirement_that_ends_later_disturbs_nobody",
+            "what_is_bound_goes_down_and_comes_back",
+        ),
+    ),
+    "44-failed-restart": Requirement(
+        "dinit",
+        "a restart that cannot spawn, is never ready or is called off ends in its documented state",
+        proved_by(
+            POLICY,
+            "a_spawn_that_fails_for_want_of_memory_is_tried_again",
+            "a_start_that_takes_too_long_is_ended_and_tried_again",
+        ),
+    ),
+    "45-all-at-once": Requirement(
+        "systemd",
+        "a hundred units that crash together come back spread by jitter, no more of them starting "
+        "than `start_concurrency`",
+        proved_by(ORDER, "the_gate_lets_only_so_many_units_be_starting"),
+    ),
+    "46-sticky-stop": Requirement(
+        "agent gateways",
+        "a stop by hand outlives restarts of dependencies, reloads and the daemon itself",
+        proved_by(
+            NEEDS,
+            "a_soft_dependency_that_is_forgotten_by_hand_stays_down",
+            "a_stop_by_hand_is_remembered_over_the_next_boot",
+        )
+        + proved_by(BOOT, "a_stop_by_hand_outlives_the_daemon"),
+    ),
+    "47-blocked-recovers": Requirement(
+        "systemd",
+        "what was blocked starts once the blocker is up, unless it was stopped meanwhile",
+        proved_by(
+            NEEDS,
+            "blocked_units_start_by_themselves_once_the_cause_is_mended",
+            "what_is_forgotten_while_it_was_blocked_stays_down",
+        ),
+    ),
+    # -- stopping and killing ---------------------------------------------------------------------
+    "48-kill-delay": Requirement(
+        "pebble, dinit",
+        "what ignores TERM gets KILL after `timeouts.stop`; what not even that ends is named and "
+        "holds nobody up",
+        proved_by(MISBEHAVIOUR, "it_ignores_sigterm_and_eof")
+        + proved_by(PROCESS, "what_ignores_sigterm_ends_with_its_tree")
+        + proved_by(TREE, "what_does_not_die_is_named_and_does_not_hold_up_the_end"),
+    ),
+    "49-held-pipe": Requirement(
+        "pebble, process-compose",
+        "an orphan that holds stdout open does not delay the end",
+        proved_by(TREE, "an_orphan_that_holds_stdout_does_not_delay_the_end"),
+    ),
+    "50-double-fork": Requirement(
+        "pebble",
+        "a grandchild in a session of its own is gone after the stop, and nobody is a zombie",
+        proved_by(MISBEHAVIOUR, "its_grandchild_has_left_the_session")
+        + proved_by(TREE, "a_chain_of_sessions_is_followed_to_its_end"),
+    ),
+    "51-stranger": Requirement(
+        "supervisord",
+        "a child that nobody knows is reaped, and the daemon lives on",
+        proved_by(BOOT, "the_daemon_reaps_strangers"),
+    ),
+    "52-pid-reuse": Requirement(
+        "pitchfork",
+        "a stranger that has got the pid of an ended process is never signalled",
+        proved_by(SWEEP, "a_pid_that_is_used_again_is_not_killed")
+        + proved_by(PROCESS, "after_its_end_nobody_is_signalled_in_its_name"),
+    ),
+    "53-groups": Requirement(
+        "supervisord",
+        "a signal reaches the unit's own group alone, and one to what is just ending is no error",
+        proved_by(
+            PROCESS, "a_stop_reaches_the_group", "after_its_end_nobody_is_signalled_in_its_name"
+        ),
+    ),
+    "54-parallel-stop": Requirement(
+        "supervisord",
+        "a hundred units stop in the longest of their times, not in the sum",
+        proved_by(ORDER, "independent_units_are_stopped_at_the_same_time"),
+    ),
+    "55-stop-in-boot": Requirement(
+        "pebble",
+        "SIGTERM during the boot stops what is starting, too",
+        proved_by(SHUTDOWN, "units_that_are_starting_are_stopped_too")
+        + proved_by(BOOT, "sigterm_during_the_boot_stops_it"),
+    ),
+    "56-second-signal": Requirement(
+        "DESIGN",
+        "a second signal kills at once, and the daemon always ends within its limit",
+        proved_by(SHUTDOWN, "a_second_request_hurries", "the_ceiling_hurries")
+        + proved_by(BOOT, "a_second_sigterm_hurries"),
+    ),
+    "57-killed-daemon": Requirement(
+        "flox",
+        "after SIGKILL of the daemon its children are gone before the next start starts anything",
+        proved_by(BOOT, "after_sigkill_the_next_start_sweeps_and_says_so")
+        + proved_by("chaos/test_storm.py", "two_daemons_leave_each_other_alone"),
+    ),
+    "58-descriptors": Requirement(
+        "DESIGN",
+        "a child sees its three descriptors and no other; restarts leak none",
+        proved_by(SPAWN, "a_child_has_a_session_of_its_own_and_three_descriptors")
+        + proved_by("chaos/test_leaks.py", "restarts_and_requests_leak_no_descriptor"),
+    ),
+    # -- health -----------------------------------------------------------------------------------
+    "59-threshold": Requirement(
+        "pebble",
+        "fewer failures than the threshold do nothing, the threshold restarts once, a success "
+        "begins anew; a look that takes too long has failed, and is killed with its tree",
+        deferral=_OPEN,
+    ),
+    "60-check-in-backoff": Requirement(
+        "pebble",
+        "a check that fails during the backoff neither cancels nor doubles the restart",
+        deferral=_OPEN,
+    ),
+    "61-check-of-the-killed": Requirement(
+        "pebble",
+        "a check of a process that was killed behind our back makes one restart",
+        deferral=_OPEN,
+    ),
+    "62-checks-and-reload": Requirement(
+        "pebble",
+        "checks end with their unit; one that did not change keeps its count over a reload",
+        deferral=_OPEN,
+    ),
+    "63-storm-of-checks": Requirement(
+        "DESIGN",
+        "checks that are due together are spread and bounded; what comes late of an ended run is "
+        "dropped",
+        deferral=_OPEN,
+    ),
+    # -- reload and configuration -----------------------------------------------------------------
+    "64-unchanged": Requirement(
+        "s6-rc, pebble",
+        "a reload of the same files sends no signal and begins no run",
+        deferral=_OPEN,
+    ),
+    "65-changed": Requirement(
+        "s6-rc",
+        "a changed program restarts its unit alone, a changed policy nobody; what is removed is "
+        "stopped in reverse order, what is added is started",
+        deferral=_OPEN,
+    ),
+    "66-kind": Requirement(
+        "s6-rc",
+        "a unit that becomes a one-shot, or stops being one, is stopped and started",
+        deferral=_OPEN,
+    ),
+    "67-bad-file": Requirement(
+        "DESIGN",
+        "a bad file is told whole, with file, line and column, and the running plan stays",
+        deferral=_OPEN,
+    ),
+    "68-selection": Requirement(
+        "process-compose",
+        "what was stopped by hand or is not enabled stays so over a reload",
+        deferral=_OPEN,
+    ),
+    "69-reload-in-between": Requirement(
+        "systemd",
+        "a reload amid other jobs lets every caller have an answer",
+        deferral=_OPEN,
+    ),
+    "70-names": Requirement(
+        "process-compose",
+        "a name that is no unit name is refused or escaped, everywhere alike",
+        proved_by("unit/compile/test_original.py", "an_entry_s_key_becomes_part_of_a_unit_name"),
+    ),
+    "71-many-reloads": Requirement(
+        "DESIGN",
+        "reloads without end, with starts in between, lose no job and leak nothing",
+        deferral=_OPEN,
+    ),
+    # -- upgrade and state ------------------------------------------------------------------------
+    "72-re-exec": Requirement("systemd", "children and turns outlive the re-exec", deferral=_LATER),
+    "73-re-exec-broken": Requirement(
+        "systemd", "a re-exec into a broken program is refused", deferral=_LATER
+    ),
+    "74-disk": Requirement(
+        "systemd",
+        "with a full disk the daemon goes on and says so; a re-exec would be refused",
+        deferral=_OPEN,
+    ),
+    "75-deadlines": Requirement(
+        "systemd", "deadlines stay what they are across a re-exec", deferral=_LATER
+    ),
+    # -- seeing -----------------------------------------------------------------------------------
+    "76-explain": Requirement(
+        "systemd",
+        "every change has a cause; a blocked unit names the root, how it ended, and when it is "
+        "tried again",
+        proved_by(EXPLAIN, "situations"),
+    ),
+    "77-critical-chain": Requirement(
+        "systemd",
+        "the critical chain adds up to the boot, shows failures, and leaves out what came later",
+        proved_by(
+            TIMELINE,
+            "the_chain_follows_the_dependency_that_settled_last",
+            "a_failed_dependency_was_waited_for_too",
+            "a_dependency_that_settled_later_was_not_waited_for",
+        ),
+    ),
+    "78-watch": Requirement(
+        "process-compose",
+        "between a snapshot and the first change nothing is missed; a slow reader is dropped",
+        proved_by(
+            "unit/admin/test_fanout.py",
+            "a_reader_has_everything_since_it_subscribed",
+            "a_reader_that_falls_behind_is_dropped_and_others_are_not",
+        )
+        + proved_by("integration/admin/test_routes.py", "a_reader_that_stands_still_is_dropped")
+        + proved_by(FACES, "events_tell_every_change_of_state"),
+    ),
+    "79-log-ring": Requirement(
+        "pebble",
+        "a unit's log is bounded, a flood without a newline blocks nobody, and last words are kept",
+        proved_by(
+            LOGS,
+            "a_ring_is_bounded_in_bytes",
+            "a_flood_without_newline_holds_one_line",
+            "the_last_words_after_a_flood_are_there",
+        )
+        + proved_by(PROCESS, "an_endless_writer_leaves_room_for_others")
+        + proved_by(MISBEHAVIOUR, "it_writes_a_line_of_64_mb"),
+    ),
+    "80-idle": Requirement(
+        "DESIGN",
+        "an idle daemon waits without a timeout",
+        deferral=_OPEN,
+    ),
+}
