@@ -16,3 +16,9 @@ def no_working_dir(path: str) -> str:
 
 def no_user(name: str) -> str:
     return f"no user {name!r} on this machine; create it or correct user"
+
+
+#: Why `isolate: pid` cannot be had; the daemon itself would need the right to make namespaces.
+CANNOT_ISOLATE = (
+    "isolate: pid takes a daemon that runs as root; remove it or run the daemon as root"
+)

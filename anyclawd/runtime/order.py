@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from anyclawd.model.plan import Settings
-from anyclawd.model.policy import Resources
+from anyclawd.model.policy import Isolation, Resources
 from anyclawd.model.secret import as_variable, is_secret
 from anyclawd.model.unit import Kind, Protocol, Unit
 from anyclawd.model.value import Json
 
 if TYPE_CHECKING:
-    from anyclawd.runtime.spawn import Order
+    from anyclawd.runtime.spawn import Limits, Order
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
@@ -19,18 +19,30 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _OPTIONS_AS_VARIABLES = frozenset({Kind.CHANNEL, Kind.TOOL})
 
 
-def order_of(unit: Unit, settings: Settings, instance: str) -> "Order":
-    """The order for one unit; plain values all through, with its secrets still references."""
+def order_of(
+    unit: Unit,
+    settings: Settings,
+    instance: str,
+    *,
+    argv: tuple[str, ...] | None = None,
+    has_stdin: bool | None = None,
+) -> "Order":
+    """The order for one unit; plain values all through, with its secrets still references.
+
+    `argv` is another program than the unit's own: that of a hook or of a check. `has_stdin` is
+    whether it gets a pipe to read from, which is otherwise settled by the unit's protocol.
+    """
     return (
         unit.name,
-        unit.argv,
+        unit.argv if argv is None else argv,
         _declared(unit, settings),
         unit.pass_environment,
         unit.working_dir,
-        unit.protocol is not Protocol.NONE,
-        _limits(unit.resources),
+        unit.protocol is not Protocol.NONE if has_stdin is None else has_stdin,
+        limits_of(unit.resources),
         unit.user,
         instance,
+        unit.isolate is Isolation.PID,
     )
 
 
@@ -43,20 +55,14 @@ def _declared(unit: Unit, settings: Settings) -> tuple[tuple[str, Json], ...]:
     return tuple((key, _settled(value)) for key, value in declared.items())
 
 
-def _limits(resources: Resources) -> tuple[str, ...]:
-    """Limits as far as a process alone can have them, as arguments of prlimit(1).
-
-    `memory_max` limits the writable private memory of each process (RLIMIT_DATA), and not its
-    address space, of which runtimes with a heap of their own reserve far more than they use.
-    `tasks_max` counts all processes and threads of the unit's user, and root is not bound by it.
-    `cpu_weight` is relative to others, which no limit of one process expresses: it needs a cgroup.
-    """
-    wished = (
-        ("data", resources.memory_max_bytes),
-        ("nproc", resources.tasks_max),
-        ("nofile", resources.nofile),
+def limits_of(resources: Resources) -> "Limits":
+    """Limits as the order has them, and as a control group takes them."""
+    return (
+        resources.memory_max_bytes,
+        resources.tasks_max,
+        resources.cpu_weight,
+        resources.nofile,
     )
-    return tuple(f"--{name}={value}" for name, value in wished if value is not None)
 
 
 def _settled(value: Json) -> Json:

@@ -10,15 +10,17 @@ is exact, since the call returns when the child has executed its program, and no
 in between as long as the interpreter lock is held; a thread that opens files by relative paths
 must not exist in the daemon.
 
-Limits of resources and another user need a chain of programs in front of the unit's own,
-`prlimit ... setpriv ... argv`. The program is checked before such a chain is used, so that
-"cannot be executed" stays apart from "failed fast".
+What only the child itself can do needs a chain of programs in front of the unit's own: a shell that
+joins the control group, `prlimit` for limits, `unshare` and our `init` for isolation, `setpriv` for
+another user. The program is checked before such a chain is used, so that "cannot be executed"
+stays apart from "failed fast".
 """
 
 import _signal  # type: ignore[import-not-found] # typeshed knows `signal` only, which needs enum
 import errno
 import posix
 import resource
+import sys
 
 from anyclawd.model import world
 from anyclawd.runtime import mark
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
 
     from anyclawd.model.value import Json
 
+    #: memory_max in bytes, tasks_max, cpu_weight, nofile; None where there is no limit
+    Limits: TypeAlias = tuple[int | None, int | None, int | None, int | None]
+
     #: What to run for one unit, field by field:
     #:
     #: 0. the unit's name
@@ -39,9 +44,10 @@ if TYPE_CHECKING:
     #: 3. names of further variables that are taken over from the daemon
     #: 4. the working directory; empty for the daemon's own
     #: 5. whether stdin is a pipe; /dev/null otherwise
-    #: 6. limits as arguments of prlimit(1)
+    #: 6. its resources, see `Limits`
     #: 7. the user to become, by name or number; empty for the daemon's own
     #: 8. the id of this instance of anyclawd
+    #: 9. whether it gets a PID namespace of its own
     Order: TypeAlias = tuple[
         str,
         tuple[str, ...],
@@ -49,9 +55,10 @@ if TYPE_CHECKING:
         tuple[str, ...],
         str,
         bool,
-        tuple[str, ...],
+        Limits,
         str,
         str,
+        bool,
     ]
 
     #: pid, pidfd, and our ends of stdin, stdout and stderr; stdin is -1 where it is no pipe.
@@ -75,6 +82,28 @@ _DEFAULT_SIGNALS = tuple(
     for signal in _signal.valid_signals()
     if signal not in (_signal.SIGKILL, _signal.SIGSTOP)
 )
+
+#: Joins the control group whose `cgroup.procs` is `$0`. The variables are those that a shell makes
+#: up by itself; a unit that declares one of them is joined by `_JOIN_EXACTLY`.
+_JOIN = 'echo 0 >"$0" && unset PWD OLDPWD SHLVL && exec "$@"'
+#: The same for an environment that no shell would pass on as it is; the interpreter takes 10 ms.
+_JOIN_EXACTLY = (
+    "import posix, sys; open(sys.argv[1], 'w').write('0');"
+    " variables = open('/proc/self/environ', 'rb').read().split(b'\\0')[:-1];"
+    " posix.execve(sys.argv[2], sys.argv[2:], dict(item.split(b'=', 1) for item in variables))"
+)
+#: Variables that a shell sets, or takes for its own.
+_SHELL_VARIABLES = frozenset(
+    {"PWD", "OLDPWD", "SHLVL", "_", "IFS", "LINENO", "OPTIND", "PPID", "PS1", "PS2", "PS4"}
+)
+
+#: Unshares, and starts our init as the first process of the namespace. It lives on outside as its
+#: parent, where signals for the group must not end it: they are the program's.
+_UNSHARE = ("--pid", "--fork", "--kill-child", "--mount-proc", "--")
+_INIT = f"{__file__.rpartition('/')[0]}/init.py"
+_DEAFEN = "trap '' 1 2 3 6 10 12 13 14 15 24 25 26 27 29 30; exec \"$@\""
+
+_UNLIMITED = (None, None, None, None)
 
 #: The soft descriptor limit that children get; None while the daemon has not raised its own.
 _children_nofile: int | None = None
@@ -101,16 +130,33 @@ def seal_descriptors() -> None:
                 raise
 
 
-def spawn(order: "Order", invocation: str, environ: "Mapping[str, str]") -> "Spawned":
+def spawn(
+    order: "Order",
+    invocation: str,
+    environ: "Mapping[str, str]",
+    *,
+    cgroup: str = "",
+    extra: tuple[tuple[str, str], ...] = (),
+) -> "Spawned":
     """Start the process of an order in a session of its own. Never blocks on the child.
 
-    `environ` is the daemon's environment. Our ends of the pipes do not block and are closed on
-    exec; they and the pidfd are the caller's. Raises OSError whose `strerror` is the text for
-    the user: nothing runs then and nothing is left open.
+    `environ` is the daemon's environment; `cgroup` the directory of the control group that the
+    child joins before its program runs, empty for none; `extra` are variables that win over all
+    others. Our ends of the pipes do not block and are closed on exec; they and the pidfd are the
+    caller's. Raises OSError whose `strerror` is the text for the user: nothing runs then and
+    nothing is left open.
     """
-    name, argv, _, _, working_dir, has_stdin, limits, user, instance = order
+    name, argv, _, _, working_dir, has_stdin, limits, user, instance, is_isolated = order
     variables = environment_of(order, invocation, environ)
-    chain = _chain(limits, user, variables)
+    variables.update(extra)
+    chain = (
+        *_limiting(limits, cgroup),
+        *_isolating(is_isolated),
+        *_becoming(user, variables),
+        *((sys.executable, "-I", "-S", _INIT) if is_isolated else ()),
+    )
+    if cgroup:
+        chain = (*_joining(f"{cgroup}/cgroup.procs", variables), *chain)
     program = _find_program(argv[0], environ.get("PATH", _DEFAULT_PATH), is_chained=bool(chain))
     opened: list[int] = []
     try:
@@ -126,7 +172,7 @@ def spawn(order: "Order", invocation: str, environ: "Mapping[str, str]") -> "Spa
         worn = _put_on(working_dir, mark.brand(instance, invocation))
         try:
             pid = posix.posix_spawn(
-                _find_program(chain[0], _DEFAULT_PATH, is_chained=True) if chain else program,
+                line[0] if chain else program,
                 line,
                 variables,
                 file_actions=actions,
@@ -161,7 +207,7 @@ def environment_of(
 
     Raises OSError(EINVAL) naming a variable that a secret is taken from and that is not set.
     """
-    name, _, declared, passed, _, _, _, _, instance = order
+    name, _, declared, passed, _, _, _, _, instance, _ = order
     variables = {key: environ[key] for key in PASSED_ON if key in environ}
     for key in environ:
         if key.startswith(PASSED_ON_PREFIXES):
@@ -187,11 +233,48 @@ def _revealed(value: "Json", environ: "Mapping[str, str]") -> str:
         raise OSError(errno.EINVAL, text) from error
 
 
-def _chain(limits: tuple[str, ...], user: str, variables: "dict[str, str]") -> tuple[str, ...]:
-    """The programs to run in front of a unit's own; a change of user is seen in `variables`."""
-    chain: tuple[str, ...] = ("prlimit", *limits, "--") if limits else ()
+def _joining(procs: str, variables: "Mapping[str, str]") -> tuple[str, ...]:
+    """The program that joins a control group, and executes the rest of the line."""
+    if all(key.isidentifier() and key.isascii() for key in variables) and not (
+        _SHELL_VARIABLES & variables.keys()
+    ):
+        return "/bin/sh", "-c", _JOIN, procs
+    return sys.executable, "-I", "-S", "-c", _JOIN_EXACTLY, procs
+
+
+def _limiting(limits: "Limits", cgroup: str) -> tuple[str, ...]:
+    """Limits as far as one process can have them, but for those that its unit's cgroup has.
+
+    `memory_max` limits the writable private memory of each process (RLIMIT_DATA), and not its
+    address space, of which runtimes with a heap of their own reserve far more than they use.
+    `tasks_max` counts all processes and threads of the unit's user, and root is not bound by it.
+    `cpu_weight` is relative to others, which no limit of one process expresses.
+    """
+    if limits == _UNLIMITED:
+        return ()
+    memory_max, tasks_max, _, nofile = limits
+    if cgroup and memory_max is not None and _exists(f"{cgroup}/../memory.max"):
+        memory_max = None
+    if cgroup and tasks_max is not None and _exists(f"{cgroup}/../pids.max"):
+        tasks_max = None
+    wished = (("data", memory_max), ("nproc", tasks_max), ("nofile", nofile))
+    options = tuple(f"--{name}={value}" for name, value in wished if value is not None)
+    return (_tool("prlimit"), *options, "--") if options else ()
+
+
+def _isolating(is_isolated: bool) -> tuple[str, ...]:
+    """The programs that make a PID namespace; `_INIT` is to be the first to run in it."""
+    if not is_isolated:
+        return ()
+    if posix.geteuid() != 0:
+        raise OSError(errno.EPERM, world.CANNOT_ISOLATE)
+    return "/bin/sh", "-c", _DEAFEN, "sh", _tool("unshare"), *_UNSHARE
+
+
+def _becoming(user: str, variables: "dict[str, str]") -> tuple[str, ...]:
+    """The program that becomes another user; the change is seen in `variables` as well."""
     if not user:
-        return chain
+        return ()
     import pwd
 
     try:
@@ -199,14 +282,19 @@ def _chain(limits: tuple[str, ...], user: str, variables: "dict[str, str]") -> t
     except KeyError:
         raise OSError(errno.EINVAL, world.no_user(user)) from None
     if account.pw_uid == posix.geteuid():
-        return chain
+        return ()
     if posix.geteuid() != 0:
         text = f"only root can run it as user {user!r}; remove user or run the daemon as root"
         raise OSError(errno.EPERM, text)
     variables["HOME"], variables["SHELL"] = account.pw_dir, account.pw_shell or "/bin/sh"
     variables["USER"] = variables["LOGNAME"] = account.pw_name
     ids = (f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--init-groups")
-    return (*chain, "setpriv", *ids, "--")
+    return _tool("setpriv"), *ids, "--"
+
+
+def _tool(name: str) -> str:
+    """A program of a chain; the unit's own PATH is none of its business."""
+    return _find_program(name, _DEFAULT_PATH, is_chained=True)
 
 
 def _find_program(name: str, path: str, *, is_chained: bool) -> str:

@@ -20,12 +20,17 @@ INSTANCE = "0d4f"
 def order(
     *argv: str,
     working_dir: str = "",
-    limits: tuple[str, ...] = (),
+    memory_max: int | None = None,
+    tasks_max: int | None = None,
+    nofile: int | None = None,
     user: str = "",
     variables: tuple[tuple[str, str], ...] = (),
     has_stdin: bool = False,
+    is_isolated: bool = False,
 ) -> "spawn.Order":
-    return "a.service", argv, variables, (), working_dir, has_stdin, limits, user, INSTANCE
+    limits = (memory_max, tasks_max, None, nofile)
+    marks = ("a.service", argv, variables, ())
+    return *marks, working_dir, has_stdin, limits, user, INSTANCE, is_isolated
 
 
 class Child:
@@ -117,7 +122,7 @@ def test_a_chain_does_not_hide_that_the_program_cannot_be_executed(
     programs: Path, name: str
 ) -> None:
     with pytest.raises(OSError, match=name):
-        spawn.spawn(order(str(programs / name), limits=("--nofile=50",)), "f", dict(os.environ))
+        spawn.spawn(order(str(programs / name), nofile=50), "f", dict(os.environ))
 
 
 def test_a_bare_name_is_looked_up_in_path(start: Start) -> None:
@@ -210,13 +215,13 @@ def test_a_child_wears_the_brand_of_its_invocation_and_the_daemon_does_not(start
 
 
 def test_limits_are_set_before_the_program_runs(start: Start) -> None:
-    child = start("/bin/sh", "-c", "ulimit -n; ulimit -d", limits=("--nofile=50", "--data=1048576"))
+    child = start("/bin/sh", "-c", "ulimit -n; ulimit -d", nofile=50, memory_max=1048576)
     assert child.read().split() == ["50", "1024"]
 
 
 def test_a_memory_limit_binds(start: Start) -> None:
     script = "try: bytearray(10**9)\nexcept MemoryError: print('bound')"
-    child = start(sys.executable, "-c", script, limits=("--data=200000000",))
+    child = start(sys.executable, "-c", script, memory_max=200000000)
     assert child.read() == "bound\n"
 
 
@@ -301,7 +306,7 @@ from anyclawd.runtime import spawn
 for descriptor in (0, 1, 2):
     posix.close(descriptor)
 argv = ("/bin/sh", "-c", "cat; echo out; echo err >&2")
-order = ("a.service", argv, (), (), "", True, (), "", "i")
+order = ("a.service", argv, (), (), "", True, (None,) * 4, "", "i", False)
 pid, pidfd, stdin, stdout, stderr = spawn.spawn(order, "f", {{"PATH": "/bin:/usr/bin"}})
 posix.write(stdin, b"in ")
 posix.close(stdin)

@@ -16,7 +16,8 @@ IsAlive = Callable[[int], bool]
 DAEMON = """
 import os, sys
 from anyclawd.runtime import spawn
-order = ("left.service", ("/bin/sh", "-c", sys.argv[2]), (), (), "", False, (), "", sys.argv[1])
+argv, limits = ("/bin/sh", "-c", sys.argv[2]), (None, None, None, None)
+order = ("left.service", argv, (), (), "", False, limits, "", sys.argv[1], False)
 _, _, _, stdout, _ = spawn.spawn(order, "f00d", dict(os.environ))
 os.set_blocking(stdout, True)
 print(os.read(stdout, 99).decode().strip(), flush=True)

@@ -6,7 +6,7 @@ from types import MappingProxyType
 import pytest
 
 from anyclawd.model.plan import Settings
-from anyclawd.model.policy import Resources
+from anyclawd.model.policy import Isolation, Resources
 from anyclawd.model.secret import MARK
 from anyclawd.model.span import BUILT_IN
 from anyclawd.model.unit import AgentRole, ChannelRole, Kind, Protocol, Unit
@@ -40,6 +40,7 @@ def test_an_order_says_all_that_a_spawn_needs() -> None:
         protocol=Protocol.SERVICE,
         resources=Resources(memory_max_bytes=4096, tasks_max=7, cpu_weight=50, nofile=9),
         user="nobody",
+        isolate=Isolation.PID,
     )
     assert order_of(it, SETTINGS, "0d4f") == (
         "a.service",
@@ -48,10 +49,18 @@ def test_an_order_says_all_that_a_spawn_needs() -> None:
         ("B",),
         "/srv",
         True,
-        ("--data=4096", "--nproc=7", "--nofile=9"),
+        (4096, 7, 50, 9),
         "nobody",
         "0d4f",
+        True,
     )
+
+
+def test_a_hook_has_the_order_of_its_unit_but_for_program_and_stdin() -> None:
+    it = unit(protocol=Protocol.SERVICE, user="nobody")
+    own = order_of(it, SETTINGS, "0d4f")
+    hook = order_of(it, SETTINGS, "0d4f", argv=("/bin/hook",), has_stdin=False)
+    assert hook == (own[0], ("/bin/hook",), *own[2:5], False, *own[6:])
 
 
 def test_an_order_can_be_marshalled_and_holds_no_secret() -> None:
