@@ -5,14 +5,19 @@ was written out, or `{"env": variable, "default": text or None}` for one that is
 daemon's environment, so that a stored plan holds the name of the variable and never its content.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 TYPE_CHECKING = False  # `typing` takes longer than the spawn that reveals a secret
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from anyclawd.model.value import Json
 
 MARK = "!secret"
 SHOWN_AS = "<secret>"
+
+#: Shorter secrets are not searched for in other texts: they would hit by chance.
+_SEARCHED_LENGTH = 6
 
 
 def is_secret(value: object) -> bool:
@@ -73,6 +78,43 @@ def redact(value: "Json") -> "Json":
     if isinstance(value, list | tuple):
         return [redact(item) for item in value]
     return value
+
+
+def written_texts(values: "Iterable[Json]") -> tuple[str, ...]:
+    """The texts of secrets that are written out in values, if long enough to be searched for.
+
+    Longest first: one that is part of another would leave the rest of that one to be read.
+    """
+    found = {str(text) for value in values for text in _texts(value)}
+    long = (text for text in found if len(text) >= _SEARCHED_LENGTH)
+    return tuple(sorted(long, key=len, reverse=True))
+
+
+def scrub(value: "Json", texts: tuple[str, ...]) -> "Json":
+    """The value with these texts replaced wherever they appear in it."""
+    if not texts:
+        return value
+    if isinstance(value, str):
+        for text in texts:
+            value = value.replace(text, SHOWN_AS)
+        return value
+    if isinstance(value, Mapping):
+        return {key: scrub(item, texts) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [scrub(item, texts) for item in value]
+    return value
+
+
+def _texts(value: "Json") -> "Iterator[Json]":
+    if is_secret(value):
+        mark = value[MARK]
+        yield mark.get("value") or mark.get("default") or ""
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _texts(item)
 
 
 def as_variable(value: "Json") -> str:
