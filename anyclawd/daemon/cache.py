@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     Input: TypeAlias = tuple[str, str, bytes | bool]
     #: Spawns in their order, each with the units on whose start it depends, its own included.
     Wave: TypeAlias = tuple[tuple[Order, frozenset[str]], ...]
+    #: Whatever else a plan depends on; compared, and never looked into.
+    Key: TypeAlias = tuple[object, ...]
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 #: A change of any of these changes what a plan or its wave means, also between two versions.
@@ -42,8 +44,10 @@ _CODE = (
 )
 
 
-def load(state_dir: str, config: str, environ: "Mapping[str, str]") -> "tuple[bytes, Wave] | None":
-    """The plan in its marshalled plain form and its first wave; None where it does not hold."""
+def load(
+    state_dir: str, expected: "Key", environ: "Mapping[str, str]"
+) -> "tuple[bytes, Wave, tuple[Input, ...]] | None":
+    """The plan in its marshalled plain form, its first wave and its inputs, where it holds."""
     content = _read_private(f"{state_dir}/plan")
     if not content:
         return None
@@ -51,22 +55,28 @@ def load(state_dir: str, config: str, environ: "Mapping[str, str]") -> "tuple[by
         key, inputs, wave, plan = marshal.loads(content)
     except (ValueError, EOFError, TypeError):
         return None  # cut off, or written by another interpreter
-    if key != _key(config) or not all(_holds(found, environ) for found in inputs):
+    if key != expected or not holds(inputs, environ):
         return None
-    return plan, wave
+    return plan, wave, inputs
 
 
 def store(
-    state_dir: str, config: str, inputs: "tuple[Input, ...]", wave: "Wave", plan: bytes
+    state_dir: str, key: "Key", inputs: "tuple[Input, ...]", wave: "Wave", plan: bytes
 ) -> None:
     """Keep a plan for the next start. Raises OSError."""
-    kept: Json = (_key(config), inputs, wave, plan)
+    kept: Json = (key, inputs, wave, plan)
     places.write(f"{state_dir}/plan", marshal.dumps(kept))
 
 
-def _key(config: str) -> "tuple[object, ...]":
+def key_of(config: str, dropins: str) -> "Key":
+    """What a plan is for, and by which code it is made."""
     ages = tuple(os.stat(f"{_PACKAGE}/{name}").st_mtime_ns for name in _CODE)
-    return (__version__, sys.hexversion, sys.executable, ages, os.getcwd(), config)
+    return (__version__, sys.hexversion, sys.executable, ages, os.getcwd(), config, dropins)
+
+
+def holds(inputs: "tuple[Input, ...]", environ: "Mapping[str, str]") -> bool:
+    """Whether every input of a compilation is what it was."""
+    return all(_holds(found, environ) for found in inputs)
 
 
 def _holds(found: "Input", environ: "Mapping[str, str]") -> bool:

@@ -9,26 +9,24 @@ import signal
 import sys
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, NoReturn
 
 import uvloop
 
-from anyclawd.daemon import cache, logs, places
+from anyclawd.daemon import cache, compilation, logs, places
 from anyclawd.daemon.assemble import Assembly
 from anyclawd.daemon.stage0 import Handover
 from anyclawd.engine.commands import Spawn
 from anyclawd.engine.events import BootRequested, Invocation
 from anyclawd.engine.manager import Manager
 from anyclawd.model.deps import UnitName
-from anyclawd.model.errors import Finding
 from anyclawd.model.plan import Plan, from_plain
 from anyclawd.runtime.order import order_of
 
 log = logging.getLogger("anyclawd.daemon")
 
 if TYPE_CHECKING:
-    #: A plan just compiled, in its plain form, marshalled, and the inputs of its compilation.
-    _Fresh: TypeAlias = tuple[bytes, tuple[cache.Input, ...]]
+    from anyclawd.daemon.compilation import Fresh
 
 #: The configuration cannot be used. Source: sysexits.h, EX_CONFIG.
 EX_CONFIG = 78
@@ -64,7 +62,7 @@ def _run(handover: Handover) -> int:
     return runner.run(_supervise(plan, fresh, handover))  # and the loop ends with us
 
 
-def _load(handover: Handover) -> "tuple[Plan, _Fresh | None]":
+def _load(handover: Handover) -> "tuple[Plan, Fresh | None]":
     """The plan, and what is to be kept of it where it was compiled just now.
 
     The bytes of a cached plan are as large as itself and are let go. Raises StartError with the
@@ -72,13 +70,14 @@ def _load(handover: Handover) -> "tuple[Plan, _Fresh | None]":
     """
     if handover.compiler is not None:
         fresh = _compiled(*handover.compiler)
+        handover.inputs = fresh[1]
         return from_plain(marshal.loads(fresh[0])), fresh
     plain, handover.plan = handover.plan, None
     assert plain is not None, "stage 0 starts the compiler where it finds no plan"
     return from_plain(marshal.loads(plain)), None
 
 
-async def _supervise(plan: Plan, fresh: "_Fresh | None", handover: Handover) -> int:
+async def _supervise(plan: Plan, fresh: "Fresh | None", handover: Handover) -> int:
     assembly = Assembly(plan, handover)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -87,7 +86,7 @@ async def _supervise(plan: Plan, fresh: "_Fresh | None", handover: Handover) -> 
     settled = asyncio.Event()
     assembly.when_settled(settled.set)
     async with asyncio.TaskGroup() as tasks:
-        keeper = tasks.create_task(_keep(settled, plan, fresh, handover), name="daemon:keep")
+        keeper = tasks.create_task(_tidy(settled, plan, fresh, handover), name="daemon:keep")
         code = await assembly.run()
         if not settled.is_set():
             keeper.cancel()
@@ -95,23 +94,18 @@ async def _supervise(plan: Plan, fresh: "_Fresh | None", handover: Handover) -> 
     return code
 
 
-async def _keep(
-    settled: asyncio.Event, plan: Plan, fresh: "_Fresh | None", handover: Handover
+async def _tidy(
+    settled: asyncio.Event, plan: Plan, fresh: "Fresh | None", handover: Handover
 ) -> None:
     """Put in order what the boot has made, once it has settled, and keep a plan that is new."""
     await settled.wait()
     gc.collect()
     gc.freeze()  # it lives as long as the daemon
-    if fresh is None:
-        return
-    try:  # in a thread, since thousands of units take their time; it touches no file
-        wave = await asyncio.to_thread(first_wave, plan, handover.instance)
-        _cache(fresh, wave, handover)
-    except Exception:
-        log.exception("cannot keep the compiled plan; the next start compiles again")
+    if fresh is not None:  # in a thread, since thousands of units take their time
+        await asyncio.to_thread(_keep, plan, fresh, handover)
 
 
-def _compiled(pid: int, pipe: int) -> "_Fresh":
+def _compiled(pid: int, pipe: int) -> "Fresh":
     """What the compiler has made: the plan in its plain form, marshalled, and its inputs.
 
     Raises StartError with its findings where there is no plan.
@@ -119,23 +113,23 @@ def _compiled(pid: int, pipe: int) -> "_Fresh":
     with open(pipe, "rb") as file:
         content = file.read()
     _, status = os.waitpid(pid, 0)
-    code = os.waitstatus_to_exitcode(status)
-    if code not in (0, 1) or not content:  # it was killed, maybe amid its answer, or has a fault
-        raise places.StartError(f"anyclawd: the compiler has failed with exit code {code}")
-    answer = marshal.loads(content)
-    if answer["plan"] is None:
-        findings: tuple[Finding, ...] = from_plain(answer["findings"])
-        raise places.StartError("\n".join(map(str, findings)), EX_CONFIG)
-    return marshal.dumps(answer["plan"]), answer["inputs"]
+    try:
+        return compilation.read(content, os.waitstatus_to_exitcode(status))
+    except compilation.NotCompiled as error:
+        code = EX_CONFIG if error.findings else 1
+        raise places.StartError(str(error), code) from error
 
 
-def _cache(fresh: "_Fresh", wave: "cache.Wave", handover: Handover) -> None:
-    """Keep the plan, and the wave that the engine decides for a boot of it."""
+def _keep(plan: Plan, fresh: "Fresh", handover: Handover) -> None:
+    """Keep a plan, and the wave that the engine decides for a boot of it."""
     plain, inputs = fresh
     try:
-        cache.store(handover.state_dir, handover.config, inputs, wave, plain)
+        wave = first_wave(plan, handover.instance)
+        cache.store(handover.state_dir, handover.key, inputs, wave, plain)
     except OSError as error:
         log.warning("cannot keep the compiled plan: %s; the next start compiles again", error)
+    except Exception:
+        log.exception("cannot keep the compiled plan; the next start compiles again")
 
 
 def first_wave(plan: Plan, instance: str) -> "cache.Wave":

@@ -19,6 +19,7 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from anyclawd.daemon.cache import Input, Key
     from anyclawd.runtime.driver import Early
     from anyclawd.runtime.tree import Swept
 
@@ -35,6 +36,9 @@ class Handover:
         self.log_level = ""
         self.instance = ""
         self.lock = -1  #: descriptor that holds the state directory
+        self.dropins = ""  #: the directory of drop-ins that live no longer than the machine runs
+        self.key: Key = ()  #: what the cached plan has to be for
+        self.inputs: tuple[Input, ...] = ()  #: all that the plan depends on
         self.plan: bytes | None = None  #: a cached plan that holds, marshalled
         self.compiler: tuple[int, int] | None = None  #: pid, and its stdout, where none does
         self.early: dict[str, Early] = {}
@@ -115,11 +119,13 @@ def _prepare(handover: Handover) -> None:
     tree.become_subreaper()
     if has_left_running:
         handover.swept = tree.sweep(handover.instance)
-    cached = cache.load(handover.state_dir, handover.config, environ)
+    handover.dropins = f"{handover.runtime_dir}/dropins"
+    handover.key = cache.key_of(handover.config, handover.dropins)
+    cached = cache.load(handover.state_dir, handover.key, environ)
     if cached is None:
-        handover.compiler = _start_compiler(handover.config)
+        handover.compiler = start_compiler(handover.config, handover.dropins)
         return
-    handover.plan, wave = cached
+    handover.plan, wave, handover.inputs = cached
     for order, needs in wave:
         if not needs & handover.stopped:
             invocation = os.urandom(16).hex()
@@ -129,10 +135,11 @@ def _prepare(handover: Handover) -> None:
                 handover.early[order[0]] = (invocation, error)
 
 
-def _start_compiler(config: str) -> tuple[int, int]:
+def start_compiler(config: str, dropins: str) -> tuple[int, int]:
     """Compile in a child of our own; its pid, and the pipe that brings the plan."""
     reading, writing = os.pipe()
-    argv = (sys.executable, "-P", "-m", "anyclawd.compile", "--config", config)
+    options = ("--config", config, "--dropins", dropins)
+    argv = (sys.executable, "-P", "-m", "anyclawd.compile", *options)
     try:
         pid = os.posix_spawn(
             sys.executable,

@@ -8,6 +8,7 @@ from anyclawd.daemon import cache
 from anyclawd.model.fingerprint import fingerprint, fingerprint_of_names
 
 PLAN = b"a plan"
+DROPINS = "/run/dropins"
 
 
 @pytest.fixture
@@ -23,72 +24,81 @@ def state(tmp_path: Path) -> str:
     return str(tmp_path / "state")
 
 
+def key(config: Path) -> "cache.Key":
+    return cache.key_of(str(config), DROPINS)
+
+
 def keep(state: str, config: Path, *inputs: "cache.Input") -> None:
-    cache.store(state, str(config), inputs, (), PLAN)
+    cache.store(state, key(config), inputs, (), PLAN)
 
 
 def test_what_was_stored_is_loaded(state: str, config: Path) -> None:
     keep(state, config, ("file", str(config), fingerprint(config.read_bytes())))
-    assert cache.load(state, str(config), {}) == (PLAN, ())
+    assert cache.load(state, key(config), {}) == (
+        PLAN,
+        (),
+        (("file", str(config), fingerprint(config.read_bytes())),),
+    )
 
 
 def test_nothing_is_loaded_where_nothing_was_stored(state: str, config: Path) -> None:
-    assert cache.load(state, str(config), {}) is None
+    assert cache.load(state, key(config), {}) is None
 
 
 def test_a_changed_file_ends_it(state: str, config: Path) -> None:
     keep(state, config, ("file", str(config), fingerprint(config.read_bytes())))
     config.write_text("agents_manager: { }\n")
-    assert cache.load(state, str(config), {}) is None
+    assert cache.load(state, key(config), {}) is None
 
 
 def test_a_removed_file_ends_it(state: str, config: Path) -> None:
     keep(state, config, ("file", str(config), fingerprint(config.read_bytes())))
     config.unlink()
-    assert cache.load(state, str(config), {}) is None
+    assert cache.load(state, key(config), {}) is None
 
 
 def test_a_new_drop_in_ends_it(state: str, config: Path) -> None:
     drop_ins = config.parent / "units.d"
     keep(state, config, ("glob", f"{drop_ins}/*.yaml", fingerprint_of_names([])))
-    assert cache.load(state, str(config), {}) is not None
+    assert cache.load(state, key(config), {}) is not None
     drop_ins.mkdir()
     (drop_ins / "notes.txt").touch()
-    assert cache.load(state, str(config), {}) is not None
+    assert cache.load(state, key(config), {}) is not None
     (drop_ins / "one.yaml").touch()
-    assert cache.load(state, str(config), {}) is None
+    assert cache.load(state, key(config), {}) is None
 
 
 def test_a_changed_variable_ends_it(state: str, config: Path) -> None:
     keep(state, config, ("env", "PORT", fingerprint(b"8080")))
-    assert cache.load(state, str(config), {"PORT": "8080"}) is not None
-    assert cache.load(state, str(config), {"PORT": "8081"}) is None
-    assert cache.load(state, str(config), {}) is None
+    assert cache.load(state, key(config), {"PORT": "8080"}) is not None
+    assert cache.load(state, key(config), {"PORT": "8081"}) is None
+    assert cache.load(state, key(config), {}) is None
 
 
 def test_of_a_secret_only_matters_whether_it_is_set(state: str, config: Path) -> None:
     keep(state, config, ("set", "TOKEN", True))
-    assert cache.load(state, str(config), {"TOKEN": "one"}) is not None
-    assert cache.load(state, str(config), {"TOKEN": "two"}) is not None
-    assert cache.load(state, str(config), {}) is None
+    assert cache.load(state, key(config), {"TOKEN": "one"}) is not None
+    assert cache.load(state, key(config), {"TOKEN": "two"}) is not None
+    assert cache.load(state, key(config), {}) is None
 
 
-def test_another_configuration_does_not_meet_it(state: str, config: Path) -> None:
+def test_another_configuration_or_other_drop_ins_do_not_meet_it(state: str, config: Path) -> None:
     keep(state, config)
-    assert cache.load(state, str(config) + "2", {}) is None
+    assert cache.load(state, cache.key_of(str(config) + "2", DROPINS), {}) is None
+    assert cache.load(state, cache.key_of(str(config), "/elsewhere"), {}) is None
 
 
 def test_a_file_that_others_may_read_is_not_trusted(state: str, config: Path) -> None:
     keep(state, config)
     Path(state, "plan").chmod(0o640)
-    assert cache.load(state, str(config), {}) is None
+    assert cache.load(state, key(config), {}) is None
 
 
 def test_a_link_is_not_followed(state: str, config: Path, tmp_path: Path) -> None:
     keep(state, config)
     Path(state, "plan").rename(tmp_path / "elsewhere")
     Path(state, "plan").symlink_to(tmp_path / "elsewhere")
-    assert cache.load(state, str(config), {}) is None
+    assert cache.load(state, key(config), {}) is None
 
 
 @pytest.mark.parametrize("length", [0, 1, 10, 100])
@@ -96,4 +106,4 @@ def test_a_file_cut_off_anywhere_is_no_plan(state: str, config: Path, length: in
     keep(state, config, ("file", str(config), fingerprint(config.read_bytes())))
     path = Path(state, "plan")
     path.write_bytes(path.read_bytes()[:length])
-    assert cache.load(state, str(config), {}) is None
+    assert cache.load(state, key(config), {}) is None
