@@ -1,0 +1,231 @@
+"""A random life of a daemon and its units: blows from all sides, and a look after each.
+
+Every decision is drawn from one seed. What runs is real, so a replay meets the same blows in the
+same order, though not at the same instants.
+"""
+
+import os
+import random
+import select
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from anyclawd.client.exchange import ClientError
+from anyclawd.model.value import Json
+from tests.chaos.look import Found, census, trouble
+from tests.chaos.menagerie import Menagerie
+from tests.chaos.wishes import Wishes
+from tests.fakes.daemon import WAIT_S, Daemon, Deadline, TestFailure, system, wait_dead
+
+#: What a blow may be. Those that nothing can be done against are the point.
+_BLOWS = (
+    signal.SIGKILL,
+    signal.SIGTERM,
+    signal.SIGSEGV,
+    signal.SIGABRT,
+    signal.SIGHUP,
+    signal.SIGUSR1,
+)
+#: More descriptors than it had with everything up: some connections that are just being closed.
+_DESCRIPTORS = 12
+
+
+class Life:
+    """One daemon after the other in one directory, until `end`."""
+
+    def __init__(self, directory: Path, menagerie: Menagerie, seed: int, cgroup: str) -> None:
+        self.steps: list[str] = []  #: what was done, in words
+        self._random = random.Random(seed)
+        self._directory, self._menagerie = directory, menagerie
+        self._names = sorted(menagerie.units)
+        self._wishes = Wishes(menagerie)
+        supervisor: Json = {"cgroup": cgroup} if cgroup else {}
+        config = system(units=dict(menagerie.units), supervisor=supervisor)
+        self.daemon = Daemon(directory, config, {}, ())
+        self.daemon.wait_ready()
+        self._wait_rest()
+        self._descriptors = self._count_descriptors()
+
+    # -- what may happen ---------------------------------------------------------------------------
+
+    def step(self) -> None:
+        """One blow or wish; three in four times everything has to come to rest after it."""
+        acts: dict[Callable[[], str], int] = {
+            self._strike_a_process: 20,
+            self._strike_a_group: 6,
+            self._strike_everything: 2,
+            self._freeze: 8,
+            self._thaw: 6,
+            self._ask: 30,
+            self._ask_for_a_signal: 4,
+            self._hang_up_in_the_middle: 3,
+            self._let_the_daemon_sleep: 3,
+            self._kill_the_daemon: 3,
+            self._stop_the_daemon: 2,
+        }
+        [act] = self._random.choices([*acts], [*acts.values()])
+        self.steps.append(act.__name__.strip("_").replace("_", " "))
+        self.steps[-1] += f": {act()}"
+        if self._random.random() < 0.75:
+            self._wait_rest()
+
+    def _strike_a_process(self) -> str:
+        """Any process of any unit: a leader, a child, a grandchild in a session of its own."""
+        if (victim := self._victim()) is None:
+            return "nobody is there"
+        blow = self._random.choice(_BLOWS)
+        _kill(victim.pid, blow)
+        return f"{blow.name} for {victim}"
+
+    def _strike_a_group(self) -> str:
+        if (victim := self._victim()) is None:
+            return "nobody is there"
+        with suppress(ProcessLookupError):
+            os.killpg(os.getpgid(victim.pid), signal.SIGKILL)
+        return f"SIGKILL for the group of {victim}"
+
+    def _strike_everything(self) -> str:
+        found = self._census()
+        for victim in found:
+            _kill(victim.pid, signal.SIGKILL)
+        return f"SIGKILL for {len(found)} processes"
+
+    def _freeze(self) -> str:
+        if (victim := self._victim()) is None:
+            return "nobody is there"
+        _kill(victim.pid, signal.SIGSTOP)
+        return str(victim)
+
+    def _thaw(self) -> str:
+        for one in self._census():
+            _kill(one.pid, signal.SIGCONT)
+        return "all"
+
+    def _ask(self) -> str:
+        verb = self._random.choice(["start", "stop", "restart"])
+        names = self._random.sample(self._names, self._random.choice([1, 1, 1, 2, 3]))
+        if verb == "stop":
+            self._wishes.stop(names)
+        else:
+            self._wishes.start(names)
+        body = {"verb": verb, "units": names}
+        jobs = self.daemon.client.post("/v1/jobs", body, waits=self._random.random() < 0.3)["jobs"]
+        assert {row["unit"] for row in jobs} >= set(names), jobs
+        return f"{verb} {' '.join(names)}"
+
+    def _ask_for_a_signal(self) -> str:
+        name, blow = self._random.choice(self._names), self._random.choice(_BLOWS)
+        try:
+            self.daemon.client.post("/v1/kill", {"units": [name], "signal": blow.name})
+        except ClientError as error:
+            return f"{blow.name} for {name}: {error}"
+        return f"{blow.name} for {name}"
+
+    def _hang_up_in_the_middle(self) -> str:
+        """Callers who do not wait for what they have asked for."""
+        events, lines = self.daemon.events(), self.daemon.log_lines()
+        for stream in (events, lines):
+            next(stream)
+            stream.close()
+        return "a follower and a subscriber"
+
+    def _let_the_daemon_sleep(self) -> str:
+        """It is frozen while things happen, and finds them all at once."""
+        self.daemon.signal(signal.SIGSTOP)
+        try:
+            struck = [self._strike_a_process() for _ in range(self._random.randint(1, 4))]
+        finally:
+            self.daemon.signal(signal.SIGCONT)
+        return "; ".join(struck)
+
+    def _kill_the_daemon(self) -> str:
+        """The next start ends whatever was left before it starts anything."""
+        left = [one.pid for one in self._census()]
+        self.daemon.kill()
+        self._begin_anew()
+        for pid in left:
+            wait_dead(pid)
+        return f"{len(left)} processes were left"
+
+    def _stop_the_daemon(self) -> str:
+        number = self._random.choice([signal.SIGTERM, signal.SIGINT])
+        self.daemon.signal(number)
+        if self._random.random() < 0.3:
+            with suppress(ProcessLookupError):
+                self.daemon.signal(number)
+        self._expect_end()
+        self._begin_anew()
+        return number.name
+
+    # -- the daemon --------------------------------------------------------------------------------
+
+    def _begin_anew(self) -> None:
+        self.daemon._notify.close()
+        self.daemon = Daemon(self._directory, None, {}, ())
+        self._wishes.begin_anew()
+        self.daemon.wait_ready()
+
+    def _expect_end(self) -> None:
+        code = self.daemon.wait_exit()
+        assert code == 0, f"the daemon ended with {code}"
+        left = census(self.daemon.instance)
+        assert not left, f"processes of the daemon are left: {left}"
+
+    def end(self) -> None:
+        """Thaw, come to rest, stop; nothing may be left, and nothing may have leaked."""
+        self._thaw()
+        self._wait_rest()
+        assert self._count_descriptors() <= self._descriptors + _DESCRIPTORS
+        self.daemon.signal(signal.SIGTERM)
+        self._expect_end()
+
+    def close(self) -> None:
+        """Whatever happened: nothing stays."""
+        self.daemon.signal(signal.SIGCONT)
+        self.daemon.close()
+        for one in census(self.daemon.instance):
+            _kill(one.pid, signal.SIGKILL)
+
+    def _count_descriptors(self) -> int:
+        return len(list(Path(f"/proc/{self.daemon.pid}/fd").iterdir()))
+
+    # -- looking -----------------------------------------------------------------------------------
+
+    def _wait_rest(self) -> None:
+        """Wait until nothing moves any more and everything is as it has to be."""
+        deadline = Deadline(WAIT_S)
+        while said := trouble(self.daemon, self._wishes):
+            if self.daemon.process.poll() is not None:
+                raise TestFailure(said)
+            select.select([], [], [], min(0.005, deadline.left(f"rest: {said}")))
+
+    def _census(self) -> list[Found]:
+        """In an order that does not depend on pids."""
+        found = census(self.daemon.instance)
+        return sorted(found, key=lambda one: (one.unit, not one.invocation, one.pid))
+
+    def _victim(self) -> Found | None:
+        found = self._census()
+        return self._random.choice(found) if found else None
+
+
+def _kill(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+@contextmanager
+def living(directory: Path, menagerie: Menagerie, seed: int, cgroup: str = "") -> Iterator[Life]:
+    """A life that is over afterwards; a failure tells its seed, its last steps and its log."""
+    life = Life(directory, menagerie, seed, cgroup)
+    try:
+        yield life
+    except BaseException as error:
+        error.add_note(f"seed {seed}, step {len(life.steps)}; the last steps:")
+        error.add_note("\n".join(f"  {step}" for step in life.steps[-12:]))
+        error.add_note("the end of the daemon's log:\n" + life.daemon.log_text()[-8000:])
+        raise
+    finally:
+        life.close()
