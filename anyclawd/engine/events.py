@@ -241,6 +241,14 @@ class PlanReplaced:
 
 
 @dataclass(frozen=True, slots=True)
+class CancelRequested:
+    """Drop one job; what it has begun goes on by itself. A job that has ended stays ended."""
+
+    job: int
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
 class ResetRequested:
     """Forget failures, start limits and backoff of `units`."""
 
@@ -287,6 +295,7 @@ Event = (
     | BootRequested
     | JobsRequested
     | PlanReplaced
+    | CancelRequested
     | ResetRequested
     | ShutdownRequested
     | IntakeClosed

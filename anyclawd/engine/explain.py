@@ -5,19 +5,23 @@ something else.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import assert_never
 
 from anyclawd.engine import restart
 from anyclawd.engine.job import Job, Origin
 from anyclawd.engine.manager import Manager
-from anyclawd.engine.unit_fsm import UnitState, armed
+from anyclawd.engine.unit_fsm import UnitState
 from anyclawd.model.deps import Relation, UnitName
 from anyclawd.model.policy import OnLimit, ReadinessType, Restart
-from anyclawd.model.state import UP, JobType, Result, Sub
+from anyclawd.model.state import COMING_UP, GOING_DOWN, UP, Health, JobType, Result, Sub
 from anyclawd.model.unit import Kind, Unit
+
+#: Restarts of a schedule that are told; without a limit there are any number.
+_DELAYS_TOLD = 50
 
 _MAY_HAVE_OBSTACLES = 5  # named one by one; more are counted
 _BLOCKED_FOLLOWED = 20  # blocked units told one by one; of further ones the first cause is told
-_GOING_DOWN = (Sub.STOP, Sub.STOP_SIGTERM, Sub.STOP_SIGKILL)
 
 
 def sentences(manager: Manager, name: UnitName, now: float) -> list[str]:
@@ -27,7 +31,7 @@ def sentences(manager: Manager, name: UnitName, now: float) -> list[str]:
     said += _why(manager, unit, state)
     if job is not None:
         said += _job(manager, job)
-    if state.sub in (Sub.START, *_GOING_DOWN):
+    if state.sub in COMING_UP | GOING_DOWN | {Sub.RELOAD}:
         said += _deadline(unit, state, now)
     elif job is None and manager.is_stopping:
         said.append("The daemon is stopping")
@@ -46,17 +50,27 @@ def _what(unit: Unit, state: UnitState, now: float) -> str:
             return f"{unit.name} has not been running for {age}"
         case Sub.BLOCKED:
             return f"{unit.name} has been blocked for {age}"
+        case Sub.CONDITION:
+            return f"{unit.name} has had its conditions looked at for {age}"
+        case Sub.START_PRE:
+            return f"{unit.name} has been running its exec_start_pre for {age}"
         case Sub.START:
             return f"{unit.name} has been starting{process} for {age}"
+        case Sub.START_POST:
+            return f"{unit.name} has been running its exec_start_post for {age}"
         case Sub.RUNNING if unit.kind is Kind.TARGET:
             return f"{unit.name} was reached {age} ago"
         case Sub.RUNNING:
             return f"{unit.name} has been running{process} for {age}"
         case Sub.DEGRADED:
             return f"{unit.name} is up{process}, but has not been ready for {age}"
+        case Sub.RELOAD:
+            return f"{unit.name} has been reloading{process} for {age}"
         case Sub.EXITED:
             return f"{unit.name} ended in success {age} ago"
-        case Sub.STOP | Sub.STOP_SIGTERM | Sub.STOP_SIGKILL:
+        case Sub.STOP_POST:
+            return f"{unit.name} has ended and has been running its exec_stop_post for {age}"
+        case Sub.STOP | Sub.STOP_WATCHDOG | Sub.STOP_SIGTERM | Sub.STOP_SIGKILL:
             return f"{unit.name} has been stopping{process} for {age}"
         case Sub.AUTO_RESTART:
             return f"{unit.name} has been waiting to be restarted for {age}"
@@ -73,13 +87,27 @@ def _why(manager: Manager, unit: Unit, state: UnitState) -> Iterator[str]:
         yield f"Its readiness was lost: {state.reason}"
     elif state.doom is not None:
         yield f"It is being stopped with result {state.doom}: {state.reason}"
-    elif state.sub not in UP and state.sub not in (Sub.START, *_GOING_DOWN):
+    elif state.sub not in UP | COMING_UP | GOING_DOWN:
         yield from _last_run(state)
+    yield from _vitals(unit, state)
     if unit.name in manager.stopped_by_hand:
         yield "It was stopped by hand and stays down until somebody starts it"
     if state.restarts:
         times = "once" if state.restarts == 1 else f"{state.restarts} times"
         yield f"Its policy has restarted it {times} since it was last started otherwise"
+
+
+def _vitals(unit: Unit, state: UnitState) -> Iterator[str]:
+    """What its checks and its last reload say."""
+    vitals, allowed = state.vitals, 0 if unit.health is None else unit.health.failures
+    if state.sub in UP and vitals.failed_checks:
+        count = f"{vitals.failed_checks} of {allowed}"
+        yield f"It has failed {count} checks in a row, the last one with: {vitals.failure}"
+    elif state.sub in UP and vitals.health is not Health.NONE:
+        healthy = vitals.health is Health.HEALTHY
+        yield "Its checks find it healthy" if healthy else "It has not been checked yet"
+    if state.sub in UP and state.side.reload_failure:
+        yield f"Its last reload has failed: {state.side.reload_failure}"
 
 
 def _last_run(state: UnitState) -> Iterator[str]:
@@ -89,6 +117,8 @@ def _last_run(state: UnitState) -> Iterator[str]:
                 yield f"Its last run {state.reason}"
         case Result.RESOURCES:
             yield f"It cannot be started: {state.reason}"
+        case Result.EXEC_CONDITION:
+            yield f"It was skipped, which is no failure: {state.reason}"
         case Result.START_LIMIT_HIT:
             yield f"It {state.reason}"
         case _:
@@ -116,25 +146,15 @@ def _job(manager: Manager, job: Job) -> Iterator[str]:
         named = ", ".join(waiting[:_MAY_HAVE_OBSTACLES])
         more = len(waiting) - _MAY_HAVE_OBSTACLES
         yield f"The job waits for {named}" + (f" and {more} more" if more > 0 else "")
-    elif not job.is_running and manager.sub(job.unit) in _GOING_DOWN:
+    elif not job.is_running and manager.sub(job.unit) in GOING_DOWN:
         yield "The job begins when the unit has stopped"
     elif not job.is_running and job.type is JobType.START:
         yield "The job waits for its turn: as many units are starting as start_concurrency allows"
 
 
 def _because(job: Job) -> str:
-    is_start = job.asked is JobType.START
-    match job.relation:
-        case Relation.REQUIRES:
-            return f"{job.cause} requires it" if is_start else f"it requires {job.cause}"
-        case Relation.WANTS:
-            return f"{job.cause} wants it"
-        case Relation.CONFLICTS:
-            return f"{job.cause} conflicts with it"
-        case Relation.PART_OF:
-            return f"it is part of {job.cause}"
-        case Relation.BINDS_TO:
-            return f"it is bound to {job.cause}"
+    if job.cause is not None and job.relation is not None:
+        return pulled_in_because(job.asked, job.relation, job.cause)
     match job.origin:
         case Origin.BOOT:
             return "the daemon boots it"
@@ -149,23 +169,50 @@ def _because(job: Job) -> str:
     return f"{job.by} asked for it"
 
 
+def pulled_in_because(type_: JobType, relation: Relation, cause: UnitName) -> str:
+    """Why a job of one unit comes with that of another, in words about `it`."""
+    match relation:
+        case Relation.REQUIRES if type_ is JobType.START:
+            return f"{cause} requires it"
+        case Relation.REQUIRES:
+            return f"it requires {cause}"
+        case Relation.WANTS:
+            return f"{cause} wants it"
+        case Relation.CONFLICTS:
+            return f"{cause} conflicts with it"
+        case Relation.PART_OF:
+            return f"it is part of {cause}"
+        case Relation.BINDS_TO if type_ is JobType.START:
+            return f"{cause} is bound to it"
+        case Relation.BINDS_TO:
+            return f"it is bound to {cause}"
+        case Relation.ON_FAILURE:
+            return f"{cause} has failed"
+        case Relation.AFTER | Relation.BEFORE:
+            raise ValueError(f"{relation} pulls nothing in")
+        case _:
+            assert_never(relation)
+
+
 def _deadline(unit: Unit, state: UnitState, now: float) -> Iterator[str]:
-    """What its timer will do to a unit that is on its way up or down."""
-    if armed(state, unit) is None:
+    """What its timer will do to a unit that is on its way up or down, or reloads."""
+    if state.deadline_at is None:
         return
+    left = _span(state.deadline_at - now)
     match state.sub:
+        case Sub.CONDITION | Sub.START_PRE | Sub.START_POST:
+            yield f"Unless that ends within {left}, it is stopped with result timeout"
         case Sub.START:
-            left = state.since + unit.timeouts.start_s - now
             is_one_shot = unit.readiness is ReadinessType.EXITED
             what = "has ended" if is_one_shot else "is ready"
-            yield f"Unless it {what} within {_span(left)}, it is stopped with result timeout"
+            yield f"Unless it {what} within {left}, it is stopped with result timeout"
+        case Sub.RELOAD:
+            yield f"Unless that ends within {left}, the reload has failed and the unit runs on"
         case Sub.STOP:
-            left = state.since + unit.timeouts.eof_grace_s - now
             what = "sent SIGTERM" if unit.timeouts.stop_s else "killed"
-            yield f"Unless it ends within {_span(left)}, it is {what}"
-        case Sub.STOP_SIGTERM:
-            left = state.since + unit.timeouts.stop_s - now
-            yield f"Unless it ends within {_span(left)}, it is killed"
+            yield f"Unless it ends within {left}, it is {what}"
+        case Sub.STOP_SIGTERM | Sub.STOP_WATCHDOG | Sub.STOP_POST:
+            yield f"Unless it ends within {left}, it is killed"
 
 
 def _next(manager: Manager, unit: Unit, state: UnitState, now: float) -> Iterator[str]:
@@ -199,8 +246,7 @@ def _if_it_ends(unit: Unit, state: UnitState, now: float) -> Iterator[str]:
     if unit.restart is Restart.NEVER:
         yield "When it ends, it is not restarted"
         return
-    ran_s = 0.0 if state.ready_at is None else now - state.ready_at
-    is_stable = ran_s >= unit.backoff.stable_after_s
+    is_stable = _is_stable(unit, state, now)
     ends = restart.counted(state.ends, unit.start_limit, now)
     if restart.trips(ends, unit.start_limit) or (state.on_probation and not is_stable):
         what = _AT_LIMIT[unit.start_limit.on_limit].format(_span(unit.start_limit.cooldown_s))
@@ -208,6 +254,44 @@ def _if_it_ends(unit: Unit, state: UnitState, now: float) -> Iterator[str]:
         delay = restart.delay_s(unit.backoff, 0 if is_stable else state.streak, lambda: 0.0)
         what = f"it is restarted after {_span(delay)}" if delay else "it is restarted at once"
     yield f"{_WHEN[unit.restart]}, {what}"
+
+
+def _is_stable(unit: Unit, state: UnitState, now: float) -> bool:
+    ran_s = 0.0 if state.ready_at is None else now - state.ready_at
+    return ran_s >= unit.backoff.stable_after_s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delay:
+    """One automatic restart of a unit that ends as soon as it has been started, without jitter."""
+
+    delay_s: float
+    total_s: float  #: since the first of the ends
+    is_next: bool  #: the one that follows if the unit ends now
+
+
+def schedule(unit: Unit, state: UnitState, now: float) -> tuple[tuple[Delay, ...], bool]:
+    """The restarts until the start limit, and whether it is reached at all.
+
+    It is not where the delays grow so long that too few ends come together; then the first
+    delays are told. The row begins with the end of a stable run; `is_next` tells how far the
+    unit has got in it.
+    """
+    if unit.restart is Restart.NEVER:
+        return (), False
+    streak = 0 if _is_stable(unit, state, now) else state.streak
+    delays: list[Delay] = []
+    ends: tuple[float, ...] = ()
+    total_s = 0.0
+    while len(delays) < _DELAYS_TOLD:
+        ends = restart.counted(ends, unit.start_limit, total_s)
+        if restart.trips(ends, unit.start_limit):
+            return tuple(delays), True
+        delay_s = restart.delay_s(unit.backoff, len(delays), lambda: 0.0)
+        total_s += delay_s
+        is_next = len(delays) == streak
+        delays.append(Delay(delay_s=delay_s, total_s=total_s, is_next=is_next))
+    return tuple(delays), False
 
 
 def _span(seconds: float) -> str:

@@ -8,6 +8,7 @@ wish wins, and a wish that includes the earlier one takes its waiters along.
 Source: systemd's job merging; DESIGN section 5.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -15,7 +16,7 @@ from typing import NewType
 
 from anyclawd.engine.events import RequestId
 from anyclawd.model.deps import Relation, UnitName
-from anyclawd.model.state import JobType
+from anyclawd.model.state import COMING_UP, UP, JobType, Sub
 
 JobId = NewType("JobId", int)
 
@@ -28,6 +29,7 @@ class Origin(StrEnum):
     DEPENDENCY = "dependency"
     POLICY = "policy"
     TIMER = "timer"
+    RELOAD = "reload"
     SHUTDOWN = "shutdown"
 
 
@@ -48,23 +50,37 @@ class Job:
 
     @property
     def is_stop_phase(self) -> bool:
-        return self.type is not JobType.START
+        """Whether the unit has to go down, now or when the job's turn comes."""
+        return self.type in (JobType.STOP, JobType.RESTART)
 
 
 _START, _STOP, _RESTART = JobType.START, JobType.STOP, JobType.RESTART
+_RELOAD, _TRY, _EITHER = JobType.RELOAD, JobType.TRY_RESTART, JobType.RELOAD_OR_START
 
-MERGED = MappingProxyType(
+#: Every job but a stop is a set of promises: to be up (S), to have been restarted if it was up (R),
+#: which includes to have reloaded (L). Merging is the union of promises, so that it is commutative
+#: and associative whatever comes together.
+_PROMISES: Mapping[JobType, frozenset[str]] = MappingProxyType(
     {
-        (_START, _START): _START,
-        (_START, _STOP): None,
-        (_START, _RESTART): _RESTART,
-        (_STOP, _START): None,
-        (_STOP, _STOP): _STOP,
-        (_STOP, _RESTART): None,
-        (_RESTART, _START): _RESTART,
-        (_RESTART, _STOP): None,
-        (_RESTART, _RESTART): _RESTART,
+        _START: frozenset("S"),
+        _RELOAD: frozenset("L"),
+        _EITHER: frozenset("SL"),
+        _TRY: frozenset("LR"),
+        _RESTART: frozenset("SLR"),
     }
+)
+
+
+def _merged(one: JobType, other: JobType) -> JobType | None:
+    if _STOP in (one, other):
+        return _STOP if one is other else None
+    promised = _PROMISES[one] | _PROMISES[other]
+    return next(type_ for type_, promises in _PROMISES.items() if promises == promised)
+
+
+#: What two requests for one unit amount to within a transaction; None: they contradict each other.
+MERGED: Mapping[tuple[JobType, JobType], JobType | None] = MappingProxyType(
+    {(one, other): _merged(one, other) for one in JobType for other in JobType}
 )
 
 
@@ -76,17 +92,39 @@ class Over(StrEnum):
     CANCEL = "cancel"  #: the installed job ends as canceled
 
 
-#: (installed, new) -> what happens; the installed start may already run.
+#: The jobs that are installed; the others come down to one of them first (`collapsed`).
+INSTALLED = (_START, _STOP, _RESTART, _RELOAD)
+
+#: (installed, new) -> what happens; the installed job may already run. A unit that is being
+#: started reads its configuration afresh, so that such a start serves a reload as well.
 OVER = MappingProxyType(
     {
         (_START, _START): Over.JOIN,
         (_START, _STOP): Over.CANCEL,
         (_START, _RESTART): Over.TAKE,
+        (_START, _RELOAD): Over.JOIN,
         (_STOP, _START): Over.CANCEL,
         (_STOP, _STOP): Over.JOIN,
         (_STOP, _RESTART): Over.CANCEL,
+        (_STOP, _RELOAD): Over.CANCEL,
         (_RESTART, _START): Over.JOIN,
         (_RESTART, _STOP): Over.CANCEL,
         (_RESTART, _RESTART): Over.JOIN,
+        (_RESTART, _RELOAD): Over.JOIN,
+        (_RELOAD, _START): Over.JOIN,
+        (_RELOAD, _STOP): Over.CANCEL,
+        (_RELOAD, _RESTART): Over.TAKE,
+        (_RELOAD, _RELOAD): Over.JOIN,
     }
 )
+
+
+def collapsed(type_: JobType, sub: Sub) -> JobType | None:
+    """The job that `type_` comes down to for a unit in this state; None where there is none."""
+    is_up = sub in UP or sub in COMING_UP
+    match type_:
+        case JobType.TRY_RESTART:
+            return _RESTART if is_up else None
+        case JobType.RELOAD_OR_START:
+            return _RELOAD if is_up else _START
+    return type_

@@ -27,6 +27,7 @@ class Links:
         self.needs = _joined(self.requires, self._successes())
         self.needed_by = _reversed(self.needs)
         self.bound_by = _reversed(self.binds_to)
+        self.on_failure = self._table((u.name, u.deps.on_failure) for u in units.values())
         self.parts = _reversed(self._table((u.name, u.deps.part_of) for u in units.values()))
         conflicts = self._table((u.name, u.deps.conflicts) for u in units.values())
         self.conflicts = _joined(conflicts, _reversed(conflicts))

@@ -16,7 +16,7 @@ against a job that a person has asked for.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
@@ -29,6 +29,7 @@ from anyclawd.engine.commands import (
     Command,
     CutOff,
     FinishRequest,
+    ForgetUnit,
     JobOutcome,
     Quit,
     RememberStop,
@@ -37,41 +38,71 @@ from anyclawd.engine.commands import (
 )
 from anyclawd.engine.events import (
     BootRequested,
+    CancelRequested,
+    ConditionsChecked,
     Event,
     Exited,
+    HealthChecked,
+    HookEnded,
     IntakeClosed,
     Invocation,
     JobsRequested,
+    MainPidChanged,
+    OutOfMemory,
+    PlanReplaced,
     ProtocolBroken,
     ReadinessLost,
     ReadinessRegained,
     Ready,
+    ReloadBegun,
     RequestId,
     ResetRequested,
     ShutdownRequested,
     Spawned,
     SpawnFailed,
+    StopBegun,
+    TimeoutExtended,
     Timer,
     TimerElapsed,
+    UnitEvent,
+    WatchdogFed,
+    WatchdogTriggered,
 )
 from anyclawd.engine.job import OVER, Job, JobId, Origin, Over
 from anyclawd.engine.links import Links
 from anyclawd.engine.needs import Needs
 from anyclawd.engine.record import BootTimes, Scene, Story, tell
 from anyclawd.engine.transaction import Wanted
-from anyclawd.engine.unit_fsm import Block, Hurry, Reset, Start, Stop, UnitState
+from anyclawd.engine.unit_fsm import Block, Hurry, Reload, Reset, Start, Stop, UnitState
 from anyclawd.model.deps import Relation, UnitName, Until
 from anyclawd.model.errors import IllegalTransition, RequestError, UnknownUnit
 from anyclawd.model.plan import DEFAULT_TARGET, Plan
 from anyclawd.model.policy import OnLimit
-from anyclawd.model.state import ALIVE, UP, JobMode, JobResult, JobType, Result, Sub, SystemState
+from anyclawd.model.state import (
+    ALIVE,
+    COMING_UP,
+    GOING_DOWN,
+    UP,
+    Health,
+    JobMode,
+    JobResult,
+    JobType,
+    Result,
+    Sub,
+    SystemState,
+)
 from anyclawd.model.unit import Kind, Unit
 
 #: Seconds that SIGKILL is given at the end of a stop that took too long.
 LAST_RESORT_S = 1.0
 
 _TROUBLED = frozenset({Sub.FAILED, Sub.COOLDOWN, Sub.BLOCKED, Sub.AUTO_RESTART, Sub.DEGRADED})
-_GOING_DOWN = frozenset({Sub.STOP, Sub.STOP_SIGTERM, Sub.STOP_SIGKILL})
+
+#: What a changed configuration may mend: such a unit is started when its own has changed.
+_HELD = frozenset({Sub.FAILED, Sub.COOLDOWN, Sub.AUTO_RESTART})
+
+#: What comes often and says little: told in a unit's story only where it moves the unit.
+_QUIET = (WatchdogFed, HealthChecked)
 
 
 @dataclass(slots=True)
@@ -118,6 +149,7 @@ class Manager:
         self._at_gate: dict[UnitName, None] = {}  # in the order of arrival
         self._called: UnitName | None = None  # from the gate: its turn has come
         self._requests: dict[RequestId, _Request] = {}
+        self._leaving: tuple[UnitName, ...] = ()  # not in the configuration any more; still here
         self._last_job = 0
         self._exit_code = 0
         self._is_hurrying = False
@@ -141,6 +173,10 @@ class Manager:
     def sub(self, name: UnitName) -> Sub:
         return self.states[name].sub
 
+    def is_leaving(self, name: UnitName) -> bool:
+        """Whether the unit is in the configuration no more and not yet at rest."""
+        return name in self._leaving
+
     def obstacles(self, name: UnitName) -> list[UnitName]:
         """What the unit's waiting job waits for, in the order it was written."""
         job = self.jobs.get(name)
@@ -157,7 +193,11 @@ class Manager:
         match event:
             case Spawned() | SpawnFailed() | Ready() | ProtocolBroken() | Exited():
                 self._on_run_event(event)
-            case ReadinessLost() | ReadinessRegained():
+            case ReadinessLost() | ReadinessRegained() | ReloadBegun() | StopBegun():
+                self._on_run_event(event)
+            case ConditionsChecked() | HookEnded() | HealthChecked() | OutOfMemory():
+                self._on_run_event(event)
+            case WatchdogFed() | WatchdogTriggered() | TimeoutExtended() | MainPidChanged():
                 self._on_run_event(event)
             case TimerElapsed(unit=None):
                 self._on_own_timer(event.timer)
@@ -165,6 +205,10 @@ class Manager:
                 self._apply(name, event)
             case JobsRequested():
                 self._on_request(event)
+            case PlanReplaced():
+                self._on_plan(event)
+            case CancelRequested():
+                self._on_cancel(event)
             case ResetRequested():
                 self._on_reset(event)
             case BootRequested():
@@ -178,20 +222,13 @@ class Manager:
             case _:
                 assert_never(event)
         self._settle()
+        if self._leaving and self._let_go():
+            self._settle()
         return self._commands
 
-    def _on_run_event(
-        self,
-        event: Spawned
-        | SpawnFailed
-        | Ready
-        | ProtocolBroken
-        | Exited
-        | ReadinessLost
-        | ReadinessRegained,
-    ) -> None:
-        state = self.states[event.unit]
-        if event.invocation != state.invocation or not state.is_alive:
+    def _on_run_event(self, event: UnitEvent) -> None:
+        state = self.states.get(event.unit)
+        if state is None or event.invocation != state.invocation or not state.is_alive:
             return  # of an earlier run: whatever it says, it is over
         if isinstance(event, Spawned) and event.unit in self.boot:
             times = self.boot[event.unit]
@@ -200,16 +237,14 @@ class Manager:
 
     def _on_request(self, event: JobsRequested) -> None:
         try:
-            jobs = self._admit(event)
+            jobs = self._admit(event.type, event.units, event.mode)
         except RequestError as error:
             self._commands.append(FinishRequest(event.request, (), str(error)))
             return
-        if not jobs:
-            self._commands.append(FinishRequest(event.request, ()))
-            return
-        self._requests[event.request] = _Request(set(event.units))
-        for name in event.units:
-            self._remember(name, is_stopped=event.type is JobType.STOP)
+        if event.type in (JobType.START, JobType.STOP, JobType.RESTART):
+            for name in event.units:
+                self._remember(name, is_stopped=event.type is JobType.STOP)
+        self._open(event.request, event.units, jobs)
         for name, wanted in jobs.items():
             is_anchor = name in event.units
             if not is_anchor and wanted.type is not JobType.STOP:
@@ -226,23 +261,58 @@ class Manager:
                 reason = f"requires {wanted.cause}, which was stopped by {event.origin}"
                 self._block_after_stop[name] = reason
 
-    def _admit(self, event: JobsRequested) -> transaction.Transaction:
-        for name in event.units:
+    def _open(
+        self, request: RequestId, units: Iterable[UnitName], jobs: Mapping[UnitName, Wanted]
+    ) -> None:
+        """Note who waits for which jobs; a unit for which there is nothing to do is told at once.
+
+        Only a try-restart comes down to nothing.
+        """
+        skipped = [
+            JobOutcome(
+                unit=name,
+                type=JobType.TRY_RESTART,
+                result=JobResult.SKIPPED,
+                reason="it is not running",
+            )
+            for name in dict.fromkeys(units)
+            if name not in jobs
+        ]
+        asked = {name for name in units if name in jobs}
+        if asked:
+            self._requests[request] = _Request(asked, skipped)
+        else:
+            self._commands.append(FinishRequest(request, tuple(skipped)))
+
+    def preview(
+        self, type_: JobType, units: tuple[UnitName, ...], mode: JobMode
+    ) -> transaction.Transaction:
+        """The jobs that such a request would install. Raises RequestError as the request would."""
+        return self._admit(type_, units, mode)
+
+    def _admit(
+        self, type_: JobType, units: tuple[UnitName, ...], mode: JobMode
+    ) -> transaction.Transaction:
+        for name in units:
             if name not in self.states:
                 raise UnknownUnit(name)
-        if self.is_stopping and event.type is not JobType.STOP:
-            raise RequestError(f"cannot {event.type} anything: the daemon is stopping")
+            if name in self._leaving and type_ is not JobType.STOP:
+                raise RequestError(f"cannot {type_} {name}: the configuration has it no more")
+        if self.is_stopping and type_ is not JobType.STOP:
+            raise RequestError(f"cannot {type_} anything: the daemon is stopping")
         jobs = transaction.build(
-            event.units,
-            event.type,
+            units,
+            type_,
             self.links,
             self.sub,
             busy=self.jobs,
             left_out=self.stopped_by_hand,
-            alone=event.mode is JobMode.IGNORE_DEPENDENCIES,
+            alone=mode is JobMode.IGNORE_DEPENDENCIES,
         )
-        if event.mode is JobMode.FAIL:
-            for name, wanted in jobs.items():
+        for name, wanted in jobs.items():
+            if wanted.type is JobType.RELOAD:
+                self._admit_reload(name)
+            if mode is JobMode.FAIL:
                 old = self.jobs.get(name)
                 if old is not None and OVER[old.type, wanted.type] is Over.CANCEL:
                     raise RequestError(
@@ -250,6 +320,20 @@ class Manager:
                         "wait for it or use the job mode replace"
                     )
         return jobs
+
+    def _admit_reload(self, name: UnitName) -> None:
+        unit, sub = self.plan.units[name], self.sub(name)
+        if not unit.hooks.reload:
+            raise RequestError(
+                f"cannot reload {name}: it has no exec_reload; give it one, or restart it"
+            )
+        if sub not in UP - {Sub.EXITED} and sub not in COMING_UP:
+            raise RequestError(f"cannot reload {name}: it is not running; start it")
+
+    def _on_cancel(self, event: CancelRequested) -> None:
+        for job in list(self.jobs.values()):
+            if job.id == event.job:
+                self._finish(job, JobResult.CANCELED, f"canceled by {event.origin}")
 
     def _on_reset(self, event: ResetRequested) -> None:
         for name in event.units:
@@ -276,6 +360,96 @@ class Manager:
                 continue
             self.boot[name] = BootTimes(self._now)
             self._order(name, wanted, Origin.BOOT, "boot")
+
+    # -- another configuration ---------------------------------------------------------------
+
+    def _on_plan(self, event: PlanReplaced) -> None:
+        """Take over a new plan; a refusal leaves everything as it was."""
+        if self.is_stopping:
+            refusal = "cannot reload the configuration: the daemon is stopping"
+            self._commands.append(FinishRequest(event.request, (), refusal))
+            return
+        new, old = event.plan.units, self.plan.units
+        leaving = tuple(name for name in self.plan.order if name not in new)
+        units = {**new, **{name: old[name] for name in leaving}}
+        links = Links(units)
+        wishes = self._wishes(event, links, leaving)
+        try:
+            jobs = transaction.build_mixed(
+                wishes,
+                links,
+                lambda name: self.states[name].sub if name in self.states else Sub.DEAD,
+                busy=self.jobs,
+                left_out=self.stopped_by_hand,
+                spares_requirers=True,
+            )
+        except RequestError as error:
+            self._commands.append(FinishRequest(event.request, (), str(error)))
+            return
+        self._adopt(replace(event.plan, units=units, order=(*event.plan.order, *leaving)), links)
+        self._leaving = leaving
+        for name in leaving:
+            self._remember(name, is_stopped=False)
+        self._open(event.request, wishes, jobs)
+        for name, wanted in jobs.items():
+            is_anchor = name in wishes
+            origin = Origin.RELOAD if is_anchor else Origin.DEPENDENCY
+            requests = frozenset({event.request}) if is_anchor else frozenset[RequestId]()
+            self._order(name, wanted, origin, event.origin, requests=requests)
+
+    def _wishes(
+        self, event: PlanReplaced, links: Links, leaving: tuple[UnitName, ...]
+    ) -> dict[UnitName, JobType]:
+        """What the difference between two plans asks for: stops first, then restarts and starts.
+
+        What a person has stopped stays so, and what has failed is tried again only where its own
+        configuration has changed.
+        """
+        wishes = dict.fromkeys(leaving, JobType.STOP)
+        pulled_in = _reachable(DEFAULT_TARGET, links)
+        for name in event.plan.order:
+            if name in self.stopped_by_hand:
+                continue
+            state = self.states.get(name)
+            if state is None or name in self._leaving:
+                if name in pulled_in:
+                    wishes[name] = JobType.START
+            elif name in event.restart and (state.is_alive or state.sub is Sub.EXITED):
+                wishes[name] = JobType.RESTART
+            elif name in event.changed and name in pulled_in and _is_held(state):
+                wishes[name] = JobType.START
+        return wishes
+
+    def _adopt(self, plan: Plan, links: Links) -> None:
+        self.plan, self.links = plan, links
+        for name in plan.units:
+            self.states.setdefault(name, UnitState())
+        self.needs = Needs(links, self.states, self.jobs, self.stopped_by_hand)
+        self._watchers.clear()
+        self._cursors.clear()
+        for name, state in self.states.items():
+            if state.sub is Sub.BLOCKED:
+                self.needs.note_root(name)
+        self._dirty.update(dict.fromkeys(self.jobs))
+        for name in list(self.states):
+            if self.sub(name) is Sub.BLOCKED and self.needs.lacking(name) is None:
+                self._start_by_itself(name, Origin.DEPENDENCY, "it needs nothing else any more")
+
+    def _let_go(self) -> bool:
+        """Forget who has left the configuration, once the last of them has come to rest."""
+        if any(name in self.jobs or self.states[name].is_alive for name in self._leaving):
+            return False
+        gone, self._leaving = frozenset(self._leaving), ()
+        plan = self.plan
+        units = {name: unit for name, unit in plan.units.items() if name not in gone}
+        order = tuple(name for name in plan.order if name not in gone)
+        for name in gone:
+            for table in (self.states, self.stories, self.boot):
+                table.pop(name, None)
+            self.troubled.discard(name)
+            self._commands.append(ForgetUnit(name))
+        self._adopt(replace(plan, units=units, order=order), Links(units))
+        return True
 
     # -- the end of everything ---------------------------------------------------------------
 
@@ -353,7 +527,8 @@ class Manager:
         """Start one unit that nobody asked for now, unless a job of it is there already."""
         if self.is_stopping or name in self.jobs or name in self.stopped_by_hand:
             return
-        self._order(name, Wanted(JobType.START), origin, by)
+        if name not in self._leaving:
+            self._order(name, Wanted(JobType.START), origin, by)
 
     def _order(
         self,
@@ -421,6 +596,9 @@ class Manager:
     def _try(self, job: Job) -> None:
         """Run a waiting job if nothing stands in its way."""
         state = self.states[job.unit]
+        if job.type is JobType.RELOAD:
+            self._try_reload(job, state)
+            return
         if job.type is JobType.RESTART and not state.is_alive and state.sub is not Sub.EXITED:
             job = self.jobs[job.unit] = replace(job, type=JobType.START)
             self._wake(job.unit)
@@ -429,7 +607,7 @@ class Manager:
                 self._finish(job, JobResult.DONE)
                 self._unblock_dependents(job.unit)  # if it was about to stop, it is not any more
                 return
-            if state.sub in _GOING_DOWN:
+            if state.sub in GOING_DOWN:
                 return  # its own landing makes it dirty again
         if not job.ignores_dependencies and self._is_obstructed(job):
             return
@@ -439,6 +617,15 @@ class Manager:
             self.jobs[job.unit] = replace(job, is_running=True)
             if not self._advance(job.unit):
                 self._apply(job.unit, Stop())
+
+    def _try_reload(self, job: Job, state: UnitState) -> None:
+        """A reload keeps no order: it waits for its own unit alone."""
+        if state.sub in (Sub.RUNNING, Sub.DEGRADED) and state.side.hook is None:
+            self.jobs[job.unit] = replace(job, is_running=True)
+            self._apply(job.unit, Reload())
+        elif state.sub not in COMING_UP and state.sub not in UP - {Sub.EXITED}:
+            reason = f"it is {self.needs.plight(job.unit)}"
+            self._finish(job, JobResult.FAILED, reason)
 
     def _run_start(self, job: Job) -> None:
         lacking = (
@@ -456,7 +643,7 @@ class Manager:
         if unit.has_to_answer and not state.is_alive and not self._pass_gate(job.unit):
             return
         self.jobs[job.unit] = replace(job, is_running=True)
-        if state.sub is Sub.START:
+        if state.sub in COMING_UP:
             return  # a start that was replaced and asked for again goes on
         is_by_itself = job.origin is Origin.DEPENDENCY and job.cause is None
         is_automatic = is_by_itself or job.origin in (Origin.POLICY, Origin.TIMER)
@@ -480,10 +667,13 @@ class Manager:
         """Whether a start that waits for `other` has to wait on."""
         state, job = self.states[other], self.jobs.get(other)
         match until:
-            case Until.READY | Until.HEALTHY:
+            case Until.READY:
                 return job is not None
+            case Until.HEALTHY:
+                is_unsure = state.sub in UP and state.vitals.health is Health.STARTING
+                return job is not None or is_unsure
             case Until.STARTED:
-                has_process = state.pid is not None and state.sub not in _GOING_DOWN
+                has_process = state.pid is not None and state.sub not in GOING_DOWN
                 return job is not None and (job.is_stop_phase or not has_process)
             case Until.EXITED | Until.SUCCEEDED:
                 return job is not None or state.is_alive
@@ -496,6 +686,8 @@ class Manager:
         if job.type is JobType.START:
             count += len(self.links.after.get(job.unit, ()))
             count += len(self.links.conflicts.get(job.unit, ()))
+            if job.origin is Origin.RELOAD:
+                count += len(self._leaving)  # what comes may need the port of what goes
         return count
 
     def _candidate(self, job: Job, index: int) -> tuple[UnitName, bool]:
@@ -507,10 +699,13 @@ class Manager:
                 return other, self._delays(other, until)
             index -= len(after)
         followers = self.links.followers.get(job.unit, ())
+        conflicts = self.links.conflicts.get(job.unit, ())
         if index < len(followers):
             other = followers[index]
+        elif index < len(followers) + len(conflicts):
+            other = conflicts[index - len(followers)]
         else:
-            other = self.links.conflicts[job.unit][index - len(followers)]
+            other = self._leaving[index - len(followers) - len(conflicts)]
         theirs = self.jobs.get(other)
         return other, theirs is not None and theirs.is_stop_phase
 
@@ -545,14 +740,19 @@ class Manager:
         if isinstance(event, Block):
             self.needs.note_root(name)
         self._commands += commands
-        self._tell(name, event, before.sub, after.sub)
-        if after.sub is not Sub.START:
+        if after.sub is not before.sub or not isinstance(event, _QUIET):
+            self._tell(name, event, before.sub, after.sub)
+        elif after is before or after.vitals.health is before.vitals.health:
+            return  # nobody else can tell the difference
+        if after.sub not in COMING_UP:
             self._starting.discard(name)
         self._judge(name)
         if after.sub is not before.sub:
             self._on_change(name, before.sub, after)
         self._unblock_dependents(name)
-        if name in self.jobs:
+        if (job := self.jobs.get(name)) is not None:
+            if job.type is JobType.RELOAD and not job.is_running:
+                self._dirty[name] = None
             self._advance(name)
         self._go_on(name)
         self._wake(name)
@@ -579,6 +779,8 @@ class Manager:
             self._on_down(name)
         if after not in ALIVE:
             self._dirty[name] = None  # a start that waited for the landing
+        if after in (Sub.FAILED, Sub.COOLDOWN) and name in self.links.on_failure:
+            self._on_failed(name)
 
     def _on_up(self, name: UnitName) -> None:
         if (times := self.boot.get(name)) is not None and times.ready_at is None:
@@ -606,6 +808,31 @@ class Manager:
                 f"is bound to {name}, which is {self.needs.plight(name)}"
             )
 
+    def _on_failed(self, name: UnitName) -> None:
+        """Start what the unit names in `on_failure`, with all that takes."""
+        names = [
+            other
+            for other in self.links.on_failure[name]
+            if other not in self.stopped_by_hand and self.sub(other) not in UP
+        ]
+        if self.is_stopping or not names:
+            return
+        try:
+            jobs = transaction.build(
+                names,
+                JobType.START,
+                self.links,
+                self.sub,
+                busy=self.jobs,
+                left_out=self.stopped_by_hand,
+            )
+        except RequestError as error:
+            self._commands.append(ReportFault(name, f"cannot start its on_failure: {error}"))
+            return
+        for other, wanted in jobs.items():
+            if other not in self.jobs:
+                self._order(other, wanted, Origin.DEPENDENCY, f"{name} has failed")
+
     def _go_on(self, name: UnitName) -> None:
         """Do what the unit's state asks for by itself, once its job has been dealt with."""
         state, unit = self.states[name], self.plan.units[name]
@@ -628,11 +855,15 @@ class Manager:
                 self._finish(job, JobResult.DONE)
             elif state.is_alive:
                 return False
+            elif state.sub is Sub.DEAD and state.result is Result.EXEC_CONDITION:
+                self._finish(job, JobResult.SKIPPED, state.reason)
             elif state.result is Result.TIMEOUT:
                 self._finish(job, JobResult.TIMEOUT, state.reason)
             else:
                 self._finish(job, JobResult.FAILED, state.reason or state.result)
             return True
+        if job.type is JobType.RELOAD:
+            return self._advance_reload(job, state)
         if state.sub not in (Sub.DEAD, Sub.FAILED):
             return False
         if job.type is JobType.RESTART:
@@ -643,6 +874,19 @@ class Manager:
         self._finish(job, JobResult.DONE)
         if (reason := self._block_after_stop.pop(name, None)) is not None:
             self._apply(name, Block(reason))
+        return True
+
+    def _advance_reload(self, job: Job, state: UnitState) -> bool:
+        if state.sub is Sub.RELOAD:
+            return False
+        if state.sub not in UP:
+            self._finish(job, JobResult.FAILED, f"it is {self.needs.plight(job.unit)}")
+        elif state.side.is_reload_late:
+            self._finish(job, JobResult.TIMEOUT, state.side.reload_failure)
+        elif state.side.reload_failure:
+            self._finish(job, JobResult.FAILED, state.side.reload_failure)
+        else:
+            self._finish(job, JobResult.DONE)
         return True
 
     def _finish(self, job: Job, result: JobResult, reason: str = "") -> None:
@@ -690,6 +934,22 @@ class Manager:
             self.stopped_by_hand.discard(name)
         self._judge(name)
         self._commands.append(RememberStop(name, is_stopped))
+
+
+def _reachable(root: UnitName, links: Links) -> set[UnitName]:
+    """What a start of `root` pulls in, itself included."""
+    found: set[UnitName] = set()
+    agenda = [root]
+    while agenda:
+        if (one := agenda.pop()) not in found:
+            found.add(one)
+            agenda += (*links.requires.get(one, ()), *links.wants.get(one, ()))
+    return found
+
+
+def _is_held(state: UnitState) -> bool:
+    """Whether a unit is down for a reason that a change of its configuration may have removed."""
+    return state.sub in _HELD or (state.sub is Sub.DEAD and state.result is Result.EXEC_CONDITION)
 
 
 def _has_escalated(state: UnitState, unit: Unit) -> bool:

@@ -13,7 +13,7 @@ from anyclawd.engine.unit_fsm import UnitState
 from anyclawd.engine.words import plight
 from anyclawd.model.deps import UnitName, Until
 from anyclawd.model.plan import DEFAULT_TARGET
-from anyclawd.model.state import UP, Result, Sub
+from anyclawd.model.state import COMING_UP, UP, Health, Result, Sub
 
 
 class Needs:
@@ -52,7 +52,7 @@ class Needs:
                 continue
             job = None if in_order_only else self._jobs.get(other)
             is_leaving = job is not None and job.is_stop_phase
-            if is_leaving or not self._has_reached(other, leaders.get(other, Until.READY)):
+            if is_leaving or not self._is_satisfied(name, other, leaders.get(other, Until.READY)):
                 yield "requires", other
         for other in self._links.needs.get(name, ()):
             if leaders.get(other) is Until.SUCCEEDED and self._has_missed_success(other):
@@ -74,16 +74,28 @@ class Needs:
             return
         self._roots.pop(name, None)
 
+    def _is_satisfied(self, name: UnitName, other: UnitName, until: Until) -> bool:
+        """Whether a requirement is met; what was skipped is missed by who is bound to it alone.
+
+        Source: systemd.unit(5), "Requires=" on failing conditions, and "BindsTo=".
+        """
+        if self._has_reached(other, until):
+            return True
+        state = self._states[other]
+        is_skipped = state.sub is Sub.DEAD and state.result is Result.EXEC_CONDITION
+        return is_skipped and other not in self._links.binds_to.get(name, ())
+
     def _has_reached(self, name: UnitName, until: Until) -> bool:
-        """Whether a requirement is met."""
         state = self._states[name]
+        if until is Until.HEALTHY:
+            return state.sub in UP and state.vitals.health is Health.HEALTHY
         if state.sub in UP:
             return True
         match until:
-            case Until.READY | Until.HEALTHY:
+            case Until.READY:
                 return False
             case Until.STARTED:
-                return state.sub is Sub.START and state.pid is not None
+                return state.sub in COMING_UP and state.pid is not None
             case Until.EXITED | Until.SUCCEEDED:
                 return name not in self._stopped_by_hand and _has_succeeded(state)
             case _:

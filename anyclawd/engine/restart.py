@@ -24,7 +24,12 @@ CLEAN_SIGNALS = frozenset({1, 2, 13, 15})
 #: once, so that trying again at once would leave nothing else a turn.
 SPAWN_RETRY_S = 0.1
 
-_ABNORMAL = frozenset({Result.SIGNAL, Result.CORE_DUMP, Result.TIMEOUT, Result.PROTOCOL})
+_ABNORMAL = frozenset(
+    {
+        *(Result.SIGNAL, Result.CORE_DUMP, Result.TIMEOUT, Result.PROTOCOL),
+        *(Result.WATCHDOG, Result.HEALTH, Result.OOM_KILL),
+    }
+)
 _FAILURE = _ABNORMAL | {Result.EXIT_CODE, Result.RESOURCES}
 
 RESTARTS = MappingProxyType(
@@ -41,6 +46,8 @@ def result_of(end: Exit | None, codes: ExitCodes) -> Result:
     """Classify how a process ended by itself; None is a core unit that returned."""
     if end is None:
         return Result.SUCCESS
+    if end.is_oom and (end.signal is not None or end.code not in codes.success):
+        return Result.OOM_KILL
     if end.signal is not None:
         if end.has_core:
             return Result.CORE_DUMP

@@ -2,23 +2,24 @@
 
 The *anchors* are the jobs asked for. Each pulls in others by the relations of its unit: a start
 what it requires, binds to and wants, and a stop of what it conflicts with; a stop or a restart the
-units that require, bind to or are part of it. A job *matters* when an anchor cannot do without it;
-wants do not matter. Two contradicting jobs of one unit leave the one that matters; if both do, the
-transaction is refused whole, and nothing has changed. Of two units that conflict and do not matter
-the one that was pulled in first is started.
+units that require, bind to or are part of it; a reload nothing. A restart for the sake of a changed
+configuration leaves alone who merely requires the unit. A job *matters* when an anchor cannot do
+without it; wants do not matter. Two contradicting jobs of one unit leave the one that matters; if
+both do, the transaction is refused whole, and nothing has changed. Of two units that conflict and
+do not matter the one that was pulled in first is started.
 
 Source: systemd.unit(5) "Requires=", "Wants=", "BindsTo=", "PartOf=", "Conflicts=".
 """
 
 from collections import deque
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from anyclawd.engine.job import MERGED
+from anyclawd.engine.job import MERGED, collapsed
 from anyclawd.engine.links import Links
 from anyclawd.model.deps import Relation, UnitName
 from anyclawd.model.errors import RequestError
-from anyclawd.model.state import JobType, Sub
+from anyclawd.model.state import COMING_UP, UP, JobType, Sub
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ Transaction = dict[UnitName, Wanted]
 
 #: Resting for good: no process, and no timer that would start one.
 _SETTLED_DOWN = frozenset({Sub.DEAD, Sub.FAILED})
-_UP_OR_COMING = frozenset({Sub.START, Sub.RUNNING, Sub.DEGRADED, Sub.EXITED})
+_UP_OR_COMING = UP | COMING_UP
 
 
 def build(
@@ -54,12 +55,33 @@ def build(
     `left_out` are units that nothing but an anchor or a requirement may start; `alone` ignores all
     relations. Raises RequestError where jobs that matter contradict each other.
     """
+    wishes = {
+        name: job
+        for name in dict.fromkeys(anchors)
+        if (job := collapsed(type_, subs(name))) is not None
+    }
+    if alone:
+        return {name: Wanted(job) for name, job in wishes.items()}
+    return build_mixed(wishes, links, subs, busy=busy, left_out=left_out)
+
+
+def build_mixed(
+    anchors: Mapping[UnitName, JobType],
+    links: Links,
+    subs: Callable[[UnitName], Sub],
+    *,
+    busy: Container[UnitName] = (),
+    left_out: Container[UnitName] = (),
+    spares_requirers: bool = False,
+) -> Transaction:
+    """The same for anchors of several types; `spares_requirers` as for a changed configuration."""
     transaction: Transaction = {}
-    agenda = deque((name, Wanted(type_)) for name in dict.fromkeys(anchors))
+    pulled = _Pull(links, subs, left_out, spares_requirers=spares_requirers)
+    agenda = deque((name, Wanted(type_)) for name, type_ in anchors.items())
     while agenda:
         name, wanted = agenda.popleft()
-        if _add(transaction, name, wanted) and not alone:
-            agenda.extend(_pulled(name, transaction[name], links, subs, left_out))
+        if _add(transaction, name, wanted):
+            agenda.extend(pulled.by(name, transaction[name]))
     return {
         name: wanted
         for name, wanted in transaction.items()
@@ -102,40 +124,52 @@ def _because(name: UnitName, wanted: Wanted) -> str:
     return name if wanted.cause is None else f"{name} ({wanted.relation} of {wanted.cause})"
 
 
-def _pulled(
-    name: UnitName,
-    wanted: Wanted,
-    links: Links,
-    subs: Callable[[UnitName], Sub],
-    left_out: Container[UnitName],
-) -> Iterable[tuple[UnitName, Wanted]]:
-    def each(
-        table: Mapping[UnitName, tuple[UnitName, ...]],
-        type_: JobType,
-        relation: Relation,
-        matters: bool = True,
-    ) -> Iterable[tuple[UnitName, Wanted]]:
-        job = Wanted(type_, matters and wanted.matters, name, relation)
-        return ((other, job) for other in table.get(name, ()))
+class _Pull:
+    """Says which further jobs a job pulls in."""
 
-    if wanted.type is not JobType.STOP:
-        yield from each(links.requires, JobType.START, Relation.REQUIRES)
-        yield from each(links.conflicts, JobType.STOP, Relation.CONFLICTS)
-        for other, job in each(links.wants, JobType.START, Relation.WANTS, matters=False):
-            if other not in left_out:
-                yield other, job
-    if wanted.type is not JobType.START:
-        for table, relation in (
-            (links.required_by, Relation.REQUIRES),
-            (links.parts, Relation.PART_OF),
-        ):
-            for other, job in each(table, wanted.type, relation):
-                if wanted.type is JobType.STOP or subs(other) in _UP_OR_COMING:
-                    yield other, job
+    def __init__(
+        self,
+        links: Links,
+        subs: Callable[[UnitName], Sub],
+        left_out: Container[UnitName],
+        *,
+        spares_requirers: bool,
+    ) -> None:
+        self._links, self._subs, self._left_out = links, subs, left_out
+        self._takes_along = (
+            (links.bound_by, Relation.BINDS_TO)
+            if spares_requirers
+            else (links.required_by, Relation.REQUIRES)
+        )
+
+    def by(self, name: UnitName, wanted: Wanted) -> Iterator[tuple[UnitName, Wanted]]:
+        if wanted.type in (JobType.START, JobType.RESTART):
+            yield from self._with_start(name, wanted)
+        if wanted.type in (JobType.STOP, JobType.RESTART):
+            yield from self._with_stop(name, wanted)
+
+    def _with_start(self, name: UnitName, wanted: Wanted) -> Iterator[tuple[UnitName, Wanted]]:
+        links, matters = self._links, wanted.matters
+        for other in links.requires.get(name, ()):
+            yield other, Wanted(JobType.START, matters, name, Relation.REQUIRES)
+        for other in links.conflicts.get(name, ()):
+            yield other, Wanted(JobType.STOP, matters, name, Relation.CONFLICTS)
+        for other in links.wants.get(name, ()):
+            if other not in self._left_out:
+                yield (
+                    other,
+                    Wanted(JobType.START, matters=False, cause=name, relation=Relation.WANTS),
+                )
+
+    def _with_stop(self, name: UnitName, wanted: Wanted) -> Iterator[tuple[UnitName, Wanted]]:
+        for table, relation in (self._takes_along, (self._links.parts, Relation.PART_OF)):
+            for other in table.get(name, ()):
+                if wanted.type is JobType.STOP or self._subs(other) in _UP_OR_COMING:
+                    yield other, Wanted(wanted.type, wanted.matters, name, relation)
 
 
 def _is_redundant(wanted: Wanted, sub: Sub) -> bool:
     """Whether a pulled-in job would change nothing."""
     if wanted.type is JobType.START:
-        return sub in (Sub.RUNNING, Sub.DEGRADED, Sub.EXITED)
+        return sub in UP
     return wanted.type is JobType.STOP and sub in _SETTLED_DOWN

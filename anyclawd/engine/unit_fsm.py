@@ -1,57 +1,84 @@
 """The life of one unit, as one table.
 
-States. A unit rests in `dead`, `failed`, `blocked`, `cooldown` or `exited`; waits in
-`auto-restart`; has a process (or, as a core unit, a task) in `start`, `running`, `degraded`,
-`stop`, `stop-sigterm` and `stop-sigkill`. The last three are one way down: protocol goodbye and
-end of file, SIGTERM to the group, SIGKILL to the tree, each with its own timer but the last.
+States. A unit rests in `dead`, `failed`, `blocked`, `cooldown` or `exited`, and waits in
+`auto-restart`. It comes up through `condition`, `start-pre`, `start` and `start-post`, as far as it
+has something to do there; it is up in `running`, `degraded` and `reload`. One way leads down:
+protocol goodbye and end of file (`stop`), SIGTERM to the groups (`stop-sigterm`, or SIGABRT and
+`stop-watchdog`), SIGKILL to the tree (`stop-sigkill`), and when nothing is left `stop-post`.
 
-Who may cause what. Only a job starts (`Start`) or stops (`Stop`) a unit, and only the manager
-blocks it (`Block`), because all three need to know other units. The process reports through
-events. A timer moves a unit onwards, except for `restart` and `cooldown`: when these have elapsed
-(`next_at` is None) the manager asks for a job like everybody else.
+What may run. The main process (`has_main`; a task, for a core unit), one hook (`hook`), and the
+programs of its conditions (`is_checking`). A run has landed when none of them is left, whoever
+ended first: a hook whose main process has died is killed and waited for.
+
+Who may cause what. Only a job starts (`Start`), stops (`Stop`) or reloads (`Reload`) a unit, and
+only the manager blocks it (`Block`), because all of them need to know other units. The process
+reports through events. A timer moves a unit onwards, except for `restart` and `cooldown`: when
+these have elapsed (`next_at` is None) the manager asks for a job like everybody else.
+
+Timers are not commanded row by row: they follow from the state (`timers`), and what a step changes
+in them is armed or cancelled at its end.
 
 Priorities. A wish to stop outlives everything: once asked (`stop_asked`), the unit comes to rest
-whatever its result is. Otherwise the cause that began the way down (`doom`: timeout or broken
-protocol) is the result, whatever signal finished the process off; only then counts how it ended.
+whatever its result is. Otherwise the cause that began the way down (`doom`: timeout, watchdog,
+health, want of memory, broken protocol, failed hook) is the result, whatever signal finished the
+process off; only then counts how it ended.
 
-Deliberately impossible: two processes of one unit (`Start` has no row while one may exist);
-a restart that overtakes a stop; readiness of a unit that is on its way down.
+Deliberately impossible: two main processes of one unit (`Start` has no row while one may exist);
+two hooks at a time; a restart that overtakes a stop; readiness of a unit that is on its way down;
+an end caused by a reload, which may fail and never stops the unit.
+
+Source: systemd.service(5) for hooks, conditions, watchdog and notifications.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from signal import SIGTERM
+from signal import SIGABRT, SIGTERM
+from types import MappingProxyType
 from typing import assert_never
 
 from anyclawd.engine import restart
 from anyclawd.engine.commands import (
     ArmTimer,
     CancelTimer,
+    CheckConditions,
     CloseProtocol,
     Command,
+    KillHook,
     KillTree,
+    RunHook,
     SendSignal,
     Spawn,
     StartCore,
     StopCore,
 )
 from anyclawd.engine.events import (
+    ConditionsChecked,
     Exit,
     Exited,
+    HealthChecked,
+    Hook,
+    HookEnded,
     Invocation,
+    MainPidChanged,
+    OutOfMemory,
     ProtocolBroken,
     ReadinessLost,
     ReadinessRegained,
     Ready,
+    ReloadBegun,
     Spawned,
     SpawnFailed,
+    StopBegun,
+    TimeoutExtended,
     Timer,
     TimerElapsed,
     UnitEvent,
+    WatchdogFed,
+    WatchdogTriggered,
 )
 from anyclawd.model.errors import IllegalTransition
 from anyclawd.model.policy import OnLimit, ReadinessType
-from anyclawd.model.state import ALIVE, Result, Sub
+from anyclawd.model.state import ALIVE, Health, Result, Sub
 from anyclawd.model.unit import Kind, Protocol, Unit
 
 
@@ -66,6 +93,11 @@ class Start:
 @dataclass(frozen=True, slots=True)
 class Stop:
     """Bring the unit to rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """Run `exec_reload`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +117,34 @@ class Reset:
     """Forget past failures."""
 
 
-Input = UnitEvent | TimerElapsed | Start | Stop | Hurry | Block | Reset
+Input = UnitEvent | TimerElapsed | Start | Stop | Reload | Hurry | Block | Reset
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """What goes on beside the main process; most units have nothing of it."""
+
+    is_checking: bool = False  #: its conditions were asked for and have not answered
+    hook: Hook | None = None  #: the hook that was commanded and has not ended
+    run: int = 0  #: the number of that hook, or of the last one, within the invocation
+    owes_stop_post: bool = False  #: something has run, so that `exec_stop_post` has to follow
+    has_said_reloading: bool = False  #: RELOADING=1, and not yet READY=1
+    reload_failure: str = ""  #: of the last reload; empty where it went well
+    is_reload_late: bool = False  #: that failure was that it took too long
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vitals:
+    """What is known of a unit that is up from looking at it."""
+
+    watchdog_s: float = 0.0  #: how often WATCHDOG=1 is expected; 0: not at all
+    watchdog_at: float | None = None  #: when it is missed next
+    health: Health = Health.NONE
+    failed_checks: int = 0  #: in a row
+    failure: str = ""  #: of the last check, empty where it was passed
+
+
+_NO_SIDE, _NO_VITALS = Side(), Vitals()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,24 +156,64 @@ class UnitState:
     result: Result = Result.SUCCESS  #: of the last run that ended
     reason: str = ""  #: of `result`, for people; empty where the result says it all
     invocation: Invocation | None = None  #: of the current or the last run
-    pid: int | None = None  #: of the process, while there is one
+    has_main: bool = False  #: its main process was commanded and has not ended
+    pid: int | None = None  #: of the main process, while there is one
     exit: Exit | None = None  #: how the last process ended
     ready_at: float | None = None  #: when the current run became ready
+    deadline_at: float | None = None  #: when what it does in `sub` takes too long; None: never
     next_at: float | None = None  #: when auto-restart or cooldown is over; None: now
     restarts: int = 0  #: automatic ones since the last start by hand or reset
     streak: int = 0  #: ends in a row without a stable run between them
     ends: tuple[float, ...] = ()  #: instants of the ends that count for the start limit
     on_probation: bool = False  #: started after a cool-down: the next quick end trips again
     is_forgotten: bool = False  #: the last run was stopped or reset: its end says nothing
+    is_hopeless: bool = False  #: what ended the run would end the next one too
     stop_asked: bool = False  #: a stop job brought it onto the way down
     doom: Result | None = None  #: why the engine itself began the way down
+    side: Side = _NO_SIDE
+    vitals: Vitals = _NO_VITALS
 
     @property
     def is_alive(self) -> bool:
         return self.sub in ALIVE
 
+    @property
+    def has_landed(self) -> bool:
+        """Whether nothing of the unit runs."""
+        return not (self.has_main or self.side.hook is not None or self.side.is_checking)
+
 
 Step = tuple[UnitState, list[Command]]
+
+#: The timer that a deadline is, by what it bounds.
+_DEADLINES = MappingProxyType(
+    {
+        Sub.CONDITION: Timer.START,
+        Sub.START_PRE: Timer.START,
+        Sub.START: Timer.START,
+        Sub.START_POST: Timer.START,
+        Sub.RELOAD: Timer.START,
+        Sub.STOP: Timer.EOF,
+        Sub.STOP_WATCHDOG: Timer.KILL,
+        Sub.STOP_SIGTERM: Timer.KILL,
+        Sub.STOP_POST: Timer.KILL,
+    }
+)
+
+#: Where a watchdog counts.
+_WATCHED = frozenset({Sub.START_POST, Sub.RUNNING, Sub.DEGRADED, Sub.RELOAD})
+
+
+def timers(state: UnitState) -> dict[Timer, float]:
+    """The timers that run while a unit is in this state, and when they elapse."""
+    found: dict[Timer, float] = {}
+    if state.deadline_at is not None:
+        found[_DEADLINES[state.sub]] = state.deadline_at
+    if state.next_at is not None:
+        found[Timer.COOLDOWN if state.sub is Sub.COOLDOWN else Timer.RESTART] = state.next_at
+    if state.vitals.watchdog_at is not None:
+        found[Timer.WATCHDOG] = state.vitals.watchdog_at
+    return found
 
 
 def step(state: UnitState, event: Input, unit: Unit, now: float, draw: Callable[[], float]) -> Step:
@@ -123,13 +222,15 @@ def step(state: UnitState, event: Input, unit: Unit, now: float, draw: Callable[
     `draw` gives numbers in [0, 1) for the jitter. Raises IllegalTransition where the table has no
     row, so that an event is ignored only on purpose.
     """
-    has_elapsed = isinstance(event, TimerElapsed)
-    if isinstance(event, TimerElapsed) and event.timer is not armed(state, unit):
-        raise IllegalTransition(f"{unit.name}: {state.sub} has no timer {event.timer}")
-    decided = _decide(state, event, unit, now, draw)
+    before = state
+    if isinstance(event, TimerElapsed):
+        if event.timer not in timers(state):
+            raise IllegalTransition(f"{unit.name}: {state.sub} has no timer {event.timer}")
+        before = _elapsed(state, event.timer)
+    decided = _decide(before, event, unit, now, draw)
     if decided is None:
         raise IllegalTransition(f"{unit.name}: {state.sub} has no row for {event}")
-    return _dated(state, decided, unit, now, has_elapsed=has_elapsed)
+    return _completed(before, decided, unit, now)
 
 
 def condemn(state: UnitState, unit: Unit, reason: str, now: float) -> Step:
@@ -138,39 +239,37 @@ def condemn(state: UnitState, unit: Unit, reason: str, now: float) -> Step:
         return state, []
     doomed = replace(state, doom=state.doom or Result.PROTOCOL, reason=reason)
     if unit.kind is Kind.TARGET:
-        decided: Step = _come_to_rest(doomed, Sub.FAILED, Result.PROTOCOL, None), []
+        decided: Step = _rest(doomed, Sub.FAILED, Result.PROTOCOL), []
     else:
         decided = _kill(doomed, unit)
-    return _dated(state, decided, unit, now)
+    return _completed(state, decided, unit, now)
 
 
-def _dated(
-    state: UnitState, decided: Step, unit: Unit, now: float, *, has_elapsed: bool = False
-) -> Step:
-    """The step with its instant, and without the timer that the state before it had."""
+def _elapsed(state: UnitState, timer: Timer) -> UnitState:
+    """The state in which a timer is not running any more."""
+    match timer:
+        case Timer.WATCHDOG:
+            return replace(state, vitals=replace(state.vitals, watchdog_at=None))
+        case Timer.RESTART | Timer.COOLDOWN:
+            return replace(state, next_at=None)
+    return replace(state, deadline_at=None)
+
+
+def _completed(before: UnitState, decided: Step, unit: Unit, now: float) -> Step:
+    """The step with its instant and with what it means to the timers."""
     after, commands = decided
-    if after.sub is not state.sub:
+    if after.sub is not before.sub:
         after = replace(after, since=now)
-    stale = armed(state, unit)
-    if stale is not None and stale is not armed(after, unit) and not has_elapsed:
-        commands = [CancelTimer(unit.name, stale), *commands]
+        if after.vitals.watchdog_at is not None and after.sub not in _WATCHED:
+            after = replace(after, vitals=replace(after.vitals, watchdog_at=None))
+    old, new = timers(before), timers(after)
+    if old != new:
+        stale: list[Command] = [CancelTimer(unit.name, timer) for timer in old if timer not in new]
+        armed = [
+            ArmTimer(unit.name, timer, at) for timer, at in new.items() if old.get(timer) != at
+        ]
+        commands = [*stale, *commands, *armed]
     return after, commands
-
-
-def armed(state: UnitState, unit: Unit) -> Timer | None:
-    """The one timer that runs while a unit is in this state."""
-    match state.sub:
-        case Sub.START if unit.timeouts.start_s and unit.readiness is not ReadinessType.STARTED:
-            return Timer.START
-        case Sub.STOP if unit.kind is not Kind.CORE:
-            return Timer.EOF
-        case Sub.STOP_SIGTERM:
-            return Timer.KILL
-        case Sub.AUTO_RESTART if state.next_at is not None:
-            return Timer.RESTART
-        case Sub.COOLDOWN if state.next_at is not None:
-            return Timer.COOLDOWN
-    return None
 
 
 def _decide(
@@ -179,37 +278,25 @@ def _decide(
     match state.sub:
         case Sub.DEAD | Sub.FAILED | Sub.BLOCKED | Sub.EXITED | Sub.AUTO_RESTART | Sub.COOLDOWN:
             return _at_rest(state, event, unit, now)
+        case Sub.CONDITION:
+            return _in_condition(state, event, unit, now, draw)
+        case Sub.START_PRE:
+            return _in_start_pre(state, event, unit, now, draw)
         case Sub.START:
-            match event:
-                case Spawned() if unit.readiness is ReadinessType.STARTED:
-                    return _up(replace(state, pid=event.pid), now)
-                case Spawned():
-                    return replace(state, pid=event.pid), []
-                case Ready() if unit.readiness is ReadinessType.INITIALIZE:
-                    return _up(state, now)
-                case Exited() if _is_done(event, unit):
-                    return _come_to_rest(state, Sub.EXITED, Result.SUCCESS, event.exit), []
-                case TimerElapsed():
-                    reason = f"not ready within {unit.timeouts.start_s:g} s"
-                    return _terminate(replace(state, doom=Result.TIMEOUT, reason=reason), unit, now)
-                case Ready() | ReadinessLost() | ReadinessRegained():
-                    return state, []  # it has other ways to become ready, or is not yet
+            return _in_start(state, event, unit, now, draw)
+        case Sub.START_POST:
+            return _in_start_post(state, event, unit, now, draw)
+        case Sub.RUNNING | Sub.DEGRADED | Sub.RELOAD:
             return _while_up(state, event, unit, now, draw)
-        case Sub.RUNNING | Sub.DEGRADED:
-            match event:
-                case ReadinessLost():
-                    return replace(state, sub=Sub.DEGRADED, reason=event.reason), []
-                case ReadinessRegained():
-                    return replace(state, sub=Sub.RUNNING, reason=""), []
-                case Spawned():  # readiness `none`: it was up before it had a process
-                    return replace(state, pid=event.pid), []
-                case Ready():
-                    return state, []  # `started` and `none` do not wait for the handshake
-            return _while_up(state, event, unit, now, draw)
-        case Sub.STOP | Sub.STOP_SIGTERM | Sub.STOP_SIGKILL:
+        case Sub.STOP | Sub.STOP_WATCHDOG | Sub.STOP_SIGTERM | Sub.STOP_SIGKILL:
             return _on_the_way_down(state, event, unit, now, draw)
+        case Sub.STOP_POST:
+            return _in_stop_post(state, event, unit, now, draw)
         case _:
             assert_never(state.sub)
+
+
+# -- at rest -----------------------------------------------------------------------------------
 
 
 def _at_rest(state: UnitState, event: Input, unit: Unit, now: float) -> Step | None:
@@ -221,6 +308,8 @@ def _at_rest(state: UnitState, event: Input, unit: Unit, now: float) -> Step | N
         case Stop() if state.sub is Sub.BLOCKED:
             nothing = replace(state, result=Result.SUCCESS, reason="", is_forgotten=True)
             return replace(nothing, sub=Sub.DEAD), []
+        case Stop() if state.sub is Sub.EXITED and state.side.owes_stop_post:
+            return _stop_post(replace(state, stop_asked=True), unit, now)
         case Stop():
             return replace(state, sub=Sub.DEAD, next_at=None, is_forgotten=True), []
         case Block():
@@ -234,7 +323,7 @@ def _at_rest(state: UnitState, event: Input, unit: Unit, now: float) -> Step | N
             )
             return blocked, []
         case Reset():
-            calm = replace(state, restarts=0, streak=0, ends=(), on_probation=False)
+            calm = _calmed(state)
             if state.sub in (Sub.EXITED, Sub.BLOCKED):
                 return calm, []
             if state.sub in (Sub.AUTO_RESTART, Sub.COOLDOWN):  # there is nothing to wait for now
@@ -242,64 +331,17 @@ def _at_rest(state: UnitState, event: Input, unit: Unit, now: float) -> Step | N
             forgotten = replace(calm, result=Result.SUCCESS, reason="", is_forgotten=True)
             return replace(forgotten, sub=Sub.DEAD), []
         case TimerElapsed():
-            return replace(state, next_at=None), []  # the manager asks for the job
+            return state, []  # the manager asks for the job
         case Hurry():
             return replace(state, next_at=None), []
     return None
 
 
-def _while_up(
-    state: UnitState, event: Input, unit: Unit, now: float, draw: Callable[[], float]
-) -> Step | None:
-    """The rows that `start`, `running` and `degraded` share."""
-    match event:
-        case Stop():
-            return _stop(replace(state, stop_asked=True), unit, now)
-        case Hurry():
-            return _kill(replace(state, stop_asked=True), unit)
-        case ProtocolBroken():
-            doomed = replace(state, doom=Result.PROTOCOL, reason=event.reason)
-            return _terminate(doomed, unit, now)
-        case Exited():
-            result = restart.result_of(event.exit, unit.exit_codes)
-            reason = "" if event.exit is None else str(event.exit)
-            return _end(replace(state, reason=reason), result, event.exit, unit, now, draw)
-        case SpawnFailed():
-            failed = replace(state, reason=event.reason)
-            if event.is_permanent:
-                return _come_to_rest(failed, Sub.FAILED, Result.RESOURCES, None), []
-            return _end(failed, Result.RESOURCES, None, unit, now, draw)
-        case Reset():
-            return replace(state, restarts=0, streak=0, ends=(), on_probation=False), []
-    return None
+def _calmed(state: UnitState) -> UnitState:
+    return replace(state, restarts=0, streak=0, ends=(), on_probation=False)
 
 
-def _on_the_way_down(
-    state: UnitState, event: Input, unit: Unit, now: float, draw: Callable[[], float]
-) -> Step | None:
-    match event:
-        case Exited(exit=end):
-            return _landed(state, end, unit, now, draw)
-        case SpawnFailed(reason=reason):
-            return _landed(replace(state, reason=reason), None, unit, now, draw)
-        case Spawned():
-            return replace(state, pid=event.pid), []
-        case Stop():
-            return replace(state, stop_asked=True), []
-        case TimerElapsed() if state.sub is Sub.STOP:
-            return _terminate(state, unit, now)
-        case TimerElapsed():
-            if state.doom is None:
-                late = f"still running {unit.timeouts.stop_s:g} s after SIGTERM"
-                state = replace(state, doom=Result.TIMEOUT, reason=late)
-            return _kill(state, unit)
-        case Hurry():
-            return (state, []) if state.sub is Sub.STOP_SIGKILL else _kill(state, unit)
-        case Reset():
-            return replace(state, restarts=0, streak=0, ends=(), on_probation=False), []
-        case Ready() | ReadinessLost() | ReadinessRegained() | ProtocolBroken():
-            return state, []  # late: the way down has begun
-    return None
+# -- coming up ---------------------------------------------------------------------------------
 
 
 def _start(state: UnitState, event: Start, unit: Unit, now: float) -> Step:
@@ -313,28 +355,350 @@ def _start(state: UnitState, event: Start, unit: Unit, now: float) -> Step:
         next_at=None,
         reason="",
         is_forgotten=False,
+        is_hopeless=False,
         stop_asked=False,
         doom=None,
         restarts=state.restarts + is_restart if event.is_automatic else 0,
         streak=state.streak if event.is_automatic else 0,
         ends=state.ends if event.is_automatic else (),
         on_probation=event.is_automatic and (state.on_probation or state.sub is Sub.COOLDOWN),
+        side=_NO_SIDE,
+        vitals=_fresh_vitals(unit),
     )
     if unit.problem:
         return replace(fresh, sub=Sub.FAILED, result=Result.RESOURCES, reason=unit.problem), []
     if unit.kind is Kind.TARGET:
         return replace(fresh, sub=Sub.RUNNING, ready_at=now), []
-    spawn = StartCore if unit.kind is Kind.CORE else Spawn
-    commands: list[Command] = [spawn(unit.name, event.invocation)]
-    if unit.readiness is ReadinessType.NONE:
-        return replace(fresh, sub=Sub.RUNNING, ready_at=now), commands
-    if unit.timeouts.start_s and unit.readiness is not ReadinessType.STARTED:
-        commands.append(ArmTimer(unit.name, Timer.START, now + unit.timeouts.start_s))
-    return fresh, commands
+    if unit.condition.is_empty:
+        return _start_pre(fresh, unit, now)
+    asked = replace(fresh, sub=Sub.CONDITION, side=Side(is_checking=True))
+    return _timed(asked, unit, now), [CheckConditions(unit.name, event.invocation)]
 
 
-def _up(state: UnitState, now: float) -> Step:
-    return replace(state, sub=Sub.RUNNING, ready_at=now), []
+def _fresh_vitals(unit: Unit) -> Vitals:
+    if unit.health is None and not unit.watchdog_s:
+        return _NO_VITALS
+    health = Health.NONE if unit.health is None else Health.STARTING
+    return Vitals(watchdog_s=unit.watchdog_s, health=health)
+
+
+def _timed(state: UnitState, unit: Unit, now: float) -> UnitState:
+    """The state with all the time that one step of a start may take; 0 is for ever."""
+    return replace(
+        state, deadline_at=now + unit.timeouts.start_s if unit.timeouts.start_s else None
+    )
+
+
+def _start_pre(state: UnitState, unit: Unit, now: float) -> Step:
+    if not unit.hooks.start_pre:
+        return _spawn(state, unit, now)
+    return _run_hook(_timed(state, unit, now), Sub.START_PRE, Hook.START_PRE, unit)
+
+
+def _spawn(state: UnitState, unit: Unit, now: float) -> Step:
+    assert state.invocation is not None, "a start has given it one"
+    is_core = unit.kind is Kind.CORE
+    spawn = (StartCore if is_core else Spawn)(unit.name, state.invocation)
+    begun = replace(state, has_main=True)
+    if unit.hooks.stop_post and not state.side.owes_stop_post:
+        begun = replace(begun, side=replace(state.side, owes_stop_post=True))
+    if unit.readiness is ReadinessType.NONE and not unit.hooks.start_post:
+        up, commands = _up(begun, unit, now)
+        return up, [spawn, *commands]
+    starting = replace(begun, sub=Sub.START, deadline_at=None)
+    if unit.readiness in _READY_ONCE_SPAWNED:
+        return starting, [spawn]
+    return _timed(starting, unit, now), [spawn]
+
+
+def _run_hook(state: UnitState, sub: Sub, hook: Hook, unit: Unit) -> Step:
+    """Begin a hook; the deadline is the caller's to set."""
+    assert state.invocation is not None, "what never ran has no hooks to run"
+    run = state.side.run + 1
+    owes = bool(unit.hooks.stop_post) and hook is not Hook.STOP_POST
+    side = replace(state.side, hook=hook, run=run, owes_stop_post=owes)
+    return replace(state, sub=sub, side=side), [RunHook(unit.name, state.invocation, hook, run)]
+
+
+def _without_hook(state: UnitState, event: HookEnded) -> UnitState | None:
+    """The state after a hook has ended; None where the news is of one that was given up."""
+    if state.side.hook is None or event.run != state.side.run:
+        return None
+    return replace(state, side=replace(state.side, hook=None))
+
+
+def _in_condition(
+    state: UnitState, event: Input, unit: Unit, now: float, draw: Callable[[], float]
+) -> Step | None:
+    match event:
+        case ConditionsChecked():
+            checked = replace(state, side=_NO_SIDE, deadline_at=None)
+            if not event.unmet:
+                return _start_pre(checked, unit, now)
+            skipped = replace(checked, reason=event.unmet)
+            return _rest(skipped, Sub.DEAD, Result.EXEC_CONDITION), []
+    return _before_main(state, event, unit, now)
+
+
+def _in_start_pre(
+    state: UnitState, event: Input, unit: Unit, now: float, draw: Callable[[], float]
+) -> Step | None:
+    match event:
+        case HookEnded():
+            ended = _without_hook(state, event)
+            if ended is None:
+                return state, []
+            if not event.failure:
+                return _spawn(ended, unit, now)
+            return _landed(_failed_hook(ended, event, Hook.START_PRE, unit), unit, now, draw)
+    return _before_main(state, event, unit, now)
+
+
+def _failed_hook(state: UnitState, event: HookEnded, hook: Hook, unit: Unit) -> UnitState:
+    """The state doomed by a hook; the first program that failed says how."""
+    end = event.exit
+    doom = Result.RESOURCES if end is None else restart.result_of(end, unit.exit_codes)
+    if doom is Result.SUCCESS:  # a signal that would be clean for the main process
+        doom = Result.SIGNAL if end is not None and end.signal is not None else Result.EXIT_CODE
+    hopeless = end is None or restart.is_permanent(end, unit.exit_codes)
+    reason = f"{hook}: {event.failure}"
+    return replace(state, doom=doom, reason=reason, exit=end, is_hopeless=hopeless)
+
+
+def _before_main(state: UnitState, event: Input, unit: Unit, now: float) -> Step | None:
+    """The rows that `condition` and `start-pre` share: there is no main process yet."""
+    match event:
+        case Stop():
+            return _terminate(replace(state, stop_asked=True), unit, now)
+        case Hurry():
+            return _kill(replace(state, stop_asked=True), unit)
+        case Reset():
+            return _calmed(state), []
+        case TimerElapsed():
+            doing = "its conditions" if state.sub is Sub.CONDITION else Hook.START_PRE.value
+            late = f"{doing} took more than {unit.timeouts.start_s:g} s"
+            return _terminate(replace(state, doom=Result.TIMEOUT, reason=late), unit, now)
+        case TimeoutExtended():
+            return _extended(state, event, now), []
+        case OutOfMemory():
+            return _terminate(_starved(state), unit, now)
+        case HookEnded() | HealthChecked() | WatchdogFed() | WatchdogTriggered():
+            return state, []
+        case Ready() | ReloadBegun() | StopBegun() | MainPidChanged():
+            return state, []  # said by a hook, which speaks for nobody
+    return None
+
+
+def _in_start(
+    state: UnitState, event: Input, unit: Unit, now: float, draw: Callable[[], float]
+) -> Step | None:
+    match event:
+        case Spawned() if unit.readiness in _READY_ONCE_SPAWNED:
+            return _up(replace(state, pid=event.pid), unit, now)
+        case Spawned():
+            return replace(state, pid=event.pid), []
+        case Ready() if unit.readiness not in _DEAF:
+            return _up(state, unit, now)
+        case Exited() if _is_done(event, unit):
+            done = replace(state, has_main=False, pid=None, exit=event.exit)
+            return _up(done, unit, now)
+        case TimerElapsed():
+            reason = f"not ready within {unit.timeouts.start_s:g} s"
+            return _terminate(replace(state, doom=Result.TIMEOUT, reason=reason), unit, now)
+        case WatchdogFed():
+            return _fed(state, event, None), []
+        case Ready() | ReadinessLost() | ReadinessRegained() | ReloadBegun():
+            return state, []  # it has other ways to become ready, or is not yet
+        case HealthChecked() | HookEnded():
+            return state, []
+    return _with_main(state, event, unit, now, draw)
+
+
+#: Readiness that comes with the spawn; `none` gets here only for the sake of its start-post.
+_READY_ONCE_SPAWNED = frozenset({ReadinessType.STARTED, ReadinessType.NONE})
+
+#: Readiness that nothing the process says brings about.
+_DEAF = _READY_ONCE_SPAWNED | {ReadinessType.EXITED}
+
+
+def _up(state: UnitState, unit: Unit, now: float) -> Step:
+    """What there was to wait for has come; a one-shot has no main process any more."""
+    ready = replace(state, ready_at=now)
+    if ready.vitals.watchdog_s and ready.has_main:
+        at = now + ready.vitals.watchdog_s
+        ready = replace(ready, vitals=replace(ready.vitals, watchdog_at=at))
+    if unit.hooks.start_post:
+        return _run_hook(_timed(ready, unit, now), Sub.START_POST, Hook.START_POST, unit)
+    return _arrived(ready)
+
+
+def _arrived(state: UnitState) -> Step:
+    if state.has_main:
+        return replace(state, sub=Sub.RUNNING, deadline_at=None), []
+    return _rest(state, Sub.EXITED, Result.SUCCESS), []
+
+
+def _in_start_post(
+    state: UnitState, event: Input, unit: Unit, now: float, draw: Callable[[], float]
+) -> Step | None:
+    match event:
+        case HookEnded():
+            ended = _without_hook(state, event)
+            if ended is None:
+                return state, []
+            if not event.failure:
+                return _arrived(ended)
+            failed = _failed_hook(ended, event, Hook.START_POST, unit)
+            if failed.has_main:
+                return _terminate(replace(failed, is_hopeless=False), unit, now)
+            return _landed(failed, unit, now, draw)
+        case TimerElapsed(timer=Timer.START):
+            late = f"{Hook.START_POST.value} took more than {unit.timeouts.start_s:g} s"
+            return _terminate(replace(state, doom=Result.TIMEOUT, reason=late), unit, now)
+        case WatchdogFed():
+            return _fed(state, event, now), []
+        case Ready() | ReadinessLost() | ReadinessRegained() | ReloadBegun() | HealthChecked():
+            return state, []
+        case Spawned():
+            return replace(state, pid=event.pid), []
+    return _with_main(state, event, unit, now, draw)
+
+
+# -- up ----------------------------------------------------------------------------------------
+
+
+def _while_up(
+    state: UnitState, event: Input, unit: Unit, now: float, draw: Callable[[], float]
+) -> Step | None:
+    """The rows of `running`, `degraded` and `reload`."""
+    match event:
+        case ReadinessLost() | ReadinessRegained():
+            reason = event.reason if isinstance(event, ReadinessLost) else ""
+            told = replace(state, reason=reason)
+            return (told if state.sub is Sub.RELOAD else _back_up(told)), []
+        case Spawned():  # readiness `none`: it was up before it had a process
+            return replace(state, pid=event.pid), []
+        case Reload() if state.sub is not Sub.RELOAD and state.side.hook is None:
+            side = replace(state.side, reload_failure="", is_reload_late=False)
+            begun = _timed(replace(state, side=side), unit, now)
+            return _run_hook(begun, Sub.RELOAD, Hook.RELOAD, unit)
+        case ReloadBegun():
+            side = replace(state.side, has_said_reloading=True, reload_failure="")
+            return _timed(replace(state, sub=Sub.RELOAD, side=side), unit, now), []
+        case Ready() if state.sub is Sub.RELOAD:
+            said = replace(state, side=replace(state.side, has_said_reloading=False))
+            return _reloaded(said) if said.side.hook is None else (said, [])
+        case Ready():
+            return state, []  # `started` and `none` do not wait for the handshake
+        case HookEnded():
+            ended = _without_hook(state, event)
+            if ended is None or state.sub is not Sub.RELOAD:
+                return ended or state, []  # it was given up when it took too long
+            if event.failure:
+                return _not_reloaded(ended, event.failure), []
+            return (ended, []) if ended.side.has_said_reloading else _reloaded(ended)
+        case TimerElapsed(timer=Timer.START):
+            late = f"not done within {unit.timeouts.start_s:g} s"
+            side = replace(state.side, is_reload_late=True)
+            return _not_reloaded(replace(state, side=side), late), _hook_killed(state, unit)
+        case HealthChecked():
+            return _checked(state, event, unit, now)
+        case WatchdogFed():
+            return _fed(state, event, now), []
+    return _with_main(state, event, unit, now, draw)
+
+
+def _reloaded(state: UnitState) -> Step:
+    return _back_up(state), []
+
+
+def _not_reloaded(state: UnitState, failure: str) -> UnitState:
+    side = replace(state.side, has_said_reloading=False, reload_failure=failure)
+    return _back_up(replace(state, side=side))
+
+
+def _back_up(state: UnitState) -> UnitState:
+    """Where a unit was before it began to reload: a unit that is up has a reason if degraded."""
+    sub = Sub.DEGRADED if state.reason else Sub.RUNNING
+    return replace(state, sub=sub, deadline_at=None)
+
+
+def _checked(state: UnitState, event: HealthChecked, unit: Unit, now: float) -> Step:
+    if not event.failure:
+        if state.vitals.health is Health.HEALTHY and not state.vitals.failed_checks:
+            return state, []
+        well = replace(state.vitals, health=Health.HEALTHY, failed_checks=0, failure="")
+        return replace(state, vitals=well), []
+    count = state.vitals.failed_checks + 1
+    vitals = replace(state.vitals, failed_checks=count, failure=event.failure)
+    if unit.health is None or count < unit.health.failures:
+        return replace(state, vitals=vitals), []
+    ill = replace(vitals, health=Health.UNHEALTHY)
+    times = "a check" if count == 1 else f"{count} checks in a row"
+    reason = f"failed {times}; the last one: {event.failure}"
+    return _terminate(replace(state, vitals=ill, doom=Result.HEALTH, reason=reason), unit, now)
+
+
+def _fed(state: UnitState, event: WatchdogFed, now: float | None) -> UnitState:
+    """The watchdog set back; `now` is None where it does not count yet."""
+    every_s = state.vitals.watchdog_s if event.every_s is None else event.every_s
+    at = now + every_s if now is not None and every_s else None
+    return replace(state, vitals=replace(state.vitals, watchdog_s=every_s, watchdog_at=at))
+
+
+def _with_main(
+    state: UnitState, event: Input, unit: Unit, now: float, draw: Callable[[], float]
+) -> Step | None:
+    """The rows that everything with a main process shares, from `start` to `reload`."""
+    match event:
+        case Stop():
+            return _stop(replace(state, stop_asked=True), unit, now)
+        case Hurry():
+            return _kill(replace(state, stop_asked=True), unit)
+        case ProtocolBroken():
+            doomed = replace(state, doom=Result.PROTOCOL, reason=event.reason)
+            return _terminate(doomed, unit, now)
+        case Exited():
+            reason = "" if event.exit is None else str(event.exit)
+            return _departed(_ended(replace(state, reason=reason), event.exit), unit, now, draw)
+        case SpawnFailed():
+            return _departed(_not_spawned(state, event), unit, now, draw)
+        case Reset():
+            return _calmed(state), []
+        case TimeoutExtended():
+            return _extended(state, event, now), []
+        case StopBegun():
+            until = now + unit.timeouts.stop_s if unit.timeouts.stop_s else None
+            leaving = replace(state, sub=Sub.STOP_SIGTERM, deadline_at=until)
+            return leaving, _hook_killed(state, unit)
+        case WatchdogTriggered():
+            return _abort(state, "it said that it hangs", unit, now)
+        case TimerElapsed(timer=Timer.WATCHDOG):
+            missed = f"did not send WATCHDOG=1 within {state.vitals.watchdog_s:g} s"
+            return _abort(state, missed, unit, now)
+        case OutOfMemory():
+            return _terminate(_starved(state), unit, now)
+        case MainPidChanged():
+            return replace(state, pid=event.pid), []
+    return None
+
+
+def _extended(state: UnitState, event: TimeoutExtended, now: float) -> UnitState:
+    if state.deadline_at is None:
+        return state
+    return replace(state, deadline_at=max(state.deadline_at, now + event.by_s))
+
+
+def _starved(state: UnitState) -> UnitState:
+    reason = "the kernel has killed a process of it, since it had no memory left"
+    return replace(state, doom=Result.OOM_KILL, reason=reason)
+
+
+# -- down --------------------------------------------------------------------------------------
+
+
+def _hook_killed(state: UnitState, unit: Unit) -> list[Command]:
+    return [] if state.side.hook is None else [KillHook(unit.name)]
 
 
 def _stop(state: UnitState, unit: Unit, now: float) -> Step:
@@ -342,59 +706,164 @@ def _stop(state: UnitState, unit: Unit, now: float) -> Step:
     if unit.kind is Kind.TARGET:
         return replace(state, sub=Sub.DEAD, result=Result.SUCCESS, stop_asked=False), []
     if unit.kind is Kind.CORE:
-        return replace(state, sub=Sub.STOP), [StopCore(unit.name)]
-    if unit.protocol is Protocol.NONE or not unit.timeouts.eof_grace_s:
+        return replace(state, sub=Sub.STOP, deadline_at=None), [StopCore(unit.name)]
+    if unit.protocol is Protocol.NONE or not unit.timeouts.eof_grace_s or not state.has_main:
         return _terminate(state, unit, now)
-    deadline = ArmTimer(unit.name, Timer.EOF, now + unit.timeouts.eof_grace_s)
-    return replace(state, sub=Sub.STOP), [CloseProtocol(unit.name), deadline]
+    stopping = replace(state, sub=Sub.STOP, deadline_at=now + unit.timeouts.eof_grace_s)
+    return stopping, [*_hook_killed(state, unit), CloseProtocol(unit.name)]
 
 
 def _terminate(state: UnitState, unit: Unit, now: float) -> Step:
+    """SIGTERM, to a hook too where it is all there is; beside a main process it is killed."""
     if unit.kind is Kind.CORE or not unit.timeouts.stop_s:
         return _kill(state, unit)
-    deadline = ArmTimer(unit.name, Timer.KILL, now + unit.timeouts.stop_s)
-    return replace(state, sub=Sub.STOP_SIGTERM), [SendSignal(unit.name, SIGTERM), deadline]
+    terminated = replace(state, sub=Sub.STOP_SIGTERM, deadline_at=now + unit.timeouts.stop_s)
+    killed = _hook_killed(state, unit) if state.has_main else []
+    return terminated, [*killed, SendSignal(unit.name, SIGTERM)]
+
+
+def _abort(state: UnitState, reason: str, unit: Unit, now: float) -> Step:
+    """SIGABRT, so that a hanging program may leave a core to look at."""
+    doomed = replace(state, doom=Result.WATCHDOG, reason=reason)
+    if not unit.timeouts.stop_s:
+        return _kill(doomed, unit)
+    aborted = replace(doomed, sub=Sub.STOP_WATCHDOG, deadline_at=now + unit.timeouts.stop_s)
+    return aborted, [*_hook_killed(state, unit), SendSignal(unit.name, SIGABRT)]
 
 
 def _kill(state: UnitState, unit: Unit) -> Step:
     if unit.kind is Kind.TARGET:
         return replace(state, sub=Sub.DEAD, result=Result.SUCCESS, stop_asked=False), []
+    if state.sub is Sub.STOP_POST:
+        return replace(state, deadline_at=None), [KillHook(unit.name)]
     last = StopCore(unit.name) if unit.kind is Kind.CORE else KillTree(unit.name)
-    return replace(state, sub=Sub.STOP_SIGKILL), [last]
+    return replace(state, sub=Sub.STOP_SIGKILL, deadline_at=None), [last]
 
 
-def _landed(
-    state: UnitState, end: Exit | None, unit: Unit, now: float, draw: Callable[[], float]
-) -> Step:
-    """The process is gone: rest if that was asked for, else do as the policy says."""
+def _on_the_way_down(
+    state: UnitState, event: Input, unit: Unit, now: float, draw: Callable[[], float]
+) -> Step | None:
+    match event:
+        case Exited():
+            return _departed(_ended(state, event.exit), unit, now, draw)
+        case SpawnFailed():
+            return _departed(_not_spawned(state, event), unit, now, draw)
+        case HookEnded():
+            ended = _without_hook(state, event)
+            return (state, []) if ended is None else _departed(ended, unit, now, draw)
+        case ConditionsChecked():
+            checked = replace(state, side=replace(state.side, is_checking=False))
+            return _departed(checked, unit, now, draw)
+        case Spawned():
+            return replace(state, pid=event.pid), []
+        case MainPidChanged():
+            return replace(state, pid=event.pid), []
+        case Stop():
+            return replace(state, stop_asked=True), []
+        case TimerElapsed() if state.sub is Sub.STOP:
+            return _terminate(state, unit, now)
+        case TimerElapsed():
+            if state.doom is None:
+                late = f"still running {unit.timeouts.stop_s:g} s after SIGTERM"
+                state = replace(state, doom=Result.TIMEOUT, reason=late)
+            return _kill(state, unit)
+        case TimeoutExtended():
+            return _extended(state, event, now), []
+        case Hurry():
+            return (state, []) if state.sub is Sub.STOP_SIGKILL else _kill(state, unit)
+        case Reset():
+            return _calmed(state), []
+        case Ready() | ReadinessLost() | ReadinessRegained() | ProtocolBroken() | ReloadBegun():
+            return state, []  # late: the way down has begun
+        case HealthChecked() | WatchdogFed() | WatchdogTriggered() | StopBegun() | OutOfMemory():
+            return state, []
+    return None
+
+
+def _ended(state: UnitState, end: Exit | None) -> UnitState:
+    return replace(state, has_main=False, pid=None, exit=end)
+
+
+def _not_spawned(state: UnitState, event: SpawnFailed) -> UnitState:
+    doom = state.doom or (None if state.stop_asked else Result.RESOURCES)
+    failed = replace(state, reason=event.reason, doom=doom, is_hopeless=event.is_permanent)
+    return _ended(failed, None)
+
+
+def _departed(state: UnitState, unit: Unit, now: float, draw: Callable[[], float]) -> Step:
+    """Something of the unit has ended: wait for the rest of it, or land."""
+    if state.has_landed:
+        return _landed(state, unit, now, draw)
+    if state.has_main or state.sub is Sub.STOP_SIGKILL:
+        return state, []
+    # A hook that has lost its main process has nothing left to do.
+    return replace(state, sub=Sub.STOP_SIGKILL, deadline_at=None), [KillTree(unit.name)]
+
+
+def _landed(state: UnitState, unit: Unit, now: float, draw: Callable[[], float]) -> Step:
+    """Nothing of the unit runs any more: its result is known, and the last hook has its turn."""
+    if state.doom is not None:
+        result = state.doom
+    elif state.stop_asked:
+        result = Result.SUCCESS
+    else:
+        result = restart.result_of(state.exit, unit.exit_codes)
+    landed = replace(state, result=result)
+    if state.side.owes_stop_post:
+        return _stop_post(landed, unit, now)
+    return _concluded(landed, unit, now, draw)
+
+
+def _stop_post(state: UnitState, unit: Unit, now: float) -> Step:
+    until = now + unit.timeouts.stop_s if unit.timeouts.stop_s else None
+    return _run_hook(replace(state, deadline_at=until), Sub.STOP_POST, Hook.STOP_POST, unit)
+
+
+def _in_stop_post(
+    state: UnitState, event: Input, unit: Unit, now: float, draw: Callable[[], float]
+) -> Step | None:
+    match event:
+        case HookEnded():
+            ended = _without_hook(state, event)
+            if ended is None:
+                return state, []
+            if event.failure and ended.result is Result.SUCCESS:
+                failed = _failed_hook(ended, event, Hook.STOP_POST, unit)
+                ended = replace(failed, result=failed.doom or Result.EXIT_CODE, is_hopeless=False)
+            return _concluded(ended, unit, now, draw)
+        case Stop():
+            return replace(state, stop_asked=True), []
+        case TimerElapsed() | Hurry():
+            return _kill(state, unit)
+        case TimeoutExtended():
+            return _extended(state, event, now), []
+        case Reset():
+            return _calmed(state), []
+        case Ready() | ReloadBegun() | StopBegun() | MainPidChanged() | OutOfMemory():
+            return state, []
+        case HealthChecked() | WatchdogFed() | WatchdogTriggered():
+            return state, []
+    return None
+
+
+def _concluded(state: UnitState, unit: Unit, now: float, draw: Callable[[], float]) -> Step:
+    """The end of a run: rest if that was asked for, else do as the policy says."""
+    result, end = state.result, state.exit
     if state.stop_asked:
-        result, reason = state.doom or Result.SUCCESS, state.reason if state.doom else ""
+        reason = state.reason if result is not Result.SUCCESS else ""
         stopped = replace(state, reason=reason, is_forgotten=True)
-        return _come_to_rest(stopped, Sub.DEAD, result, end), []
-    result = state.doom or restart.result_of(end, unit.exit_codes)
-    return _end(state, result, end, unit, now, draw)
-
-
-def _end(
-    state: UnitState,
-    result: Result,
-    end: Exit | None,
-    unit: Unit,
-    now: float,
-    draw: Callable[[], float],
-) -> Step:
-    """A run ended without anybody having asked for it: restart, cool down or give up."""
-    rest = Sub.DEAD if result is Result.SUCCESS else Sub.FAILED
-    if result not in restart.RESTARTS[unit.restart]:
-        return _come_to_rest(state, rest, result, end), []
-    if result is not Result.SUCCESS and restart.is_permanent(end, unit.exit_codes):
+        return _rest(stopped, Sub.DEAD, result), []
+    is_bad = result is not Result.SUCCESS
+    if result not in restart.RESTARTS[unit.restart] or state.is_hopeless:
+        return _rest(state, Sub.FAILED if is_bad else Sub.DEAD, result), []
+    if is_bad and restart.is_permanent(end, unit.exit_codes):
         reason = f"{end}, which its exit_codes call permanent"
-        return _come_to_rest(replace(state, reason=reason), Sub.FAILED, result, end), []
+        return _rest(replace(state, reason=reason), Sub.FAILED, result), []
     was_stable = state.ready_at is not None and now - state.ready_at >= unit.backoff.stable_after_s
     streak = 0 if was_stable else state.streak
     ends = restart.counted(state.ends, unit.start_limit, now)
     if restart.trips(ends, unit.start_limit) or (state.on_probation and not was_stable):
-        return _trip(replace(state, ends=ends, streak=streak), end, unit, now)
+        return _tripped(replace(state, ends=ends, streak=streak), unit, now), []
     if restart.is_temporary(end, unit.exit_codes):
         delay = restart.longest_delay_s(unit.backoff, draw)
     else:
@@ -402,16 +871,16 @@ def _end(
     if result is Result.RESOURCES:
         delay = max(delay, restart.SPAWN_RETRY_S)
     waiting = replace(
-        _come_to_rest(state, Sub.AUTO_RESTART, result, end),
+        _rest(state, Sub.AUTO_RESTART, result),
         streak=streak + 1,
         ends=ends,
         next_at=now + delay if delay else None,
         on_probation=False,
     )
-    return waiting, [ArmTimer(unit.name, Timer.RESTART, now + delay)] if delay else []
+    return waiting, []
 
 
-def _trip(state: UnitState, end: Exit | None, unit: Unit, now: float) -> Step:
+def _tripped(state: UnitState, unit: Unit, now: float) -> UnitState:
     limit = unit.start_limit
     last = f"; the last time: {state.reason}" if state.reason else ""
     count = len(state.ends)
@@ -421,14 +890,34 @@ def _trip(state: UnitState, end: Exit | None, unit: Unit, now: float) -> Step:
         reason = f"ended again soon after its cool-down{last}"
     tripped = replace(state, reason=reason)
     if limit.on_limit is not OnLimit.COOLDOWN:
-        return _come_to_rest(tripped, Sub.FAILED, Result.START_LIMIT_HIT, end), []
-    at = now + limit.cooldown_s
-    cooling = _come_to_rest(tripped, Sub.COOLDOWN, Result.START_LIMIT_HIT, end)
-    return replace(cooling, ends=(), next_at=at), [ArmTimer(unit.name, Timer.COOLDOWN, at)]
+        return _rest(tripped, Sub.FAILED, Result.START_LIMIT_HIT)
+    cooling = _rest(tripped, Sub.COOLDOWN, Result.START_LIMIT_HIT)
+    return replace(cooling, ends=(), next_at=now + limit.cooldown_s)
 
 
-def _come_to_rest(state: UnitState, sub: Sub, result: Result, end: Exit | None) -> UnitState:
-    return replace(state, sub=sub, result=result, exit=end, pid=None, stop_asked=False, doom=None)
+def _rest(state: UnitState, sub: Sub, result: Result) -> UnitState:
+    """The state at rest: nothing of the run is left but how it ended."""
+    side = state.side
+    if side is not _NO_SIDE:
+        side = replace(side, is_checking=False, hook=None, has_said_reloading=False)
+    vitals = state.vitals
+    if vitals is not _NO_VITALS:
+        is_ill = vitals.health is Health.UNHEALTHY
+        health = Health.UNHEALTHY if is_ill else Health.NONE
+        vitals = replace(vitals, watchdog_at=None, health=health)
+    return replace(
+        state,
+        sub=sub,
+        result=result,
+        has_main=False,
+        pid=None,
+        deadline_at=None,
+        stop_asked=False,
+        doom=None,
+        is_hopeless=False,
+        side=side,
+        vitals=vitals,
+    )
 
 
 def _is_done(event: Exited, unit: Unit) -> bool:

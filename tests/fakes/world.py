@@ -10,13 +10,18 @@ from anyclawd.engine import invariants
 from anyclawd.engine.commands import (
     ArmTimer,
     CancelTimer,
+    CheckConditions,
     CloseIntake,
     Command,
     CutOff,
     FinishRequest,
+    ForgetUnit,
+    KillHook,
+    KillTree,
     Quit,
     RememberStop,
     ReportFault,
+    RunHook,
     SettleBoot,
     Spawn,
     StartCore,
@@ -24,12 +29,17 @@ from anyclawd.engine.commands import (
 )
 from anyclawd.engine.events import (
     BootRequested,
+    CancelRequested,
+    ConditionsChecked,
     Event,
     Exit,
     Exited,
+    HealthChecked,
+    HookEnded,
     IntakeClosed,
     Invocation,
     JobsRequested,
+    PlanReplaced,
     ProtocolBroken,
     ReadinessLost,
     ReadinessRegained,
@@ -43,12 +53,12 @@ from anyclawd.engine.events import (
     TimerElapsed,
 )
 from anyclawd.engine.manager import Manager
-from anyclawd.engine.unit_fsm import armed
+from anyclawd.engine.unit_fsm import timers
 from anyclawd.model.deps import Dependencies, Ref, UnitName, Until
 from anyclawd.model.plan import DEFAULT_TARGET, Plan, Settings
 from anyclawd.model.policy import Backoff, ReadinessType, Restart
 from anyclawd.model.span import Span
-from anyclawd.model.state import JobMode, JobResult, JobType, Sub
+from anyclawd.model.state import GOING_DOWN, JobMode, JobResult, JobType, Sub
 from anyclawd.model.unit import AgentRole, ChannelRole, Kind, Protocol, Unit, kind_of
 
 C = TypeVar("C")
@@ -114,10 +124,6 @@ def make_plan(*units: Unit, required: Sequence[str] = (), **settings: object) ->
     return Plan(units=table, order=tuple(table), settings=Settings(**settings))  # type: ignore[arg-type]  # keyword arguments of Settings
 
 
-#: What a unit that is going down is in.
-GOING_DOWN = (Sub.STOP, Sub.STOP_SIGTERM, Sub.STOP_SIGKILL)
-
-
 class World:
     """Runs a manager: spawns succeed at once, everything else happens when a test says so.
 
@@ -143,6 +149,12 @@ class World:
         self.closes_intake_at_once = True
         self.spawns_at_once = True  #: else a test calls `spawn`
         self.unstartable: dict[str, SpawnFailed] = {}  #: what becomes of a spawn of these units
+        self.hooks: dict[UnitName, RunHook] = {}  #: that run; a test ends them
+        self.hooked: list[str] = []  #: `<unit> <hook>` in the order of their beginnings
+        self.unmet: dict[str, str] = {}  #: the conditions that do not hold, by unit
+        self.checks_at_once = True  #: else a test calls `check_conditions`
+        self.checking: dict[UnitName, Invocation] = {}
+        self.forgotten: list[UnitName] = []
         self.tolerates_faults = False
         self._is_checked = is_checked
         self._inbox: deque[Event] = deque()
@@ -167,10 +179,9 @@ class World:
 
     def _check_timers(self) -> None:
         """What is armed here is what the states of the units say is armed."""
-        for name, unit in self.manager.plan.units.items():
-            expected = armed(self.manager.states[name], unit)
-            found = [timer for owner, timer in self.timers if owner == name]
-            assert found == ([] if expected is None else [expected]), f"{name}: {found}"
+        for name in self.manager.plan.units:
+            found = {timer: at for (owner, timer), at in self.timers.items() if owner == name}
+            assert found == timers(self.manager.states[name]), f"{name}: {found}"
 
     def _perform(self, command: Command) -> None:
         match command:
@@ -182,6 +193,20 @@ class World:
                     self.spawn(unit)
             case StopCore(unit):
                 self.exit(unit)
+            case CheckConditions(unit, invocation):
+                self.checking[unit] = invocation
+                if self.checks_at_once:
+                    self.check_conditions(unit)
+            case RunHook(unit):
+                assert unit not in self.hooks, f"{unit}: two hooks at a time"
+                self.hooks[unit] = command
+                self.hooked.append(f"{unit} {command.hook}")
+            case KillHook(unit) | KillTree(unit) if unit in self.hooks:
+                self.end_hook(unit, signal=9)
+            case KillHook(unit) | KillTree(unit) if unit in self.checking:
+                self.check_conditions(unit)
+            case ForgetUnit(unit):
+                self.forgotten.append(unit)
             case ArmTimer(unit, timer, at):
                 self.timers[unit, timer] = at
             case CancelTimer(unit, timer):
@@ -269,6 +294,53 @@ class World:
 
     def regain_readiness(self, name: str) -> None:
         self.tell(ReadinessRegained(UnitName(name), self.alive[UnitName(name)]))
+
+    def check_conditions(self, name: str) -> None:
+        """Let the conditions of a unit answer."""
+        unit = UnitName(name)
+        unmet = self.unmet.get(name, "")
+        self.tell(ConditionsChecked(unit, self.checking.pop(unit), unmet))
+
+    def end_hook(self, name: str, code: int = 0, signal: int | None = None) -> None:
+        """Let the hook of a unit end, in success where it exits with code 0."""
+        running = self.hooks.pop(UnitName(name))
+        end = Exit(code=code) if signal is None else Exit(signal=signal)
+        failure = "" if end == Exit(code=0) else str(end)
+        self.tell(
+            HookEnded(
+                unit=running.unit,
+                invocation=running.invocation,
+                run=running.run,
+                failure=failure,
+                exit=end if failure else None,
+            )
+        )
+
+    def find_healthy(self, name: str) -> None:
+        self.tell(HealthChecked(UnitName(name), self.alive[UnitName(name)]))
+
+    def find_ill(self, name: str, failure: str = "no answer") -> None:
+        self.tell(HealthChecked(UnitName(name), self.alive[UnitName(name)], failure))
+
+    def replace_plan(
+        self, plan: Plan, *, restart: Sequence[str] = (), changed: Sequence[str] = ()
+    ) -> int:
+        """Reload the configuration; the number of the request is the key in `finished`."""
+        self.asked += 1
+        self.tell(
+            PlanReplaced(
+                request=RequestId(self.asked),
+                plan=plan,
+                restart=frozenset(map(UnitName, restart)),
+                changed=frozenset(map(UnitName, (*restart, *changed))),
+                origin="a test",
+            )
+        )
+        return self.asked
+
+    def cancel(self, name: str) -> None:
+        """Cancel the job of a unit."""
+        self.tell(CancelRequested(self.manager.jobs[UnitName(name)].id, "a test"))
 
     def break_protocol(self, name: str, reason: str) -> None:
         self.tell(ProtocolBroken(UnitName(name), self.alive[UnitName(name)], reason))
