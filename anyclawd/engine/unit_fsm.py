@@ -399,16 +399,15 @@ def _spawn(state: UnitState, unit: Unit, now: float) -> Step:
     assert state.invocation is not None, "a start has given it one"
     is_core = unit.kind is Kind.CORE
     spawn = (StartCore if is_core else Spawn)(unit.name, state.invocation)
-    begun = replace(state, has_main=True)
-    if unit.hooks.stop_post and not state.side.owes_stop_post:
-        begun = replace(begun, side=replace(state.side, owes_stop_post=True))
+    side = state.side
+    if unit.hooks.stop_post and not side.owes_stop_post:
+        side = replace(side, owes_stop_post=True)
     if unit.readiness is ReadinessType.NONE and not unit.hooks.start_post:
-        up, commands = _up(begun, unit, now)
+        up, commands = _up(replace(state, has_main=True, side=side), unit, now)
         return up, [spawn, *commands]
-    starting = replace(begun, sub=Sub.START, deadline_at=None)
-    if unit.readiness in _READY_ONCE_SPAWNED:
-        return starting, [spawn]
-    return _timed(starting, unit, now), [spawn]
+    is_timed = unit.timeouts.start_s and unit.readiness not in _READY_ONCE_SPAWNED
+    until = now + unit.timeouts.start_s if is_timed else None
+    return replace(state, sub=Sub.START, has_main=True, deadline_at=until, side=side), [spawn]
 
 
 def _run_hook(state: UnitState, sub: Sub, hook: Hook, unit: Unit) -> Step:
@@ -523,19 +522,16 @@ _DEAF = _READY_ONCE_SPAWNED | {ReadinessType.EXITED}
 
 def _up(state: UnitState, unit: Unit, now: float) -> Step:
     """What there was to wait for has come; a one-shot has no main process any more."""
-    ready = replace(state, ready_at=now)
-    if ready.vitals.watchdog_s and ready.has_main:
-        at = now + ready.vitals.watchdog_s
-        ready = replace(ready, vitals=replace(ready.vitals, watchdog_at=at))
+    vitals = state.vitals
+    if vitals.watchdog_s and state.has_main:
+        vitals = replace(vitals, watchdog_at=now + vitals.watchdog_s)
     if unit.hooks.start_post:
+        ready = replace(state, ready_at=now, vitals=vitals)
         return _run_hook(_timed(ready, unit, now), Sub.START_POST, Hook.START_POST, unit)
-    return _arrived(ready)
-
-
-def _arrived(state: UnitState) -> Step:
-    if state.has_main:
-        return replace(state, sub=Sub.RUNNING, deadline_at=None), []
-    return _rest(state, Sub.EXITED, Result.SUCCESS), []
+    if not state.has_main:
+        return _rest(replace(state, ready_at=now), Sub.EXITED, Result.SUCCESS), []
+    up = replace(state, sub=Sub.RUNNING, ready_at=now, deadline_at=None, vitals=vitals)
+    return up, []
 
 
 def _in_start_post(
@@ -546,8 +542,10 @@ def _in_start_post(
             ended = _without_hook(state, event)
             if ended is None:
                 return state, []
+            if not event.failure and ended.has_main:
+                return replace(ended, sub=Sub.RUNNING, deadline_at=None), []
             if not event.failure:
-                return _arrived(ended)
+                return _rest(ended, Sub.EXITED, Result.SUCCESS), []
             failed = _failed_hook(ended, event, Hook.START_POST, unit)
             if failed.has_main:
                 return _terminate(replace(failed, is_hopeless=False), unit, now)
