@@ -6,6 +6,7 @@ from typing import TypeAlias
 from anyclawd.model.deps import UnitName
 from anyclawd.model.value import Json
 from anyclawd.route.commands import MessageId, SessionKey, Timer, Token
+from anyclawd.route.table import Routes
 from anyclawd.wire.acp import Capabilities, PermissionRequest
 from anyclawd.wire.channel import Peer
 
@@ -23,6 +24,27 @@ class IntakeClosed:
 @dataclass(frozen=True, slots=True)
 class TurnsCutOff:
     """The bound of the orderly stop has elapsed: what still runs ends now."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoutesReplaced:
+    """Another table holds. What runs goes on; what begins from now on goes where it says."""
+
+    routes: Routes
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelRemoved:
+    """A channel that the routes do not name any more has gone: nobody is at the other end."""
+
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentRemoved:
+    """An agent that the routes do not name any more has gone."""
+
+    agent: UnitName
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +218,9 @@ Event: TypeAlias = (
     IntakeOpened
     | IntakeClosed
     | TurnsCutOff
+    | RoutesReplaced
+    | ChannelRemoved
+    | AgentRemoved
     | ChannelReady
     | ChannelFailed
     | AgentStarted

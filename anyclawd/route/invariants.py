@@ -50,4 +50,11 @@ def _rules(router: Router, session: Session) -> list[tuple[str, bool]]:
             not session.acp_id or (agent.sessions.get(session.acp_id) is session),
         ),
         ("live and stale exclude each other", not (session.acp_id and session.stale_id)),
+        ("only a turn keeps it from its heir", session.heir is None or has_turn),
+        ("it is on its way to where it is routed", _is_routed(router, session)),
     ]
+
+
+def _is_routed(router: Router, session: Session) -> bool:
+    routed = router.routes.channels.get(session.channel)
+    return routed is None or router.agents[routed] is (session.heir or session.agent)

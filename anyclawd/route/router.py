@@ -27,6 +27,7 @@ from anyclawd.route.commands import (
     Command,
     MessageId,
     OpenSession,
+    Outcome,
     Prompt,
     ReportDrained,
     SessionKey,
@@ -60,8 +61,7 @@ class Router:
         self.agents = {unit: Agent(route) for unit, route in routes.agents.items()}
         for unit in routes.channels.values():
             if unit not in self.agents:
-                route = AgentRoute(unit=unit, name=entry_name(unit))
-                self.agents[unit] = Agent(route, failure="no such agent is configured and enabled")
+                self.agents[unit] = _missing_agent(unit)
         self.sessions: dict[SessionKey, Session] = {}
         self.asks = Asks()
         self.running = 0  # turns
@@ -127,6 +127,9 @@ class Router:
         event: events.IntakeOpened
         | events.IntakeClosed
         | events.TurnsCutOff
+        | events.RoutesReplaced
+        | events.ChannelRemoved
+        | events.AgentRemoved
         | events.ChannelReady
         | events.ChannelFailed
         | events.AgentStarted
@@ -173,7 +176,14 @@ class Router:
             case events.AgentClosing(name):
                 self.agents[name].is_closing = True
             case events.AgentLost(name):
-                yield from self._agent_lost(self.agents[name])
+                yield from self._agent_lost(self.agents[name], now)
+            case events.RoutesReplaced(routes):
+                yield from self._replace_routes(routes, now)
+            case events.ChannelRemoved(channel):
+                found = [one for one in self.sessions.values() if one.channel == channel]
+                yield from self._remove(found)
+            case events.AgentRemoved(name):
+                yield from self._remove_agent(name)
             case events.AgentFailed(name, reason):
                 yield from self._agent_failed(self.agents[name], reason)
             case events.IntakeOpened():
@@ -229,6 +239,9 @@ class Router:
     # --- messages ---------------------------------------------------------------------------------
 
     def _receive(self, event: events.MessageReceived, now: float) -> Iterator[Command]:
+        if event.agent is None and event.channel not in self.routes.channels:
+            yield Settle(event.message, Outcome.REFUSED, texts.NO_SUCH_CHANNEL)
+            return
         session = self._session(event.channel, event.peer, event.agent)
         size = event.size_bytes
         self._sizes[event.message] = (event.channel, size)
@@ -271,6 +284,8 @@ class Router:
         channel, size = self._sizes.pop(settled.message, ("", 0))
         if channel:
             self.queued_bytes[channel] -= size
+            if not self.queued_bytes[channel]:
+                del self.queued_bytes[channel]  # it may never be heard of again
 
     def _notify(self, channel: str, peer: Peer, text: str) -> Iterator[Command]:
         session = self._session(channel, peer, None)
@@ -307,23 +322,62 @@ class Router:
 
     # --- agents -----------------------------------------------------------------------------------
 
-    def _agent_lost(self, agent: Agent) -> Iterator[Command]:
+    def _agent_lost(self, agent: Agent, now: float) -> Iterator[Command]:
         name = agent.route.name
         text = texts.stopped(name) if agent.is_closing else texts.crashed(name)
         agent.is_connected, agent.is_closing, agent.capabilities = False, False, NO_CAPABILITIES
         agent.is_paused, agent.is_held = False, False
-        for session in agent.members:
+        for session in tuple(agent.members):
             self.calls.pop(session.token, None)
             yield from self._run(session, session.agent_lost(text))
             for ask in self.asks.of(session.key):
                 yield from self._close_ask(ask, None, 0.0)
+            if session.heir is not None:
+                yield from self._run(session, session.advance(now))
         agent.sessions.clear()
 
     def _agent_failed(self, agent: Agent, reason: str) -> Iterator[Command]:
         agent.failure = reason
         text = texts.unavailable(agent.route.name, reason)
         for session in agent.members:
-            yield from self._run(session, session.give_up(text))
+            if session.heir is None:  # else what waits is the heir's
+                yield from self._run(session, session.give_up(text))
+
+    def _replace_routes(self, routes: Routes, now: float) -> Iterator[Command]:
+        """Meet the agents of the new table, hand chats over, and refuse what nobody will answer."""
+        former, self.routes = self.routes, routes
+        for unit, route in routes.agents.items():
+            agent = self.agents.setdefault(unit, Agent(route))
+            agent.route = route
+            if unit not in former.agents:
+                agent.failure = ""
+        for unit in routes.channels.values():
+            if unit not in self.agents:
+                self.agents[unit] = _missing_agent(unit)
+        for session in self.sessions.values():
+            routed = routes.channels.get(session.channel)
+            if routed is not None and self.agents[routed] is not (session.heir or session.agent):
+                yield from self._run(session, session.hand_over(self.agents[routed], now))
+        for unit, agent in self.agents.items():
+            if unit not in routes.agents:
+                yield from self._agent_failed(agent, texts.NO_SUCH_AGENT)
+
+    def _remove(self, sessions: Iterable[Session]) -> Iterator[Command]:
+        for session in sessions:
+            yield from self._run(session, session.remove(texts.REMOVED))
+            for ask in self.asks.of(session.key):
+                yield from self._close_ask(ask, None, 0.0)
+            del self.sessions[session.key]
+
+    def _remove_agent(self, name: UnitName) -> Iterator[Command]:
+        """Forget it, and the chats that were with it alone; others may still be routed to it."""
+        if name in self.routes.agents:
+            return  # it has been configured again meanwhile
+        agent = self.agents[name]
+        channels = self.routes.channels
+        yield from self._remove([one for one in agent.members if one.channel not in channels])
+        if not agent.members and name not in channels.values():
+            del self.agents[name]
 
     # --- channels and the end ---------------------------------------------------------------------
 
@@ -397,8 +451,7 @@ class Router:
         if turn is not None and turn.token == ask.turn:
             turn.asks -= 1
             turn.touched_at = max(turn.touched_at, now)
-        if self.routes.permission_timeout_s:
-            yield CancelTimer(ask.timer)
+        yield CancelTimer(ask.timer)
         yield AnswerPermission(ask.agent, ask.handle, option_id)
         yield WithdrawPermission(ask.channel, ask.request_id)
 
@@ -429,6 +482,11 @@ class Router:
 
 def session_key(channel: str, peer: Peer) -> SessionKey:
     return SessionKey(f"{channel}:{peer.kind}:{peer.peer_id}")
+
+
+def _missing_agent(unit: UnitName) -> Agent:
+    route = AgentRoute(unit=unit, name=entry_name(unit))
+    return Agent(route, failure=texts.NO_SUCH_AGENT)
 
 
 def _runs(session: Session, turn: Token) -> bool:

@@ -17,7 +17,12 @@ agent. `advance` is the only way forward: whatever ends a phase calls it, and it
 prompt, the next attempt to open, or rests. So at most one call of a session is under way.
 
 Priorities when two things apply: a stop of the daemon, then the loss of the agent, then `/new`,
-then `/cancel`, then the queue. A command of the platform never waits in the queue.
+then `/cancel`, then another agent that the chat is routed to, then the queue. A command of the
+platform never waits in the queue.
+
+Where a new configuration names another agent for the chat, that one is the session's *heir*: a
+turn that runs ends with the old agent, and `advance` hands over before it begins anything. What
+waits goes along; the ACP session, which the heir does not know, does not.
 
 The way to an ACP session: resume, load, new, as far as the agent advertises them and there is a
 session to come back to; each at most once and bounded by a timer, whatever the error says. An
@@ -94,6 +99,7 @@ class Session:
         "attempt",
         "channel",
         "failures",
+        "heir",
         "is_announced",
         "is_fresh",
         "is_open",
@@ -117,6 +123,7 @@ class Session:
     ) -> None:
         self.key, self.channel, self.peer, self.agent = key, channel, peer, agent
         self._issue_token = issue_token
+        self.heir: Agent | None = None  # takes over before anything else begins
         self.phase = Phase.IDLE
         self.is_open = False  # the routes stand and the daemon does not stop
         self.acp_id = ""  # the live ACP session
@@ -305,6 +312,30 @@ class Session:
 
     # --- the agent's life -------------------------------------------------------------------------
 
+    def hand_over(self, heir: Agent, now: float) -> Iterator[Command]:
+        """Let another agent answer from now on; a turn that runs is the old one's to end."""
+        self.heir = heir if heir is not self.agent else None
+        if self.heir is not None and self.phase is Phase.OPENING:
+            yield from self._leave_opening()
+            yield Abandon(self.agent.route.unit, self.token)
+            self.phase = Phase.IDLE
+        yield from self.advance(now)
+
+    def remove(self, text: str) -> Iterator[Command]:
+        """The chat is no more: end all that it has under way."""
+        if self.turn is not None:
+            if self.phase is Phase.PROMPTING:
+                yield from self._cancel_prompt()
+            yield Abandon(self.agent.route.unit, self.token)
+            yield from self._break_turn(text)
+        elif self.phase is Phase.OPENING:
+            yield from self._leave_opening()
+            yield Abandon(self.agent.route.unit, self.token)
+        yield from self._drop_queue(Outcome.INTERRUPTED, text)
+        yield from self._drop_greetings(text)
+        yield from self._leave_agent()
+        self.phase = Phase.IDLE
+
     def agent_lost(self, text: str) -> Iterator[Command]:
         """What runs ends with an error; what waits goes on waiting."""
         if self.acp_id:
@@ -351,6 +382,8 @@ class Session:
         It is not silent while a user thinks, nor while it is not read.
         """
         turn, allowed_s = self._running_turn(), self.agent.route.prompt_idle_timeout_s
+        if not allowed_s:
+            return  # since the turn began it has become allowed to be silent for ever
         due = (now if turn.asks or self.agent.is_held else turn.touched_at) + allowed_s
         if due > now:
             yield ArmTimer(Timer(TimerKind.SILENCE, self.key, turn.token), due)
@@ -381,6 +414,13 @@ class Session:
         """Begin what is next. The only place where a call to the agent begins."""
         if self.phase not in (Phase.IDLE, Phase.WAITING):
             return
+        if self.heir is not None:
+            heir, self.heir = self.heir, None
+            yield from self._leave_agent()
+            self.agent = heir
+            heir.members.append(self)
+            if heir.failure:
+                yield from self.give_up(texts.unavailable(heir.route.name, heir.failure))
         if not self.has_work:
             self.phase = Phase.IDLE
         elif not (self.is_open and self.agent.takes_work):
@@ -390,6 +430,18 @@ class Session:
         else:
             self._attempts = self._attempts or self._ways_to_open()
             yield from self._open(now)
+
+    def _leave_agent(self) -> Iterator[Command]:
+        """Nothing is under way with the agent: be none of its sessions any more."""
+        agent = self.agent
+        if self.acp_id and agent.takes_work and agent.capabilities.close:
+            yield CloseSession(agent.route.unit, self.acp_id)
+        self._unbind()
+        self.stale_id, self._attempts, self.failures, self.is_fresh = "", [], 0, True
+        agent.members.remove(self)
+        agent.active.discard(self)
+        if self in agent.due:
+            agent.due.remove(self)
 
     def _ways_to_open(self) -> list[Attempt]:
         can = self.agent.capabilities
@@ -419,8 +471,7 @@ class Session:
         else:
             self.agent.sessions.pop(self.stale_id, None)
         self.attempt, self.is_replaying = None, False
-        if self.agent.route.answer_timeout_s:
-            yield CancelTimer(Timer(TimerKind.OPEN, self.key, self.token))
+        yield CancelTimer(Timer(TimerKind.OPEN, self.key, self.token))
 
     def _prompt(self, now: float) -> Iterator[Command]:
         messages = list(self.queue)
@@ -455,8 +506,7 @@ class Session:
             yield ArmTimer(Timer(TimerKind.CANCEL, self.key, turn.token), now + bound_s)
 
     def _stop_silence(self, turn: Turn) -> Iterator[Command]:
-        if self.agent.route.prompt_idle_timeout_s:
-            yield CancelTimer(Timer(TimerKind.SILENCE, self.key, turn.token))
+        yield CancelTimer(Timer(TimerKind.SILENCE, self.key, turn.token))
 
     def _end_stream(self, stop_reason: str) -> Iterator[Command]:
         """Show the end of the answer, where the agent has not shown it by a `result` itself."""

@@ -8,6 +8,9 @@ NOTHING_TO_CANCEL = "No active operation to cancel."
 SHUTTING_DOWN = "anyclawd is shutting down; please send the message again later"
 CUT_OFF = "Interrupted: anyclawd is shutting down"
 CANCELLED_BY_NEW = "cancelled by /new"
+NO_SUCH_AGENT = "no such agent is configured and enabled"
+REMOVED = "Interrupted: this channel is not configured any more"
+NO_SUCH_CHANNEL = "Message not accepted: this channel is not configured any more"
 
 #: The platform commands, as menus show them.
 MENU: tuple[dict[str, Json], ...] = (

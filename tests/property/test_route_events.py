@@ -1,6 +1,7 @@
 """Random lives of a router: whatever happens, no message is lost in silence or runs twice."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from hypothesis import given, settings
@@ -22,11 +23,20 @@ PEERS = tuple(Peer("chat", name, "direct") for name in ("ann", "bob"))
 Life = list[tuple[int, int, int]]
 #: Most lives begin with everything up, so that they come to something.
 BOOTED: Life = [(19, 0, 0), (13, 0, 7), (13, 1, 7), (17, 0, 0)]
-STEPS = st.lists(st.tuples(st.integers(0, 19), st.integers(0, 7), st.integers(0, 7)), max_size=80)
+STEPS = st.lists(st.tuples(st.integers(0, 20), st.integers(0, 7), st.integers(0, 7)), max_size=80)
 LIVES = st.one_of(STEPS, STEPS.map(lambda steps: BOOTED + steps))
 
 
-def routes() -> Routes:
+#: What a reload may come to: everything, other agents for the channels, a channel or an agent less.
+TABLES = (
+    CHANNELS,
+    MappingProxyType({"x": AGENTS[1], "y": AGENTS[0], "z": AGENTS[0]}),
+    MappingProxyType({"x": AGENTS[0], "y": AGENTS[1]}),
+    MappingProxyType({"x": AGENTS[0], "z": AGENTS[0]}),
+)
+
+
+def routes(channels: Mapping[str, UnitName] = CHANNELS, *, without: str = "") -> Routes:
     return Routes(
         agents=MappingProxyType(
             {
@@ -38,9 +48,10 @@ def routes() -> Routes:
                     tools=(("clock", "tells the time"),),
                 )
                 for unit in AGENTS
+                if unit != without
             }
         ),
-        channels=CHANNELS,
+        channels=channels,
         permission_timeout_s=60.0,
         limits=Limits(queue_messages=3, burst_bytes=1),
     )
@@ -119,17 +130,21 @@ class World:
                 self.step(events.TimerElapsed(timer))
             case 11 | 12:
                 agent, session = self.sessions[-1 - which % len(self.sessions)]
-                self.update(agent, session, how)
-            case 13:
+                if agent in self.router.agents:
+                    self.update(agent, session, how)
+            case 13 if agent in self.router.agents:
                 self.connected[agent] = True
                 capabilities = Capabilities(load=how > 3, resume=how % 2 > 0, close=how % 4 > 0)
                 self.step(events.AgentStarted(agent))
                 self.step(events.AgentReady(agent, capabilities))
             case 14:
                 self.lose(agent, how)
+            case 20:
+                self.reload(which, how)
             case 15:
                 agent, session = self.sessions[-1 - which % len(self.sessions)]
-                self.ask(agent, session)
+                if agent in self.router.agents:
+                    self.ask(agent, session)
             case 16:
                 answer = events.PermissionAnswered(channel, str(how), "yes")
                 undeliverable = events.PermissionUndeliverable(channel, str(how))
@@ -139,13 +154,15 @@ class World:
                 self.step(events.ChannelReady(channel))
             case 18:
                 self.step(self.rare(agent, channel, how))
-            case 19 if which > 5:
+            case 19 if which > 5 and agent in self.router.agents:
                 self.step(events.AgentHeld(agent, is_held=how > 5))
             case _:
                 self.step(events.IntakeOpened())
 
     def rare(self, agent: UnitName, channel: str, how: int) -> Event:
         peer = PEERS[how % 2]
+        if agent not in self.router.agents or channel not in self.router.routes.channels:
+            return events.ChannelFailed(channel)
         return (
             events.AgentPaused(agent),
             events.AgentResumed(agent),
@@ -156,6 +173,23 @@ class World:
             events.IntakeClosed(),
             events.TurnsCutOff(),
         )[how]
+
+    def reload(self, which: int, how: int) -> None:
+        """Other routes; what they do not name any more goes away, at once or a little later."""
+        without = AGENTS[1] if how % 2 else ""
+        self.step(events.RoutesReplaced(routes(TABLES[which % len(TABLES)], without=without)))
+        if how > 3:
+            self.remove_what_is_gone()
+
+    def remove_what_is_gone(self) -> None:
+        now = self.router.routes
+        for unit in set(self.router.agents) - set(now.agents):
+            if self.connected[unit]:
+                self.lose(unit, how=0)
+            self.step(events.AgentRemoved(unit))
+        for channel in {session.channel for session in self.router.sessions.values()}:
+            if channel not in now.channels:
+                self.step(events.ChannelRemoved(channel))
 
     def receive(self, channel: str, peer: Peer, text: str) -> None:
         message = MessageId(len(self.accepted) + 1)
@@ -191,6 +225,8 @@ class World:
         self.step(events.PermissionAsked(agent, self.asks, request, str(self.asks % 8)))
 
     def lose(self, agent: UnitName, how: int) -> None:
+        if agent not in self.router.agents:
+            return
         self.connected[agent] = False
         self.open_calls = {t: a for t, a in self.open_calls.items() if a != agent}
         self.step(events.AgentLost(agent))
@@ -223,7 +259,7 @@ def test_left_alone_everything_ends(life: Life) -> None:
     world = World()
     for what, which, how in life:
         world.live(what, which, how)
-    for agent in AGENTS:
+    for agent in world.router.agents:
         world.connected[agent] = True
         world.step(events.AgentReady(agent, Capabilities()))
         world.step(events.AgentHeld(agent, is_held=False))
