@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 READABLE = select.EPOLLIN
 WRITABLE = select.EPOLLOUT
+EXCEPTIONAL = select.EPOLLPRI  #: how files of the kernel say that they have changed
 
 #: Callbacks of one wake-up; the rest waits for the next one, and the kernel takes turns.
 _BATCH = 64

@@ -4,10 +4,14 @@ A process is made around the descriptors of a spawn, which may have happened bef
 loop. From `open` on its stdout goes to a sink, or line by line to the log where the unit has no
 protocol, its stderr goes to the log, and its end is watched through its pidfd.
 
-The end of a process, in this order and each step once: the pidfd says that the leader is dead;
-`Reaper.bury` ends what is left of its tree and reaps the leader; what is left in its pipes is
-read, without waiting for anybody who may still hold them open; the sink is told of the end of its
-stream and of its connection; `exited` is called. After that every method is a no-op.
+The end of a process, in this order and each step once: the pidfd says that it is dead; `ending` is
+called, which may name another main process by `change_main`, and then this was no end;
+`Reaper.bury` ends what is left of its tree and reaps it; what is left in its pipes is read, without
+waiting for anybody who may still hold them open; the sink is told of the end of its stream and of
+its connection; `exited` is called. After that every method is a no-op.
+
+A unit has one such object for its main process, and one for each program of a hook or a check
+while that is running; the invocation of the latter is that of the unit with a part behind a slash.
 
 Each wake-up reads a pipe once, so a flood takes its turn like everybody else. Writing is tried at
 once and the rest is kept: above `WRITE_HIGH_BYTES` the sink is asked to pause, and a process that
@@ -15,21 +19,33 @@ leaves more than `WRITE_MAX_BYTES` unread has failed its protocol.
 """
 
 import contextlib
+import logging
 import os
+import select
 import signal
 from asyncio import TimerHandle
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from anyclawd.engine.events import Exit
+from anyclawd.model.policy import Isolation
 from anyclawd.model.unit import Unit
+from anyclawd.runtime import cgroup, tree
 from anyclawd.runtime.logpump import LineStream, Stream, UnitLog
-from anyclawd.runtime.poller import READABLE, WRITABLE
+from anyclawd.runtime.poller import EXCEPTIONAL, READABLE, WRITABLE
 from anyclawd.runtime.reaper import Reaper
 from anyclawd.runtime.seam import Report, Sink
 
 if TYPE_CHECKING:
+    from anyclawd.runtime.cgroup import Cgroups
     from anyclawd.runtime.spawn import Spawned
+    from anyclawd.runtime.tree import Usage
+
+log = logging.getLogger(__name__)
+
+#: How long a process may take to vanish after SIGKILL before an error names it.
+KILL_TIMEOUT_S = 5.0
 
 WRITE_HIGH_BYTES = 256 * 1024
 WRITE_LOW_BYTES = 64 * 1024
@@ -45,17 +61,11 @@ class Process:
     """A process from its spawn to its end; the `Wire` of its sink. Owns the descriptors."""
 
     __slots__ = (
-        *(
-            "_end",
-            "_err_lines",
-            "_exited",
-            "_is_closing",
-            "_is_paused",
-            "_is_reading",
-            "_is_writing",
-        ),
-        *("_log", "_out_lines", "_pending", "_reaper", "_report", "_sink", "_status"),
-        *("_stderr", "_stdin", "_stdout", "invocation", "pid", "pidfd", "unit"),
+        *("_cgroups", "_end", "_ending", "_err_lines", "_events", "_exited", "_is_closing"),
+        *("_is_paused", "_is_reading", "_is_writing", "_late", "_log", "_memory_events"),
+        *("_oom_kills", "_out_lines", "_pending", "_reaper", "_report", "_sink", "_starved"),
+        *("_status", "_stderr", "_stdin", "_stdout", "invocation", "part", "pid", "pidfd"),
+        *("session", "unit"),
     )
 
     def __init__(
@@ -67,16 +77,30 @@ class Process:
         reaper: Reaper,
         log: UnitLog,
         exited: "Callable[[Process, Exit], None]",
+        cgroups: "Cgroups | None" = None,
+        starved: "Callable[[Process], None] | None" = None,
+        ending: "Callable[[Process], None] | None" = None,
     ) -> None:
+        """`cgroups` is set if and only if the process was spawned into its cgroup there.
+
+        `starved` is called when the kernel has killed a process of the unit for want of memory
+        while the main process lives; `ending` right after the death of the main process.
+        """
         self.unit, self.invocation = unit, invocation
+        self.part = invocation.partition("/")[2] or cgroup.MAIN
         self.pid, self.pidfd, self._stdin, self._stdout, self._stderr = spawned
+        self.session = self.pid  #: of which the process spawned is the leader
         self._reaper, self._log, self._exited = reaper, log, exited
+        self._cgroups, self._starved, self._ending = cgroups, starved, ending
+        self._oom_kills = cgroups.oom_kills(unit.name) if cgroups else 0
+        self._events = self._memory_events = -1
         self._sink: Sink | None = None
         self._report: Report | None = None
         self._pending = bytearray()
         self._is_paused = self._is_writing = self._is_closing = self._is_reading = False
         self._status: Exit | None = None
         self._end: TimerHandle | None = None  # that of the process ought to come before this
+        self._late: TimerHandle | None = None  # SIGKILL ought to have ended it before this
         self._err_lines = LineStream(log, Stream.STDERR)
         self._out_lines: LineStream | None = None
         reaper.enroll(self)
@@ -89,7 +113,20 @@ class Process:
             self._out_lines = LineStream(self._log, Stream.STDOUT)
         poller.watch(self._stderr, READABLE, self._read_stderr)
         poller.watch(self.pidfd, READABLE, self._note_death)
+        if self._cgroups is not None and self._starved is not None:
+            self._memory_events = self._cgroups.open_memory_events(self.unit.name)
+            if self._memory_events != -1:
+                poller.watch(self._memory_events, EXCEPTIONAL, self._note_starvation)
         self.resume_reading()
+
+    @property
+    def place(self) -> str:
+        """Where it is in the subtree of cgroups."""
+        return f"{cgroup.name_of(self.unit.name)}/{self.part}"
+
+    @property
+    def cgroups(self) -> "Cgroups | None":
+        return self._cgroups
 
     # Towards the process
 
@@ -125,15 +162,54 @@ class Process:
             self._break_stdin()
 
     def signal_group(self, number: int) -> None:
-        """Send a signal to the leader and all that has stayed in its process group."""
-        # The group is ours as long as its leader is not reaped; it may hold nobody we may signal.
+        """Send a signal to the main process and all that is in its process group."""
+        # It may hold nobody whom we may signal. Its number is the group's own as long as its first
+        # process is not reaped, or any other lives in it.
         if self.pidfd != -1:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, number)
+                os.killpg(os.getpgid(self.pid), number)
 
     def kill_tree(self) -> None:
-        """Kill leader and group now; the rest of the tree ends when the leader's end is seen."""
+        """Kill all of its cgroup, else its group: the rest ends when the main process is dead."""
         self.signal_group(signal.SIGKILL)
+        if self._cgroups is not None and self.pidfd != -1:
+            self._cgroups.kill(self.unit.name, self.part)
+        if self._late is None and self._status is None:
+            self._late = self._reaper.loop.call_later(KILL_TIMEOUT_S, self._complain)
+
+    def _complain(self) -> None:
+        state = tree.state_of(self.pid)
+        text = "%s: process %d does not end by SIGKILL, it is in state %s and waits in the kernel"
+        log.error(text, self.unit.name, self.pid, state, extra={"unit": self.unit.name})
+
+    def change_main(self, pid: int) -> bool:
+        """Let another process of the unit be its main process: the run ends when that one ends.
+
+        Whether it is so now: the process has to be alive and of this unit.
+        """
+        if self._status is not None or self.pidfd == -1:
+            return False
+        if pid == self.pid:
+            return True
+        try:
+            pidfd = os.pidfd_open(pid)
+        except (OSError, ValueError):
+            return False
+        if self._reaper.owner_of(pid) is not self or tree.state_of(pid) in "ZX":
+            os.close(pidfd)
+            return False
+        self._reaper.poller.forget(self.pidfd)
+        os.close(self.pidfd)
+        self._reaper.poller.watch(pidfd, READABLE, self._note_death)
+        self._reaper.change_main(self, pid)
+        self.pid, self.pidfd = pid, pidfd
+        return True
+
+    def usage(self) -> "Usage":
+        """Memory in bytes, seconds of CPU and number of tasks of the unit; looked up when asked."""
+        if self._cgroups is not None:
+            return self._cgroups.usage(self.unit.name)
+        return tree.usage_of(self._reaper.family_of(self))
 
     # From the process
 
@@ -175,28 +251,67 @@ class Process:
     # The end
 
     def _note_death(self) -> None:
-        """The leader is dead; it stays a zombie, and its pid ours, until its tree is gone."""
-        if self._status is not None:
+        """The main process is dead; it stays a zombie, and its pid ours, until its tree is gone."""
+        if self._status is not None or not _is_dead(self.pidfd):
             return
-        how = os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | os.WNOWAIT | os.WNOHANG)
-        if how is None:
-            return
-        if how.si_code == os.CLD_EXITED:
-            self._status = Exit(code=how.si_status)
-        else:
-            has_core = how.si_code == os.CLD_DUMPED
-            self._status = Exit(signal=how.si_status, has_core=has_core)
+        if self._ending is not None:
+            pidfd = self.pidfd
+            self._ending(self)
+            if self.pidfd != pidfd:
+                return
+        self._status = self._wait(os.WNOWAIT) or Exit(code=0)
         self._reaper.poller.forget(self.pidfd)
-        if self._end is not None:
-            self._end.cancel()
+        for timer in (self._end, self._late):
+            if timer is not None:
+                timer.cancel()
         self._reaper.bury(self)
 
+    def _wait(self, options: int) -> Exit | None:
+        """How it ended; None for a main process that was not our child when it died."""
+        try:
+            how = os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | os.WNOHANG | options)
+        except ChildProcessError:
+            return None
+        if how is None:
+            return None
+        code, is_isolated = how.si_status, self.unit.isolate is Isolation.PID
+        if how.si_code != os.CLD_EXITED:
+            return Exit(signal=code, has_core=how.si_code == os.CLD_DUMPED)
+        return Exit(signal=code - 128) if is_isolated and code > 128 else Exit(code=code)
+
+    def _note_starvation(self) -> None:
+        assert self._cgroups is not None
+        if self._memory_events == -1:
+            return
+        count = self._cgroups.oom_kills(self.unit.name)
+        os.pread(self._memory_events, 1, 0)  # which acknowledges the event
+        if count > self._oom_kills and self._status is None and not _is_dead(self.pidfd):
+            self._oom_kills = count
+            if self._starved is not None:
+                self._starved(self)
+
+    def is_alone(self) -> bool:
+        """Whether its cgroup, where it has one, holds no living process any more."""
+        return self._cgroups is None or not self._cgroups.is_populated(self.unit.name, self.part)
+
+    def watch_loneliness(self, call: Callable[[], None]) -> None:
+        """Have it called whenever `is_alone` may have become true."""
+        if self._cgroups is not None and self._events == -1:
+            self._events = self._cgroups.open_events(self.unit.name, self.part)
+            self._reaper.poller.watch(self._events, EXCEPTIONAL, call)
+
     def finish(self) -> None:
-        """Reap the leader, read what is left, and report; called by the reaper, once."""
+        """Reap it, read what is left, and report; called by the reaper, once."""
         assert self._status is not None
-        os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED)
+        status = self._wait(0) or self._status  # its parent may have gone, and left it to us
         os.close(self.pidfd)
         self.pidfd = -1
+        if self._cgroups is not None:
+            if self._cgroups.oom_kills(self.unit.name) > self._oom_kills:
+                status = replace(status, is_oom=True)
+            self._cgroups.remove(self.unit.name, self.part)
+        self._events = self._closed(self._events)
+        self._memory_events = self._closed(self._memory_events)
         try:
             self._drain(self._stderr, self._err_lines.feed)
             self._end_stderr()
@@ -206,7 +321,14 @@ class Process:
             if self._sink is not None:
                 self._sink.connection_lost()
         finally:
-            self._exited(self, self._status)
+            self._exited(self, status)
+
+    def _closed(self, descriptor: int) -> int:
+        """-1, for a descriptor that is watched no more."""
+        if descriptor != -1:
+            self._reaper.poller.forget(descriptor)
+            os.close(descriptor)
+        return -1
 
     def _drain(self, descriptor: int, take: Callable[[bytes], None]) -> None:
         left = _DRAIN_BYTES if descriptor != -1 else 0
@@ -288,6 +410,10 @@ class Process:
             self._is_paused = False
             if self._sink is not None:
                 self._sink.resume_writing()
+
+
+def _is_dead(pidfd: int) -> bool:
+    return bool(select.select([pidfd], [], [], 0)[0])
 
 
 def _read(descriptor: int, size: int) -> bytes | None:

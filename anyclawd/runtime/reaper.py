@@ -6,10 +6,13 @@ looked for among our children (see `tree`), killed, and looked for again as long
 only then is it reaped and its end reported. Everything that dies at the same moment shares one
 look at our children, so that the end of n units costs n steps and not n * n.
 
-An orphan belongs to the unit whose brand, variables or session it carries. While that unit runs,
-the orphan is left alone: a program may well put its own helpers into the background. Once the
-unit is gone the orphan is killed as soon as it is seen. An orphan that has shed all its marks is
-logged and left to `close`.
+Where the process has a cgroup that is killed instead of the group, and the end is waited for until
+the cgroup is empty as well: what is in it need not be a descendant of ours.
+
+An orphan belongs to the unit whose cgroup it is in, or whose brand, variables or session it
+carries. While that unit runs, the orphan is left alone: a program may well put its own helpers into
+the background. Once the unit is gone the orphan is killed as soon as it is seen. An orphan that has
+shed all its marks is logged and left to `close`.
 
 SIGCHLD tells of orphans that have died; they are reaped one by one, by their pids. Nothing here
 ever waits for "any child", which could take the exit status of a leader or of a child that
@@ -28,6 +31,7 @@ from anyclawd.runtime import mark, tree
 from anyclawd.runtime.poller import Poller
 
 if TYPE_CHECKING:
+    from anyclawd.runtime.cgroup import Cgroups
     from anyclawd.runtime.process import Process
 
 log = logging.getLogger(__name__)
@@ -45,6 +49,9 @@ class Reaper:
         self._instance = instance
         self._leaders: dict[int, Process] = {}
         self._by_brand: dict[int, Process] = {}
+        self._by_session: dict[int, Process] = {}
+        self._by_place: dict[str, Process] = {}
+        self._cgroups: Cgroups | None = None
         self._spared: set[int] = set()
         self._orphans: dict[int, Process | None] = {}  #: None: it has shed all its marks
         self._dying: dict[Process, TimerHandle | None] = {}
@@ -63,8 +70,38 @@ class Reaper:
         tree.kill_children(self._leaders.keys() | self._spared)
 
     def enroll(self, process: "Process") -> None:
-        self._leaders[process.pid] = process
+        self._leaders[process.pid] = self._by_session[process.session] = process
         self._by_brand[mark.brand(self._instance, process.invocation)] = process
+        if process.cgroups is not None:
+            self._cgroups = process.cgroups
+            self._by_place[process.place] = process
+
+    def change_main(self, process: "Process", pid: int) -> None:
+        """Another one is to be the leader; the one so far becomes an orphan like all others."""
+        del self._leaders[process.pid]
+        self._leaders[pid] = process
+        self._orphans.pop(pid, None)
+        self._schedule()
+
+    def owner_of(self, pid: int) -> "Process | None":
+        """Who has started a process, directly or not; None where it is of no unit that runs.
+
+        Reads the process table, so whoever asks has to hold the pid: by a pidfd that was opened
+        before, or as the parent.
+        """
+        if self._cgroups is not None and (place := self._cgroups.place_of(pid)):
+            return self._by_place.get(place)
+        brand, instance, _, invocation = tree.marks_of(pid)
+        if not brand and instance == self._instance:
+            brand = mark.brand(instance, invocation)
+        if brand in self._by_brand:
+            return self._by_brand[brand]
+        return self._owner_by_kinship(pid)
+
+    def family_of(self, process: "Process") -> set[int]:
+        """A process with all that hangs below it, and what it has put into the background."""
+        roots = (process.pid, *(pid for pid, owner in self._orphans.items() if owner is process))
+        return {pid for root in roots for pid in tree.family_of(root)}
 
     def spare(self, pid: int) -> None:
         """Leave a child alone that somebody else waits for."""
@@ -92,14 +129,17 @@ class Reaper:
     def _collect(self) -> None:
         self._is_scheduled = False
         self._take_stock()
-        gone = self._dying.copy()
+        staying = {owner for owner in self._orphans.values() if owner in self._dying}
         for pid, owner in self._orphans.items():
-            if owner in self._dying:
+            if owner in staying:
                 _kill(pid)
-                gone.pop(owner, None)
-                if self._dying[owner] is None:
-                    late = self.loop.call_later(TREE_TIMEOUT_S, self._give_up, owner)
-                    self._dying[owner] = late
+        gone = []
+        for process in self._dying:
+            if process not in staying and process.is_alone():
+                gone.append(process)
+            elif self._dying[process] is None:
+                self._dying[process] = self.loop.call_later(TREE_TIMEOUT_S, self._give_up, process)
+                process.watch_loneliness(self._schedule)
         try:
             for process in gone:
                 self._finish(process)
@@ -120,22 +160,41 @@ class Reaper:
         self._orphans = orphans
 
     def _adopt(self, pid: int, orphans: "dict[int, Process | None]") -> None:
-        brand, instance, _, invocation = tree.marks_of(pid)
-        if not brand and instance == self._instance:
-            brand = mark.brand(instance, invocation)
-        owner = self._by_brand.get(brand) or self._leaders.get(posix.getsid(pid))
-        if owner is None and mark.instance_part(brand) == mark.instance_brand(self._instance):
-            _kill(pid)  # its unit is gone already
-        elif owner is None:
-            log.warning("process %d is left of a unit, nobody can tell which", pid)
+        owner = self.owner_of(pid)
+        if owner is None:
+            if self._is_of_this_instance(pid):
+                _kill(pid)  # its unit is gone already
+            else:
+                log.warning("process %d is left of a unit, nobody can tell which", pid)
         orphans[pid] = owner
 
+    def _owner_by_kinship(self, pid: int) -> "Process | None":
+        try:
+            session = posix.getsid(pid)
+        except ProcessLookupError:
+            return None
+        if session in self._by_session:
+            return self._by_session[session]
+        for relative in (pid, *tree.ancestors_of(pid)):
+            if relative in self._leaders:
+                return self._leaders[relative]
+        return None
+
+    def _is_of_this_instance(self, pid: int) -> bool:
+        if self._cgroups is not None and self._cgroups.place_of(pid):
+            return True
+        brand, instance, _, _ = tree.marks_of(pid)
+        is_branded = mark.instance_part(brand) == mark.instance_brand(self._instance)
+        return is_branded or instance == self._instance
+
     def _give_up(self, process: "Process") -> None:
-        left = [pid for pid, owner in self._orphans.items() if owner is process]
+        left = {pid for pid, owner in self._orphans.items() if owner is process}
+        if process.cgroups is not None:
+            left |= {*process.cgroups.pids(process.unit.name, process.part)}
         log.error(
             "%s: cannot end processes %s that it has left",
             process.unit.name,
-            left,
+            sorted(left),
             extra={"unit": process.unit.name},
         )
         self._finish(process)
@@ -149,6 +208,8 @@ class Reaper:
                 self._orphans[pid] = None
         del self._leaders[process.pid]
         self._by_brand.pop(mark.brand(self._instance, process.invocation), None)
+        self._by_session.pop(process.session, None)
+        self._by_place.pop(process.place, None)
         process.finish()
 
 

@@ -23,13 +23,18 @@ from anyclawd.runtime import mark
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from typing import TypeAlias
 
     #: What one sweep did: (pid, unit) of each process killed, and of each that could not be.
     Swept: TypeAlias = tuple[tuple[tuple[int, str], ...], tuple[tuple[int, str], ...]]
+    #: Memory in bytes, seconds of CPU time, number of tasks; None where it cannot be known.
+    Usage: TypeAlias = tuple[int | None, float | None, int | None]
 
 _PR_SET_CHILD_SUBREAPER = 36
+
+#: More processes of one unit than this are not counted one by one.
+_FAMILY_MAX = 256
 
 #: Not every kernel keeps lists of children (CONFIG_PROC_CHILDREN); all distributions' do.
 _LISTS_CHILDREN = posix.access("/proc/thread-self/children", posix.F_OK)
@@ -50,11 +55,7 @@ def children() -> list[int]:
     if not _LISTS_CHILDREN:
         us = posix.getpid()
         return [pid for pid in _all_pids() if _stat_of(pid)[1] == us]
-    found: list[int] = []
-    for thread in posix.listdir("/proc/self/task"):
-        # A thread that is gone by now has handed its children to another one of ours.
-        found += map(int, _read(f"/proc/self/task/{thread}/children").split())
-    return found
+    return _children_of(posix.getpid())
 
 
 def marks_of(pid: int) -> tuple[int, str, str, str]:
@@ -71,7 +72,7 @@ def leftovers(instance: str) -> "Iterator[tuple[int, int, str]]":
     The pidfds are the caller's to close.
     """
     wanted = mark.instance_brand(instance)
-    exempt = _ancestors()
+    exempt = {posix.getpid(), *ancestors_of(posix.getpid())}
     for pid in _all_pids():
         if pid in exempt:
             continue
@@ -81,7 +82,7 @@ def leftovers(instance: str) -> "Iterator[tuple[int, int, str]]":
             continue
         brand, carried, unit, _ = marks_of(pid)
         is_ours = carried == instance or (not carried and mark.instance_part(brand) == wanted)
-        if is_ours and _state_of(pid) not in "ZX":
+        if is_ours and state_of(pid) not in "ZX":
             yield pid, pidfd, unit
         else:
             posix.close(pidfd)
@@ -133,6 +134,76 @@ def kill_children(spared: "Collection[int]", timeout_s: float = 5.0) -> None:
             return
 
 
+def state_of(pid: int) -> str:
+    """The letter of proc_pid_stat(5); X for a process that is gone."""
+    return _stat_of(pid)[0] or "X"
+
+
+def usage_of(pids: "Iterable[int]") -> "Usage":
+    """What living processes use at the moment: resident memory, CPU time so far, and threads.
+
+    Memory that several of them share is counted for each.
+    """
+    page_bytes, ticks = posix.sysconf("SC_PAGE_SIZE"), posix.sysconf("SC_CLK_TCK")
+    memory_bytes, cpu_ticks, tasks = 0, 0, 0
+    for pid in pids:
+        fields = _fields_of(pid)
+        if fields:
+            memory_bytes += int(fields[21]) * page_bytes
+            cpu_ticks += sum(map(int, fields[11:15]))  # of the children it has waited for, too
+            tasks += int(fields[17])
+    return memory_bytes, cpu_ticks / ticks, tasks
+
+
+def ancestors_of(pid: int) -> "Iterator[int]":
+    """The parent of a process, and so on, up to the first process that can be seen."""
+    while (pid := _stat_of(pid)[1]) > 0:
+        yield pid
+
+
+def family_of(pid: int) -> "set[int]":
+    """A process and what descends from it, `_FAMILY_MAX` of them at most."""
+    found = {pid}
+    agenda = [pid]
+    while agenda and len(found) < _FAMILY_MAX:
+        for child in _children_of(agenda.pop()):
+            if child not in found:
+                found.add(child)
+                agenda.append(child)
+    return found
+
+
+def read(path: str) -> bytes:
+    """A file of the kernel, whole; empty if what it is about is gone, or not ours to look into."""
+    try:
+        descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        content = piece = posix.read(descriptor, 65536)
+        while piece:
+            piece = posix.read(descriptor, 65536)
+            content += piece
+    except OSError:
+        return b""
+    else:
+        return content
+    finally:
+        posix.close(descriptor)
+
+
+def _children_of(pid: int) -> list[int]:
+    found: list[int] = []
+    try:
+        threads = posix.listdir(f"/proc/{pid}/task")
+    except OSError:  # it is gone
+        return found
+    for thread in threads:
+        # A thread that is gone by now has handed its children to another one of the process.
+        found += map(int, read(f"/proc/{pid}/task/{thread}/children").split())
+    return found
+
+
 def _all_pids() -> list[int]:
     return [int(name) for name in posix.listdir("/proc") if name.isdecimal()]
 
@@ -169,7 +240,7 @@ def _wait_dead(pidfds: "Collection[int]", timeout_s: float) -> set[int]:
 
 
 def _brand_of(pid: int) -> int:
-    for line in _read(f"/proc/{pid}/limits").split(b"\n"):
+    for line in read(f"/proc/{pid}/limits").split(b"\n"):
         if line.startswith(b"Max realtime timeout"):
             soft = line.split()[3]
             return int(soft) if soft.isdigit() and mark.is_brand(int(soft)) else 0
@@ -178,7 +249,7 @@ def _brand_of(pid: int) -> int:
 
 def _variables_of(pid: int) -> tuple[str, str, str]:
     carried = {mark.INSTANCE: "", mark.UNIT: "", mark.INVOCATION: ""}
-    for item in _read(f"/proc/{pid}/environ").split(b"\0"):
+    for item in read(f"/proc/{pid}/environ").split(b"\0"):
         if item.startswith(b"ANYCLAWD_"):
             name, _, value = item.decode("utf-8", "surrogateescape").partition("=")
             if name in carried:
@@ -186,38 +257,15 @@ def _variables_of(pid: int) -> tuple[str, str, str]:
     return carried[mark.INSTANCE], carried[mark.UNIT], carried[mark.INVOCATION]
 
 
-def _state_of(pid: int) -> str:
-    return _stat_of(pid)[0] or "X"
-
-
 def _stat_of(pid: int) -> tuple[str, int]:
-    """State and parent of a process; the command name may hold anything, even parentheses."""
-    _, _, rest = _read(f"/proc/{pid}/stat").rpartition(b")")
-    fields = rest.split()
+    """State and parent of a process."""
+    fields = _fields_of(pid)
     return (fields[0].decode(), int(fields[1])) if fields else ("", 0)
 
 
-def _ancestors() -> set[int]:
-    pid, found = posix.getpid(), {posix.getpid()}
-    while (pid := _stat_of(pid)[1]) > 0:
-        found.add(pid)
-    return found
+def _fields_of(pid: int) -> list[bytes]:
+    """The third field of /proc/<pid>/stat and all after it; none if the process is gone.
 
-
-def _read(path: str) -> bytes:
-    """A file of /proc, whole; empty if the process is gone or not ours to look into."""
-    try:
-        descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
-    except OSError:
-        return b""
-    try:
-        content = piece = posix.read(descriptor, 65536)
-        while piece:
-            piece = posix.read(descriptor, 65536)
-            content += piece
-    except OSError:
-        return b""
-    else:
-        return content
-    finally:
-        posix.close(descriptor)
+    The second one is a name, which may hold anything, even parentheses.
+    """
+    return read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
