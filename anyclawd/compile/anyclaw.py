@@ -14,6 +14,7 @@ from anyclawd.compile.read import Items
 from anyclawd.compile.tree import Node
 from anyclawd.model.deps import UnitName
 from anyclawd.model.plan import LogFormat, SessionStore, Settings, StoreType
+from anyclawd.model.policy import CgroupUse, Probe, ProbeType
 from anyclawd.model.span import Span
 from anyclawd.model.unit import Kind
 from anyclawd.model.value import Json
@@ -34,6 +35,15 @@ class Declaration:
     container_dir: str = ""  #: where an agent's sessions work inside of its container
     #: settings that the entry has under another key
     spelled: dict[str, str] = field(default_factory=dict)
+    template: "Declaration | None" = None  #: whose settings lie below its own
+    own: frozenset[str] = frozenset()  #: of an instance: the settings its own layers make
+
+    def key_of(self, setting: str) -> str:
+        """The dotted path by which a finding names a setting of this unit."""
+        key = self.key
+        if self.template is not None and setting.partition(".")[0] not in self.own:
+            key = self.template.key
+        return f"{key}.{self.spelled.get(setting, setting)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +100,7 @@ def daemon_settings(document: Node) -> Settings:
         start_concurrency=value(
             "supervisor", "start_concurrency", default=default.start_concurrency
         ),
+        cgroup=CgroupUse(value("supervisor", "cgroup", default=default.cgroup)),
         permission_timeout_s=value(
             "supervisor", "permission_timeout_secs", default=default.permission_timeout_s
         ),
@@ -98,6 +109,12 @@ def daemon_settings(document: Node) -> Settings:
         ),
         session_store=_session_store(value),
     )
+
+
+def health_interval_s(document: Node) -> float:
+    """How often units are looked at that do not say it themselves."""
+    node = _child(_child(document, "supervisor"), "health_check_interval_secs")
+    return Probe(type=ProbeType.RPC).interval_s if node is None else float(node.value)
 
 
 def extensions_dir(document: Node) -> tuple[str, bool]:

@@ -5,21 +5,30 @@ that concerns itself alone.
 """
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from anyclawd.compile.anyclaw import Declaration
+from anyclawd.compile.command import NONE, Beside
 from anyclawd.compile.program import Resolved
 from anyclawd.compile.read import Items
 from anyclawd.compile.secret import marked
+from anyclawd.compile.settings import READINESS_INTERVAL_S
 from anyclawd.compile.tree import Node
 from anyclawd.model.deps import Dependencies, UnitName
 from anyclawd.model.plan import DEFAULT_TARGET
 from anyclawd.model.policy import (
     Backoff,
+    Condition,
     ExitCodes,
+    HealthCheck,
+    Hooks,
+    Isolation,
+    NotifyAccess,
     OnLimit,
+    Probe,
+    ProbeType,
     ReadinessType,
     Resources,
     Restart,
@@ -36,6 +45,8 @@ from anyclawd.model.unit import (
     ReactionLifecycle,
     ToolRole,
     Unit,
+    kind_of,
+    template_of,
 )
 from anyclawd.model.value import Json
 
@@ -56,9 +67,19 @@ _TIMEOUTS: Mapping[Kind, Timeouts] = MappingProxyType(
 )
 #: The one part of the daemon whose start takes input and output.
 ADMIN = UnitName("admin.core")
-SUPPORTED_READINESS = frozenset(
-    {ReadinessType.INITIALIZE, ReadinessType.STARTED, ReadinessType.EXITED, ReadinessType.NONE}
+#: Readiness that is looked for from outside, and how.
+PROBED: Mapping[ReadinessType, ProbeType] = MappingProxyType(
+    {
+        ReadinessType.HTTP: ProbeType.HTTP,
+        ReadinessType.TCP: ProbeType.TCP,
+        ReadinessType.COMMAND: ProbeType.COMMAND,
+    }
 )
+
+
+def is_template(name: str) -> bool:
+    """Whether this is the name of a template, `name@.kind`."""
+    return "@" in name and kind_of(name) is not None and template_of(name) is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +89,8 @@ class Draft:
     declaration: Declaration
     settings: Mapping[str, Node]
     program: Resolved | None
+    beside: Beside = NONE  #: its other programs
+    is_template: bool = False
 
     @property
     def is_enabled(self) -> bool:
@@ -76,7 +99,7 @@ class Draft:
 
     def key(self, name: str) -> str:
         """The dotted path by which a finding names a setting of this unit."""
-        return f"{self.declaration.key}.{self.declaration.spelled.get(name, name)}"
+        return self.declaration.key_of(name)
 
     def span(self, name: str) -> Span:
         """Where a setting was made, or the unit where it was not."""
@@ -103,32 +126,34 @@ def readiness_of(draft: Draft) -> ReadinessType:
     return ReadinessType.INITIALIZE
 
 
+def notify_access_of(draft: Draft) -> NotifyAccess:
+    node = draft.settings.get("readiness")
+    if node is None or node.value["type"].value != ReadinessType.NOTIFY:
+        return NotifyAccess.ALL
+    return NotifyAccess(_value(node.value, "access", NotifyAccess.ALL))
+
+
 def problem_of(draft: Draft) -> str:
     """Why this version cannot start the unit, or nothing."""
-    declaration, settings = draft.declaration, draft.settings
+    declaration = draft.declaration
     problems = list(declaration.problems)
-    if "@" in declaration.name:
-        problems.append("templates and their instances are not supported by this version")
     if declaration.kind is Kind.TOOL:
         problems.append("tools are not supported by this version")
-    readiness = readiness_of(draft)
-    if readiness not in SUPPORTED_READINESS:
-        problems.append(f"readiness of type {readiness} is not supported by this version")
-    problems += [
-        f"{name} is not supported by this version"
-        for name in ("health", "watchdog", "on_failure")
-        if name in settings and settings[name].value
-    ]
     if draft.program is not None and draft.program.problem:
         problems.append(draft.program.problem)
+    problems += draft.beside.problems
     return "; ".join(problems)
 
 
 class Builder:
-    """Makes units out of drafts. `shown` learns which variables' values went into them."""
+    """Makes units out of drafts. `shown` learns which variables' values went into them.
 
-    def __init__(self, working_directory: str, shown: set[str]) -> None:
+    Where a unit does not say how often its health is looked at, it is `health_interval_s`.
+    """
+
+    def __init__(self, working_directory: str, shown: set[str], health_interval_s: float) -> None:
         self._working_directory, self._shown = working_directory, shown
+        self._health_interval_s = health_interval_s
 
     def build(
         self,
@@ -158,6 +183,18 @@ class Builder:
             working_dir=self.directory(draft),
             user=_value(settings, "user", ""),
             readiness=readiness,
+            readiness_probe=_readiness_probe(draft, readiness),
+            readiness_pattern=(
+                _value(settings["readiness"].value, "pattern", "")
+                if readiness is ReadinessType.LOG
+                else ""
+            ),
+            notify_access=notify_access_of(draft),
+            health=self._health(draft),
+            watchdog_s=_value(settings, "watchdog", _PLAIN_UNIT.watchdog_s),
+            hooks=_hooks(draft),
+            condition=self._condition(draft),
+            isolate=Isolation(_value(settings, "isolate", Isolation.NONE)),
             restart=_restart(settings, readiness) if is_process else Restart.NEVER,
             backoff=_backoff(settings),
             start_limit=_start_limit(settings),
@@ -187,6 +224,31 @@ class Builder:
         inside = draft.declaration.container_dir
         return inside or self.directory(draft) or self._working_directory
 
+    def _health(self, draft: Draft) -> HealthCheck | None:
+        node = draft.settings.get("health")
+        if node is None:
+            return None
+        probe = _probe(
+            draft, "health", ProbeType(node.value["type"].value), self._health_interval_s
+        )
+        return HealthCheck(probe=probe, failures=_value(node.value, "failures", _FAILURES))
+
+    def _condition(self, draft: Draft) -> Condition:
+        node = draft.settings.get("condition")
+        if node is None:
+            return _CONDITION
+        return Condition(
+            paths=tuple(self._absolute(_items(node.value, "path_exists", ()))),
+            environment=_items(node.value, "environment", ()),
+            commands=draft.beside.commands.get("condition.command", ()),
+        )
+
+    def _absolute(self, paths: tuple[str, ...]) -> Iterator[str]:
+        for path in paths:
+            plain = path.removeprefix("!")
+            absolute = posixpath.normpath(posixpath.join(self._working_directory, plain))
+            yield absolute if plain == path else f"!{absolute}"
+
     def _free(self, settings: Mapping[str, Node], name: str) -> Mapping[str, Json]:
         node = settings.get(name)
         return _EMPTY if node is None else MappingProxyType(marked(node, self._shown))
@@ -195,7 +257,9 @@ class Builder:
 _EMPTY: Mapping[str, Json] = MappingProxyType({})
 _GENERAL_TIMEOUTS = Timeouts()
 _BACKOFF, _START_LIMIT, _EXIT_CODES = Backoff(), StartLimit(), ExitCodes()
-_RESOURCES = Resources()
+_RESOURCES, _HOOKS, _CONDITION = Resources(), Hooks(), Condition()
+_TIMEOUT_S = Probe(type=ProbeType.RPC).timeout_s
+_FAILURES = HealthCheck(probe=Probe(type=ProbeType.RPC)).failures
 _PLAIN_UNIT = Unit(name=DEFAULT_TARGET, kind=Kind.TARGET, span=BUILT_IN)
 
 
@@ -229,6 +293,39 @@ def _restart(settings: Mapping[str, Node], readiness: ReadinessType) -> Restart:
     """A one-shot that has succeeded has done its work, so it is not started again."""
     default = Restart.ON_FAILURE if readiness is ReadinessType.EXITED else Restart.ALWAYS
     return Restart(_value(settings, "restart", default))
+
+
+def _hooks(draft: Draft) -> Hooks:
+    commands = draft.beside.commands
+    if not commands:
+        return _HOOKS
+    return Hooks(
+        start_pre=commands.get("exec_start_pre", ()),
+        start_post=commands.get("exec_start_post", ()),
+        reload=commands.get("exec_reload", ()),
+        stop_post=commands.get("exec_stop_post", ()),
+    )
+
+
+def _readiness_probe(draft: Draft, readiness: ReadinessType) -> Probe | None:
+    kind = PROBED.get(readiness)
+    return None if kind is None else _probe(draft, "readiness", kind, READINESS_INTERVAL_S)
+
+
+def _probe(draft: Draft, name: str, kind: ProbeType, interval_s: float) -> Probe:
+    """The probe that the setting `name` describes; what belongs to other types is left out."""
+    own = draft.settings[name].value
+    commands = draft.beside.commands.get(f"{name}.exec", ())
+    is_tcp = kind is ProbeType.TCP
+    return Probe(
+        type=kind,
+        url=_value(own, "url", "") if kind is ProbeType.HTTP else "",
+        host=_value(own, "host", "127.0.0.1") if is_tcp else "",
+        port=_value(own, "port", 0) if is_tcp else 0,
+        argv=commands[0].argv if commands else (),
+        interval_s=_value(own, "interval", interval_s),
+        timeout_s=_value(own, "timeout", _TIMEOUT_S),
+    )
 
 
 def _backoff(settings: Mapping[str, Node]) -> Backoff:

@@ -9,12 +9,27 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from anyclawd.compile.anyclaw import SECTION_OF
-from anyclawd.compile.build import PROTOCOLS, Draft, protocol_of, readiness_of
+from anyclawd.compile.build import (
+    PROBED,
+    PROTOCOLS,
+    Draft,
+    notify_access_of,
+    protocol_of,
+    readiness_of,
+)
+from anyclawd.compile.command import words_of
 from anyclawd.compile.diagnose import quote
-from anyclawd.compile.read import Items, Schema, one_of, show
+from anyclawd.compile.quantity import format_duration
+from anyclawd.compile.read import Schema, one_of, show
 from anyclawd.compile.secret import looks_secret, marked
 from anyclawd.compile.tree import Node, Sources
-from anyclawd.model.policy import ReadinessType
+from anyclawd.model.policy import (
+    CgroupUse,
+    Isolation,
+    NotifyAccess,
+    ProbeType,
+    ReadinessType,
+)
 from anyclawd.model.secret import reveal
 from anyclawd.model.unit import Kind, Protocol
 from anyclawd.model.value import Json
@@ -24,24 +39,38 @@ if TYPE_CHECKING:
     from jsonschema.protocols import Validator
 
 _OPEN_HOSTS = ("0.0.0.0", "::", "")
+#: The least that probes may wait for, or between each other, in seconds.
+_LEAST_PROBE_S = 0.01
 
 
 class Checker:
     """Judges drafts; every schema is compiled once, and jsonschema imported only for one."""
 
-    def __init__(self, sources: Sources) -> None:
+    def __init__(self, sources: Sources, cgroup: CgroupUse, health_interval_s: float) -> None:
         self._report, self._environ = sources.report, sources.environ
+        self._cgroup, self._health_interval_s = cgroup, health_interval_s
         self._validators: dict[int, Validator | None] = {}
 
     def check(self, draft: Draft) -> None:
         """Report what does not fit together in one unit."""
         kind = draft.declaration.kind
+        if "instances" in draft.settings and not draft.is_template:
+            name = draft.declaration.name.removesuffix(f".{kind}").partition("@")[0]
+            text = f"only a template has instances; declare them for {name}@.{kind}"
+            node = draft.settings["instances"]
+            self._report.error(node.key_span, draft.key("instances"), text)
         if kind in (Kind.CORE, Kind.TARGET):
             return
-        self._check_program(draft)
+        if not draft.is_template:
+            self._check_program(draft)
         self._check_protocol(draft)
-        if draft.program is not None:
-            self._check_arguments(draft)
+        self._check_arguments(draft)
+        if "readiness" in draft.settings:
+            self._check_readiness(draft, draft.settings["readiness"])
+        if "health" in draft.settings:
+            self._check_health(draft, draft.settings["health"])
+        if "isolate" in draft.settings:
+            self._check_isolation(draft)
         if kind is Kind.CHANNEL:
             self._check_openness(draft)
         self._check_resources(draft)
@@ -52,9 +81,13 @@ class Checker:
         is_entry = not declaration.key.startswith("units.")  # its section's table demands one
         if "exec" in draft.settings or declaration.problems or is_entry:
             return
-        section = SECTION_OF[declaration.kind]
-        entry = declaration.name.rpartition(".")[0]
-        text = f"needs the key 'exec', or an entry {entry!r} in {section}"
+        name, at, _ = declaration.name.partition("@")
+        if at:
+            other = f"a template {name}@.{declaration.kind} that has it"
+        else:
+            entry = declaration.name.rpartition(".")[0]
+            other = f"an entry {entry!r} in {SECTION_OF[declaration.kind]}"
+        text = f"needs the key 'exec', or {other}"
         self._report.error(declaration.span, declaration.key, text)
 
     def _check_protocol(self, draft: Draft) -> None:
@@ -72,15 +105,67 @@ class Checker:
             text = f"a unit with protocol {protocol} is ready while it runs, expected another type"
             self._report.error(draft.span("readiness"), draft.key("readiness.type"), text)
 
-    def _check_arguments(self, draft: Draft) -> None:
-        program: Items = draft.settings["exec"].value
-        for node in program.nodes[1:]:
-            if node.env is not None and looks_secret(node.env.variable):
+    def _check_readiness(self, draft: Draft, node: Node) -> None:
+        readiness = readiness_of(draft)
+        if readiness in PROBED:
+            self._check_probe(draft, "readiness", node)
+        if readiness is ReadinessType.LOG and "pattern" in node.value:
+            pattern: Node = node.value["pattern"]
+            try:
+                re.compile(pattern.value)
+            except re.error as error:
+                text = f"{show(pattern)} is no regular expression: {error}"
+                self._report.error(pattern.span, draft.key("readiness.pattern"), text)
+
+    def _check_health(self, draft: Draft, node: Node) -> None:
+        kind, protocol = ProbeType(node.value["type"].value), protocol_of(draft)
+        self._check_probe(draft, "health", node)
+        if "interval" not in node.value and self._health_interval_s < _LEAST_PROBE_S:
+            text = "needs the key 'interval', since supervisor.health_check_interval_secs is 0"
+            self._report.error(node.key_span, draft.key("health"), text)
+        if kind is ProbeType.RPC and protocol is Protocol.NONE:
+            text = "a unit with protocol none answers no request, expected another type"
+            self._report.error(node.value["type"].span, draft.key("health.type"), text)
+        if readiness_of(draft) is ReadinessType.EXITED:
+            text = "a unit that is ready when it has ended has no health; remove one of the two"
+            self._report.error(node.key_span, draft.key("health"), text)
+
+    def _check_probe(self, draft: Draft, name: str, node: Node) -> None:
+        """What is common to all that looks at a unit from outside."""
+        for key in ("interval", "timeout"):
+            duration = node.value.get(key)
+            if duration is not None and duration.value < _LEAST_PROBE_S:
                 text = (
-                    f"the secret {node.env.variable} on a command line can be read by everybody"
-                    " on this machine; hand it over in options or environment"
+                    f"expected a duration of at least 10ms, found {format_duration(duration.value)}"
                 )
-                self._report.warning(node.span, program.key, text)
+                self._report.error(duration.span, draft.key(f"{name}.{key}"), text)
+        port = node.value.get("port")
+        if port is not None and isinstance(port.value, str):
+            text = f"expected a whole number outside of a template, found {show(port)}"
+            self._report.error(port.span, draft.key(f"{name}.port"), text)
+
+    def _check_isolation(self, draft: Draft) -> None:
+        is_isolated = draft.settings["isolate"].value == Isolation.PID
+        if is_isolated and notify_access_of(draft) is NotifyAccess.MAIN:
+            access = draft.settings["readiness"].value["access"]
+            text = (
+                "with isolate: pid the main process is the init of the namespace, and the program"
+                " that notifies is its child; expected all"
+            )
+            self._report.error(access.span, draft.key("readiness.access"), text)
+
+    def _check_arguments(self, draft: Draft) -> None:
+        programs = [program for _, program in words_of(draft.settings)]
+        if draft.program is not None:
+            programs.append(draft.settings["exec"].value)
+        for program in programs:
+            for node in program.nodes[1:]:
+                if node.env is not None and looks_secret(node.env.variable):
+                    text = (
+                        f"the secret {node.env.variable} on a command line can be read by everybody"
+                        " on this machine; hand it over in options or environment"
+                    )
+                    self._report.warning(node.span, program.key, text)
 
     def _check_openness(self, draft: Draft) -> None:
         options = draft.settings.get("options")
@@ -97,14 +182,14 @@ class Checker:
     def _check_resources(self, draft: Draft) -> None:
         resources = draft.settings.get("resources")
         weight = resources.value.get("cpu_weight") if resources is not None else None
-        if weight is not None:
-            text = "has no effect: this version does not put units into control groups"
+        if weight is not None and self._cgroup is CgroupUse.NEVER:
+            text = "has no effect: supervisor.cgroup is never, and only a control group has weight"
             self._report.warning(weight.key_span, draft.key("resources.cpu_weight"), text)
 
     def _check_options(self, draft: Draft) -> None:
         node = draft.settings.get("options_schema")
-        if node is None:
-            return
+        if node is None or (draft.is_template and "options" not in draft.settings):
+            return  # a template may leave its options to its instances
         schema: Schema = node.value
         if id(schema.value) not in self._validators:
             self._validators[id(schema.value)] = self._validator(draft, node, schema.value)

@@ -8,9 +8,15 @@ import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from anyclawd.compile.anyclaw import Declaration, daemon_settings, extensions_dir
-from anyclawd.compile.build import Builder, Draft
+from anyclawd.compile.anyclaw import (
+    Declaration,
+    daemon_settings,
+    extensions_dir,
+    health_interval_s,
+)
+from anyclawd.compile.build import Builder, Draft, is_template
 from anyclawd.compile.check import Checker
+from anyclawd.compile.command import NONE, resolve_all, words_of
 from anyclawd.compile.diagnose import Report
 from anyclawd.compile.graph import start_graph, start_order, unit_graph
 from anyclawd.compile.layers import Layers
@@ -21,7 +27,8 @@ from anyclawd.compile.read import Items, Reader
 from anyclawd.compile.role import Roles
 from anyclawd.compile.settings import ANYCLAW
 from anyclawd.compile.shipped import Shipped
-from anyclawd.compile.tree import Input, Sources, World
+from anyclawd.compile.template import Instances, specified
+from anyclawd.compile.tree import Input, Node, Sources, World
 from anyclawd.compile.world import Place, Places, world_findings
 from anyclawd.model.deps import UnitName
 from anyclawd.model.errors import Finding
@@ -94,11 +101,19 @@ class _Compilation:
 
         directory, is_set = extensions_dir(document)
         programs = Programs(self._sources, self._report, data, directory, is_set, self._cwd)
-        drafts = [self._draft(one, programs, shipped) for one in layers.declared.values()]
-        checker = Checker(self._sources)
-        for draft in drafts:
+        instances = Instances(layers.declared, layers.waiting, self._report)
+        drafts = []
+        for declaration in instances:
+            draft = self._draft(declaration, programs, shipped)
+            instances.discover(draft)
+            drafts.append(draft)
+        templates = [self._draft(one, programs, shipped) for one in instances.templates.values()]
+        layers.report_waiting()
+        checker = Checker(self._sources, settings.cgroup, health_interval_s(document))
+        for draft in (*drafts, *templates):
             checker.check(draft)
-        units, disabled = self._units(drafts)
+        builder = Builder(self._cwd, self._sources.shown, health_interval_s(document))
+        units, disabled = self._units(drafts, templates, instances, builder)
         graph = unit_graph(units)
         order = start_order(start_graph(graph), self._report, shipped=shipped.directory)
         if self._report.has_errors:
@@ -109,11 +124,14 @@ class _Compilation:
             settings=settings,
             config=self._path,
             disabled=disabled,
+            templates=tuple(sorted(instances.templates)),
             warnings=self._report.findings(),
         )
 
     def _draft(self, declaration: Declaration, programs: Programs, shipped: Shipped) -> Draft:
         merged = merge_all(declaration.layers)
+        if "@" in declaration.name:
+            merged = specified(declaration, merged, self._report)
         node = merged.value.get("exec")
         program = programs.resolve(node.value) if node is not None and node.value.nodes else None
         if program is not None and program.extension:
@@ -121,15 +139,27 @@ class _Compilation:
             if defaults is not None:
                 below = {key: value for key, value in defaults.value.items() if key != "exec"}
                 merged = merge_all([defaults._replace(value=below), merged])
-        return Draft(declaration=declaration, settings=merged.value, program=program)
+        settings: Mapping[str, Node] = merged.value
+        return Draft(
+            declaration=declaration,
+            settings=settings,
+            program=program,
+            beside=resolve_all(settings, programs),
+            is_template=is_template(declaration.name),
+        )
 
-    def _units(self, drafts: Iterable[Draft]) -> tuple[dict[UnitName, Unit], tuple[UnitName, ...]]:
+    def _units(
+        self,
+        drafts: Iterable[Draft],
+        templates: Iterable[Draft],
+        instances: Instances,
+        builder: Builder,
+    ) -> tuple[dict[UnitName, Unit], tuple[UnitName, ...]]:
         enabled = {draft.declaration.name: draft for draft in drafts if draft.is_enabled}
         disabled = [draft for draft in drafts if not draft.is_enabled]
         names = frozenset(draft.declaration.name for draft in disabled)
-        linker = Linker(enabled, names, self._report)
+        linker = Linker(enabled, names, instances, self._report)
         roles = Roles(self._reader, self._report, enabled, names)
-        builder = Builder(self._cwd, self._sources.shown)
         units: dict[UnitName, Unit] = {}
         for draft in (*enabled.values(), *disabled):
             deps = linker.relations_of(draft)
@@ -140,6 +170,13 @@ class _Compilation:
             if draft.is_enabled:
                 units[unit.name] = unit
                 self.places.update(_places(draft))
+        for draft in templates:
+            linker.relations_of(draft)
+            if "agent" in draft.settings:
+                roles.channel(draft)
+            if "tools" in draft.settings:
+                roles.agent(draft, builder)
+        linker.warn_of_conflicts(units)
         return units, tuple(sorted(names))
 
 
@@ -153,6 +190,11 @@ def _places(draft: Draft) -> Iterator[tuple[tuple[UnitName, str], Place]]:
     if "exec" in draft.settings:
         program: Items = draft.settings["exec"].value
         yield (name, "exec"), Place(program.nodes[0].span, program.key)
+    if draft.beside is not NONE:
+        for setting, several in draft.beside.commands.items():
+            words = (items for path, items in words_of(draft.settings) if path == setting)
+            for index, (program, _) in enumerate(zip(words, several, strict=True)):
+                yield (name, f"{setting}[{index}]"), Place(program.nodes[0].span, program.key)
 
 
 def _runs(draft: Draft) -> bool:

@@ -34,6 +34,7 @@ class Whole:
     least: int = 0
     most: int = 2**53
     measure: Measure = Measure.NOTHING
+    or_specifier: bool = False  #: also text with digits and the specifiers of a template
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +79,21 @@ class Mode:
 @dataclass(frozen=True, slots=True)
 class Program:
     """A program with its arguments: text for a program alone, or a list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """Programs that run one after the other: text, a list of text for one, or a list of lists.
+
+    A `-` in front of a program says that its failure does not matter.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class OneOrMore:
+    """Text, or a list of text."""
+
+    item: "Text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +171,8 @@ ValueKind: TypeAlias = (
     | Size
     | Mode
     | Program
+    | Programs
+    | OneOrMore
     | ListOf
     | References
     | FreeMap

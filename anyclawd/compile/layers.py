@@ -24,6 +24,8 @@ class Layers:
     def __init__(self, sources: Sources, reader: Reader) -> None:
         self._sources, self._report, self._reader = sources, sources.report, reader
         self.declared: dict[UnitName, Declaration] = {}
+        #: drop-ins of units that are not declared, or not yet: an instance may be made later
+        self.waiting: dict[UnitName, list[Node]] = {}
 
     def add_shipped(self, parts: Mapping[UnitName, Node], settings: Settings) -> None:
         """Declare targets and core units; the store only where sessions are to be kept."""
@@ -73,8 +75,9 @@ class Layers:
             text = f"no core unit {name!r}"
             self._report.error(node.key_span, key, text, word=name, among=cores)
         elif kind is not None:
+            layers = [*self.waiting.pop(name, ()), node]
             self.declared[name] = Declaration(
-                name=name, kind=kind, span=node.key_span, key=key, layers=[node]
+                name=name, kind=kind, span=node.key_span, key=key, layers=layers
             )
 
     def _add_general(self, directory: str) -> None:
@@ -98,17 +101,22 @@ class Layers:
             name = UnitName(entry.removesuffix(".d"))
             if kind_of(name) is None:
                 continue
-            paths = self._yaml_files(posixpath.join(directory, entry))
-            if name not in self.declared:
-                for path in paths:
-                    text = f"no unit {name!r} to apply this to"
-                    self._report.warning(Span(path), "", text, word=name, among=self.declared)
-                continue
-            for path in paths:
+            for path in self._yaml_files(posixpath.join(directory, entry)):
                 tree = self._sources.document(path)
                 typed = self._reader.unit(name, tree, name) if tree is not None else None
-                if typed is not None:
+                if typed is None:
+                    continue
+                if name in self.declared:
                     self.declared[name].layers.append(typed)
+                else:
+                    self.waiting.setdefault(name, []).append(typed)
+
+    def report_waiting(self) -> None:
+        """Warn of drop-ins whose unit there is not."""
+        for name, nodes in self.waiting.items():
+            for node in nodes:
+                text = f"no unit {name!r} to apply this to"
+                self._report.warning(Span(node.file), "", text, word=name, among=self.declared)
 
     def _yaml_files(self, directory: str) -> list[str]:
         names = self._sources.names_in(directory, ".yaml")

@@ -6,15 +6,18 @@ is switched off is left out, except where the unit cannot do without it.
 """
 
 from collections.abc import Collection, Iterable, Mapping
+from itertools import islice
 from types import MappingProxyType
 
 from anyclawd.compile.build import Draft
 from anyclawd.compile.diagnose import Report
+from anyclawd.compile.kinds import PROCESSES
 from anyclawd.compile.read import Reference, named
+from anyclawd.compile.template import Instances
 from anyclawd.compile.tree import Node
 from anyclawd.model.deps import Dependencies, Ref, Relation, UnitName, Until
 from anyclawd.model.plan import DEFAULT_TARGET
-from anyclawd.model.unit import Kind
+from anyclawd.model.unit import Kind, Unit, kind_of, template_of
 
 ORCHESTRATOR = UnitName("orchestrator.core")
 #: The target that wants every unit of a kind.
@@ -37,15 +40,25 @@ DEFAULT_AFTER: Mapping[Kind, tuple[UnitName, ...]] = MappingProxyType(
 )
 #: The relations that a unit cannot do without: their unit has to be switched on.
 _NEEDED = frozenset({Relation.REQUIRES, Relation.BINDS_TO})
+#: The relations by which a unit has others started with it.
+_PULLING = (Relation.REQUIRES, Relation.BINDS_TO, Relation.WANTS)
+_MOST_TEMPLATES_COMPARED = 100
 
 
 class Linker:
     """Works out the relations of all units. `names` are the units of the graph."""
 
     def __init__(
-        self, drafts: Mapping[UnitName, Draft], disabled: Collection[UnitName], report: Report
+        self,
+        drafts: Mapping[UnitName, Draft],
+        disabled: Collection[UnitName],
+        instances: Instances,
+        report: Report,
     ) -> None:
         self._drafts, self._disabled, self._report = drafts, disabled, report
+        self._instances = instances
+        self._rescuers = self._units_that_rescue()
+        self._contradictory: set[frozenset[UnitName]] = set()
         self._implied_after: dict[UnitName, list[Ref]] = {}
         self._implied_wants: dict[UnitName, list[Ref]] = {}
         self._implied_requires: dict[UnitName, list[Ref]] = {}
@@ -79,12 +92,27 @@ class Linker:
             before=_once(found.get(Relation.BEFORE, ())),
         )
 
+    def _units_that_rescue(self) -> frozenset[UnitName]:
+        """The units that are started when another fails, but for those that some unit wants."""
+        rescuers: set[str] = set()
+        wanted: set[str] = set()
+        for draft in self._drafts.values():
+            for relation, names in (
+                (Relation.ON_FAILURE, rescuers),
+                *((r, wanted) for r in _PULLING),
+            ):
+                if relation in draft.settings:
+                    names.update(one.unit for one in draft.settings[relation].value)
+        named = (UnitName(name) for name in rescuers - wanted)
+        return frozenset(name for name in named if kind_of(name) in PROCESSES)
+
     def _imply(self, name: UnitName, draft: Draft) -> None:
         """Note what targets have to say of this unit."""
         ref = Ref(unit=name, span=draft.declaration.span)
         target = TARGET_OF.get(draft.declaration.kind)
-        if target is not None:
-            self._implied_wants.setdefault(target, []).append(ref)
+        if target is not None and name not in self._rescuers:
+            if name not in self._instances.referred:  # else what refers to it says when
+                self._implied_wants.setdefault(target, []).append(ref)
             self._implied_after.setdefault(target, []).append(ref)
         required = draft.settings.get("required")
         if required is not None and required.value and name != DEFAULT_TARGET:
@@ -96,6 +124,7 @@ class Linker:
         for ref in found.get(Relation.CONFLICTS, ()):
             for relation in (Relation.REQUIRES, Relation.BINDS_TO):
                 if any(needed.unit == ref.unit for needed in found.get(relation, ())):
+                    self._contradictory.add(frozenset((draft.declaration.name, ref.unit)))
                     text = f"conflicts with {ref.unit}, which is in {relation} too"
                     self._report.error(ref.span, draft.key(Relation.CONFLICTS), text)
 
@@ -134,15 +163,63 @@ class Linker:
                 text = f"until: healthy needs a health check, and {name} has none"
                 self._report.error(span, key, text)
             return True
+        if name in self._instances.templates:
+            example = name.replace("@.", "@argument.")
+            text = f"{name} is a template, expected one of its instances, {example}"
+            self._report.error(span, key, text)
+            return False
+        if template_of(name) in self._instances.templates and not self._makes_instances(draft):
+            return False  # it could be made, and is not while this unit is not there
         if name in self._disabled:
             if relation in _NEEDED and draft.is_enabled:
                 text = f"{name} is disabled, and this unit cannot do without it"
                 self._report.error(span, key, text)
             return False
-        self._report.error(
-            span, key, f"no unit {named(reference.node, name)}", word=name, among=self._drafts
-        )
+        text = f"no unit {named(reference.node, name)}"
+        self._report.error(span, key, text, word=name, among=self._alike(name))
         return False
+
+    def _makes_instances(self, draft: Draft) -> bool:
+        return draft.is_enabled and not draft.is_template
+
+    def _alike(self, name: UnitName) -> Collection[UnitName]:
+        """Names among which to look for what was meant: for an instance, with its argument."""
+        if template_of(name) is None or not self._instances.templates:
+            return self._drafts
+        argument = name.partition("@")[2].rpartition(".")[0]
+        templates = islice(self._instances.templates, _MOST_TEMPLATES_COMPARED)
+        return [UnitName(one.replace("@.", f"@{argument}.")) for one in templates]
+
+    def warn_of_conflicts(self, units: Mapping[UnitName, Unit]) -> None:
+        """Warn of units that a boot wants both, though only one of them can run."""
+        rivals = [unit for unit in units.values() if unit.deps.conflicts]
+        if not rivals:
+            return
+        wanted, told = _wanted_at_boot(units), set(self._contradictory)
+        for unit in rivals:
+            for ref in unit.deps.conflicts:
+                pair = frozenset((unit.name, ref.unit))
+                if pair <= wanted and pair not in told:
+                    told.add(pair)
+                    text = (
+                        f"{unit.name} and {ref.unit} cannot run together, and a boot wants both;"
+                        " disable one of them"
+                    )
+                    key = self._drafts[unit.name].key(Relation.CONFLICTS)
+                    self._report.warning(ref.span, key, text)
+
+
+def _wanted_at_boot(units: Mapping[UnitName, Unit]) -> frozenset[UnitName]:
+    """All that is started with the default target."""
+    found = {DEFAULT_TARGET} & units.keys()
+    queue = list(found)
+    while queue:
+        deps = units[queue.pop()].deps
+        for ref in (*deps.requires, *deps.wants, *deps.binds_to):
+            if ref.unit not in found and ref.unit in units:
+                found.add(ref.unit)
+                queue.append(ref.unit)
+    return frozenset(found)
 
 
 def _once(refs: Iterable[Ref]) -> tuple[Ref, ...]:

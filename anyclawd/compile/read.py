@@ -22,7 +22,9 @@ from anyclawd.compile.kinds import (
     MapOf,
     Measure,
     Mode,
+    OneOrMore,
     Program,
+    Programs,
     Real,
     References,
     SchemaMap,
@@ -37,10 +39,10 @@ from anyclawd.compile.kinds import (
     Whole,
 )
 from anyclawd.compile.quantity import LARGEST_BYTES, LONGEST_S, duration_s, size_bytes
-from anyclawd.compile.settings import UNIT_NAME, UNIT_TABLES, UNTIL
+from anyclawd.compile.settings import REFERRED_NAME, UNIT_NAME, UNIT_TABLES, UNTIL
 from anyclawd.compile.tree import Node
 from anyclawd.model.secret import as_variable
-from anyclawd.model.unit import kind_of
+from anyclawd.model.unit import kind_of, template_of
 from anyclawd.model.value import Json
 
 
@@ -63,6 +65,12 @@ class Items(NamedTuple):
     @property
     def values(self) -> tuple[Json, ...]:
         return tuple(node.value for node in self.nodes)
+
+
+class Commands(NamedTuple):
+    """Programs that run one after the other, each with its arguments; merged as one value."""
+
+    programs: tuple[Items, ...]
 
 
 class Reader:
@@ -102,6 +110,10 @@ class Reader:
                 return self._text_map(node, key)
             case ListOf():
                 return self._list(node, kind, key)
+            case OneOrMore():
+                return self._one_or_more(node, kind, key)
+            case Programs():
+                return self._programs(node, key)
             case Size():
                 return self._size(node, key)
             case Real():
@@ -124,6 +136,8 @@ class Reader:
             expected = "expected <name>.<kind> with a kind of service, tool, channel, agent, target"
             self._report.error(node.key_span, key, f"{quote(name)} names no unit, {expected}")
             return None
+        if node.value is None and node.env is None and template_of(name) is not None:
+            node = node._replace(value={})  # all that there is to say of it says its template
         return self.read(node, UNIT_TABLES[kind], key)
 
     def _refuse(self, node: Node, key: str, expected: str, *, among: Collection[str] = ()) -> None:
@@ -241,6 +255,9 @@ class Reader:
         expected = "a whole number"
         if kind.measure is not Measure.NOTHING:
             expected = f"a whole number of {kind.measure}"
+        text = node.value
+        if kind.or_specifier and isinstance(text, str) and _form(SPECIFIED).search(text):
+            return node
         value = self._number(node, key, expected)
         if value is None:
             return None
@@ -309,18 +326,45 @@ class Reader:
 
     def _program(self, node: Node, key: str) -> Node:
         """The words of a program; none at all where they have been refused."""
+        words = self._words(node, _FIRST_WORD, key)
+        return node._replace(value=Items(words, key))
+
+    def _words(self, node: Node, first: Text, key: str) -> tuple[Node, ...]:
         nodes = node.value if isinstance(node.value, list) else [node]
         words: list[Node] = []
         for index, item in enumerate(nodes):
             path = f"{key}[{index}]" if nodes is node.value else key
-            word = self._text(item, _WORD if index else _FIRST_WORD, path)
+            word = self._text(item, _WORD if index else first, path)
             if word is None:
-                return node._replace(value=Items((), key))
+                return ()
             self._show(item)
             words.append(word)
         if not words:
             self._refuse(node, key, "a program")
-        return node._replace(value=Items(tuple(words), key))
+        return tuple(words)
+
+    def _programs(self, node: Node, key: str) -> Node:
+        """Programs in their order; those that have been refused are left out."""
+        value = node.value
+        if value == []:  # what a later layer says to have none
+            return node._replace(value=Commands(()))
+        if not isinstance(value, list) or not any(isinstance(item.value, list) for item in value):
+            words = self._words(node, _HOOK_WORD, key)
+            return node._replace(value=Commands((Items(words, key),) if words else ()))
+        programs: list[Items] = []
+        for index, item in enumerate(value):
+            path = f"{key}[{index}]"
+            if not isinstance(item.value, list):
+                self._refuse(item, path, "a program in a list, as others here are")
+            elif words := self._words(item, _HOOK_WORD, path):
+                programs.append(Items(words, path))
+        return node._replace(value=Commands(tuple(programs)))
+
+    def _one_or_more(self, node: Node, kind: OneOrMore, key: str) -> Node | None:
+        if isinstance(node.value, list):
+            return self._list(node, ListOf(kind.item), key)
+        typed = self._text(node, kind.item, key)
+        return None if typed is None else node._replace(value=Items((typed,), key))
 
     def _list(self, node: Node, kind: ListOf, key: str) -> Node | None:
         if not isinstance(node.value, list):
@@ -363,7 +407,7 @@ class Reader:
 
     def _named(self, node: Node, until: str, key: str, *, order: bool) -> Reference | None:
         self._show(node)
-        if not _form(UNIT_NAME).search(node.value):
+        if not _form(REFERRED_NAME).search(node.value):
             self._refuse(node, key, "the full name of a unit, <name>.<kind>")
             return None
         return Reference(node.value, until, order, node, key)
@@ -464,6 +508,10 @@ MOST_AS_TEXT = 10**6  #: the largest number that stands for its digits
 MODE = r"^0?[0-7]{3}$"
 _WORD = Text(pattern=r"^[^\0]*$", expected="text")
 _FIRST_WORD = Text(pattern=r"^[^\0]+$", expected="a program")
+HOOK = r"^-?[^-\0][^\0]*$"
+_HOOK_WORD = Text(pattern=HOOK, expected="a program")
+#: A number that a template leaves to its argument.
+SPECIFIED = r"^[0-9]*%[inp][0-9]*$"
 
 
 def _reference_table(*, until: bool, order: bool) -> Table:

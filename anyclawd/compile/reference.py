@@ -18,7 +18,9 @@ from anyclawd.compile.kinds import (
     MapOf,
     Measure,
     Mode,
+    OneOrMore,
     Program,
+    Programs,
     Real,
     References,
     SchemaMap,
@@ -236,6 +238,10 @@ def said(kind: ValueKind) -> str:
             return "octal permissions in quotes"
         case Program():
             return "text or list of text"
+        case Programs():
+            return "program, or list of programs"
+        case OneOrMore(item=item):
+            return f"{said(item)}, or a list"
         case ListOf(item=item):
             return f"list: {said(item)}"
         case References():

@@ -17,7 +17,9 @@ from anyclawd.compile.kinds import (
     ListOf,
     MapOf,
     Mode,
+    OneOrMore,
     Program,
+    Programs,
     Real,
     References,
     SchemaMap,
@@ -32,8 +34,8 @@ from anyclawd.compile.kinds import (
     Whole,
 )
 from anyclawd.compile.quantity import DURATION, LARGEST_BYTES, LONGEST_S, SIZE
-from anyclawd.compile.read import MODE, MOST_AS_TEXT
-from anyclawd.compile.settings import ANYCLAW, UNIT, UNIT_NAME, UNIT_TABLES, UNTIL
+from anyclawd.compile.read import HOOK, MODE, MOST_AS_TEXT, SPECIFIED
+from anyclawd.compile.settings import ANYCLAW, REFERRED_NAME, UNIT, UNIT_NAME, UNIT_TABLES, UNTIL
 from anyclawd.model.value import Json
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -114,14 +116,15 @@ class _Writer:
             case Flag(or_text=or_text):
                 words: Json = {"enum": ["true", "false"]}
                 return _any_of({"type": "boolean"}, words) if or_text else {"type": "boolean"}
-            case Whole(least=least, most=most):
-                return {"type": "integer", "minimum": least, "maximum": most}
+            case Whole(least=least, most=most, or_specifier=or_specifier):
+                whole: Json = {"type": "integer", "minimum": least, "maximum": most}
+                text: Json = {"type": "string", "pattern": SPECIFIED}
+                return _any_of(whole, text) if or_specifier else whole
             case Real(least=least, most=most):
                 return {"type": "number", "minimum": least, "maximum": most}
             case Text(or_number=or_number):
-                text = _text(kind)
                 number = {"type": "number", "minimum": 0, "maximum": MOST_AS_TEXT}
-                return _any_of(text, number) if or_number else text
+                return _any_of(_text(kind), number) if or_number else _text(kind)
             case Choice(of=words):
                 return {"enum": list(words)}
             case Duration():
@@ -133,10 +136,14 @@ class _Writer:
             case Mode():
                 return {"type": "string", "pattern": MODE}
             case Program():
-                first = {"type": "string", "pattern": r"^[^\0]+$"}
-                rest = {"type": "string", "pattern": r"^[^\0]*$"}
-                words = {"type": "array", "minItems": 1, "prefixItems": [first], "items": rest}
-                return _any_of(first, words)
+                return _any_of(*_program(r"^[^\0]+$"))
+            case Programs():
+                one, words = _program(HOOK)
+                none = {"type": "array", "maxItems": 0}
+                several = {"type": "array", "items": words}
+                return _any_of(none, one, words, several)
+            case OneOrMore(item=item):
+                return _any_of(self.kind(item), {"type": "array", "items": self._item(item)})
             case ListOf(item=item):
                 return {"type": "array", "items": self._item(item)}
             case References():
@@ -144,9 +151,9 @@ class _Writer:
             case FreeMap() | SchemaMap():
                 return {"type": "object"}
             case TextMap():
-                text = {"type": ["string", "number", "boolean"], "pattern": r"^[^\0]*$"}
+                value = {"type": ["string", "number", "boolean"], "pattern": r"^[^\0]*$"}
                 names = {"pattern": r"^[^=\0]+$"}
-                return {"type": "object", "propertyNames": names, "additionalProperties": text}
+                return {"type": "object", "propertyNames": names, "additionalProperties": value}
             case Table(name=name):
                 return self._ref(name, kind)
             case Tagged(variants=variants):
@@ -186,12 +193,20 @@ class _Writer:
         return {"$ref": f"#/$defs/{name}"}
 
 
+def _program(first: str) -> tuple[Json, Json]:
+    """A program alone, whose form is `first`, and one with its arguments."""
+    program = {"type": "string", "pattern": first}
+    rest = {"type": "string", "pattern": r"^[^\0]*$"}
+    words = {"type": "array", "minItems": 1, "prefixItems": [program], "items": rest}
+    return program, words
+
+
 def _text(kind: Text) -> dict[str, Json]:
     return {"type": "string", "pattern": kind.pattern} if kind.pattern else {"type": "string"}
 
 
 def _reference(kind: References) -> Json:
-    name = {"type": "string", "pattern": UNIT_NAME}
+    name = {"type": "string", "pattern": REFERRED_NAME}
     properties: dict[str, Json] = {"unit": name}
     if kind.until:
         properties["until"] = {"enum": [*UNTIL, None]}

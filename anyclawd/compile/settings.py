@@ -23,7 +23,9 @@ from anyclawd.compile.kinds import (
     MapOf,
     Measure,
     Mode,
+    OneOrMore,
     Program,
+    Programs,
     Real,
     References,
     SchemaMap,
@@ -41,8 +43,14 @@ from anyclawd.model.deps import Until
 from anyclawd.model.plan import LogFormat, SessionStore, Settings, StoreType
 from anyclawd.model.policy import (
     Backoff,
+    CgroupUse,
     ExitCodes,
+    HealthCheck,
+    Isolation,
+    NotifyAccess,
     OnLimit,
+    Probe,
+    ProbeType,
     ReadinessType,
     Restart,
     StartLimit,
@@ -66,6 +74,13 @@ def _yes_no(value: bool) -> str:
 #: Names as systemd has them; an instance of a template carries `@` and its argument.
 _NAME = r"[A-Za-z0-9:_.\\-]"
 UNIT_NAME = rf"^{_NAME}{{1,200}}(@{_NAME}{{0,200}})?\.({'|'.join(Kind)})$"
+#: A name by which a unit is referred to; that of a template may hold specifiers.
+REFERRED_NAME = UNIT_NAME.replace(_NAME, r"[A-Za-z0-9:_.\\%-]")
+_ARGUMENT = Text(
+    pattern=rf"^{_NAME}{{1,200}}$",
+    expected="an argument: letters, digits and : _ . - and backslashes",
+    or_number=True,
+)
 VARIABLE = Text(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", expected="the name of a variable")
 _NAME_LABEL = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 HOST = Text(
@@ -74,7 +89,7 @@ HOST = Text(
 )
 _PATH = Text(pattern=r"^[^\0]+$", expected="a path")
 _URL = Text(pattern=r"^https?://[^\s]+$", expected="a URL that begins with http:// or https://")
-_PORT = Whole(least=1, most=65535)
+_PORT = Whole(least=1, most=65535, or_specifier=True)
 _CODES = ListOf(Whole(least=0, most=255))
 
 
@@ -82,81 +97,156 @@ def _codes(codes: tuple[int, ...]) -> str:
     return f"[{', '.join(map(str, codes))}]"
 
 
-_PROBE = (
-    Setting(
-        name="interval",
-        kind=Duration(),
-        default="30s",
-        doc="How long after one probe the next one begins.",
-        effect=Effect.LIVE,
+_LOOK, _CHECK = Probe(type=ProbeType.RPC), HealthCheck(probe=Probe(type=ProbeType.RPC))
+
+
+def _probe(interval: str, interval_doc: str) -> tuple[Setting, ...]:
+    return (
+        Setting(
+            name="interval",
+            kind=Duration(),
+            default=interval,
+            doc=interval_doc,
+            effect=Effect.LIVE,
+        ),
+        Setting(
+            name="timeout",
+            kind=Duration(),
+            default=format_duration(_LOOK.timeout_s),
+            doc="How long one look may take.",
+            effect=Effect.LIVE,
+        ),
+    )
+
+
+#: Readiness is looked for often at first: what is ready shall not wait for the next look.
+READINESS_INTERVAL_S = 1.0
+_READINESS_PROBE = _probe(
+    format_duration(READINESS_INTERVAL_S),
+    "How long after one look the next one begins; the first ones follow faster.",
+)
+_HEALTH_PROBE = (
+    *_probe(
+        f"{format_duration(_LOOK.interval_s)} (supervisor.health_check_interval_secs)",
+        "How long after one look the next one begins.",
     ),
     Setting(
-        name="timeout",
-        kind=Duration(),
-        default="5s",
-        doc="How long one probe may take.",
+        name="failures",
+        kind=Whole(least=1, most=1000),
+        default=str(_CHECK.failures),
+        doc="How many failed looks in a row make the unit unhealthy.",
         effect=Effect.LIVE,
     ),
 )
 _PROBE_URL = Setting(
-    name="url", kind=_URL, doc="What is asked for; any 2xx answer is good.", required=True
+    name="url",
+    kind=_URL,
+    doc="What is asked for; any 2xx answer is good.",
+    effect=Effect.LIVE,
+    required=True,
 )
-_PROBE_HOST = Setting(name="host", kind=HOST, default="127.0.0.1", doc="The host to connect to.")
-_PROBE_PORT = Setting(name="port", kind=_PORT, doc="The port to connect to.", required=True)
+_PROBE_HOST = Setting(
+    name="host",
+    kind=HOST,
+    default="127.0.0.1",
+    doc="The host to connect to.",
+    effect=Effect.LIVE,
+)
+_PROBE_PORT = Setting(
+    name="port", kind=_PORT, doc="The port to connect to.", effect=Effect.LIVE, required=True
+)
 _PROBE_EXEC = Setting(
-    name="exec", kind=Program(), doc="The program to run; exit code 0 is good.", required=True
+    name="exec",
+    kind=Program(),
+    doc="The program to run; exit code 0 is good.",
+    effect=Effect.LIVE,
+    required=True,
 )
 
 
 def _variant(of: str, kind: str, *settings: Setting) -> Table:
-    tag = Setting(name="type", kind=Choice((kind,)), doc="What is looked at.", required=True)
+    tag = Setting(
+        name="type",
+        kind=Choice((kind,)),
+        doc="What is looked at.",
+        effect=Effect.LIVE,
+        required=True,
+    )
     return Table(name=f"{of}.{kind}", settings=_rows(tag, *settings))
 
 
-READINESS = Tagged(
-    name="readiness",
-    variants=MappingProxyType(
-        {
-            ReadinessType.INITIALIZE.value: _variant("readiness", "initialize"),
-            ReadinessType.STARTED.value: _variant("readiness", "started"),
-            ReadinessType.EXITED.value: _variant("readiness", "exited"),
-            ReadinessType.NONE.value: _variant("readiness", "none"),
-            ReadinessType.NOTIFY.value: _variant("readiness", "notify"),
-            ReadinessType.HTTP.value: _variant("readiness", "http", _PROBE_URL, *_PROBE),
-            ReadinessType.TCP.value: _variant(
-                "readiness", "tcp", _PROBE_HOST, _PROBE_PORT, *_PROBE
-            ),
-            ReadinessType.COMMAND.value: _variant("readiness", "command", _PROBE_EXEC, *_PROBE),
-            ReadinessType.LOG.value: _variant(
-                "readiness",
-                "log",
-                Setting(
-                    name="pattern",
-                    kind=Text(),
-                    doc="The regular expression that a line of its log matches when it is ready.",
-                    required=True,
-                ),
-            ),
-        }
-    ),
-)
+def _variants(of: str, tables: Mapping[StrEnum, tuple[Setting, ...]]) -> Tagged:
+    variants = {kind.value: _variant(of, kind.value, *rows) for kind, rows in tables.items()}
+    return Tagged(name=of, variants=MappingProxyType(variants))
 
-_FAILURES = Setting(
-    name="failures",
-    kind=Whole(least=1, most=1000),
-    default="3",
-    doc="How many failed probes in a row make the unit unhealthy.",
-    effect=Effect.LIVE,
+
+READINESS = _variants(
+    "readiness",
+    {
+        ReadinessType.INITIALIZE: (),
+        ReadinessType.STARTED: (),
+        ReadinessType.EXITED: (),
+        ReadinessType.NONE: (),
+        ReadinessType.NOTIFY: (
+            Setting(
+                name="access",
+                kind=_words(NotifyAccess),
+                default=NotifyAccess.ALL,
+                doc="Whose messages count: those of all its processes, or of the main one alone.",
+                effect=Effect.LIVE,
+            ),
+        ),
+        ReadinessType.HTTP: (_PROBE_URL, *_READINESS_PROBE),
+        ReadinessType.TCP: (_PROBE_HOST, _PROBE_PORT, *_READINESS_PROBE),
+        ReadinessType.COMMAND: (_PROBE_EXEC, *_READINESS_PROBE),
+        ReadinessType.LOG: (
+            Setting(
+                name="pattern",
+                kind=Text(),
+                doc="The regular expression that is found in a line of its output when it is"
+                " ready.",
+                effect=Effect.LIVE,
+                required=True,
+            ),
+        ),
+    },
 )
-HEALTH = Tagged(
-    name="health",
-    variants=MappingProxyType(
-        {
-            "http": _variant("health", "http", _PROBE_URL, *_PROBE, _FAILURES),
-            "tcp": _variant("health", "tcp", _PROBE_HOST, _PROBE_PORT, *_PROBE, _FAILURES),
-            "command": _variant("health", "command", _PROBE_EXEC, *_PROBE, _FAILURES),
-            "rpc": _variant("health", "rpc", *_PROBE, _FAILURES),
-        }
+HEALTH = _variants(
+    "health",
+    {
+        ProbeType.HTTP: (_PROBE_URL, *_HEALTH_PROBE),
+        ProbeType.TCP: (_PROBE_HOST, _PROBE_PORT, *_HEALTH_PROBE),
+        ProbeType.COMMAND: (_PROBE_EXEC, *_HEALTH_PROBE),
+        ProbeType.RPC: _HEALTH_PROBE,
+    },
+)
+CONDITION = Table(
+    name="condition",
+    settings=_rows(
+        Setting(
+            name="path_exists",
+            kind=OneOrMore(Text(pattern=r"^!?[^!\0][^\0]*$", expected="a path")),
+            doc="Paths that have to exist; one that begins with `!` must not.",
+            effect=Effect.LIVE,
+        ),
+        Setting(
+            name="environment",
+            kind=OneOrMore(
+                Text(
+                    pattern=r"^(![A-Za-z_][A-Za-z0-9_]*|[A-Za-z_][A-Za-z0-9_]*(=[^\0]*)?)$",
+                    expected="NAME, !NAME or NAME=value",
+                )
+            ),
+            doc="Variables that the daemon has to have, or `NAME=value`; one that begins with `!`"
+            " must not be there.",
+            effect=Effect.LIVE,
+        ),
+        Setting(
+            name="command",
+            kind=Programs(),
+            doc="Programs that have to exit with code 0.",
+            effect=Effect.LIVE,
+        ),
     ),
 )
 
@@ -346,6 +436,21 @@ UNIT: Mapping[str, Setting] = _rows(
         doc="The program and its arguments; `@python`, `@ext/<kind>s/<name>` and "
         "`@built-in/<name>` stand for what is installed, a bare name is looked up in PATH.",
     ),
+    *(
+        Setting(name=name, kind=Programs(), default="[]", doc=doc, effect=Effect.LIVE)
+        for name, doc in (
+            ("exec_start_pre", "Programs that run before it; one that fails fails the start."),
+            ("exec_start_post", "Programs that run once it is ready; the start ends with them."),
+            ("exec_reload", "Programs that make it take up what has changed, while it runs on."),
+            ("exec_stop_post", "Programs that run after it, however it ended."),
+        )
+    ),
+    Setting(
+        name="condition",
+        kind=CONDITION,
+        doc="What has to hold when it is started; else it is skipped, which is no failure.",
+        effect=Effect.LIVE,
+    ),
     _relation("requires", "Units that are started with it and have to be up first.", order=True),
     _relation("wants", "Units that are started with it; it does without them if it must."),
     Setting(
@@ -373,12 +478,19 @@ UNIT: Mapping[str, Setting] = _rows(
         kind=READINESS,
         default="by kind",
         doc="How it is known to be ready.",
+        effect=Effect.LIVE,
     ),
-    Setting(name="health", kind=HEALTH, doc="How it is known to be healthy while it runs."),
+    Setting(
+        name="health",
+        kind=HEALTH,
+        doc="How it is known to be healthy while it runs.",
+        effect=Effect.LIVE,
+    ),
     Setting(
         name="watchdog",
         kind=Duration(),
-        doc="How often it has to send `WATCHDOG=1`.",
+        default="0",
+        doc="The longest time between two `WATCHDOG=1`; 0 expects none.",
     ),
     Setting(
         name="restart",
@@ -413,6 +525,12 @@ UNIT: Mapping[str, Setting] = _rows(
         effect=Effect.LIVE,
     ),
     Setting(name="resources", kind=RESOURCES, doc="Limits of its processes."),
+    Setting(
+        name="isolate",
+        kind=_words(Isolation),
+        default=Isolation.NONE,
+        doc="Whether its processes get a PID namespace of their own, which none of them outlives.",
+    ),
     Setting(
         name="environment",
         kind=TextMap(),
@@ -461,6 +579,14 @@ UNIT: Mapping[str, Setting] = _rows(
         name="options_schema",
         kind=SchemaMap(),
         doc="The JSON Schema that `options` have to satisfy.",
+        effect=Effect.LIVE,
+    ),
+    Setting(
+        name="instances",
+        kind=ListOf(_ARGUMENT),
+        default="[]",
+        doc="The arguments that a template `name@.kind` is made into units for.",
+        units=EVERY_KIND - {Kind.CORE},
         effect=Effect.LIVE,
     ),
     Setting(
@@ -833,7 +959,11 @@ SUPERVISOR = Table(
             f"{_S.shutdown_timeout_s:g}",
             "How long the whole stop may take.",
         ),
-        _seconds("health_check_interval_secs", "30", "The default of `health.interval`."),
+        _seconds(
+            "health_check_interval_secs",
+            f"{_LOOK.interval_s:g}",
+            "The default of `health.interval`.",
+        ),
         Setting(
             name="max_restarts",
             kind=Whole(most=10_000),
@@ -864,6 +994,13 @@ SUPERVISOR = Table(
             default=str(_S.start_concurrency),
             doc="How many units that have to answer may be starting at once.",
             effect=Effect.LIVE,
+        ),
+        Setting(
+            name="cgroup",
+            kind=_words(CgroupUse),
+            default=_S.cgroup,
+            doc="Whether each unit gets a control group: `auto` where a subtree is delegated to"
+            " the daemon, `required` does not start without one.",
         ),
     ),
 )

@@ -4,7 +4,7 @@ A missing program is a matter of the machine and never of the text: `validate` a
 it an error, and at start it fails the one unit, with the same words, and stops no other.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from anyclawd.model import world
 from anyclawd.model.deps import UnitName
 from anyclawd.model.errors import Finding, Scope
 from anyclawd.model.plan import Plan
+from anyclawd.model.policy import HookCommand, Probe
 from anyclawd.model.span import Span
 from anyclawd.model.unit import Kind, Unit
 
@@ -44,6 +45,9 @@ def world_findings(
             report.warning(*where(""), f"cannot be started: {unit.problem}")
         elif unit.is_process:
             _check_world(unit, machine, where, report)
+            for setting, command in _commands(unit):
+                say = report.warning if command.may_fail else report.error
+                _check_program(command.argv[0], machine, where(setting), say)
             _check_inherited(unit, inherited, where, report)
     return report.findings()
 
@@ -59,13 +63,36 @@ class _Where:
         return self._places.get((self._unit.name, setting), whole)
 
 
-def _check_world(unit: Unit, machine: World, where: _Where, report: Report) -> None:
-    program = unit.argv[0]
+def _commands(unit: Unit) -> Iterator[tuple[str, HookCommand]]:
+    """The programs beside the main one, each with the name of its place."""
+    hooks, condition = unit.hooks, unit.condition
+    for setting, commands in (
+        ("exec_start_pre", hooks.start_pre),
+        ("exec_start_post", hooks.start_post),
+        ("exec_reload", hooks.reload),
+        ("exec_stop_post", hooks.stop_post),
+        ("condition.command", condition.commands),
+        ("readiness.exec", _probe_command(unit.readiness_probe)),
+        ("health.exec", _probe_command(unit.health.probe if unit.health else None)),
+    ):
+        for index, command in enumerate(commands):
+            yield f"{setting}[{index}]", command
+
+
+def _probe_command(probe: Probe | None) -> tuple[HookCommand, ...]:
+    return (HookCommand(argv=probe.argv),) if probe is not None and probe.argv else ()
+
+
+def _check_program(program: str, machine: World, place: Place, say: Callable[..., None]) -> None:
     found = program if "/" in program else machine.which(program)
     if found is None or not machine.is_file(found):
-        report.error(*where("exec"), world.no_program(program))
+        say(*place, world.no_program(program))
     elif not machine.is_executable(found):
-        report.error(*where("exec"), world.not_executable(program))
+        say(*place, world.not_executable(program))
+
+
+def _check_world(unit: Unit, machine: World, where: _Where, report: Report) -> None:
+    _check_program(unit.argv[0], machine, where("exec"), report.error)
     if unit.working_dir and not machine.is_dir(unit.working_dir):
         report.error(*where("working_dir"), world.no_working_dir(unit.working_dir))
     if unit.user and not machine.has_user(unit.user):

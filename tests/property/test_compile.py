@@ -17,7 +17,9 @@ from anyclawd.compile.kinds import (
     ListOf,
     MapOf,
     Mode,
+    OneOrMore,
     Program,
+    Programs,
     Real,
     References,
     SchemaMap,
@@ -212,8 +214,9 @@ def valid(kind: ValueKind) -> st.SearchStrategy[Json]:
     match kind:
         case Flag():
             return st.sampled_from([True, False, "true"])
-        case Whole(least=least, most=most):
-            return st.integers(least, min(most, least + 1000)) | st.just(float(least))
+        case Whole(least=least, most=most, or_specifier=or_specifier):
+            number = st.integers(least, min(most, least + 1000)) | st.just(float(least))
+            return number | st.sampled_from(["%i", "80%i", "%x"]) if or_specifier else number
         case Real(least=least, most=most):
             return st.floats(least, most)
         case Choice(of=words):
@@ -228,13 +231,25 @@ def valid(kind: ValueKind) -> st.SearchStrategy[Json]:
             return st.from_regex(pattern) if "^(?" not in pattern and pattern else st.just("x")
         case Program():
             return st.sampled_from(["/bin/true", ["/bin/true", "", "x"]])
+        case Programs():
+            program = st.sampled_from(["/bin/true", "-false", "--", ""])
+            return (
+                program
+                | st.lists(program, max_size=2)
+                | st.lists(st.lists(program, max_size=2), max_size=2)
+                | st.lists(program | st.lists(program, max_size=1), max_size=2)
+            )
+        case OneOrMore(item=item):
+            return valid(item) | st.lists(valid(item), max_size=2)
         case ListOf(item=item):
             return st.lists(valid(item), max_size=2)
         case References(until=until, order=order):
             full: Json = {"unit": "a.service"}
             full |= {"until": "started"} if until else {}
             full |= {"order": False} if order else {}
-            return st.lists(st.sampled_from(["a.service", "b@1.agent", full]), max_size=2)
+            return st.lists(
+                st.sampled_from(["a.service", "b@1.agent", "b@%i.agent", full]), max_size=2
+            )
         case FreeMap() | SchemaMap():
             return st.dictionaries(st.sampled_from("ab"), JSON, max_size=2)
         case TextMap():
@@ -248,9 +263,9 @@ def valid(kind: ValueKind) -> st.SearchStrategy[Json]:
         case UnitMap():
             return st.sampled_from(Kind).flatmap(
                 lambda unit_kind: st.dictionaries(
-                    st.sampled_from([f"a.{unit_kind}", "x"]),
-                    documents(UNIT_TABLES[unit_kind]),
-                    max_size=1,
+                    st.sampled_from([f"{name}.{unit_kind}" for name in ("a", "b@", "b@1")]),
+                    documents(UNIT_TABLES[unit_kind]) | st.none(),
+                    max_size=2,
                 )
             )
 

@@ -256,35 +256,10 @@ def test_a_one_shot_is_not_started_again_after_success(compile_text: Compile) ->
     assert units(compile_text, text)["a.service"].restart is Restart.ON_FAILURE
 
 
-PROBLEMS = {
-    "health": ("health: {type: rpc}", "health is not supported by this version"),
-    "watchdog": ("watchdog: 3s", "watchdog is not supported by this version"),
-    "on-failure": ("on_failure: [default.target]", "on_failure is not supported by this version"),
-    "readiness": (
-        "readiness: {type: tcp, port: 80}",
-        "readiness of type tcp is not supported by this version",
-    ),
-}
-
-
-@pytest.mark.parametrize(("keys", "problem"), PROBLEMS.values(), ids=PROBLEMS)
-def test_what_this_version_cannot_do_fails_the_unit_not_the_configuration(
-    compile_text: Compile, keys: str, problem: str
-) -> None:
-    text = f"units: {{a.service: {{exec: /bin/true, protocol: none, {keys}}}}}\n"
-    assert units(compile_text, text)["a.service"].problem == problem
-
-
-def test_pools_and_templates_cannot_start_yet(compile_text: Compile) -> None:
-    text = (
-        "agents_manager: {agents: {a: {exec: /bin/true, max_workers: 3}}}\n"
-        "units: {b@1.service: {exec: /bin/true, protocol: none}}\n"
-    )
+def test_pools_cannot_start_yet(compile_text: Compile) -> None:
+    text = "agents_manager: {agents: {a: {exec: /bin/true, max_workers: 3}}}\n"
     found = units(compile_text, text)
     assert found["a.agent"].problem == "pools of agents are not supported by this version"
-    assert found["b@1.service"].problem == (
-        "templates and their instances are not supported by this version"
-    )
 
 
 def test_wasm_tools_cannot_start_yet(compile_text: Compile) -> None:
@@ -340,12 +315,13 @@ def test_a_cpu_weight_is_not_ignored_in_silence(compile_text: Compile) -> None:
         "units:\n  a.service: {exec: /bin/true, protocol: none,"
         " resources: {cpu_weight: 5, memory_max: 64m}}\n"
     )
-    outcome = compile_text(text)
+    outcome = compile_text(text + "supervisor: {cgroup: never}\n")
     assert outcome.plan is not None
     assert outcome.plan.units["a.service"].resources.memory_max_bytes == 2**26
     assert [line.partition(" warning: ")[2] for line in lines(outcome)] == [
         (
-            "units.a.service.resources.cpu_weight: has no effect: this version does not put units"
-            " into control groups"
+            "units.a.service.resources.cpu_weight: has no effect: supervisor.cgroup is never, and"
+            " only a control group has weight"
         )
     ]
+    assert lines(compile_text(text)) == []

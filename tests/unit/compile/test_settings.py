@@ -26,7 +26,8 @@ EVERY_SETTING = {
     "exec", "enabled", "required", "protocol", "readiness", "health", "watchdog", "restart",
     "backoff", "start_limit", "exit_codes", "timeouts", "resources", "environment",
     "pass_environment", "working_dir", "user", "stdout_line_max", "stderr_rate", "options",
-    "options_schema", "description", "agent", "tools", "prompt_idle_timeout",
+    "options_schema", "description", "agent", "tools", "prompt_idle_timeout", "exec_start_pre",
+    "exec_start_post", "exec_reload", "exec_stop_post", "condition", "isolate", "instances",
     *(relation.value for relation in Relation),
 }  # fmt: skip
 
