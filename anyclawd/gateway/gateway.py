@@ -23,7 +23,7 @@ from anyclawd.model import secret
 from anyclawd.model.deps import UnitName
 from anyclawd.model.errors import RequestError
 from anyclawd.model.plan import Plan
-from anyclawd.model.unit import Ack, Kind, Protocol, Unit
+from anyclawd.model.unit import Ack, Kind, Protocol, Unit, kind_of
 from anyclawd.model.value import Json
 from anyclawd.route import commands, events, prompt
 from anyclawd.route.commands import Command, MessageId, Outcome, SessionKey, Timer, TimerKind
@@ -71,6 +71,7 @@ class Gateway:
         self._last_message = 0
         self._connections: dict[UnitName, Connection] = {}
         self._past_noise: dict[UnitName, int] = {}
+        self._past_truncations = 0  # of channels that are configured no more
         self._defaults: dict[UnitName, dict[str, Json]] = {}
 
     # --- for the driver and the engine ------------------------------------------------------------
@@ -132,6 +133,48 @@ class Gateway:
         """End what still runs."""
         self._step(events.TurnsCutOff())
 
+    def adopt(self, plan: Plan) -> None:
+        """Take over the routes of another plan; what has gone from it is kept until `forget`.
+
+        To be called before any unit of the plan is started.
+        """
+        self._plan = plan
+        routes = compile_routes(plan)
+        for name in routes.channels:
+            self._outboxes.setdefault(name, Outbox())
+        for unit, connection in self._connections.items():
+            if unit in plan.units:
+                connection.limit_lines(plan.units[unit].stdout_line_max_bytes)
+        self._step(events.RoutesReplaced(routes))
+
+    def forget(self, unit: UnitName) -> None:
+        """A unit that has gone from the plan has come to rest: nothing of it is needed."""
+        self._connections.pop(unit, None)
+        self._past_noise.pop(unit, None)
+        self._defaults.pop(unit, None)
+        match kind_of(unit):
+            case Kind.AGENT:
+                self._step(events.AgentRemoved(unit))
+            case Kind.CHANNEL:
+                self._forget_channel(entry_name(unit))
+            case _:
+                pass  # nothing else of the gateway belongs to other kinds
+
+    def _forget_channel(self, name: str) -> None:
+        if name in self.router.routes.channels:
+            return  # it has been configured again meanwhile
+        keys = [key for key, one in self.router.sessions.items() if one.channel == name]
+        outbox = self._outboxes[name]
+        held = len(outbox.held_sessions())
+        if held:
+            log.warning("%s: answers in %d of its chats were not delivered", name, held)
+        self._step(events.ChannelRemoved(name))
+        for key in keys:
+            self._heads.pop(key, None)
+        self._acks.pop(name, None)
+        self._past_truncations += outbox.truncations
+        del self._outboxes[name]
+
     def unit_failed(self, unit: Unit, reason: str) -> None:
         """The unit will not come back by itself; whoever waits for it is told."""
         match unit.kind:
@@ -176,11 +219,14 @@ class Gateway:
     @property
     def truncations(self) -> int:
         """Answers that were cut short because their channel did not keep up."""
-        return sum(outbox.truncations for outbox in self._outboxes.values())
+        now = sum(outbox.truncations for outbox in self._outboxes.values())
+        return self._past_truncations + now
 
     def effective_options(self, unit: UnitName) -> dict[str, Json]:
         """The unit's options over the defaults of its last handshake, secrets redacted."""
-        return {**self._defaults.get(unit, {}), **secret.redact(self._plan.units[unit].options)}
+        known = self._plan.units.get(unit)
+        own = {} if known is None else secret.redact(known.options)
+        return {**self._defaults.get(unit, {}), **own}
 
     def send(self, message: Mapping[str, Json]) -> AsyncIterator[dict[str, Json]]:
         """Send a message as an administrator and stream what comes of it.

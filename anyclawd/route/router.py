@@ -371,7 +371,7 @@ class Router:
 
     def _remove_agent(self, name: UnitName) -> Iterator[Command]:
         """Forget it, and the chats that were with it alone; others may still be routed to it."""
-        if name in self.routes.agents:
+        if name in self.routes.agents or name not in self.agents:
             return  # it has been configured again meanwhile
         agent = self.agents[name]
         channels = self.routes.channels

@@ -96,6 +96,10 @@ class Connection:
 
     # --- for the peer -----------------------------------------------------------------------------
 
+    def limit_lines(self, limit_bytes: int) -> None:
+        """From now on a line may be this long."""
+        self._framer.limit = limit_bytes
+
     def call(self, method: str, params: Json, on_answer: OnAnswer) -> int:
         """Send a request; the handle is for `abandon`."""
         handle, frame = self._calls.open(method, params, on_answer)

@@ -21,13 +21,13 @@ class LineFramer:
 
     def __init__(self, limit: int = 16 * 2**20) -> None:
         self._open = bytearray()  # the line that has no newline yet
-        self._limit = limit
+        self.limit = limit  #: holds for what is fed from now on
         self._is_broken = False
 
     def feed(self, data: bytes) -> list[bytes]:
         frames = [] if self._is_broken else self._cut(data)
         if self._is_broken and not frames:
-            raise FrameTooLong(self._limit)
+            raise FrameTooLong(self.limit)
         return frames
 
     def _cut(self, data: bytes) -> list[bytes]:
@@ -39,9 +39,9 @@ class LineFramer:
 
     def _checked(self, frames: list[bytes]) -> list[bytes]:
         for index, frame in enumerate(frames):
-            if len(frame) > self._limit:
+            if len(frame) > self.limit:
                 self._is_broken, self._open = True, bytearray()
                 return frames[:index]
-        if len(self._open) > self._limit:
+        if len(self._open) > self.limit:
             self._is_broken, self._open = True, bytearray()
         return frames

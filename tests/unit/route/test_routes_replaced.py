@@ -1,0 +1,79 @@
+"""Another table of routes takes over: limits that change under a turn, and what is refused."""
+
+from dataclasses import replace
+from types import MappingProxyType
+
+from anyclawd.model.deps import UnitName
+from anyclawd.route import commands, events, texts
+from anyclawd.route.commands import MessageId, Outcome, TimerKind
+from anyclawd.route.router import Router
+from anyclawd.route.table import AgentRoute, Routes
+from anyclawd.wire.acp import Capabilities
+from anyclawd.wire.channel import Peer
+
+AGENT = UnitName("a.agent")
+ROUTE = AgentRoute(unit=AGENT, name="a", prompt_idle_timeout_s=10.0)
+PEER = Peer("web", "ann", "direct")
+
+
+def routes(route: AgentRoute = ROUTE, *channels: str) -> Routes:
+    return Routes(
+        agents=MappingProxyType({AGENT: route}),
+        channels=MappingProxyType(dict.fromkeys(channels or ("web",), AGENT)),
+    )
+
+
+def receive(router: Router, number: int) -> list[commands.Command]:
+    content = [{"type": "text", "text": "hello"}]
+    event = events.MessageReceived(MessageId(number), "web", PEER, content, None, 10)
+    return router.step(event, 0.0)
+
+
+def prompting() -> Router:
+    """A router with a turn that has run since the instant 0."""
+    router = Router(routes())
+    router.step(events.IntakeOpened(), 0.0)
+    router.step(events.AgentReady(AGENT, Capabilities()), 0.0)
+    [opening] = [one for one in receive(router, 1) if isinstance(one, commands.OpenSession)]
+    router.step(events.SessionOpened(opening.token, "s1"), 0.0)
+    return router
+
+
+def silence_of(router: Router) -> events.TimerElapsed:
+    [(token, session)] = router.calls.items()
+    return events.TimerElapsed(commands.Timer(TimerKind.SILENCE, session.key, token))
+
+
+def test_a_silence_that_has_become_allowed_ends_no_turn() -> None:
+    router = prompting()
+    router.step(events.RoutesReplaced(routes(replace(ROUTE, prompt_idle_timeout_s=0.0))), 5.0)
+    assert router.step(silence_of(router), 10.0) == []
+
+
+def test_a_longer_silence_is_waited_for() -> None:
+    router = prompting()
+    router.step(events.RoutesReplaced(routes(replace(ROUTE, prompt_idle_timeout_s=60.0))), 5.0)
+    [armed] = router.step(silence_of(router), 10.0)
+    assert isinstance(armed, commands.ArmTimer)
+    assert armed.at == 60.0
+
+
+def test_the_same_routes_change_nothing() -> None:
+    router = prompting()
+    assert router.step(events.RoutesReplaced(routes()), 5.0) == []
+
+
+def test_a_message_of_a_channel_that_is_leaving_is_refused() -> None:
+    router = prompting()
+    router.step(events.RoutesReplaced(routes(ROUTE, "other")), 5.0)
+    refusal = commands.Settle(MessageId(2), Outcome.REFUSED, texts.NO_SUCH_CHANNEL)
+    assert receive(router, 2) == [refusal]
+
+
+def test_a_channel_that_has_gone_ends_its_turn() -> None:
+    router = prompting()
+    router.step(events.RoutesReplaced(routes(ROUTE, "other")), 5.0)
+    decided = router.step(events.ChannelRemoved("web"), 6.0)
+    assert commands.CancelPrompt(AGENT, "s1") in decided
+    assert commands.Settle(MessageId(1), Outcome.INTERRUPTED, texts.REMOVED) in decided
+    assert (router.sessions, router.calls, router.running) == ({}, {}, 0)
