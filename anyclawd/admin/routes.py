@@ -81,6 +81,7 @@ class Routes:
             web.get("/v1/units/{name}/settings", self.settings),
             web.get("/v1/plan", self.plan),
             web.get("/v1/boot", self.boot),
+            web.get("/v1/boots", self.boots),
             web.get("/v1/jobs", self.jobs),
             web.post("/v1/jobs", self.submit),
             web.post("/v1/kill", self.kill),
@@ -124,8 +125,14 @@ class Routes:
         pieces = _plan_pieces(self._control.plan())
         return await _relay(request, pieces, "application/json", bytes)
 
-    async def boot(self, _request: web.Request) -> web.Response:
-        return answer(self._control.boot())
+    async def boot(self, request: web.Request) -> web.Response:
+        offset = _offset(request.query.get("boot", "0"))
+        if offset == 0:
+            return answer(self._control.boot(0))
+        return answer(await asyncio.to_thread(self._control.boot, offset))
+
+    async def boots(self, _request: web.Request) -> web.Response:
+        return answer(await asyncio.to_thread(self._control.boots))
 
     async def jobs(self, _request: web.Request) -> web.Response:
         return answer(self._control.jobs())
@@ -321,6 +328,14 @@ def _signal(name: str) -> int:
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) > LOG_LINES_MAX:
         raise BadRequest(f"n: found {text!r}, expected a number up to {LOG_LINES_MAX}")
+    return int(text)
+
+
+def _offset(text: str) -> int:
+    """Which boot: `0`, `-1` and so on."""
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdecimal()) or len(digits) > 4 or int(text) > 0:
+        raise BadRequest(f"boot: found {text!r}, expected 0, -1, -2 and so on")
     return int(text)
 
 

@@ -1,10 +1,11 @@
-"""`analyze time|blame|critical-chain`: where the time of the boot went."""
+"""`analyze WHAT`: where the time of a boot went."""
 
+import json
 from argparse import ArgumentParser, Namespace
 
-from anyclawd.cli import render
-from anyclawd.cli.daemon import connect
+from anyclawd.cli import boots, output
 from anyclawd.draw import timeline
+from anyclawd.model.value import Json
 
 _TEXTS = {
     "time": timeline.time_text,
@@ -16,16 +17,35 @@ _VALUES = {
     "blame": timeline.blame_values,
     "critical-chain": timeline.critical_chain_values,
 }
+_WHATS = ("time", "blame", "critical-chain", "plot", "dump")
 
 
 def configure(parser: ArgumentParser) -> None:
-    parser.add_argument("what", nargs="?", choices=tuple(_TEXTS), default="time")
+    parser.add_argument("what", nargs="?", choices=_WHATS, default="time")
+    boots.configure(parser)
+    output.configure(parser)
 
 
 def run(options: Namespace) -> int:
-    boot = timeline.boot_of(connect(options).get("/v1/boot"))
-    if options.json:
-        render.print_json({options.what: _VALUES[options.what](boot)})
-    else:
-        print(_TEXTS[options.what](boot))
+    output.write(options, _drawn(options, boots.record_of(options)))
     return 0
+
+
+def _drawn(options: Namespace, record: Json) -> str:
+    """The text, the JSON or the picture that is asked for."""
+    boot = timeline.boot_of(record)
+    match options.what:
+        case "plot" if not options.json:
+            from anyclawd.draw.plot import plot
+
+            return plot(boot, f"boot of {boot.started_at}")
+        case "plot" | "dump":
+            return _json(timeline.dump_values(record))
+        case what if options.json:
+            return _json({what: _VALUES[what](boot)})
+        case what:
+            return _TEXTS[what](boot) + "\n"
+
+
+def _json(value: Json) -> str:
+    return json.dumps(value, indent=2) + "\n"

@@ -65,7 +65,10 @@ class Assembly:
             remember=self._remember,
             early=handover.early,
         )
-        self._admin.control = DaemonControl(self._driver, self._gateway, handover.started_at)
+        self._control = DaemonControl(
+            self._driver, self._gateway, handover.started_at, handover.state_dir
+        )
+        self._admin.control = self._control
         self._driver.announced.append(self._announce)
         self._driver.settled.append(self._settle)
 
@@ -86,7 +89,9 @@ class Assembly:
                 tasks.create_task(self._gateway.run(), name="orchestrator.core:run"),
                 tasks.create_task(self._admin.run(), name="admin.core:run"),
             ]
+            tasks.create_task(self._control.kept.run(), name="daemon:boots")
             code = await self._driver.run(BootRequested(stopped))
+            self._control.kept.abandon()
             for core in cores:
                 core.cancel()
         return code

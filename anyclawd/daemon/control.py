@@ -23,6 +23,7 @@ from anyclawd.admin.control import (
     Verb,
 )
 from anyclawd.admin.fanout import Fanout
+from anyclawd.daemon.boots import Boots
 from anyclawd.engine.commands import JobOutcome
 from anyclawd.engine.events import Exit, ResetRequested
 from anyclawd.engine.explain import sentences
@@ -107,11 +108,14 @@ class ResetSubmission:
 class DaemonControl:
     """One a daemon; `admin_port` and `warnings` are filled in as they become known."""
 
-    def __init__(self, driver: Driver, gateway: Gateway, started_at: float) -> None:
+    def __init__(
+        self, driver: Driver, gateway: Gateway, started_at: float, state_dir: str
+    ) -> None:
         self._driver, self._gateway = driver, gateway
         self._manager = driver.manager
         self._started_at = started_at
         self.clock = Clock()
+        self.kept = Boots(driver, state_dir, started_at, self.clock.iso(started_at))
         self.admin_port: int | None = None
         self.warnings: list[str] = []
         self.changes = Fanout()
@@ -184,27 +188,11 @@ class DaemonControl:
     def plan(self) -> Plan:
         return self._driver.plan
 
-    def boot(self) -> Json:
-        settled_at = self._manager.boot_settled_at
-        return {
-            "state": self._manager.state.value,
-            "started_at": self.clock.iso(self._started_at),
-            "settled_s": self._since_start(settled_at),
-            "units": [
-                {
-                    "name": name,
-                    "kind": self._driver.plan.units[name].kind.value,
-                    "queued_s": self._since_start(times.queued_at),
-                    "unblocked_s": self._since_start(times.unblocked_at),
-                    "spawned_s": self._since_start(times.spawned_at),
-                    "ready_s": self._since_start(times.ready_at),
-                    "settled_s": self._since_start(times.settled_at),
-                    "result": None if times.result is None else times.result.value,
-                    "after": [other for other, _ in self._manager.links.after.get(name, ())],
-                }
-                for name, times in self._manager.boot.items()
-            ],
-        }
+    def boot(self, offset: int) -> Json:
+        return self.kept.record(offset)
+
+    def boots(self) -> Json:
+        return self.kept.rows()
 
     def sessions(self) -> Json:
         return {"sessions": self._gateway.sessions()}
@@ -330,9 +318,6 @@ class DaemonControl:
             "waiting_for": self._manager.obstacles(job.unit),
             "since": self.clock.iso(job.since),
         }
-
-    def _since_start(self, at: float | None) -> float | None:
-        return None if at is None else round(at - self._started_at, 6)
 
     def _note_change(self, name: UnitName, before: Sub, after: Sub) -> None:
         state = self._manager.states[name]

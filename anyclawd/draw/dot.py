@@ -7,6 +7,7 @@ _SHAPES = {"target": "ellipse", "core": "component"}
 _COLOURS = {
     "active": "palegreen3",
     "activating": "khaki1",
+    "reloading": "lightskyblue",
     "deactivating": "khaki1",
     "inactive": "gray85",
     "failed": "lightcoral",

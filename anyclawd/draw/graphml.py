@@ -1,6 +1,7 @@
 """A unit graph as GraphML, which graph tools read. Source: graphml.graphdrawing.org."""
 
 from anyclawd.draw.graph import Edge, Graph, Node
+from anyclawd.draw.xml import escaped
 
 _NODE_KEYS = ("kind", "state", "description")
 
@@ -35,19 +36,3 @@ def _edge(edge: Edge, number: int) -> str:
     ends = f'source="{escaped(edge.unit)}" target="{escaped(edge.other)}"'
     data = f'<data key="relations">{escaped(edge.label)}</data>'
     return f'    <edge id="e{number}" {ends}>{data}</edge>'
-
-
-def escaped(text: str) -> str:
-    """A text for content and attributes; what XML 1.0 cannot hold at all becomes U+FFFD."""
-    marked = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
-    return "".join(marked.get(char, char if _is_xml(ord(char)) else "�") for char in text)
-
-
-def _is_xml(code: int) -> bool:
-    """Source: XML 1.0, production Char."""
-    return (
-        code in (0x9, 0xA, 0xD)
-        or 0x20 <= code <= 0xD7FF
-        or 0xE000 <= code <= 0xFFFD
-        or code >= 0x10000
-    )

@@ -13,6 +13,7 @@ _DOTTED = "-.->"
 _CLASSES = {
     "active": "fill:#9c9,stroke:#363",
     "activating": "fill:#fea,stroke:#a80",
+    "reloading": "fill:#adf,stroke:#06c",
     "deactivating": "fill:#fea,stroke:#a80",
     "inactive": "fill:#ddd,stroke:#888",
     "failed": "fill:#f99,stroke:#a00",

@@ -25,6 +25,7 @@ from anyclawd.model.unit import AgentRole, ChannelRole, Kind, Protocol, Unit
 from anyclawd.model.value import Json
 
 SINCE = "2026-01-02T03:04:05.678Z"
+BEFORE = "2026-01-01T03:04:05.678Z"  #: when the daemon was started the time before
 SECRET = "hunter2-hunter2"
 
 AGENT = UnitName("default.agent")
@@ -88,6 +89,7 @@ BOOT: Json = {
     "state": "running",
     "started_at": SINCE,
     "settled_s": 0.412,
+    "failure": "",
     "units": [
         {
             "name": "default.agent",
@@ -98,6 +100,7 @@ BOOT: Json = {
             "ready_s": 0.31,
             "settled_s": 0.31,
             "result": "done",
+            "reason": "",
             "after": [],
         },
         {
@@ -109,6 +112,7 @@ BOOT: Json = {
             "ready_s": 0.41,
             "settled_s": 0.41,
             "result": "done",
+            "reason": "",
             "after": ["default.agent"],
         },
         {
@@ -120,6 +124,7 @@ BOOT: Json = {
             "ready_s": 0.311,
             "settled_s": 0.311,
             "result": "done",
+            "reason": "",
             "after": ["default.agent"],
         },
         {
@@ -131,6 +136,7 @@ BOOT: Json = {
             "ready_s": 0.412,
             "settled_s": 0.412,
             "result": "done",
+            "reason": "",
             "after": ["agents.target", "debug-http.channel"],
         },
     ],
@@ -266,8 +272,25 @@ class FakeControl:
     def plan(self) -> Plan:
         return self.running_plan
 
-    def boot(self) -> Json:
-        return BOOT
+    def boot(self, offset: int) -> Json:
+        if offset < -1:
+            raise RequestError(f"no boot {offset} is kept; the earliest one is -1")
+        return BOOT if offset == 0 else {**BOOT, "started_at": BEFORE}
+
+    def boots(self) -> Json:
+        rows = [
+            {
+                "boot": offset,
+                "started_at": at,
+                "settled_s": 0.412,
+                "state": "running",
+                "failure": "",
+                "units": len(BOOT["units"]),
+                "failed_units": 0,
+            }
+            for offset, at in ((0, SINCE), (-1, BEFORE))
+        ]
+        return {"boots": rows, "notes": []}
 
     async def logs(self, query: LogQuery) -> AsyncIterator[Json]:
         new = self.new_lines.subscribe() if query.follow else None

@@ -77,6 +77,8 @@ def test_settings_of_an_unknown_unit_are_refused(served: Served) -> None:
         ("/v1/units/default.agent", "story"),
         ("/v1/units/default.agent/explain", "sentences"),
         ("/v1/boot", "settled_s"),
+        ("/v1/boot?boot=-1", "settled_s"),
+        ("/v1/boots", "boots"),
         ("/v1/jobs", "jobs"),
         ("/v1/sessions", "sessions"),
         ("/health", "agents"),

@@ -100,10 +100,25 @@ def test_a_view_becomes_nodes_in_start_order_and_one_edge_a_pair() -> None:
             "a.agent": {"kind": "agent", "description": "an agent", **refs},
         },
     }
-    assert to_json(graph_of(view, {"a.agent": "active"})) == {
+    row = {"name": "a.agent", "active": "active", "sub": "running", "result": "exit-code"}
+    assert to_json(graph_of(view, [row])) == {
         "nodes": [
-            {"name": "a.agent", "kind": "agent", "state": "active", "description": "an agent"},
-            {"name": "x.target", "kind": "target", "state": "", "description": ""},
+            {
+                "name": "a.agent",
+                "kind": "agent",
+                "state": "active",
+                "sub": "running",
+                "result": "exit-code",
+                "description": "an agent",
+            },
+            {
+                "name": "x.target",
+                "kind": "target",
+                "state": "",
+                "sub": "",
+                "result": "",
+                "description": "",
+            },
         ],
         "edges": [{"unit": "x.target", "other": "a.agent", "relations": ["wants", "after"]}],
     }

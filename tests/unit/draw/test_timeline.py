@@ -3,10 +3,12 @@
 from anyclawd.draw.timeline import (
     Boot,
     BootUnit,
+    blame_text,
     blame_values,
     boot_of,
     critical_chain,
     critical_chain_text,
+    critical_chain_values,
     milliseconds,
     time_text,
     time_values,
@@ -21,6 +23,7 @@ def unit(
     *after: str,
     result: str = "done",
     spawned_s: float | None = None,
+    reason: str = "",
 ) -> BootUnit:
     return BootUnit(
         name=name,
@@ -31,6 +34,7 @@ def unit(
         ready_s=settled_s if result == "done" else None,
         settled_s=settled_s,
         result=result,
+        reason=reason,
         after=after,
     )
 
@@ -117,10 +121,68 @@ def test_a_boot_that_goes_on_says_how_far_it_is() -> None:
     assert time_text(boot) == "the boot goes on: 1 of 2 units have settled"
 
 
-def test_units_without_success_are_named() -> None:
-    boot = Boot(settled_s=1.0, units=(unit("a.agent", 0.0, 1.0, result="timeout"),))
-    assert "without success: a.agent" in time_text(boot)
-    assert critical_chain_text(boot).endswith("a.agent @1000.0ms +1000.0ms (timeout)")
+def test_a_boot_that_was_given_up_says_why() -> None:
+    boot = Boot(settled_s=1.0, units=(), failure="a.agent did not come up")
+    assert time_text(boot).endswith("\nthe boot was given up: a.agent did not come up")
+
+
+def test_units_without_success_are_named_with_their_failure() -> None:
+    broken = unit("a.agent", 0.0, 1.0, result="failed", reason="exited with code 3")
+    boot = Boot(settled_s=1.0, units=(broken,))
+    assert "without success: a.agent (failed: exited with code 3)" in time_text(boot)
+    assert blame_text(boot) == "  1000.0ms a.agent (failed: exited with code 3)"
+    assert "a.agent @1000.0ms +1000.0ms (failed: exited with code 3)" in critical_chain_text(boot)
+
+
+def test_a_skipped_unit_has_not_failed() -> None:
+    skipped = unit("a.agent", 0.0, 0.1, result="skipped", reason="/etc/a does not exist")
+    boot = Boot(settled_s=1.0, units=(skipped,))
+    assert time_values(boot)["failed_units"] == []
+
+
+def test_the_chain_adds_up_to_the_boot() -> None:
+    """Also with what held back a unit between the end of what it waited for and its own begin."""
+    units = (
+        unit("a.service", 0.1, 0.4),
+        unit("b.agent", 0.45, 0.9, "a.service"),
+        unit("default.target", 0.9, 0.9, "b.agent"),
+    )
+    values = critical_chain_values(Boot(settled_s=0.9, units=units))
+    assert [row["share_s"] for row in values] == [0.0, 0.5, 0.4]
+    assert critical_chain_text(Boot(settled_s=0.9, units=units)).splitlines() == [
+        "unit @settled +took",
+        "default.target @900.0ms +0.0ms",
+        "└─b.agent @900.0ms +450.0ms, held back 50.0ms",
+        "  └─a.service @400.0ms +300.0ms",
+        "    └─the daemon itself +100.0ms",
+    ]
+
+
+def test_a_unit_that_settles_after_the_boot_is_no_part_of_it() -> None:
+    """As one that the default target pulls in and does not wait for."""
+    boot = Boot(
+        settled_s=1.0,
+        units=(
+            unit("a.agent", 0.0, 1.0),
+            unit("late.service", 0.0, 5.0),
+            unit("default.target", 1.0, 1.0, "a.agent"),
+        ),
+    )
+    assert [link.name for link in critical_chain(boot)] == ["default.target", "a.agent"]
+    assert [row["unit"] for row in blame_values(boot)] == ["a.agent"]
+
+
+def test_a_chain_ends_at_what_was_spawned_before_its_turn() -> None:
+    """The first wave of a cached boot waits for nothing, whatever the engine settles later."""
+    boot = Boot(
+        settled_s=0.5,
+        units=(
+            unit("services.target", 0.2, 0.2),
+            unit("a.agent", 0.2, 0.5, "services.target", spawned_s=0.05),
+        ),
+    )
+    (row,) = critical_chain_values(boot)
+    assert (row["unit"], row["took_s"], row["share_s"]) == ("a.agent", 0.45, 0.5)
 
 
 def test_durations_are_short_to_read() -> None:

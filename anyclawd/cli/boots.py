@@ -1,0 +1,55 @@
+"""Which boot a verb is about: of the daemon, or without one of those its state directory keeps."""
+
+import os
+import sys
+from argparse import ArgumentParser, Namespace
+
+from anyclawd.cli.daemon import connect
+from anyclawd.client import boots as files
+from anyclawd.client.exchange import NO_DAEMON, ClientError
+from anyclawd.model.value import Json
+
+
+def configure(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--boot",
+        type=int,
+        default=0,
+        metavar="N",
+        help="0 is this boot (without a daemon the last one), -1 the one before it",
+    )
+    parser.add_argument(
+        "--state-dir", metavar="DIR", help="where to look for boots when no daemon runs"
+    )
+
+
+def record_of(options: Namespace) -> Json:
+    """The record of the boot that the options name.
+
+    Raises ClientError where there is none, and the daemon's absence where nothing is kept either.
+    """
+    if options.boot > 0:
+        raise ClientError("a boot is 0, -1, -2 and so on; see 'analyze --help'")
+    try:
+        return connect(options).get(f"/v1/boot?boot={options.boot}" if options.boot else "/v1/boot")
+    except ClientError as error:
+        if error.exit_code != NO_DAEMON or options.socket:
+            raise
+        records = kept(options)
+        if not records:
+            raise
+        if -options.boot >= len(records):
+            earliest = 1 - len(records)
+            raise ClientError(
+                f"no boot {options.boot} is kept; the earliest one is {earliest}"
+            ) from error
+        return records[-options.boot]
+
+
+def kept(options: Namespace) -> list[Json]:
+    """The records in the state directory, newest first; what cannot be read is said on stderr."""
+    state_dir = files.find_state_dir(options.state_dir, os.environ)
+    records, notes = files.kept(state_dir)
+    for note in notes:
+        print(f"anyclawctl: {note}", file=sys.stderr)
+    return records

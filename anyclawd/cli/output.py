@@ -1,0 +1,27 @@
+"""Where a verb that draws puts its picture: stdout, or with -o a file that is written whole."""
+
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+
+def configure(parser: ArgumentParser) -> None:
+    parser.add_argument("-o", "--output", metavar="FILE", help="write to FILE, not to stdout")
+
+
+def write(options: Namespace, text: str) -> None:
+    """Raises OSError where the file cannot be written; what was there before is then untouched."""
+    if not options.output or options.output == "-":
+        sys.stdout.write(text)
+        return
+    target = Path(options.output)
+    if target.exists() and not target.is_file():  # a pipe, or the null device
+        target.write_text(text, "utf-8")
+        return
+    new = target.with_name(f"{target.name}.new")
+    try:
+        new.write_text(text, "utf-8")
+        new.replace(target)
+    except OSError:
+        new.unlink(missing_ok=True)
+        raise

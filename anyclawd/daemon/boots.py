@@ -1,0 +1,122 @@
+"""The record of this boot, and the last ones: what `analyze` reads.
+
+The record is taken when the boot has settled, from then on it is what was. It is written in a
+thread and after READY, so that keeping it costs the boot nothing and holds up nobody. The state
+directory holds `boots/<number>.json`; the oldest makes room.
+"""
+
+import asyncio
+import json
+import logging
+import os
+
+from anyclawd.client import boots as files
+from anyclawd.daemon import places
+from anyclawd.engine.boot import boot_record
+from anyclawd.engine.commands import SettleBoot
+from anyclawd.model.errors import RequestError
+from anyclawd.model.value import Json
+from anyclawd.runtime.driver import Driver
+
+log = logging.getLogger("anyclawd.daemon")
+
+#: How many boots are kept, this one included.
+KEPT = 20
+
+
+class Boots:
+    """This boot's record, and those of earlier boots. `run` keeps this one once it has settled."""
+
+    def __init__(self, driver: Driver, state_dir: str, began_at: float, started_at: str) -> None:
+        """`began_at` is the monotonic instant that `started_at` tells people of."""
+        self._driver, self._state_dir = driver, state_dir
+        self._began_at, self._started_at = began_at, started_at
+        self._settled: asyncio.Future[Json | None] = asyncio.get_running_loop().create_future()
+        driver.settled.append(self._take)
+
+    async def run(self) -> None:
+        """Keep the record of this boot; ends once that is done, or when the boot is abandoned."""
+        record = await self._settled
+        if record is None:
+            return
+        try:
+            await asyncio.to_thread(keep, self._state_dir, record)
+        except OSError as error:
+            log.warning("cannot keep the record of this boot: %s; analyze will lack it", error)
+
+    def abandon(self) -> None:
+        """The daemon has ended: a boot that has not settled by now never will."""
+        if not self._settled.done():
+            self._settled.set_result(None)
+
+    def current(self) -> Json:
+        """The record of this boot, as far as it has come."""
+        if self._settled.done() and (record := self._settled.result()) is not None:
+            return record
+        return self._record("")
+
+    def earlier(self) -> tuple[list[Json], list[str]]:
+        """The records of boots before this one, newest first, and notes on what cannot be read.
+
+        Reads files, and may be called from any thread.
+        """
+        try:
+            records, notes = files.kept(self._state_dir)
+        except OSError as error:
+            return [], [f"cannot read the boots that are kept: {error}"]
+        return [one for one in records if one["started_at"] != self._started_at], notes
+
+    def record(self, offset: int) -> Json:
+        """The boot at `offset`: 0 is this one, -1 the one before. Raises RequestError if unkept."""
+        if offset == 0:
+            return self.current()
+        records, _notes = self.earlier()
+        if not 0 < -offset <= len(records):
+            raise RequestError(f"no boot {offset} is kept; the earliest one is {-len(records)}")
+        return records[-offset - 1]
+
+    def rows(self) -> Json:
+        """A line for each boot, this one first. Reads files, and may be called from any thread."""
+        records, notes = self.earlier()
+        return {
+            "boots": [row(-index, one) for index, one in enumerate([self.current(), *records])],
+            "notes": notes,
+        }
+
+    def _take(self, settled: SettleBoot) -> None:
+        """Once the command that is being performed, and all who are told of it, are done."""
+        asyncio.get_running_loop().call_soon(self._finish, settled.failure)
+
+    def _finish(self, failure: str) -> None:
+        if not self._settled.done():
+            self._settled.set_result(self._record(failure))
+
+    def _record(self, failure: str) -> Json:
+        manager = self._driver.manager
+        return boot_record(manager, self._began_at, started_at=self._started_at, failure=failure)
+
+
+def row(offset: int, record: Json) -> Json:
+    """What a list of boots says of one."""
+    units = record["units"]
+    return {
+        "boot": offset,
+        "started_at": record["started_at"],
+        "settled_s": record["settled_s"],
+        "state": record["state"],
+        "failure": record["failure"],
+        "units": len(units),
+        "failed_units": sum(unit["result"] not in (None, "done", "skipped") for unit in units),
+    }
+
+
+def keep(state_dir: str, record: Json) -> None:
+    """Write a record, and remove the oldest ones. Raises OSError."""
+    directory = f"{state_dir}/{files.DIRECTORY}"
+    os.makedirs(directory, mode=0o700, exist_ok=True)  # noqa: PTH103 - as everywhere in `places`
+    known = files.numbers(state_dir)
+    number = known[-1] + 1 if known else 1
+    content = json.dumps(record, separators=(",", ":")).encode()
+    places.write(files.path_of(state_dir, number), content)
+    for old in known[: max(0, len(known) + 1 - KEPT)]:
+        os.unlink(files.path_of(state_dir, old))  # noqa: PTH108 - as everywhere in `places`

@@ -1,0 +1,302 @@
+"""A unit graph as one self-contained SVG: our own layout, no external program.
+
+What is said of each unit is in its `title` and `desc` too, for those who do not see the picture.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from anyclawd.draw import theme
+from anyclawd.draw.graph import Graph, Node
+from anyclawd.draw.layout import Box, Layout, Line, Segment, layered
+from anyclawd.draw.links import Link, links_of
+from anyclawd.draw.measure import label, width
+from anyclawd.draw.xml import element, escaped, number
+from anyclawd.model.deps import Relation
+
+_MARGIN = 28.0
+_NAME, _SMALL = 13.0, 11.0
+_LOW, _HIGH = 30.0, 44.0  # of a box without and with a line for the state
+_PAD = 20.0  # left and right of a box's text
+_LEAST_WIDTH = 620.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caption:
+    """What stands above a picture."""
+
+    title: str
+    subtitle: str = ""
+
+
+def svg(graph: Graph, caption: Caption) -> str:
+    """The whole document."""
+    picture = Picture(graph)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{picture.document(caption)}\n'
+
+
+class Picture:
+    """The layout of one graph, and the markup of its parts."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self.links, self._left_out = links_of(graph)
+        self._has_states = any(node.state for node in graph.nodes)
+        boxes = [self._box(node) for node in graph.nodes]
+        self._layout: Layout = layered(boxes, [_line(link) for link in self.links])
+
+    def document(self, caption: Caption, *, identity: str = "") -> str:
+        layout = self._layout
+        heading = _heading_width(caption)
+        inner = max(layout.width, heading, _LEAST_WIDTH)
+        legend, legend_height = self._legend(inner)
+        top = _MARGIN + 62
+        legend_top = top + layout.height + 46
+        page_width = inner + 2 * _MARGIN
+        page_height = legend_top + legend_height + _MARGIN
+        left = _MARGIN + (inner - layout.width) / 2
+        attributes: list[tuple[str, object]] = [
+            ("xmlns", "http://www.w3.org/2000/svg"),
+            ("viewBox", f"0 0 {number(page_width)} {number(page_height)}"),
+            ("width", page_width),
+            ("height", page_height),
+            ("role", "img"),
+            ("aria-labelledby", "graph-title graph-desc"),
+        ]
+        if identity:
+            attributes.insert(0, ("id", identity))
+        body = [
+            element("title", [("id", "graph-title")], escaped(caption.title)),
+            element("desc", [("id", "graph-desc")], escaped(self._summary())),
+            f"<style>\n{_style_sheet()}\n</style>",
+            f"<defs>{''.join(map(_head, theme.STROKES))}</defs>",
+            element("rect", [("class", "page"), ("width", page_width), ("height", page_height)]),
+            self._caption(caption),
+            f'<g transform="translate({number(left)} {number(top)})">',
+            self._bands(layout, top),
+            "<g>",
+            *(self._segment(segment) for segment in layout.segments),
+            "</g>",
+            *(self._unit(index, node) for index, node in enumerate(self._graph.nodes)),
+            "</g>",
+            f'<g transform="translate({number(_MARGIN)} {number(legend_top)})">{legend}</g>',
+        ]
+        return element("svg", attributes, "\n" + "\n".join(body) + "\n")
+
+    # -- boxes -------------------------------------------------------------------------------
+
+    def _box(self, node: Node) -> Box:
+        texts = [width(label(node.name), _NAME, is_bold=True)]
+        if self._has_states:
+            texts.append(width(_state_text(node), _SMALL) + 16)
+        return Box(max(texts) + 2 * _PAD, _HIGH if self._has_states else _LOW)
+
+    def _unit(self, index: int, node: Node) -> str:
+        place = self._layout.places[index]
+        height = _HIGH if self._has_states else _LOW
+        x, y = place.x, place.y - height / 2
+        said = [node.kind, node.description, _state_text(node) if node.state else ""]
+        parts = [
+            element("title", (), escaped(label(node.name))),
+            element("desc", (), escaped("; ".join(filter(None, said)))),
+            theme.outline(node.kind, x, y, place.width, height),
+            _name(node, x + _PAD, y + (19 if self._has_states else 19.5)),
+        ]
+        if self._has_states:
+            parts.append(theme.mark(node.state, x + _PAD + 5, y + 31))
+            parts.append(
+                element(
+                    "text",
+                    [("x", x + _PAD + 16), ("y", y + 35), ("font-size", _SMALL)],
+                    escaped(_state_text(node)),
+                )
+            )
+        classes = f"unit kind-{node.kind}" + (f" state-{node.state}" if node.state else "")
+        return element("g", [("class", classes), ("data-unit", index)], "".join(parts))
+
+    def _bands(self, layout: Layout, top: float) -> str:
+        """A stripe behind each second rank, so that the steps of the order can be counted."""
+        stripes = [
+            element(
+                "rect",
+                [
+                    ("class", "band"),
+                    ("x", left - 14),
+                    ("y", -14.0),
+                    ("width", right - left + 28),
+                    ("height", layout.height + 28),
+                    ("rx", 8.0),
+                ],
+            )
+            for rank, (left, right) in enumerate(layout.bands)
+            if rank % 2 == 0
+        ]
+        return "".join(stripes)
+
+    # -- lines -------------------------------------------------------------------------------
+
+    def _segment(self, piece: Segment) -> str:
+        links = [self.links[index] for index in piece.lines]
+        style = theme.stroke_of(links[0].strongest)
+        head = style is not Relation.CONFLICTS
+        is_forward = links[0].source < links[0].target
+        x1, x2 = piece.x1, piece.x2
+        ends = ""
+        if head and piece.second is not None and is_forward:
+            ends, x2 = f' marker-end="url(#head-{style})"', x2 - 7
+        if head and piece.first is not None and not is_forward:
+            ends, x1 = f' marker-start="url(#head-{style})"', x1 + 7
+        bend = (x2 - x1) / 2
+        path = f"M{number(x1)} {number(piece.y1)}"
+        if abs(piece.y1 - piece.y2) < 0.05:
+            path += f" H{number(x2)}"
+        else:
+            path += (
+                f" C{number(x1 + bend)} {number(piece.y1)} {number(x2 - bend)} {number(piece.y2)}"
+                f" {number(x2)} {number(piece.y2)}"
+            )
+        if piece.x3 > piece.x2:
+            path += f" H{number(piece.x3)}"
+        pairs = " ".join(f"{link.source}-{link.target}" for link in links)
+        return f'<path class="link {style}" d="{path}"{ends} data-links="{pairs}"/>'
+
+    # -- words -------------------------------------------------------------------------------
+
+    def _summary(self) -> str:
+        kinds = len({node.kind for node in self._graph.nodes})
+        return (
+            f"{len(self._graph.nodes)} units of {kinds} kinds and {len(self.links)} links between "
+            "them, from left to right in the order of their start"
+        )
+
+    def _caption(self, caption: Caption) -> str:
+        title = element(
+            "text",
+            [("x", _MARGIN), ("y", _MARGIN + 12), ("font-size", 17.0), ("font-weight", "bold")],
+            escaped(label(caption.title)),
+        )
+        subtitle = element(
+            "text",
+            [("class", "faint"), ("x", _MARGIN), ("y", _MARGIN + 31), ("font-size", 12.0)],
+            escaped(label(caption.subtitle)),
+        )
+        return title + (subtitle if caption.subtitle else "")
+
+    def _legend(self, inner: float) -> tuple[str, float]:
+        """Shapes, states and lines that are in the picture, and what they mean."""
+        kinds = [kind for kind in theme.KINDS if any(n.kind == kind for n in self._graph.nodes)]
+        states = [s for s in theme.STATES if any(n.state == s for n in self._graph.nodes)]
+        drawn = {theme.stroke_of(link.strongest) for link in self.links}
+        items = [*(_kind_item(kind) for kind in kinds), *(_state_item(state) for state in states)]
+        lines = [_stroke_item(relation) for relation in theme.STROKES if relation in drawn]
+        note = "Left to right is the order of start; an arrow leads to the unit that depends."
+        if self._left_out:
+            note += f" Not drawn: {self._left_out} links whose order follows from others."
+        rows = [*_rows(items, inner), *_rows(lines, inner)]
+        markup = [element("path", [("class", "rule"), ("d", f"M0 -14 H{number(inner)}")])]
+        y = 8.0
+        for row in rows:
+            markup += [
+                f'<g transform="translate({number(x)} {number(y)})">{item}</g>' for x, item in row
+            ]
+            y += 26
+        for line in _wrapped(note, inner):
+            markup.append(
+                element(
+                    "text",
+                    [("class", "faint"), ("x", 0.0), ("y", y + 4), ("font-size", 12.0)],
+                    escaped(line),
+                )
+            )
+            y += 17
+        return "".join(markup), y - 8
+
+
+def _style_sheet() -> str:
+    return theme.style_sheet(*theme.graph_rules(), fixed=theme.graph_lines())
+
+
+def _line(link: Link) -> Line:
+    """Lines run from left to right; a link that leads back is drawn with its head at its begin."""
+    first, second = sorted((link.source, link.target))
+    direction = "" if link.source < link.target else " back"
+    return Line(first, second, f"{theme.stroke_of(link.strongest)}{direction}")
+
+
+def _name(node: Node, x: float, y: float) -> str:
+    """The name, its kind less loud."""
+    stem, dot, kind = label(node.name).rpartition(".")
+    parts = f'<tspan font-weight="bold">{escaped(stem)}</tspan>'
+    parts += f'<tspan class="faint">{escaped(dot + kind)}</tspan>'
+    return element("text", [("class", "name"), ("x", x), ("y", y), ("font-size", _NAME)], parts)
+
+
+def _state_text(node: Node) -> str:
+    if not node.state:
+        return "unknown"
+    text = f"{node.state} ({node.sub})" if node.sub and node.sub != node.state else node.state
+    return f"{text}, {node.result}" if node.result else text
+
+
+def _head(relation: Relation) -> str:
+    """The arrow head of a relation's lines, as long as lines are cut short for it."""
+    return (
+        f'<marker id="head-{relation}" viewBox="0 0 8 8" refX="1" refY="4" markerWidth="8" '
+        f'markerHeight="8" markerUnits="userSpaceOnUse" orient="auto-start-reverse">'
+        f'<path class="head {relation}" d="M0 0.6 L8 4 L0 7.4z"/></marker>'
+    )
+
+
+def _heading_width(caption: Caption) -> float:
+    title = width(label(caption.title), 17.0, is_bold=True)
+    return max(title, width(label(caption.subtitle), 12.0))
+
+
+# -- the legend ------------------------------------------------------------------------------
+
+_Item = tuple[str, float]
+
+
+def _kind_item(kind: str) -> _Item:
+    shape = f'<g class="kind-{kind}">{theme.outline(kind, 0, -9, 34, 18)}</g>'
+    return _item(shape, 34, kind)
+
+
+def _state_item(state: str) -> _Item:
+    shape = f'<g class="state-{state}">{theme.mark(state, 8, 0)}</g>'
+    return _item(shape, 16, state)
+
+
+def _stroke_item(relation: Relation) -> _Item:
+    head = "" if relation is Relation.CONFLICTS else f' marker-end="url(#head-{relation})"'
+    shape = f'<path class="link {relation}" d="M0 0 H30"{head}/>'
+    return _item(shape, 38, theme.STROKES[relation].meaning)
+
+
+def _item(shape: str, wide: float, text: str) -> _Item:
+    words = element("text", [("x", wide + 8), ("y", 4.0), ("font-size", 12.0)], escaped(text))
+    return shape + words, wide + 8 + width(text, 12.0) + 22
+
+
+def _rows(items: Sequence[_Item], inner: float) -> list[list[tuple[float, str]]]:
+    """Items side by side, as many in a row as fit; each with its left end."""
+    rows: list[list[tuple[float, str]]] = []
+    x = 0.0
+    for markup, wide in items:
+        if not rows or x + wide > inner:
+            rows.append([])
+            x = 0.0
+        rows[-1].append((x, markup))
+        x += wide
+    return rows
+
+
+def _wrapped(text: str, inner: float) -> list[str]:
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and width(longer, 12.0) > inner:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
