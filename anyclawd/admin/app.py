@@ -11,7 +11,7 @@ import logging
 from aiohttp import __version__ as aiohttp_version
 from aiohttp import web
 
-from anyclawd.admin.control import BadRequest, Control, NoSuchRoute
+from anyclawd.admin.control import BadRequest, Control, NoSuchJob, NoSuchRoute, NothingMatches
 from anyclawd.admin.listener import BACKLOG, Listener
 from anyclawd.admin.routes import Handler, Routes, answer, not_found, origin_of
 from anyclawd.model.errors import RequestError, UnknownUnit
@@ -98,8 +98,8 @@ class _Requests:
         self._tasks.add(task)
         look = None if _TELLS_HANDLERS else _Look(task, request)
         try:
-            if request.method == "POST":
-                log.info("POST %s by %s", request.path, origin_of(request))
+            if request.method != "GET":
+                log.info("%s %s by %s", request.method, request.path, origin_of(request))
             return await handler(request)
         except RequestError as error:
             return _refusal(error)
@@ -139,6 +139,10 @@ def _refusal(error: RequestError) -> web.Response:
         case UnknownUnit():
             hint = f"did you mean {error.hint!r}?" if error.hint else ""
             return _error(404, "no-such-unit", f"no unit {error.name!r}", hint)
+        case NothingMatches():
+            return _error(404, "no-such-unit", str(error))
+        case NoSuchJob():
+            return _error(404, "no-such-job", str(error))
         case NoSuchRoute():
             return _error(404, "not-found", str(error))
         case BadRequest():

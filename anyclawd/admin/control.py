@@ -5,15 +5,17 @@ JSON can carry, in the shapes of `docs/reference/admin-api.md`. What a caller di
 `RequestError`, a name that no unit has as `UnknownUnit`.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Protocol
 
+from anyclawd.model.deps import UnitName
 from anyclawd.model.errors import RequestError
 from anyclawd.model.plan import Plan
-from anyclawd.model.state import JobMode
+from anyclawd.model.state import Health, JobMode
 from anyclawd.model.value import Json
 
 
@@ -25,13 +27,36 @@ class NoSuchRoute(RequestError):
     """The request is for a path, or by a method, that means nothing here."""
 
 
+class NoSuchJob(RequestError):
+    """No job has this number, or it has ended."""
+
+    def __init__(self, job: int) -> None:
+        super().__init__(f"no job {job} waits or runs; list-jobs has those that do")
+
+
+class NothingMatches(RequestError):
+    """No unit has a name that the pattern means."""
+
+    def __init__(self, pattern: str) -> None:
+        super().__init__(f"no unit's name matches {pattern!r}; list-units has all of them")
+
+
 class Verb(StrEnum):
     """What `POST /v1/jobs` can ask for."""
 
     START = "start"
     STOP = "stop"
     RESTART = "restart"
+    TRY_RESTART = "try-restart"
+    RELOAD = "reload"
     RESET_FAILED = "reset-failed"
+
+
+class Whom(StrEnum):
+    """Which processes of a unit a signal is for."""
+
+    MAIN = "main"
+    ALL = "all"  #: the groups of its main process and of its hook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,17 +64,28 @@ class JobRequest:
     """One command about units, given by hand."""
 
     verb: Verb
-    units: tuple[str, ...]
+    units: tuple[UnitName, ...]
     mode: JobMode = JobMode.REPLACE
     origin: str = ""  #: who asked, in words: `uid 1000 (alice), pid 4242: anyclawctl`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LogQuery:
-    """Which lines to give: the last `lines` of one unit or of all, then, on request, new ones."""
+class KillRequest:
+    """A signal to processes of units, given by hand."""
 
-    unit: str = ""  #: empty means every unit
+    units: tuple[UnitName, ...]
+    signal: int
+    whom: Whom = Whom.ALL
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogQuery:
+    """Which lines to give: the last `lines` of some units or of all, then, on request, new ones."""
+
+    units: tuple[UnitName, ...] = ()  #: none means every unit
     lines: int = 50
+    since: datetime | None = None  #: no line that is older
     follow: bool = False
 
 
@@ -80,6 +116,12 @@ class UnitMeasure:
     active: str
     restarts: int = 0  #: automatic ones, since the daemon started
     start_s: float | None = None  #: from spawn until ready, of the latest start
+    health: Health = Health.NONE
+    checks_passed: int = 0  #: health checks, since the daemon started
+    checks_failed: int = 0
+    memory_bytes: int | None = None
+    cpu_s: float | None = None
+    tasks: int | None = None
 
 
 def _no_numbers() -> Mapping[str, int]:
@@ -119,22 +161,53 @@ class Submission(Protocol):
         """The rows once every job has its result. Cancelling the wait cancels no job."""
 
 
+class Rest(Protocol):
+    """Units on their way to rest: no process, no job, and nothing that is about to start them."""
+
+    def rows(self) -> list[Json]:
+        """A row for each unit as it stands now."""
+
+    async def wait_rows(self) -> list[Json]:
+        """The rows once every unit has come to rest, or has left the configuration."""
+
+
 class Control(Protocol):
     """The daemon, as its admin API sees it."""
 
+    def select(self, patterns: Iterable[str]) -> tuple[UnitName, ...]:
+        """The units that names and patterns mean; the methods below take no other names.
+
+        Raises UnknownUnit for a name, NothingMatches for a pattern that means nothing.
+        """
+
     def status(self) -> Json: ...
 
-    def unit(self, name: str) -> Json:
-        """Raises UnknownUnit, as does every method that takes the name of a unit."""
+    async def units(self, names: Iterable[UnitName]) -> Json:
+        """Rows with what each unit uses now."""
+
+    async def unit(self, name: UnitName, lines: int) -> Json:
+        """One unit in detail, with so many lines of its log and of its last crash's."""
 
     def jobs(self) -> Json: ...
 
     def submit(self, request: JobRequest) -> Submission:
         """Enqueue the jobs; raises RequestError, with nothing enqueued, where they are refused."""
 
-    def kill(self, units: tuple[str, ...], signal: int, origin: str) -> Json: ...
+    def preview(self, request: JobRequest) -> Json:
+        """The jobs that `submit` would enqueue, with their causes; raises as it would."""
 
-    def explain(self, name: str) -> Json: ...
+    def cancel(self, job: int, origin: str) -> Json:
+        """Raises NoSuchJob."""
+
+    def rest(self, names: Iterable[UnitName]) -> Rest:
+        """Watch units from now on until they have come to rest."""
+
+    def kill(self, request: KillRequest) -> Json: ...
+
+    def explain(self, name: UnitName) -> Json: ...
+
+    def schedule(self, name: UnitName) -> Json:
+        """When the unit would be restarted if it went on ending at once."""
 
     def plan(self) -> Plan:
         """The plan that runs; `admin.views` shows it."""
@@ -170,4 +243,4 @@ class Control(Protocol):
     def health(self) -> Json:
         """The original's `/health` body; its `status` is `healthy` or `degraded`."""
 
-    def measures(self) -> Measures: ...
+    async def measures(self) -> Measures: ...

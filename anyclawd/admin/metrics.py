@@ -16,7 +16,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from anyclawd.admin.control import Measures, Timing, UnitMeasure
-from anyclawd.model.state import Active
+from anyclawd.model.state import Active, Health
 
 #: Prometheus' text format 0.0.4, as the original has it, whatever the library calls its latest.
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -76,16 +76,9 @@ def _units(units: tuple[UnitMeasure, ...]) -> Iterable[Metric]:
     states = GaugeMetricFamily(
         "anyclawd_unit_state", "1 for the active state a unit is in.", labels=["unit", "state"]
     )
-    starts = GaugeMetricFamily(
-        "anyclawd_unit_start_duration_seconds",
-        "From spawn until ready, of the latest start.",
-        labels=["unit"],
-    )
     for unit in units:
         for state in Active:
             states.add_metric([unit.name, state], float(unit.active == state))
-        if unit.start_s is not None:
-            starts.add_metric([unit.name], unit.start_s)
     yield states
     yield _counter(
         "anyclawd_unit_restarts",
@@ -93,7 +86,56 @@ def _units(units: tuple[UnitMeasure, ...]) -> Iterable[Metric]:
         ["unit"],
         (((unit.name,), unit.restarts) for unit in units),
     )
-    yield starts
+    yield _gauge(
+        "anyclawd_unit_start_duration_seconds",
+        "From spawn until ready, of the latest start.",
+        ((unit.name, unit.start_s) for unit in units),
+    )
+    yield from _health(units)
+    yield from _usage(units)
+
+
+def _health(units: tuple[UnitMeasure, ...]) -> Iterable[Metric]:
+    checked = [unit for unit in units if unit.health is not Health.NONE]
+    healths = GaugeMetricFamily(
+        "anyclawd_unit_health",
+        "1 for the health a unit is in; units without a check have none.",
+        labels=["unit", "health"],
+    )
+    for unit in checked:
+        for health in (Health.STARTING, Health.HEALTHY, Health.UNHEALTHY):
+            healths.add_metric([unit.name, health], float(unit.health is health))
+    yield healths
+    yield _counter(
+        "anyclawd_unit_health_checks",
+        "Health checks, by result.",
+        ["unit", "result"],
+        (
+            ((unit.name, result), total)
+            for unit in checked
+            for result, total in (("passed", unit.checks_passed), ("failed", unit.checks_failed))
+        ),
+    )
+
+
+def _usage(units: tuple[UnitMeasure, ...]) -> Iterable[Metric]:
+    """What the processes of units use; units of which it is not known are left out."""
+    yield _gauge(
+        "anyclawd_unit_memory_bytes",
+        "Memory that the processes of a unit use.",
+        ((unit.name, unit.memory_bytes) for unit in units),
+    )
+    yield _gauge(
+        "anyclawd_unit_tasks",
+        "Processes and threads of a unit.",
+        ((unit.name, unit.tasks) for unit in units),
+    )
+    yield _counter(
+        "anyclawd_unit_cpu_seconds",
+        "Processor time that the current run of a unit has used.",
+        ["unit"],
+        (((unit.name,), unit.cpu_s) for unit in units if unit.cpu_s is not None),
+    )
 
 
 def _gateway(measures: Measures) -> Iterable[Metric]:
@@ -132,8 +174,17 @@ def _loop(measures: Measures) -> Iterable[Metric]:
     )
 
 
+def _gauge(name: str, text: str, values: Iterable[tuple[str, float | None]]) -> Metric:
+    """A gauge by unit; a unit without a value is left out."""
+    family = GaugeMetricFamily(name, text, labels=["unit"])
+    for unit, value in values:
+        if value is not None:
+            family.add_metric([unit], value)
+    return family
+
+
 def _counter(
-    name: str, text: str, labels: list[str], totals: Iterable[tuple[tuple[str, ...], int]]
+    name: str, text: str, labels: list[str], totals: Iterable[tuple[tuple[str, ...], float]]
 ) -> Metric:
     """A counter; its samples are named `<name>_total`."""
     family = CounterMetricFamily(name, text, labels=labels)

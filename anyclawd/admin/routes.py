@@ -12,7 +12,8 @@ import json
 import logging
 import signal
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime
 
 from aiohttp import web
 
@@ -20,18 +21,21 @@ from anyclawd.admin.control import (
     BadRequest,
     Control,
     JobRequest,
+    KillRequest,
     LogQuery,
     Message,
     NoSuchRoute,
     Verb,
+    Whom,
 )
 from anyclawd.admin.metrics import CONTENT_TYPE, render
+from anyclawd.admin.pattern import is_pattern
 from anyclawd.admin.peer import describe_peer
 from anyclawd.admin.views import argv_view, settings_view, unit_view
 from anyclawd.model.deps import UnitName
 from anyclawd.model.errors import UnknownUnit
 from anyclawd.model.plan import Plan
-from anyclawd.model.state import JobMode
+from anyclawd.model.state import JobMode, JobResult
 from anyclawd.model.value import Json
 
 #: How long a stream waits for a reader whose buffers are full.
@@ -42,6 +46,9 @@ LOG_LINES_MAX = 100_000
 
 #: Units that are turned into JSON between two turns of the event loop.
 _UNITS_A_PIECE = 50
+
+#: What `wait` says to wait until units have come to rest.
+_UNTIL_REST = "rest"
 
 _NDJSON = "application/x-ndjson"
 _EVENTS = "text/event-stream"
@@ -76,14 +83,18 @@ class Routes:
         return [
             *self.public(),
             web.get("/v1/status", self.status),
+            web.get("/v1/units", self.units),
             web.get("/v1/units/{name}", self.unit),
             web.get("/v1/units/{name}/explain", self.explain),
+            web.get("/v1/units/{name}/schedule", self.schedule),
             web.get("/v1/units/{name}/settings", self.settings),
             web.get("/v1/plan", self.plan),
             web.get("/v1/boot", self.boot),
             web.get("/v1/boots", self.boots),
             web.get("/v1/jobs", self.jobs),
             web.post("/v1/jobs", self.submit),
+            web.delete("/v1/jobs/{id}", self.cancel),
+            web.get("/v1/wait", self.wait),
             web.post("/v1/kill", self.kill),
             web.get("/v1/logs", self.logs),
             web.get("/v1/events", self.events),
@@ -98,28 +109,42 @@ class Routes:
         return answer(body, 200 if body["status"] == "healthy" else 503)
 
     async def metrics(self, _request: web.Request) -> web.Response:
-        text = await asyncio.to_thread(render, self._control.measures())
+        text = await asyncio.to_thread(render, await self._control.measures())
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
 
     async def status(self, _request: web.Request) -> web.Response:
         return answer(self._control.status())
 
+    async def units(self, request: web.Request) -> web.Response:
+        patterns = request.query.getall("unit", ["*"])
+        return answer(await self._control.units(self._control.select(patterns)))
+
     async def unit(self, request: web.Request) -> web.Response:
-        name = request.match_info["name"]
-        body, plan = self._control.unit(name), self._control.plan()
+        lines = _count(request.query.get("n", "10"))
+        name, plan = self._name(request), self._control.plan()
+        body = await self._control.unit(name, lines)
         if name in plan.units:
-            body = {**body, "argv": argv_view(plan.units[UnitName(name)])}
+            body = {**body, "argv": argv_view(plan.units[name])}
         return answer(body)
 
     async def explain(self, request: web.Request) -> web.Response:
-        return answer(self._control.explain(request.match_info["name"]))
+        return answer(self._control.explain(self._name(request)))
+
+    async def schedule(self, request: web.Request) -> web.Response:
+        return answer(self._control.schedule(self._name(request)))
 
     async def settings(self, request: web.Request) -> web.Response:
-        name, plan = request.match_info["name"], self._control.plan()
+        name, plan = self._name(request), self._control.plan()
         if name not in plan.units:
-            self._control.unit(name)  # knows the nearest name there is
             raise UnknownUnit(name)
-        return answer(settings_view(plan, UnitName(name)))
+        return answer(settings_view(plan, name))
+
+    def _name(self, request: web.Request) -> UnitName:
+        """The unit that the path names; a pattern is no name."""
+        name = request.match_info["name"]
+        if is_pattern(name):
+            raise UnknownUnit(name)
+        return self._control.select([name])[0]
 
     async def plan(self, request: web.Request) -> web.StreamResponse:
         pieces = _plan_pieces(self._control.plan())
@@ -139,30 +164,64 @@ class Routes:
 
     async def submit(self, request: web.Request) -> web.Response:
         body = await _body(request)
-        submission = self._control.submit(
-            JobRequest(
-                verb=Verb(_choice(body, "verb", Verb)),
-                units=_units(body),
-                mode=JobMode(_choice(body, "mode", JobMode, default=JobMode.REPLACE)),
-                origin=origin_of(request),
-            )
+        wanted = JobRequest(
+            verb=Verb(_choice(body, "verb", Verb)),
+            units=self._control.select(_patterns(body)),
+            mode=JobMode(_choice(body, "mode", JobMode, default=JobMode.REPLACE)),
+            origin=origin_of(request),
         )
-        wait = body.get("wait", True)
-        return answer({"jobs": await submission.wait_rows() if wait else submission.rows()})
+        wait, timeout_s = _wait(body), _timeout(body.get("timeout_s"))
+        if _flag(body, "dry_run"):
+            return answer(self._control.preview(wanted))
+        rests = {name: self._control.rest([name]) for name in wanted.units}
+        submission = self._control.submit(wanted)
+        if not wait:
+            return answer({"jobs": submission.rows()})
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                for job in await submission.wait_rows():
+                    if wait == _UNTIL_REST and job["result"] == JobResult.DONE:
+                        await rests[job["unit"]].wait_rows()
+        jobs = submission.rows()
+        if wait == _UNTIL_REST:
+            jobs = [{**job, "rest": rests[job["unit"]].rows()[0]} for job in jobs]
+        return answer({"jobs": jobs})
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        number = request.match_info["id"]
+        if not number.isdecimal():
+            raise BadRequest(f"job: found {number!r}, expected its number")
+        return answer(self._control.cancel(int(number), origin_of(request)))
+
+    async def wait(self, request: web.Request) -> web.Response:
+        patterns = request.query.getall("unit", [])
+        if not patterns:
+            raise BadRequest("unit: found nothing, expected the name of a unit")
+        timeout_s = _timeout(request.query.get("timeout_s"))
+        rest = self._control.rest(self._control.select(patterns))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await rest.wait_rows()
+        return answer({"units": rest.rows()})
 
     async def kill(self, request: web.Request) -> web.Response:
         body = await _body(request)
-        number = _signal(_text(body, "signal", default="SIGTERM"))
-        return answer(self._control.kill(_units(body), number, origin_of(request)))
+        wanted = KillRequest(
+            units=self._control.select(_patterns(body)),
+            signal=_signal(_text(body, "signal", default="SIGTERM")),
+            whom=Whom(_choice(body, "whom", Whom, default=Whom.ALL)),
+            origin=origin_of(request),
+        )
+        return answer(self._control.kill(wanted))
 
     async def logs(self, request: web.Request) -> web.StreamResponse:
+        patterns = [text for text in request.query.getall("unit", []) if text]
         query = LogQuery(
-            unit=request.query.get("unit", ""),
+            units=self._control.select(patterns),
             lines=_count(request.query.get("n", "50")),
+            since=_instant(request.query.get("since", "")),
             follow=request.query.get("follow", "0") == "1",
         )
-        if query.unit:
-            self._control.unit(query.unit)
         return await _relay(request, self._control.logs(query), _NDJSON, _line)
 
     async def events(self, request: web.Request) -> web.StreamResponse:
@@ -308,11 +367,52 @@ def _choice(
     return value
 
 
-def _units(body: dict[str, Json]) -> tuple[str, ...]:
+def _patterns(body: dict[str, Json]) -> list[str]:
     units = body.get("units")
     if not isinstance(units, list) or not units or not all(isinstance(u, str) for u in units):
         raise BadRequest(f"units: found {_shown(units)}, expected a list of unit names")
-    return tuple(dict.fromkeys(units))
+    return units
+
+
+def _flag(body: dict[str, Json], key: str) -> bool:
+    value = body.get(key)
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    raise BadRequest(f"{key}: found {_shown(value)}, expected true or false")
+
+
+def _wait(body: dict[str, Json]) -> Json:
+    """Whether to wait for the results of jobs, or even until the units have come to rest."""
+    wait = body.get("wait", True)
+    if isinstance(wait, bool) or wait == _UNTIL_REST:
+        return wait
+    raise BadRequest(f"wait: found {_shown(wait)}, expected true, false or {_UNTIL_REST!r}")
+
+
+def _timeout(value: Json) -> float | None:
+    """A number of seconds, given in a body or as the text of a query; None waits for ever."""
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        seconds = -1.0
+    if isinstance(value, bool) or not 0 <= seconds < float("inf"):
+        raise BadRequest(f"timeout_s: found {_shown(value)}, expected a number of seconds")
+    return seconds
+
+
+def _instant(text: str) -> datetime | None:
+    """An instant of a query; empty means none."""
+    if not text:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise BadRequest(f"since: found {text!r}, expected an instant like 2026-01-02T03:04:05Z")
+    return at
 
 
 def _signal(name: str) -> int:

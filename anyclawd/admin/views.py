@@ -5,9 +5,11 @@ written. A secret is replaced wherever its value appears, also where it was copi
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import assert_never
 
 from anyclawd.model.deps import Dependencies, Ref, Relation, UnitName
 from anyclawd.model.plan import Plan
+from anyclawd.model.policy import HealthCheck, HookCommand, Hooks, Probe, ProbeType, ReadinessType
 from anyclawd.model.secret import MARK, SHOWN_AS, is_secret, redact
 from anyclawd.model.unit import Unit
 from anyclawd.model.value import Json
@@ -39,7 +41,17 @@ def unit_view(unit: Unit) -> Json:
         "pass_environment": list(unit.pass_environment),
         "working_dir": unit.working_dir,
         "user": unit.user,
-        "readiness": {"type": str(unit.readiness)},
+        "template": unit.template or "",
+        "isolate": str(unit.isolate),
+        **_hooks(unit.hooks),
+        "condition": {
+            "path_exists": list(unit.condition.paths),
+            "environment": list(unit.condition.environment),
+            "command": _programs(unit.condition.commands),
+        },
+        "readiness": _readiness(unit),
+        "health": None if unit.health is None else _health(unit.health),
+        "watchdog": unit.watchdog_s,
         "restart": str(unit.restart),
         **_policies(unit),
         "options": redact(unit.options),
@@ -49,6 +61,56 @@ def unit_view(unit: Unit) -> Json:
         "span": str(unit.span),
     }
     return _scrub(view, _written_secrets([unit.environment, unit.options]))
+
+
+def _hooks(hooks: Hooks) -> dict[str, Json]:
+    return {
+        "exec_start_pre": _programs(hooks.start_pre),
+        "exec_start_post": _programs(hooks.start_post),
+        "exec_reload": _programs(hooks.reload),
+        "exec_stop_post": _programs(hooks.stop_post),
+    }
+
+
+def _programs(commands: tuple[HookCommand, ...]) -> list[Json]:
+    """As they are written: `-` in front of a program that may fail."""
+    return [
+        [f"-{command.argv[0]}" if command.may_fail else command.argv[0], *command.argv[1:]]
+        for command in commands
+    ]
+
+
+def _readiness(unit: Unit) -> dict[str, Json]:
+    kind = str(unit.readiness)
+    if unit.readiness_probe is not None:
+        return {"type": kind, **_probe(unit.readiness_probe)}
+    match unit.readiness:
+        case ReadinessType.NOTIFY:
+            return {"type": kind, "access": str(unit.notify_access)}
+        case ReadinessType.LOG:
+            return {"type": kind, "pattern": unit.readiness_pattern}
+        case _:
+            return {"type": kind}
+
+
+def _health(check: HealthCheck) -> dict[str, Json]:
+    return {"type": str(check.probe.type), **_probe(check.probe), "failures": check.failures}
+
+
+def _probe(probe: Probe) -> dict[str, Json]:
+    """What is looked at, and how often."""
+    pace = {"interval": probe.interval_s, "timeout": probe.timeout_s}
+    match probe.type:
+        case ProbeType.HTTP:
+            return {"url": probe.url, **pace}
+        case ProbeType.TCP:
+            return {"host": probe.host, "port": probe.port, **pace}
+        case ProbeType.COMMAND:
+            return {"exec": list(probe.argv), **pace}
+        case ProbeType.RPC:
+            return pace
+        case _:
+            assert_never(probe.type)
 
 
 def argv_view(unit: Unit) -> list[str]:

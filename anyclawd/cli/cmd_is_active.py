@@ -10,4 +10,4 @@ configure = states.configure
 
 
 def run(options: Namespace) -> int:
-    return states.run(options, "active", NOT_ACTIVE)
+    return states.run(options, ("active", "reloading"), NOT_ACTIVE)

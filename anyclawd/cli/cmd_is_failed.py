@@ -10,4 +10,4 @@ configure = states.configure
 
 
 def run(options: Namespace) -> int:
-    return states.run(options, "failed", NOT_FAILED)
+    return states.run(options, ("failed",), NOT_FAILED)

@@ -2,20 +2,26 @@
 
 from argparse import ArgumentParser, Namespace
 
-from anyclawd.cli import render
+from anyclawd.cli import jobs, render
 from anyclawd.cli.daemon import connect
 
 
 def configure(parser: ArgumentParser) -> None:
-    parser.add_argument("units", nargs="+", metavar="UNIT")
+    jobs.add_units(parser)
     parser.add_argument(
         "--signal", default="SIGTERM", metavar="SIGNAL", help="SIGTERM, TERM or 15; the default"
+    )
+    parser.add_argument(
+        "--whom",
+        choices=("main", "all"),
+        default="all",
+        help="the main process alone, or all processes of the unit (the default)",
     )
 
 
 def run(options: Namespace) -> int:
     """Status 1 if a unit has no process."""
-    body = {"units": options.units, "signal": options.signal}
+    body = {"units": options.units, "signal": options.signal, "whom": options.whom}
     answer = connect(options).post("/v1/kill", body)
     if options.json:
         render.print_json(answer)

@@ -1,10 +1,12 @@
-"""`list-jobs`: the jobs that wait or run, and what they wait for."""
+"""`list-jobs`: the jobs that wait or run, what they wait for, and what waits for them."""
 
 from argparse import ArgumentParser, Namespace
 
 from anyclawd.cli import render
 from anyclawd.cli.daemon import connect
 from anyclawd.cli.render import clean
+
+_HEADINGS = ("ID", "UNIT", "TYPE", "STATE", "ORIGIN", "WAITS FOR", "BLOCKS")
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -26,8 +28,9 @@ def run(options: Namespace) -> int:
                 job["state"],
                 clean(job["origin"]),
                 ", ".join(job["waiting_for"]),
+                ", ".join(job["blocks"]),
             )
             for job in answer["jobs"]
         ]
-        print("\n".join(render.table(rows, ("ID", "UNIT", "TYPE", "STATE", "ORIGIN", "WAITS FOR"))))
+        print("\n".join(render.table(rows, _HEADINGS)))
     return 0

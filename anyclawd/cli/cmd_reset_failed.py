@@ -1,11 +1,20 @@
-"""`reset-failed UNIT...`."""
+"""`reset-failed UNIT...`: done at once, and no job, so that there is nothing to wait for."""
 
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 
-from anyclawd.cli import jobs
+from anyclawd.cli import jobs, render
+from anyclawd.cli.daemon import connect
 
-configure = jobs.configure
+
+def configure(parser: ArgumentParser) -> None:
+    jobs.add_units(parser)
 
 
 def run(options: Namespace) -> int:
-    return jobs.run("reset-failed", options)
+    body = {"verb": "reset-failed", "units": options.units}
+    answer = connect(options).post("/v1/jobs", body)
+    if options.json:
+        render.print_json(answer)
+    else:
+        print("\n".join(f"reset {row['unit']}" for row in answer["jobs"]))
+    return 0

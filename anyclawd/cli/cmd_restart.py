@@ -1,10 +1,13 @@
 """`restart UNIT...`."""
 
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 
 from anyclawd.cli import jobs
 
-configure = jobs.configure
+
+def configure(parser: ArgumentParser) -> None:
+    jobs.configure(parser)
+    jobs.configure_rest(parser)
 
 
 def run(options: Namespace) -> int:

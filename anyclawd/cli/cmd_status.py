@@ -2,24 +2,48 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import ArgumentParser, Namespace
 
 from anyclawd.cli import render
 from anyclawd.cli.daemon import connect
 from anyclawd.cli.render import Paint, clean
-from anyclawd.client.client import quote
+from anyclawd.client.client import query, quote
 
 TYPE_CHECKING = False  # typing itself costs 2 ms of import
 if TYPE_CHECKING:
+    from anyclawd.client.client import Client
     from anyclawd.model.value import Json
 
 
 NOT_ACTIVE = 3
 
+#: Lines of a unit's log, and of its last crash's, that are shown; and how many are kept of a crash.
+_LINES, _LINES_FULL = 10, 50
+
+#: Active states that are up.
+_UP = ("active", "reloading")
+
+_HEALTH_COLOURS = {"healthy": "green", "starting": "yellow", "unhealthy": "red"}
+
 
 def configure(parser: ArgumentParser) -> None:
-    parser.add_argument("units", nargs="*", metavar="UNIT")
+    parser.add_argument("units", nargs="*", metavar="UNIT", help="names or patterns")
+    parser.add_argument(
+        "-n",
+        "--lines",
+        type=int,
+        default=_LINES,
+        help=f"of a unit's log, and of its last crash's; default {_LINES}",
+    )
+    parser.add_argument(
+        "--full",
+        action="store_const",
+        const=_LINES_FULL,
+        dest="lines",
+        help=f"the same as -n {_LINES_FULL}, which is all that is kept of a crash",
+    )
 
 
 def run(options: Namespace) -> int:
@@ -32,12 +56,21 @@ def run(options: Namespace) -> int:
         else:
             print("\n".join(_overview(status)))
         return 0
-    details = [client.get(f"/v1/units/{quote(name)}") for name in options.units]
+    names = _names(client, options.units)
+    details = [client.get(f"/v1/units/{quote(name)}?n={options.lines}") for name in names]
     if options.json:
         render.print_json({"units": details})
     else:
         print("\n\n".join("\n".join(_detail(unit)) for unit in details))
-    return 0 if all(unit["active"] == "active" for unit in details) else NOT_ACTIVE
+    return 0 if all(unit["active"] in _UP for unit in details) else NOT_ACTIVE
+
+
+def _names(client: Client, patterns: list[str]) -> list[str]:
+    """Names as they are; the daemon is asked only where there are patterns."""
+    if not any(char in pattern for pattern in patterns for char in "*?["):
+        return patterns
+    found = client.get(f"/v1/units?{query(('unit', pattern) for pattern in patterns)}")
+    return [unit["name"] for unit in found["units"]]
 
 
 def _overview(status: Json) -> list[str]:
@@ -69,13 +102,15 @@ def _tree(units: list[Json], paint: Paint) -> list[str]:
             lines += ["", paint(heading, "bold")]
         for branch, row in zip(render.branches(len(rows)), rows, strict=True):
             name, state = row["name"].ljust(name_width), paint.state(row, state_width)
-            line = f"{branch}{paint.mark(row)} {name}  {state}  {_remarks(row)}"
+            line = f"{branch}{paint.mark(row)} {name}  {state}  {_remarks(row, paint)}"
             lines.append(line.rstrip())
     return lines
 
 
-def _remarks(row: Json) -> str:
+def _remarks(row: Json, paint: Paint) -> str:
     remarks = []
+    if row["health"] is not None:
+        remarks.append(paint(row["health"], _HEALTH_COLOURS[row["health"]]))
     if row["pid"] is not None:
         remarks.append(f"pid {row['pid']}")
     if row["restarts"]:
@@ -93,22 +128,64 @@ def _detail(unit: Json) -> list[str]:
         "reason": clean(unit["reason"]),
         "result": unit["result"] if unit["result"] != "success" else "",
         "exit": _exit(unit["exit"]),
+        "health": _health(unit["health_check"], paint),
+        "says": clean(unit["status_text"]),
+        "reload": f"the last one failed: {clean(unit['reload_failure'])}"
+        if unit["reload_failure"]
+        else "",
+        "errno": _errno(unit["errno"]),
         "pid": str(unit["pid"] or ""),
+        "uses": _usage(unit),
         "restarts": str(unit["restarts"] or ""),
         "next start": render.moment(unit["next_start_at"]) if unit["next_start_at"] else "",
         "job": _job(unit["job"]),
         "by hand": "stopped; it stays so until it is started" if unit["stopped_by_hand"] else "",
         "required": "yes, the boot fails without it" if unit["required"] else "",
         "command": clean(" ".join(unit["argv"])),
+        "contained": unit["containment"] if unit["argv"] else "",
         "declared": unit["span"],
         "noise": f"{unit['noise']} lines on stdout were no frames" if unit["noise"] else "",
         "dropped": f"{unit['dropped_lines']} lines of stderr" if unit["dropped_lines"] else "",
     }
     lines = [f"{paint.mark(unit)} {paint(unit['name'], 'bold')}{title}"]
     lines += [f"  {label:>10}: {text}" for label, text in facts.items() if text]
+    if unit["crash"] is not None:
+        lines += ["", *_crash(unit["crash"], paint)]
     if unit["log"]:
         lines += ["", *(render.log_line(line, paint) for line in unit["log"])]
     return lines
+
+
+def _health(check: Json, paint: Paint) -> str:
+    if check is None:
+        return ""
+    state = paint(check["state"], _HEALTH_COLOURS[check["state"]])
+    if not check["failed_checks"]:
+        return state
+    count = f"{check['failed_checks']} of {check['failures']} failures in a row"
+    return f"{state}, {count}: {clean(check['failure'])}"
+
+
+def _errno(number: int) -> str:
+    return f"{number} ({os.strerror(number)})" if number else ""
+
+
+def _usage(unit: Json) -> str:
+    used = []
+    if unit["memory_bytes"] is not None:
+        used.append(f"memory {render.size(unit['memory_bytes'])}")
+    if unit["cpu_s"] is not None:
+        used.append(f"CPU {render.duration(unit['cpu_s'])}")
+    if unit["tasks"] is not None:
+        used.append(f"{unit['tasks']} task{'' if unit['tasks'] == 1 else 's'}")
+    return ", ".join(used)
+
+
+def _crash(crash: Json, paint: Paint) -> list[str]:
+    """How a run has failed, and what it said before."""
+    ended = f", {_exit(crash['exit'])}" if crash["exit"] is not None else ""
+    title = f"last crash: {crash['result']}{ended}, {render.moment(crash['at'])}"
+    return [paint(title, "red"), *(render.log_line(line, paint) for line in crash["log"])]
 
 
 def _exit(ended: Json) -> str:

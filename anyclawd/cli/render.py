@@ -18,6 +18,7 @@ _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "
 #: Active state to its mark and colour.
 _MARKS = {
     "active": ("●", "green"),
+    "reloading": ("●", "green"),
     "activating": ("◌", "yellow"),
     "deactivating": ("◌", "yellow"),
     "inactive": ("○", "dim"),
@@ -56,6 +57,15 @@ class Paint:
     def state(self, row: Json, width: int = 0) -> str:
         """For instance `active (running)`, padded before it is coloured."""
         return self(f"{row['active']} ({row['sub']})".ljust(width), _mark(row)[1])
+
+
+def size(count: float) -> str:
+    """A number of bytes in three digits and a binary unit: `512B`, `1.5M`, `23M`."""
+    for unit in ("B", "K", "M", "G"):
+        if count < 1000:
+            return f"{count:.0f}{unit}" if count >= 10 or unit == "B" else f"{count:.1f}{unit}"
+        count /= 1024
+    return f"{count:.1f}T"
 
 
 def _mark(row: Json) -> tuple[str, str]:

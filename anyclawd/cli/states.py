@@ -2,23 +2,23 @@
 
 from argparse import ArgumentParser, Namespace
 
-from anyclawd.cli import render
+from anyclawd.cli import jobs, render
 from anyclawd.cli.daemon import connect
-from anyclawd.client.client import quote
+from anyclawd.client.client import query
 
 
 def configure(parser: ArgumentParser) -> None:
-    parser.add_argument("units", nargs="+", metavar="UNIT")
+    jobs.add_units(parser)
     parser.add_argument("-q", "--quiet", action="store_true", help="the exit status only")
 
 
-def run(options: Namespace, wanted: str, otherwise: int) -> int:
-    """Print each unit's active state; 0 if one of them is the wanted one. Source: systemctl(1)."""
-    client = connect(options)
-    units = [client.get(f"/v1/units/{quote(name)}") for name in options.units]
+def run(options: Namespace, wanted: tuple[str, ...], otherwise: int) -> int:
+    """Print each unit's active state; 0 if one of them is a wanted one. Source: systemctl(1)."""
+    target = f"/v1/units?{query(('unit', name) for name in options.units)}"
+    units = connect(options).get(target)["units"]
     states = {unit["name"]: unit["active"] for unit in units}
     if options.json:
         render.print_json({"units": states})
     elif not options.quiet:
         print("\n".join(states.values()))
-    return 0 if wanted in states.values() else otherwise
+    return 0 if any(state in wanted for state in states.values()) else otherwise

@@ -10,7 +10,7 @@ import errno
 import json
 import os
 import socket
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 
 from anyclawd.client.exchange import (
     FAILED,
@@ -55,10 +55,15 @@ def quote(text: str) -> str:
     )
 
 
+def query(pairs: Iterable[tuple[str, str]]) -> str:
+    """The query of a target, each value quoted; a name may stand in it more than once."""
+    return "&".join(f"{name}={quote(text)}" for name, text in pairs)
+
+
 class Client:
     """Requests to one daemon. Every method raises ClientError where there is no good answer."""
 
-    def __init__(self, path: str, timeout_s: float = 30.0) -> None:
+    def __init__(self, path: str, timeout_s: float | None = 30.0) -> None:
         self.path = path
         self._timeout_s = timeout_s  #: longest silence; requests that wait for work have none
 
@@ -68,6 +73,9 @@ class Client:
     def post(self, target: str, body: Json, *, waits: bool = False) -> Json:
         """`waits` says that the answer comes when work is done, however long that takes."""
         return self._whole("POST", target, body, None if waits else self._timeout_s)
+
+    def delete(self, target: str) -> Json:
+        return self._whole("DELETE", target, None, self._timeout_s)
 
     def stream(
         self, method: str, target: str, body: Json = None, timeout_s: float | None = None

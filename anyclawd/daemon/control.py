@@ -8,25 +8,40 @@ import os
 import signal as signals
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from itertools import chain
 from operator import attrgetter
 
 from anyclawd import __version__
+from anyclawd.admin import pattern
 from anyclawd.admin.control import (
     JobRequest,
+    KillRequest,
     LogQuery,
     Measures,
     Message,
+    NoSuchJob,
     Timing,
     UnitMeasure,
     Verb,
+    Whom,
 )
 from anyclawd.admin.fanout import Fanout
 from anyclawd.daemon.boots import Boots
-from anyclawd.engine.commands import JobOutcome
-from anyclawd.engine.events import Exit, ResetRequested
-from anyclawd.engine.explain import sentences
+from anyclawd.daemon.rows import (
+    Clock,
+    exit_view,
+    health_view,
+    job_row,
+    log_line,
+    preview_row,
+    schedule_view,
+    signal_name,
+    usage_view,
+)
+from anyclawd.daemon.waiting import JobsSubmission, ResetSubmission, UnitsRest, Watch
+from anyclawd.engine.events import CancelRequested, ResetRequested
+from anyclawd.engine.explain import schedule, sentences
 from anyclawd.engine.job import Job
 from anyclawd.gateway.gateway import Gateway
 from anyclawd.model.deps import UnitName
@@ -45,72 +60,10 @@ CONTAINMENT = "best-effort: sessions, subreaper and marks; no cgroup delegated"
 _LOGS_A_PIECE = 20
 
 
-class Clock:
-    """Turns the monotonic instants that the engine thinks in into wall-clock time for people."""
-
-    def __init__(self) -> None:
-        self._offset = datetime.now(UTC) - timedelta(seconds=time.monotonic())
-
-    def iso(self, at: float) -> str:
-        """ISO 8601 in UTC, to the millisecond."""
-        return iso(self._offset + timedelta(seconds=at))
-
-
-def iso(wall: datetime) -> str:
-    return wall.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-class JobsSubmission:
-    """The rows of one request; see `admin.control.Submission`."""
-
-    def __init__(
-        self,
-        type_: JobType,
-        units: tuple[UnitName, ...],
-        outcomes: "asyncio.Future[tuple[JobOutcome, ...]]",
-    ) -> None:
-        self._type, self._units, self._outcomes = type_, units, outcomes
-
-    def rows(self) -> list[Json]:
-        done = self._outcomes.result() if self._outcomes.done() else ()
-        ended = {outcome.unit: outcome for outcome in done}
-        return [self._row(name, ended.get(name)) for name in self._units]
-
-    async def wait_rows(self) -> list[Json]:
-        await asyncio.shield(self._outcomes)
-        return self.rows()
-
-    def _row(self, name: UnitName, outcome: JobOutcome | None) -> Json:
-        if outcome is None:
-            return {"unit": name, "type": self._type.value, "result": None, "reason": ""}
-        return {
-            "unit": name,
-            "type": outcome.type.value,
-            "result": outcome.result.value,
-            "reason": outcome.reason,
-        }
-
-
-class ResetSubmission:
-    """A reset is done at once."""
-
-    def __init__(self, units: tuple[UnitName, ...]) -> None:
-        self._units = units
-
-    def rows(self) -> list[Json]:
-        verb, done = Verb.RESET_FAILED.value, JobResult.DONE.value
-        return [{"unit": name, "type": verb, "result": done, "reason": ""} for name in self._units]
-
-    async def wait_rows(self) -> list[Json]:
-        return self.rows()
-
-
 class DaemonControl:
     """One a daemon; `admin_port` and `warnings` are filled in as they become known."""
 
-    def __init__(
-        self, driver: Driver, gateway: Gateway, started_at: float, state_dir: str
-    ) -> None:
+    def __init__(self, driver: Driver, gateway: Gateway, started_at: float, state_dir: str) -> None:
         self._driver, self._gateway = driver, gateway
         self._manager = driver.manager
         self._started_at = started_at
@@ -119,11 +72,13 @@ class DaemonControl:
         self.admin_port: int | None = None
         self.warnings: list[str] = []
         self.changes = Fanout()
+        self._watch = Watch()
         self._followers: set[Follower] = set()  # of the logs
         self._restarts: dict[str, int] = {}
         self._begun_at: dict[UnitName, float] = {}
         self._start_s: dict[UnitName, float] = {}
         driver.announced.append(self._note_change)
+        driver.rested.append(self._watch.look)
 
     def end_streams(self) -> None:
         """Nothing more is told to those who watch; what they have not read yet they still get."""
@@ -132,6 +87,10 @@ class DaemonControl:
             follower.close()
 
     # -- reading -------------------------------------------------------------------------------
+
+    def select(self, patterns: Iterable[str]) -> tuple[UnitName, ...]:
+        names = pattern.expand(patterns, self._driver.plan.units)
+        return tuple(self._known(name).name for name in names)
 
     def status(self) -> Json:
         return {
@@ -147,18 +106,33 @@ class DaemonControl:
             "units": [self._row(unit) for unit in self._driver.plan.units.values()],
         }
 
-    def unit(self, name: str) -> Json:
+    async def units(self, names: Iterable[UnitName]) -> Json:
+        known = [self._driver.plan.units[name] for name in names]
+        usages = await self._usages([unit.name for unit in known])
+        depths = self._gateway.queue_depths()
+        rows = [
+            {**self._row(unit), **usage, "queue": depths.get(unit.name)}
+            for unit, usage in zip(known, usages, strict=True)
+        ]
+        return {"units": rows}
+
+    async def unit(self, name: UnitName, lines: int) -> Json:
+        [usage] = await self._usages([name])
         unit = self._known(name)
         state, job = self._manager.states[unit.name], self._manager.jobs.get(unit.name)
         logs = self._driver.logs
         return {
             **self._row(unit),
+            **usage,
+            "health_check": health_view(unit, state.vitals),
+            "reload_failure": state.side.reload_failure,
+            "containment": CONTAINMENT,
             "reason": state.reason,
             "invocation": state.invocation,
-            "exit": _exit(state.exit),
+            "exit": exit_view(state.exit),
             "required": unit.required,
             "argv": list(unit.argv),
-            "job": None if job is None else self._job(job),
+            "job": None if job is None else self._job(job, self._blocked_by().get(name, [])),
             "next_start_at": None if state.next_at is None else self.clock.iso(state.next_at),
             "stopped_by_hand": unit.name in self._manager.stopped_by_hand,
             "span": str(unit.span),
@@ -174,16 +148,21 @@ class DaemonControl:
             "noise": self._gateway.noise(unit.name),
             "dropped_lines": logs.dropped_lines(unit.name),
             "options": self._gateway.effective_options(unit.name),
-            "log": [_log_line(line) for line in logs.last(unit.name, 10)],
+            "log": [log_line(line) for line in logs.last(unit.name, lines)],
         }
 
     def jobs(self) -> Json:
-        return {"jobs": [self._job(job) for job in self._manager.jobs.values()]}
+        blocks = self._blocked_by()
+        jobs = self._manager.jobs.values()
+        return {"jobs": [self._job(job, blocks.get(job.unit, [])) for job in jobs]}
 
-    def explain(self, name: str) -> Json:
+    def explain(self, name: UnitName) -> Json:
+        said = sentences(self._manager, self._known(name).name, time.monotonic())
+        return {"unit": name, "sentences": said}
+
+    def schedule(self, name: UnitName) -> Json:
         unit = self._known(name)
-        said = sentences(self._manager, unit.name, time.monotonic())
-        return {"unit": unit.name, "sentences": said}
+        return schedule_view(unit, *schedule(unit, self._manager.states[name], time.monotonic()))
 
     def plan(self) -> Plan:
         return self._driver.plan
@@ -208,18 +187,18 @@ class DaemonControl:
         }
 
     async def logs(self, query: LogQuery) -> AsyncIterator[Json]:
-        wanted = {self._known(query.unit).name} if query.unit else set(self._driver.plan.units)
+        wanted = query.units or tuple(self._driver.plan.units)
         pump = self._driver.logs
         follower = pump.follow(frozenset(wanted)) if query.follow else None
         if follower is not None:
             self._followers.add(follower)
         try:
-            known = [pump.last(name, query.lines) for name in wanted]
+            known = [_since(pump.last(name, query.lines), query.since) for name in wanted]
             for line in await newest(known, query.lines):
-                yield _log_line(line)
+                yield log_line(line)
             if follower is not None:
                 async for line in follower:
-                    yield _log_line(line)
+                    yield log_line(line)
         finally:
             if follower is not None:
                 self._followers.discard(follower)
@@ -228,7 +207,7 @@ class DaemonControl:
     def events(self) -> AsyncIterator[Json]:
         return self.changes.subscribe()
 
-    def measures(self) -> Measures:
+    async def measures(self) -> Measures:
         timers = self._driver.timers
         lag = Timing(count=timers.lag_count, sum_s=timers.lag_sum_s)
         return Measures(
@@ -249,22 +228,42 @@ class DaemonControl:
     # -- asking --------------------------------------------------------------------------------
 
     def submit(self, request: JobRequest) -> JobsSubmission | ResetSubmission:
-        names = tuple(self._known(name).name for name in dict.fromkeys(request.units))
         if request.verb is Verb.RESET_FAILED:
-            self._driver.feed(ResetRequested(names, request.origin))
-            return ResetSubmission(names)
+            self._driver.feed(ResetRequested(request.units, request.origin))
+            return ResetSubmission(request.units)
         type_ = JobType(request.verb.value)
-        outcomes = self._driver.submit(type_, names, request.mode, request.origin)
-        return JobsSubmission(type_, names, outcomes)
+        outcomes = self._driver.submit(type_, request.units, request.mode, request.origin)
+        return JobsSubmission(type_, request.units, outcomes, self._manager)
 
-    def kill(self, units: tuple[str, ...], signal: int, origin: str) -> Json:
+    def preview(self, request: JobRequest) -> Json:
+        if request.verb is Verb.RESET_FAILED:
+            return {"jobs": []}
+        type_ = JobType(request.verb.value)
+        jobs = self._manager.preview(type_, request.units, request.mode)
+        return {"jobs": [preview_row(name, wanted) for name, wanted in jobs.items()]}
+
+    def cancel(self, job: int, origin: str) -> Json:
+        found = next((known for known in self._manager.jobs.values() if known.id == job), None)
+        if found is None:
+            raise NoSuchJob(job)
+        self._driver.feed(CancelRequested(found.id, origin))
+        return job_row(found.unit, found.asked, found.id, JobResult.CANCELED.value)
+
+    def rest(self, names: Iterable[UnitName]) -> UnitsRest:
+        return UnitsRest(self._manager, names, self._watch)
+
+    def kill(self, request: KillRequest) -> Json:
         rows = []
-        for unit in [self._known(name) for name in units]:
-            process = self._driver.processes.get(unit.name)
+        for name in request.units:
+            process = self._driver.processes.get(name)
             if process is not None:
-                self._driver.logs.say(unit.name, f"{_signal_name(signal)} sent by {origin}")
-                process.signal_group(signal)
-            rows.append({"name": unit.name, "pid": None if process is None else process.pid})
+                text = f"{signal_name(request.signal)} sent by {request.origin}"
+                self._driver.logs.say(name, text)
+                if request.whom is Whom.MAIN:
+                    signals.pidfd_send_signal(process.pidfd, request.signal)
+                else:
+                    process.signal_group(request.signal)
+            rows.append({"name": name, "pid": None if process is None else process.pid})
         return {"units": rows}
 
     def send(self, message: Message) -> AsyncIterator[Json]:
@@ -294,6 +293,14 @@ class DaemonControl:
             raise UnknownUnit(f"{name} (declared, but not enabled)")
         raise UnknownUnit(name, _nearest(name, self._driver.plan.units))
 
+    async def _usages(self, names: Sequence[UnitName]) -> list[dict[str, Json]]:
+        """What each unit uses now; read in a thread, since that is a few files a unit."""
+
+        def read() -> list[dict[str, Json]]:
+            return [usage_view() for _ in names]
+
+        return await asyncio.to_thread(read)
+
     def _row(self, unit: Unit) -> dict[str, Json]:
         state = self._manager.states[unit.name]
         return {
@@ -306,9 +313,19 @@ class DaemonControl:
             "restarts": state.restarts,
             "since": self.clock.iso(state.since or self._started_at),
             "description": unit.description,
+            "health": state.vitals.health.value or None,
+            **usage_view(),
         }
 
-    def _job(self, job: Job) -> Json:
+    def _blocked_by(self) -> dict[UnitName, list[UnitName]]:
+        """Unit with a job to those whose jobs wait for it."""
+        waiting: dict[UnitName, list[UnitName]] = {}
+        for name in self._manager.jobs:
+            for obstacle in self._manager.obstacles(name):
+                waiting.setdefault(obstacle, []).append(name)
+        return waiting
+
+    def _job(self, job: Job, blocks: list[UnitName]) -> Json:
         return {
             "id": job.id,
             "unit": job.unit,
@@ -316,6 +333,7 @@ class DaemonControl:
             "state": "running" if job.is_running else "waiting",
             "origin": f"{job.origin.value}: {job.by}" if job.by != job.origin else job.by,
             "waiting_for": self._manager.obstacles(job.unit),
+            "blocks": blocks,
             "since": self.clock.iso(job.since),
         }
 
@@ -356,6 +374,10 @@ class DaemonControl:
         return counts
 
 
+def _since(lines: list[LogLine], since: datetime | None) -> list[LogLine]:
+    return lines if since is None else [line for line in lines if line.at_wall >= since]
+
+
 async def newest(logs: Sequence[Sequence[LogLine]], count: int) -> list[LogLine]:
     """The last lines of several logs, oldest first; the loop goes on meanwhile."""
     found: list[LogLine] = []
@@ -364,29 +386,6 @@ async def newest(logs: Sequence[Sequence[LogLine]], count: int) -> list[LogLine]
         found = sorted(piece, key=attrgetter("at_wall"))[-count:] if count else []
         await asyncio.sleep(0)
     return found
-
-
-def _exit(end: Exit | None) -> Json:
-    if end is None:
-        return None
-    name = None if end.signal is None else _signal_name(end.signal)
-    return {"code": end.code, "signal": name}
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signals.Signals(number).name
-    except ValueError:  # a real-time signal between the named ones
-        return str(number)
-
-
-def _log_line(line: LogLine) -> Json:
-    return {
-        "at": iso(line.at_wall),
-        "unit": line.unit,
-        "stream": line.stream.value,
-        "text": line.text,
-    }
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

@@ -151,6 +151,7 @@ class Driver:
             self._reaper.close()
 
     def feed(self, event: Event) -> None:
+        self.rested: list[Callable[[], None]] = []  #: called when all that was fed is dealt with
         """Hand one event to the engine and perform what it commands."""
         self._inbox.append(event)
         if len(self._inbox) > 1:
@@ -216,6 +217,8 @@ class Driver:
                 for settle in self.settled:
                     settle(command)
             case CloseIntake():
+        for tell in self.rested:
+            tell()
                 self._intake.close_intake(lambda: self.feed(IntakeClosed()))
             case CutOff():
                 self._intake.cut_off()

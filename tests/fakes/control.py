@@ -4,13 +4,17 @@ Tests reach into its public attributes to arrange what it answers and to see wha
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
+from datetime import datetime
 
+from anyclawd.admin import pattern
 from anyclawd.admin.control import (
     JobRequest,
+    KillRequest,
     LogQuery,
     Measures,
     Message,
+    NoSuchJob,
     Timing,
     UnitMeasure,
     Verb,
@@ -21,6 +25,7 @@ from anyclawd.model.errors import RequestError, UnknownUnit
 from anyclawd.model.plan import Plan
 from anyclawd.model.policy import ReadinessType, Restart
 from anyclawd.model.span import Span
+from anyclawd.model.state import Health
 from anyclawd.model.unit import AgentRole, ChannelRole, Kind, Protocol, Unit
 from anyclawd.model.value import Json
 
@@ -154,7 +159,15 @@ def row(name: str, active: str = "active", sub: str = "running", pid: int | None
         "restarts": 0,
         "since": SINCE,
         "description": "",
+        "health": None,
+        "memory_bytes": None,
+        "cpu_s": None,
+        "tasks": None,
     }
+
+
+#: What a fake unit with a process uses.
+USAGE = {"memory_bytes": 12_582_912, "cpu_s": 1.25, "tasks": 3}
 
 
 def log_line(unit: str, text: str) -> Json:
@@ -168,7 +181,9 @@ class FakeSubmission:
         self._control, self._rows = control, rows
 
     def rows(self) -> list[Json]:
-        return [{**row, "result": None} for row in self._rows]
+        if self._control.jobs_finished.is_set():
+            return self._rows
+        return [{**row, "result": None, "reason": ""} for row in self._rows]
 
     async def wait_rows(self) -> list[Json]:
         self._control.waiting += 1
@@ -177,6 +192,24 @@ class FakeSubmission:
         finally:
             self._control.waiting -= 1
         return self._rows
+
+
+class FakeRest:
+    """Rows of units that are at rest once the control says so."""
+
+    def __init__(self, control: "FakeControl", names: list[UnitName]) -> None:
+        self._control, self._names = control, names
+
+    def rows(self) -> list[Json]:
+        return [self._control.rest_row(name) for name in self._names]
+
+    async def wait_rows(self) -> list[Json]:
+        self._control.waiting += 1
+        try:
+            await self._control.come_to_rest.wait()
+        finally:
+            self._control.waiting -= 1
+        return self.rows()
 
 
 class FakeControl:
@@ -196,6 +229,11 @@ class FakeControl:
         self.jobs_finished = asyncio.Event()
         self.jobs_finished.set()
         self.waiting = 0  #: requests that wait for results
+        self.come_to_rest = asyncio.Event()  #: whether who waits for units to end goes on
+        self.come_to_rest.set()
+        self.statuses: dict[str, int | None] = {}  #: unit to how it ended; None: it is gone
+        self.crash: Json = None  #: of every unit
+        self.job_numbers = {7}
         self.open_logs = 0  #: readers of logs
         self.history = [log_line("default.agent", f"line {n}") for n in range(3)]
         self.new_lines = Fanout()
@@ -220,9 +258,24 @@ class FakeControl:
             "units": list(self.rows.values()),
         }
 
-    def unit(self, name: str) -> Json:
+    def select(self, patterns: Iterable[str]) -> tuple[UnitName, ...]:
+        names = pattern.expand(patterns, map(UnitName, self.rows))
+        return tuple(UnitName(self._row(name)["name"]) for name in names)
+
+    async def units(self, names: Iterable[UnitName]) -> Json:
+        rows = [self.rows[name] for name in names]
+        return {"units": [{**row, **(USAGE if row["pid"] else {}), "queue": None} for row in rows]}
+
+    async def unit(self, name: UnitName, lines: int) -> Json:
         return {
             **self._row(name),
+            **(USAGE if self._row(name)["pid"] else {}),
+            "health_check": None,
+            "status_text": "",
+            "errno": 0,
+            "reload_failure": "",
+            "containment": "best-effort: sessions, subreaper and marks; no cgroup delegated",
+            "crash": self.crash and {**self.crash, "log": self.crash["log"][-lines:]},
             "reason": self.reasons.get(name, ""),
             "invocation": "0123456789abcdef",
             "exit": None,
@@ -236,7 +289,7 @@ class FakeControl:
             "noise": 0,
             "dropped_lines": 0,
             "options": {"depth": 3, "token": "<secret>"},
-            "log": self.history,
+            "log": self.history[-lines:] if lines else [],
         }
 
     def jobs(self) -> Json:
@@ -249,24 +302,77 @@ class FakeControl:
                     "state": "waiting",
                     "origin": "boot",
                     "waiting_for": ["default.agent"],
+                    "blocks": [],
                     "since": SINCE,
                 }
             ]
         }
 
+    def preview(self, request: JobRequest) -> Json:
+        rows = [self._result(request.verb, name) for name in request.units]
+        return {"jobs": [{**row, "result": None, "reason": "asked for"} for row in rows]}
+
+    def cancel(self, job: int, origin: str) -> Json:
+        if job not in self.job_numbers:
+            raise NoSuchJob(job)
+        self.job_numbers.discard(job)
+        self.calls.append(("cancel", str(job), origin))
+        return {
+            "id": job,
+            "unit": "debug-http.channel",
+            "type": "start",
+            "result": "canceled",
+            "reason": "",
+        }
+
+    def rest(self, names: Iterable[UnitName]) -> FakeRest:
+        return FakeRest(self, list(names))
+
+    def rest_row(self, name: UnitName) -> Json:
+        at_rest = self.come_to_rest.is_set()
+        status = self.statuses.get(name, 0)
+        if at_rest and status is None:
+            gone = dict.fromkeys(("active", "sub", "result", "exit", "status"))
+            return {"unit": name, "at_rest": True, **gone}
+        return {
+            "unit": name,
+            "at_rest": at_rest,
+            "active": "failed" if at_rest and status else "inactive" if at_rest else "active",
+            "sub": "failed" if at_rest and status else "dead" if at_rest else "running",
+            "result": "exit-code" if at_rest and status else "success",
+            "exit": {"code": status, "signal": None} if at_rest else None,
+            "status": status if at_rest else None,
+        }
+
     def submit(self, request: JobRequest) -> FakeSubmission:
-        for name in request.units:
-            self._row(name)
         self.requests.append(request)
         rows = [self._result(request.verb, name) for name in request.units]
         return FakeSubmission(self, rows)
 
-    def kill(self, units: tuple[str, ...], signal: int, origin: str) -> Json:
-        self.calls.append(("kill", *units, str(signal), origin))
-        return {"units": [{"name": name, "pid": self._row(name)["pid"]} for name in units]}
+    def kill(self, request: KillRequest) -> Json:
+        self.calls.append(("kill", *request.units, str(request.signal), request.whom))
+        rows = [{"name": name, "pid": self._row(name)["pid"]} for name in request.units]
+        return {"units": rows}
 
-    def explain(self, name: str) -> Json:
-        self._row(name)
+    def schedule(self, name: UnitName) -> Json:
+        return {
+            "unit": name,
+            "restart": "always",
+            "jitter": 0.1,
+            "stable_after_s": 60.0,
+            "delays": [
+                {"delay_s": 0.1, "total_s": 0.1, "is_next": True},
+                {"delay_s": 0.2, "total_s": 0.3, "is_next": False},
+            ],
+            "limit": {
+                "burst": 3,
+                "interval_s": 60.0,
+                "on_limit": "cooldown",
+                "cooldown_s": 300.0,
+            },
+        }
+
+    def explain(self, name: UnitName) -> Json:
         return {"unit": name, "sentences": [f"{name} is running.", "It was started by the boot."]}
 
     def plan(self) -> Plan:
@@ -294,7 +400,9 @@ class FakeControl:
 
     async def logs(self, query: LogQuery) -> AsyncIterator[Json]:
         new = self.new_lines.subscribe() if query.follow else None
-        known = [line for line in self.history if query.unit in ("", line["unit"])]
+        known = [line for line in self.history if not query.units or line["unit"] in query.units]
+        if query.since is not None:
+            known = [line for line in known if datetime.fromisoformat(line["at"]) >= query.since]
         self.open_logs += 1
         try:
             for line in known[-query.lines :] if query.lines else []:
@@ -368,14 +476,27 @@ class FakeControl:
             "mcp_servers": [],
         }
 
-    def measures(self) -> Measures:
+    async def measures(self) -> Measures:
         return Measures(
             manager_restarts={"agents": 2},
             agents_connected=1,
             channels_running=1,
             tool_invocations={("system-info", "ok"): 3},
             tool_durations={"system-info": Timing(count=3, sum_s=0.75)},
-            units=(UnitMeasure(name="default.agent", active="active", restarts=2, start_s=0.21),),
+            units=(
+                UnitMeasure(
+                    name="default.agent",
+                    active="active",
+                    restarts=2,
+                    start_s=0.21,
+                    health=Health.HEALTHY,
+                    checks_passed=5,
+                    checks_failed=1,
+                    memory_bytes=12_582_912,
+                    cpu_s=1.25,
+                    tasks=3,
+                ),
+            ),
             queue_depths={"default.agent": 4},
             turn_durations={"default.agent": Timing(count=2, sum_s=1.5)},
             truncated_answers=1,
@@ -392,7 +513,7 @@ class FakeControl:
     def _result(self, verb: Verb, name: str) -> Json:
         reason = self.reasons.get(name, "")
         result = "failed" if reason else "done"
-        return {"unit": name, "type": str(verb), "result": result, "reason": reason}
+        return {"id": 8, "unit": name, "type": str(verb), "result": result, "reason": reason}
 
 
 def _update(kind: str, text: str) -> Json:

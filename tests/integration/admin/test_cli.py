@@ -200,7 +200,7 @@ def test_a_failed_start_says_why_and_where_to_look(served: Served) -> None:
 def test_no_block_returns_before_the_jobs_end(served: Served) -> None:
     served.call(served.control.jobs_finished.clear)
     done = anyclawctl(served, "stop", "--no-block", "default.agent")
-    assert (done.returncode, done.stdout) == (0, "queued stop of default.agent\n")
+    assert (done.returncode, done.stdout) == (0, "queued stop of default.agent as job 8\n")
 
 
 def test_kill_of_a_unit_without_a_process_is_1(served: Served) -> None:

@@ -54,10 +54,14 @@ READING = [
     if "get" in item and "application/json" in item["get"]["responses"]["200"]["content"]
 ]
 
+#: What a route cannot do without.
+QUERIES = {"/v1/wait": "?unit=default.agent&timeout_s=0"}
+
 
 @pytest.mark.parametrize("path", READING)
 def test_answers_have_the_promised_shape(client: Client, path: str) -> None:
-    check(client.get(path.replace("{name}", "default.agent")), schema_of(path))
+    target = path.replace("{name}", "default.agent") + QUERIES.get(path, "")
+    check(client.get(target), schema_of(path))
 
 
 def test_log_lines_have_the_promised_shape(client: Client) -> None:
@@ -90,6 +94,14 @@ def test_jobs_answer_with_a_row_a_unit(client: Client) -> None:
         ("GET", "/v1/units/no.agent/settings", None, "no-such-unit"),
         ("POST", "/v1/jobs", {"verb": "start", "units": ["no.agent"]}, "no-such-unit"),
         ("POST", "/v1/kill", {"units": ["no.agent"]}, "no-such-unit"),
+        ("POST", "/v1/jobs", {"verb": "start", "units": ["no-*"]}, "no-such-unit"),
+        ("GET", "/v1/units?unit=no.agent", None, "no-such-unit"),
+        ("GET", "/v1/units/*", None, "no-such-unit"),
+        ("GET", "/v1/wait?unit=no-*", None, "no-such-unit"),
+        ("GET", "/v1/wait", None, "bad-request"),
+        ("GET", "/v1/logs?unit=no.agent", None, "no-such-unit"),
+        ("DELETE", "/v1/jobs/999999", None, "no-such-job"),
+        ("DELETE", "/v1/jobs/x", None, "bad-request"),
         ("POST", "/v1/permissions/no", {"optionId": "x"}, "failed"),
         ("GET", "/v1/no", None, "not-found"),
         ("POST", "/v1/notifications", {"channel": "no", "peer": "x", "text": "y"}, "failed"),

@@ -94,7 +94,7 @@ def test_jobs_are_submitted_with_the_callers_identity(served: Served) -> None:
     body = {"verb": "restart", "units": ["default.agent"], "mode": "fail"}
     answer = served.client.post("/v1/jobs", body)
     assert answer["jobs"] == [
-        {"unit": "default.agent", "type": "restart", "result": "done", "reason": ""}
+        {"id": 8, "unit": "default.agent", "type": "restart", "result": "done", "reason": ""}
     ]
     (request,) = served.control.requests
     assert (str(request.verb), request.mode) == ("restart", JobMode.FAIL)
@@ -125,7 +125,7 @@ def test_a_client_that_disconnects_cancels_no_job(served: Served) -> None:
         ("/v1/jobs", {"verb": "jump", "units": ["a.agent"]}, "verb: found 'jump', expected one of"),
         ("/v1/jobs", {"verb": "start"}, "units: found nothing, expected a list of unit names"),
         ("/v1/jobs", {"verb": "start", "units": [1]}, "expected a list of unit names"),
-        ("/v1/jobs", {"verb": "start", "units": ["a"], "mode": "x"}, "mode: found 'x'"),
+        ("/v1/jobs", {"verb": "start", "units": ["*"], "mode": "x"}, "mode: found 'x'"),
         ("/v1/jobs", ["start"], 'the body is ["start"], expected an object'),
         ("/v1/kill", {"units": ["default.agent"], "signal": "SIGNOT"}, "signal: found 'SIGNOT'"),
         ("/v1/messages", {"content": ""}, "content: found ''"),

@@ -1,5 +1,6 @@
 """The text of `/metrics`, line by line."""
 
+import asyncio
 import re
 from pathlib import Path
 
@@ -18,6 +19,13 @@ anyclawd_unit_state{state="active",unit="default.agent"} 1.0
 anyclawd_unit_state{state="failed",unit="default.agent"} 0.0
 anyclawd_unit_restarts_total{unit="default.agent"} 2.0
 anyclawd_unit_start_duration_seconds{unit="default.agent"} 0.21
+anyclawd_unit_health{health="healthy",unit="default.agent"} 1.0
+anyclawd_unit_health{health="starting",unit="default.agent"} 0.0
+anyclawd_unit_health_checks_total{result="passed",unit="default.agent"} 5.0
+anyclawd_unit_health_checks_total{result="failed",unit="default.agent"} 1.0
+anyclawd_unit_memory_bytes{unit="default.agent"} 1.2582912e+07
+anyclawd_unit_tasks{unit="default.agent"} 3.0
+anyclawd_unit_cpu_seconds_total{unit="default.agent"} 1.25
 anyclawd_queue_depth{agent="default.agent"} 4.0
 anyclawd_turn_duration_seconds_count{agent="default.agent"} 2.0
 anyclawd_turn_duration_seconds_sum{agent="default.agent"} 1.5
@@ -31,7 +39,7 @@ REFERENCE = Path(__file__).parents[3] / "docs" / "reference" / "metrics.md"
 
 
 def test_each_number_has_its_name_and_labels() -> None:
-    lines = render(FakeControl().measures()).decode().splitlines()
+    lines = render(asyncio.run(FakeControl().measures())).decode().splitlines()
     for expected in EXPECTED.splitlines():
         assert expected in lines
 

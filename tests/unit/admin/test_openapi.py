@@ -1,5 +1,6 @@
 """`schema/admin.openapi.yaml` and the reference pages against the routes and answers there are."""
 
+import asyncio
 from pathlib import Path
 
 import jsonschema
@@ -9,10 +10,11 @@ import yaml
 from anyclawd.admin.routes import Routes
 from anyclawd.admin.views import plan_view
 from anyclawd.model.value import Json
-from tests.fakes.control import PLAN, FakeControl
+from tests.fakes.control import AGENT, PLAN, FakeControl
 
 ROOT = Path(__file__).parents[3]
 DOCUMENT: Json = yaml.safe_load((ROOT / "schema" / "admin.openapi.yaml").read_text("utf-8"))
+METHODS = ("get", "post", "delete")
 ROUTES = sorted((route.method, route.path) for route in Routes(FakeControl()).all())
 
 
@@ -21,7 +23,7 @@ def described(document: Json) -> list[tuple[str, str]]:
         (method.upper(), path)
         for path, item in document["paths"].items()
         for method in item
-        if method in ("get", "post")
+        if method in METHODS
     )
 
 
@@ -33,7 +35,7 @@ def test_operations_are_named_as_the_handlers_are() -> None:
     named = {
         (method.upper(), path): item[method]["operationId"]
         for path, item in DOCUMENT["paths"].items()
-        for method in ("get", "post")
+        for method in METHODS
         if method in item
     }
     for route in Routes(FakeControl()).all():
@@ -49,8 +51,9 @@ def test_each_route_is_in_the_reference(method: str, path: str) -> None:
 CONTROL = FakeControl()
 ANSWERS = {
     "Status": CONTROL.status(),
-    "Unit": CONTROL.unit("default.agent"),
-    "Explanation": CONTROL.explain("default.agent"),
+    "Unit": asyncio.run(CONTROL.unit(AGENT, 10)),
+    "Schedule": CONTROL.schedule(AGENT),
+    "Explanation": CONTROL.explain(AGENT),
     "Boot": CONTROL.boot(0),
     "Boots": CONTROL.boots(),
     "Health": CONTROL.health(),

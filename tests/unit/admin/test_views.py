@@ -6,8 +6,17 @@ from types import MappingProxyType
 import pytest
 
 from anyclawd.admin.views import plan_view, unit_view
-from anyclawd.model.deps import Relation
+from anyclawd.model.deps import Relation, UnitName
 from anyclawd.model.plan import Plan
+from anyclawd.model.policy import (
+    Condition,
+    HealthCheck,
+    HookCommand,
+    Hooks,
+    Probe,
+    ProbeType,
+    ReadinessType,
+)
 from anyclawd.model.unit import Unit
 from anyclawd.model.value import Json
 from tests.fakes.control import AGENT, CHANNEL, PLAN, SECRET
@@ -62,10 +71,89 @@ def test_every_field_of_a_unit_is_shown() -> None:
         "channel": "channel",
         "agent": "agent",
         "tool": "tool",
+        "hooks": "exec_start_pre",
+        "readiness_probe": "readiness",
+        "readiness_pattern": "readiness",
+        "notify_access": "readiness",
+        "watchdog_s": "watchdog",
     }
     keys = set(unit_view(PLAN.units[AGENT])) | set(unit_view(PLAN.units[CHANNEL])) | {"tool", None}
     fields = Unit.__dataclass_fields__
     assert {shown_as.get(field, field) for field in fields} <= keys
+
+
+@pytest.mark.parametrize(
+    ("changes", "shown"),
+    [
+        ({"readiness": ReadinessType.NOTIFY}, {"type": "notify", "access": "all"}),
+        (
+            {"readiness": ReadinessType.LOG, "readiness_pattern": "up on .*"},
+            {"type": "log", "pattern": "up on .*"},
+        ),
+        (
+            {
+                "readiness": ReadinessType.HTTP,
+                "readiness_probe": Probe(type=ProbeType.HTTP, url="http://[::1]/", interval_s=1.0),
+            },
+            {"type": "http", "url": "http://[::1]/", "interval": 1.0, "timeout": 5.0},
+        ),
+        (
+            {
+                "readiness": ReadinessType.TCP,
+                "readiness_probe": Probe(type=ProbeType.TCP, host="::1", port=1, timeout_s=2.0),
+            },
+            {"type": "tcp", "host": "::1", "port": 1, "interval": 30.0, "timeout": 2.0},
+        ),
+        (
+            {
+                "readiness": ReadinessType.COMMAND,
+                "readiness_probe": Probe(type=ProbeType.COMMAND, argv=("/bin/true",)),
+            },
+            {"type": "command", "exec": ["/bin/true"], "interval": 30.0, "timeout": 5.0},
+        ),
+    ],
+    ids=["notify", "log", "http", "tcp", "command"],
+)
+def test_readiness_is_shown_as_it_is_written(changes: dict[str, Json], shown: Json) -> None:
+    assert unit_view(replace(UNIT, **changes))["readiness"] == shown
+
+
+def test_a_health_check_is_shown_as_it_is_written() -> None:
+    check = HealthCheck(probe=Probe(type=ProbeType.RPC), failures=2)
+    view = unit_view(replace(UNIT, health=check))
+    assert view["health"] == {"type": "rpc", "interval": 30.0, "timeout": 5.0, "failures": 2}
+    assert unit_view(UNIT)["health"] is None
+
+
+def test_programs_are_shown_as_they_are_written() -> None:
+    migrate = HookCommand(argv=("/bin/migrate", "--all"), may_fail=True)
+    hooks = Hooks(start_pre=(migrate, HookCommand(argv=("/bin/check",))))
+    view = unit_view(replace(UNIT, hooks=hooks))
+    assert view["exec_start_pre"] == [["-/bin/migrate", "--all"], ["/bin/check"]]
+    assert view["exec_stop_post"] == []
+
+
+def test_no_secret_is_left_in_what_runs_around_a_unit() -> None:
+    """Invariant I7: what was copied into hooks, conditions and probes goes as well."""
+    command = HookCommand(argv=("/bin/x", f"--key={SECRET}"))
+    probe = Probe(type=ProbeType.HTTP, url=f"http://me:{SECRET}@localhost/")
+    unit = replace(
+        UNIT,
+        hooks=Hooks(start_pre=(command,), stop_post=(command,)),
+        condition=Condition(environment=(f"KEY={SECRET}",), commands=(command,)),
+        readiness=ReadinessType.HTTP,
+        readiness_probe=probe,
+        health=HealthCheck(probe=probe),
+    )
+    view = unit_view(unit)
+    assert SECRET not in str(view)
+    assert view["exec_start_pre"] == [["/bin/x", "--key=<secret>"]]
+
+
+def test_an_instance_names_its_template() -> None:
+    instance = replace(UNIT, name=UnitName("one@two.agent"))
+    assert unit_view(instance)["template"] == "one@.agent"
+    assert unit_view(UNIT)["template"] == ""
 
 
 def test_plan_keeps_its_order() -> None:
