@@ -149,8 +149,8 @@ class Checker:
         if is_isolated and notify_access_of(draft) is NotifyAccess.MAIN:
             access = draft.settings["readiness"].value["access"]
             text = (
-                "with isolate: pid the main process is the init of the namespace, and the program"
-                " that notifies is its child; expected all"
+                "with isolate: pid the main process is the one that makes the namespace, and the"
+                " program runs below it, so expected all"
             )
             self._report.error(access.span, draft.key("readiness.access"), text)
 

@@ -184,7 +184,7 @@ def _places(draft: Draft) -> Iterator[tuple[tuple[UnitName, str], Place]]:
     """Where a unit, and those of its settings that the machine may fail, were written."""
     name = draft.declaration.name
     yield (name, ""), Place(draft.declaration.span, draft.declaration.key)
-    for setting in ("working_dir", "user"):
+    for setting in ("working_dir", "user", "isolate"):
         if setting in draft.settings:
             yield (name, setting), Place(draft.span(setting), draft.key(setting))
     if "exec" in draft.settings:

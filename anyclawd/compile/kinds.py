@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
+from anyclawd.model.difference import Effect
 from anyclawd.model.unit import Kind
 
 
@@ -183,15 +184,6 @@ ValueKind: TypeAlias = (
     | MapOf
     | UnitMap
 )
-
-
-class Effect(StrEnum):
-    """What a change of a setting means to a running system."""
-
-    LIVE = "live"  #: applied at once, nothing is touched
-    RELOAD = "reload"  #: the part of the daemon that uses it begins anew, no process is touched
-    RESTART = "restart"  #: the unit's process is restarted
-    REPLACE = "replace"  #: the unit is stopped and another starts in its place
 
 
 PROCESSES = frozenset({Kind.SERVICE, Kind.TOOL, Kind.CHANNEL, Kind.AGENT})

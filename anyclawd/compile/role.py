@@ -31,7 +31,7 @@ class Roles:
         if draft.declaration.kind is not Kind.CHANNEL:
             return None
         node = draft.settings.get("agent")
-        agent = UnitName(f"{escape(node.value if node is not None else 'default')}.agent")
+        agent = self._named(node.value if node is not None else "default", Kind.AGENT)
         span, key = draft.span("agent"), draft.key("agent")
         if agent in self._disabled:
             if draft.is_enabled:
@@ -47,6 +47,13 @@ class Roles:
             )
             say(span, key, f"no agent {shown}", word=agent.removesuffix(".agent"), among=among)
         return ChannelRole(agent=agent, ack=self._ack(draft))
+
+    def _named(self, key: str, kind: Kind) -> UnitName:
+        """The unit of an entry's key, or the instance `template@argument` of that name."""
+        instance = UnitName(f"{key}.{kind}")
+        if "@" in key and (instance in self._enabled or instance in self._disabled):
+            return instance
+        return UnitName(f"{escape(key)}.{kind}")
 
     def _ack(self, draft: Draft) -> Ack | None:
         options = draft.settings.get("options")
@@ -70,7 +77,7 @@ class Roles:
             return self._tools
         granted = set()
         for index, item in enumerate(node.value.nodes):
-            name = UnitName(f"{escape(item.value)}.tool")
+            name = self._named(item.value, Kind.TOOL)
             granted.add(name)
             if name not in self._enabled and name not in self._disabled:
                 among = [tool.removesuffix(".tool") for tool in self._tools]

@@ -7,6 +7,7 @@ cannot disagree. The table holds no code; what can stand in a row is told in `ki
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -16,7 +17,6 @@ from anyclawd.compile.kinds import (
     PROCESSES,
     Choice,
     Duration,
-    Effect,
     Flag,
     FreeMap,
     ListOf,
@@ -40,6 +40,7 @@ from anyclawd.compile.kinds import (
 )
 from anyclawd.compile.quantity import format_duration, format_size
 from anyclawd.model.deps import Until
+from anyclawd.model.difference import Effect
 from anyclawd.model.plan import LogFormat, SessionStore, Settings, StoreType
 from anyclawd.model.policy import (
     Backoff,
@@ -107,14 +108,12 @@ def _probe(interval: str, interval_doc: str) -> tuple[Setting, ...]:
             kind=Duration(),
             default=interval,
             doc=interval_doc,
-            effect=Effect.LIVE,
         ),
         Setting(
             name="timeout",
             kind=Duration(),
             default=format_duration(_LOOK.timeout_s),
             doc="How long one look may take.",
-            effect=Effect.LIVE,
         ),
     )
 
@@ -135,14 +134,12 @@ _HEALTH_PROBE = (
         kind=Whole(least=1, most=1000),
         default=str(_CHECK.failures),
         doc="How many failed looks in a row make the unit unhealthy.",
-        effect=Effect.LIVE,
     ),
 )
 _PROBE_URL = Setting(
     name="url",
     kind=_URL,
     doc="What is asked for; any 2xx answer is good.",
-    effect=Effect.LIVE,
     required=True,
 )
 _PROBE_HOST = Setting(
@@ -150,33 +147,35 @@ _PROBE_HOST = Setting(
     kind=HOST,
     default="127.0.0.1",
     doc="The host to connect to.",
-    effect=Effect.LIVE,
 )
-_PROBE_PORT = Setting(
-    name="port", kind=_PORT, doc="The port to connect to.", effect=Effect.LIVE, required=True
-)
+_PROBE_PORT = Setting(name="port", kind=_PORT, doc="The port to connect to.", required=True)
 _PROBE_EXEC = Setting(
     name="exec",
     kind=Program(),
     doc="The program to run; exit code 0 is good.",
-    effect=Effect.LIVE,
     required=True,
 )
 
 
-def _variant(of: str, kind: str, *settings: Setting) -> Table:
-    tag = Setting(
-        name="type",
-        kind=Choice((kind,)),
-        doc="What is looked at.",
-        effect=Effect.LIVE,
-        required=True,
-    )
-    return Table(name=f"{of}.{kind}", settings=_rows(tag, *settings))
-
-
-def _variants(of: str, tables: Mapping[StrEnum, tuple[Setting, ...]]) -> Tagged:
-    variants = {kind.value: _variant(of, kind.value, *rows) for kind, rows in tables.items()}
+def _variants(
+    of: str,
+    tables: Mapping[StrEnum, tuple[Setting, ...]],
+    *,
+    effect: Effect,
+    type_effect: Effect,
+) -> Tagged:
+    """Tables by their type; a change of the type may mean more than one of the rest."""
+    variants = {}
+    for kind, rows in tables.items():
+        tag = Setting(
+            name="type",
+            kind=Choice((kind.value,)),
+            doc="What is looked at.",
+            effect=type_effect,
+            required=True,
+        )
+        own = (replace(row, effect=effect) for row in rows)
+        variants[kind.value] = Table(name=f"{of}.{kind}", settings=_rows(tag, *own))
     return Tagged(name=of, variants=MappingProxyType(variants))
 
 
@@ -193,7 +192,6 @@ READINESS = _variants(
                 kind=_words(NotifyAccess),
                 default=NotifyAccess.ALL,
                 doc="Whose messages count: those of all its processes, or of the main one alone.",
-                effect=Effect.LIVE,
             ),
         ),
         ReadinessType.HTTP: (_PROBE_URL, *_READINESS_PROBE),
@@ -202,14 +200,15 @@ READINESS = _variants(
         ReadinessType.LOG: (
             Setting(
                 name="pattern",
-                kind=Text(),
+                kind=Text(pattern=".", expected="a regular expression"),
                 doc="The regular expression that is found in a line of its output when it is"
                 " ready.",
-                effect=Effect.LIVE,
                 required=True,
             ),
         ),
     },
+    effect=Effect.LIVE,
+    type_effect=Effect.RESTART,
 )
 HEALTH = _variants(
     "health",
@@ -219,6 +218,8 @@ HEALTH = _variants(
         ProbeType.COMMAND: (_PROBE_EXEC, *_HEALTH_PROBE),
         ProbeType.RPC: _HEALTH_PROBE,
     },
+    effect=Effect.RELOAD,
+    type_effect=Effect.RELOAD,
 )
 CONDITION = Table(
     name="condition",
@@ -233,12 +234,12 @@ CONDITION = Table(
             name="environment",
             kind=OneOrMore(
                 Text(
-                    pattern=r"^(![A-Za-z_][A-Za-z0-9_]*|[A-Za-z_][A-Za-z0-9_]*(=[^\0]*)?)$",
+                    pattern=r"^!?[A-Za-z_][A-Za-z0-9_]*(=[^\0]*)?$",
                     expected="NAME, !NAME or NAME=value",
                 )
             ),
-            doc="Variables that the daemon has to have, or `NAME=value`; one that begins with `!`"
-            " must not be there.",
+            doc="What has to hold of the daemon's variables: `NAME` is set, `NAME=value` has the"
+            " value; `!` in front asks for the opposite.",
             effect=Effect.LIVE,
         ),
         Setting(
@@ -484,7 +485,7 @@ UNIT: Mapping[str, Setting] = _rows(
         name="health",
         kind=HEALTH,
         doc="How it is known to be healthy while it runs.",
-        effect=Effect.LIVE,
+        effect=Effect.RELOAD,
     ),
     Setting(
         name="watchdog",

@@ -79,6 +79,7 @@ class World(Protocol):
     def is_dir(self, path: str) -> bool: ...
     def is_executable(self, path: str) -> bool: ...
     def has_user(self, user: str) -> bool: ...
+    def is_root(self) -> bool: ...
     def data_directory(self) -> str | None: ...
 
 
@@ -121,6 +122,9 @@ class Machine:
         except (KeyError, OverflowError):
             return False
         return True
+
+    def is_root(self) -> bool:
+        return os.geteuid() == 0
 
     def data_directory(self) -> str | None:
         """Where `units/`, `ext/` and `schema/` are: a checkout, a wheel, or the system's."""

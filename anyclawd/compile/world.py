@@ -14,7 +14,7 @@ from anyclawd.model import world
 from anyclawd.model.deps import UnitName
 from anyclawd.model.errors import Finding, Scope
 from anyclawd.model.plan import Plan
-from anyclawd.model.policy import HookCommand, Probe
+from anyclawd.model.policy import HookCommand, Isolation, Probe
 from anyclawd.model.span import Span
 from anyclawd.model.unit import Kind, Unit
 
@@ -93,6 +93,8 @@ def _check_program(program: str, machine: World, place: Place, say: Callable[...
 
 def _check_world(unit: Unit, machine: World, where: _Where, report: Report) -> None:
     _check_program(unit.argv[0], machine, where("exec"), report.error)
+    if unit.isolate is Isolation.PID and not machine.is_root():
+        report.error(*where("isolate"), world.CANNOT_ISOLATE)
     if unit.working_dir and not machine.is_dir(unit.working_dir):
         report.error(*where("working_dir"), world.no_working_dir(unit.working_dir))
     if unit.user and not machine.has_user(unit.user):

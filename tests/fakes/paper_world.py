@@ -31,6 +31,7 @@ class PaperWorld:
     data: str | None = DATA
     cwd: str = "/run/here"
     users: frozenset[str] = frozenset({"root", "0"})
+    root: bool = True
 
     def __post_init__(self) -> None:
         self.files = {**shipped_files(), **dict.fromkeys(self.executables, b""), **self.files}
@@ -72,6 +73,9 @@ class PaperWorld:
 
     def has_user(self, user: str) -> bool:
         return user in self.users
+
+    def is_root(self) -> bool:
+        return self.root
 
     def data_directory(self) -> str | None:
         return self.data
