@@ -1,5 +1,7 @@
 """`python -m tests.bench [ROW ...] [--rounds N] [--calm S] [--json] [--list]`: table of budgets.
 
+`python -m tests.bench peers` measures other supervisors beside us instead, in a table of its own.
+
 Every round visits every experiment once, so that noise of the machine hits all rows alike; each
 visit measures anyclawd and the bare baseline right after one another. ROW is the beginning of a
 row's key. Progress goes to stderr, the table to stdout.
@@ -11,7 +13,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from tests.bench import boot, faces, footprint, relay, upkeep
+from tests.bench import boot, contest, faces, footprint, relay, upkeep
 from tests.bench.budget import Measured, Verdict, table
 from tests.bench.experiment import Experiment
 from tests.bench.lab import Lab, LabError, opened, wait_calm
@@ -65,6 +67,9 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="every figure, for programs")
     parser.add_argument("--list", action="store_true", help="name the rows and measure nothing")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as after Ctrl-C, nothing stays
+    if options.row == ["peers"]:
+        return _compare(options.rounds, options.calm, is_json=options.json)
     experiments = chosen(options.row)
     if not experiments:
         parser.error(f"no row begins with {' or '.join(options.row)}; --list names them")
@@ -73,7 +78,6 @@ def main() -> int:
             for row in experiment.rows:
                 print(f"{row.key:16} {row.what}")
         return 0
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as after Ctrl-C, nothing stays
     try:
         verdicts = measure(experiments, options.rounds, options.calm)
     except LabError as error:
@@ -83,6 +87,17 @@ def main() -> int:
         print(json.dumps([verdict.to_json() for verdict in verdicts], indent=1))
     else:
         print(table(verdicts))
+    return 0
+
+
+def _compare(rounds: int, calm_s: float, *, is_json: bool) -> int:
+    try:
+        with opened() as lab:
+            comparison = contest.compare(lab, rounds, calm_s, _tell)
+    except LabError as error:
+        _tell(f"bench: {error}")
+        return 1
+    print(json.dumps(comparison.to_json(), indent=1) if is_json else comparison.table())
     return 0
 
 

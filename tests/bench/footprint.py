@@ -1,6 +1,7 @@
 """What the daemon costs while nothing happens: memory, processor time and wake-ups."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -99,12 +100,12 @@ def _idle(lab: Lab) -> dict[str, Samples]:
     with site.daemon() as daemon:
         _wait_calm(daemon)
         time.sleep(1)
-        ours = _rates(daemon)
+        ours = rates_of([daemon.pid])
         daemon.stop()
     with site.bare("start", _MANY, *lab.probe(site.marks.path, "{}")) as bare:
         site.marks.wait(_MANY, bare)
         time.sleep(1)
-        theirs = _rates(bare)
+        theirs = rates_of([bare.pid])
         bare.stop()
     return {
         IDLE_CPU.key: Samples([ours.cpu_percent], [theirs.cpu_percent]),
@@ -112,22 +113,23 @@ def _idle(lab: Lab) -> dict[str, Samples]:
     }
 
 
-class _Rates(NamedTuple):
+class Rates(NamedTuple):
     cpu_percent: float
     wakeups: float  #: a second
 
 
-def _rates(running: Running) -> _Rates:
-    before, begun = _spent(running), time.monotonic()
+def rates_of(pids: Sequence[int]) -> Rates:
+    """What some processes use together, over ten seconds."""
+    before, begun = _spent(pids), time.monotonic()
     time.sleep(_IDLE_S)
-    after, took_s = _spent(running), time.monotonic() - begun
-    return _Rates((after[0] - before[0]) / 1e7 / took_s, (after[1] - before[1]) / took_s)
+    after, took_s = _spent(pids), time.monotonic() - begun
+    return Rates((after[0] - before[0]) / 1e7 / took_s, (after[1] - before[1]) / took_s)
 
 
-def _spent(running: Running) -> tuple[int, int]:
+def _spent(pids: Sequence[int]) -> tuple[int, int]:
     """Nanoseconds on a processor, and voluntary switches, of all threads."""
     nanoseconds = switches = 0
-    for task in Path(f"/proc/{running.pid}/task").iterdir():
+    for task in (task for pid in pids for task in Path(f"/proc/{pid}/task").iterdir()):
         nanoseconds += int((task / "schedstat").read_text().split()[0])
         switches += _field(task / "status", "voluntary_ctxt_switches:")
     return nanoseconds, switches
@@ -140,7 +142,11 @@ def _wait_calm(daemon: Daemon) -> None:
 
 def rss_kib(running: Running) -> float:
     """Its resident memory now."""
-    return _field(Path(f"/proc/{running.pid}/status"), "VmRSS:")
+    return rss_kib_of(running.pid)
+
+
+def rss_kib_of(pid: int) -> float:
+    return _field(Path(f"/proc/{pid}/status"), "VmRSS:")
 
 
 def peak_kib(running: Running) -> float:

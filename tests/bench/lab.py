@@ -265,22 +265,12 @@ class Lab:
         if name not in self._sites:
             directory = self.site(name)
             units = {
-                f"{number}.service": self.trivial_unit(directory / "marks", str(number))
+                f"{number}.service": trivial_unit(self.probe(directory / "marks", str(number)))
                 for number in range(count)
             }
             site = self._sites[name] = Site(self, directory, {"units": units})
             site.warm()
         return self._sites[name]
-
-    def trivial_unit(self, marks: Path, name: str) -> Json:
-        """A unit that is ready once it runs, and that is started again at once, for ever."""
-        return {
-            "exec": self.probe(marks, name),
-            "protocol": "none",
-            "readiness": {"type": "started"},
-            "backoff": {"initial": 0, "jitter": 0},
-            "start_limit": {"burst": 0},
-        }
 
     def made(self, name: str, config: Json) -> Site:
         """A site of its own configuration; its plan is cached. Made once."""
@@ -305,6 +295,17 @@ class Lab:
                 return [str(program)]
         self.is_probe_compiled = False
         return [sys.executable, "-I", "-S", str(HERE / "probe.py")]
+
+
+def trivial_unit(argv: list[str]) -> Json:
+    """A unit that is ready once it runs, and that is started again at once, for ever."""
+    return {
+        "exec": argv,
+        "protocol": "none",
+        "readiness": {"type": "started"},
+        "backoff": {"initial": 0, "jitter": 0},
+        "start_limit": {"burst": 0},
+    }
 
 
 def wait_calm(timeout_s: float) -> None:

@@ -4,6 +4,8 @@ import pytest
 
 from tests.bench.__main__ import EXPERIMENTS, measure
 from tests.bench.budget import table
+from tests.bench.contest import compare
+from tests.bench.lab import opened
 
 
 @pytest.mark.bench
@@ -13,3 +15,13 @@ def test_every_budget_is_measured() -> None:
     assert {verdict.row.key for verdict in verdicts} == {
         row.key for experiment in EXPERIMENTS for row in experiment.rows
     }
+
+
+@pytest.mark.bench
+def test_every_peer_that_is_installed_is_measured() -> None:
+    with opened() as lab:
+        comparison = compare(lab, rounds=1, calm_s=0, tell=print)
+    print(f"\n{comparison.table()}")
+    for aspect in comparison.aspects:
+        for entrant in comparison.entrants:
+            assert (comparison.median(aspect, entrant) is None) is bool(entrant.missing)

@@ -2,6 +2,7 @@
 
 from tests.bench.__main__ import EXPERIMENTS, chosen
 from tests.bench.budget import Measured, Row, Samples, at_least_x, at_most, at_most_x, table
+from tests.bench.comparison import Aspect, Comparison, Entrant
 
 BOOT = Row(key="boot", what="a boot", bare="a loop", must=at_most_x(2), moonshot=at_most_x(0.5))
 RATE = Row(key="rate", what="a rate", unit="/s", more_is_better=True, must=at_least_x(0.6))
@@ -43,3 +44,41 @@ def test_rows_are_chosen_by_the_beginning_of_their_keys() -> None:
     assert [row.key for experiment in chosen(["rss-d"]) for row in experiment.rows] == ["rss-demo"]
     assert len(chosen([])) == len(EXPERIMENTS)
     assert chosen(["nothing"]) == []
+
+
+STOP = Aspect(key="stop", what="a stop")
+MEMORY = Aspect(key="rss", what="memory", unit="MiB", is_time=False)
+US, SNAKE, RUST = (
+    Entrant(name="us"),
+    Entrant(name="snake", is_rival=True),
+    Entrant(name="rust"),
+)
+GONE = Entrant(name="gone", is_rival=True, missing="apt install gone")
+
+
+def compared(snake_ms: float) -> Comparison:
+    comparison = Comparison([STOP, MEMORY], [US, SNAKE, RUST, GONE])
+    comparison.add("us", {"stop": [10, 90], "rss": [30]})
+    comparison.add("us", {"stop": [20]})
+    comparison.add("snake", {"stop": [snake_ms], "rss": [10]})
+    comparison.add("rust", {"stop": [5]})
+    return comparison
+
+
+def test_we_are_ahead_of_our_kind_in_times_and_nowhere_else() -> None:
+    """Less memory, and a native peer that is faster, are shown and are no matter of the verdict."""
+    assert compared(21).verdict() == "met: ahead of snake in every row that is a time"
+    assert compared(20).verdict() == "MISSED: stop: snake takes 20 ms"
+
+
+def test_without_a_rival_there_is_no_verdict() -> None:
+    assert "nothing to be ahead of" in Comparison([STOP], [US, RUST, GONE]).verdict()
+
+
+def test_the_comparison_shows_ratios_and_who_is_missing() -> None:
+    head, rule, stop, rss, _, gone, _ = compared(5000).table().splitlines()
+    assert len(head) == len(rule) == len(stop) == len(rss)
+    cells = [cell.strip() for cell in stop.strip("|").split("|")]
+    assert cells == ["stop", "a stop", "20 ms", "5,000 ms (250 x)", "5 ms (0.25 x)"]
+    assert [cell.strip() for cell in rss.strip("|").split("|")][3:] == ["10 MiB (0.333 x)", "-"]
+    assert gone == "gone: not installed (apt install gone)"
