@@ -10,6 +10,7 @@ wire itself gives the unit up.
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from anyclawd.model.errors import RemoteProtocolError
@@ -57,6 +58,13 @@ class Reply:
 
 class Peer(Protocol):
     """What a protocol makes of messages; called in their order, from the loop, never re-entered."""
+
+    @property
+    def health_method(self) -> str:
+        """The request, without parameters, by which the process is asked how it is."""
+
+    def health_answered(self, result: Json, error: RpcError | None) -> str:
+        """What is wrong with the process, by its answer; empty where nothing is."""
 
     def frame_received(self, frame: bytes) -> bool:
         """A frame before it is parsed; True if that was all there is to do with it."""
@@ -165,6 +173,12 @@ class Connection:
 
     def resume_writing(self) -> None:
         self._peer.writing_resumed()
+
+    def probe(self, answered: Callable[[str], None]) -> Callable[[], None]:
+        def on_answer(result: Json, error: RpcError | None) -> None:
+            answered(self._peer.health_answered(result, error))
+
+        return partial(self.forget, self.call(self._peer.health_method, {}, on_answer))
 
     def close(self) -> None:
         self._is_closing = True

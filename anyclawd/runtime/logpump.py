@@ -84,6 +84,11 @@ class LogPump:
         found.rate = rate
         return found
 
+    def expect(self, unit: str, awaited: "Awaited | None") -> None:
+        """Look for a line in what a unit prints from now on, or no more."""
+        if (found := self._logs.get(unit)) is not None:
+            found.awaited = awaited
+
     def say(self, unit: str, text: str) -> None:
         """Put a line of the daemon's own beside what the unit prints; it is not logged again.
 
@@ -162,17 +167,36 @@ class Follower:
             self._waiter.set_result(None)
 
 
+class Awaited:
+    """A line that somebody waits for: `found` is called once, at the first that matches.
+
+    Every line is looked at, dropped ones too, as far as `LINE_MAX_BYTES`.
+    """
+
+    def __init__(self, pattern: str, found: Callable[[], None]) -> None:
+        self._pattern, self._found = re.compile(pattern), found
+
+    def look(self, block: bytes) -> bool:
+        """Whether it is among these lines, given with newlines between them."""
+        for raw in block.split(b"\n"):
+            if self._pattern.search(harmless(raw[:LINE_MAX_BYTES])):
+                self._found()
+                return True
+        return False
+
+
 class UnitLog:
     """The last lines of one unit, and the budget of lines that it has for the running second."""
 
     __slots__ = (
         *("_bytes", "_dropped_now", "_holding", "_lines", "_second", "_timer", "_used"),
-        *("dropped_lines", "pump", "rate", "unit"),
+        *("awaited", "dropped_lines", "pump", "rate", "unit"),
     )
 
     def __init__(self, pump: LogPump, unit: str) -> None:
         self.pump, self.unit, self.rate = pump, unit, 0
         self.dropped_lines = 0
+        self.awaited: Awaited | None = None
         self._lines: list[LogLine] = []  # most units say little, and a deque begins with 600 bytes
         self._bytes = 0
         self._second, self._used, self._dropped_now = 0.0, 0, 0
@@ -205,6 +229,12 @@ class UnitLog:
                 text += " [cut]"
             self.keep(stream, text, at_wall)
             log.info("%s", text, extra={"unit": self.unit, "stream": str(stream)})
+
+    def look(self, block: bytes) -> None:
+        """Whatever a unit prints is looked at before it is kept or dropped."""
+        awaited = self.awaited
+        if awaited is not None and awaited.look(block) and self.awaited is awaited:
+            self.awaited = None
 
     def grant(self, wanted: int) -> int:
         """How many of so many lines may pass now; they count against this second."""
@@ -274,6 +304,7 @@ class LineStream:
         if self._held:
             self._log.end_second()
         if self._partial:
+            self._log.look(self._partial)
             self._log.emit(self._stream, (self._partial,))
             self._partial = b""
 
@@ -283,6 +314,7 @@ class LineStream:
 
     def _take(self, block: bytes) -> None:
         """Emit lines, given with newlines between them, as far as the rate allows."""
+        self._log.look(block)
         count = block.count(b"\n") + 1
         granted = self._log.grant(count)
         if granted == count:

@@ -1,8 +1,8 @@
 """Where the runtime meets what is built upon it: three small promises, no code.
 
-A *sink* takes what a protocol unit writes to its stdout, a *wire* carries what is written to its
-stdin, and a *report* tells the engine what the sink has learnt. The gateway makes sinks, the
-driver owns wires and reports.
+A *sink* takes what a protocol unit writes to its stdout, and can ask it how it is; a *wire* carries
+what is written to its stdin, and a *report* tells the engine what the sink has learnt. The gateway
+makes sinks, the driver owns wires and reports.
 """
 
 from collections.abc import Callable
@@ -22,6 +22,13 @@ class Sink(Protocol):
         """The buffer towards its stdin is above the high-water mark."""
 
     def resume_writing(self) -> None: ...
+
+    def probe(self, answered: Callable[[str], None]) -> Callable[[], None]:
+        """Ask the process how it is; `answered` is called with what is wrong, or with nothing.
+
+        It is called once, or never where the process does not answer. What is returned stops
+        waiting, and does nothing once it has answered.
+        """
 
     def close(self) -> None:
         """A stop has begun: write the protocol's goodbye; stdin is closed right after."""

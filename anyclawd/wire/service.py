@@ -1,9 +1,24 @@
-"""The service protocol: what a service is told at its start. Source: the original's SDK.
+"""The service protocol: what a service is told and what it answers. Source: the original's SDK.
 
-Its other request, `shutdown`, has neither parameters nor a result.
+Its request `shutdown` has neither parameters nor a result; `health` has no parameters.
 """
 
+from typing import NamedTuple
+
 from anyclawd.model.value import Json
+from anyclawd.wire import jsonrpc
+from anyclawd.wire.jsonrpc import RpcError
+
+#: The longest text of a service about its health that is passed on.
+_TEXT_MAX = 500
+
+
+class Health(NamedTuple):
+    """What a service has answered to `health`."""
+
+    failure: str = ""  #: why it has to be restarted; empty where it has not
+    is_degraded: bool = False  #: it lives, and cannot do all that it should
+    text: str = ""  #: its own words about that
 
 
 def initialize_params(namespace: str, options: dict[str, Json]) -> dict[str, Json]:
@@ -13,3 +28,21 @@ def initialize_params(namespace: str, options: dict[str, Json]) -> dict[str, Jso
     if isinstance(port, int) and not isinstance(port, bool) and 0 <= port < 65536:
         params["port"] = port
     return params
+
+
+def read_health(result: Json, error: RpcError | None) -> Health:
+    """A service without the request lives, since it has answered; so does one that says nothing."""
+    if error is not None:
+        if error.code == jsonrpc.METHOD_NOT_FOUND:
+            return Health()
+        return Health(failure=f"answered health with an error: {error!s:.{_TEXT_MAX}}")
+    members = result if isinstance(result, dict) else {}
+    status, message = members.get("status"), members.get("message")
+    text = message[:_TEXT_MAX] if isinstance(message, str) else ""
+    match status.lower() if isinstance(status, str) else "":
+        case "unhealthy":
+            return Health(failure=f"says it is unhealthy{text and f': {text}'}")
+        case "degraded":
+            return Health(is_degraded=True, text=f"says it is degraded{text and f': {text}'}")
+        case _:
+            return Health()
