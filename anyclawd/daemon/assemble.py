@@ -64,6 +64,7 @@ class Assembly:
             intake=self._gateway,
             remember=self._remember,
             early=handover.early,
+            cgroups=handover.cgroups,
         )
         self._control = DaemonControl(
             self._driver, self._gateway, handover.started_at, handover.state_dir

@@ -3,7 +3,8 @@
 A cached plan holds as long as every input of its compilation is what it was: files, directories
 that are looked through, variables that `!env` reads, and the versions of the code. With it lies
 the first wave, which the engine has decided for a boot: the orders of its spawns, each with the
-units it depends on, so that a unit stopped by hand can be left out together with them.
+units it depends on, so that a unit stopped by hand can be left out together with them; and whether
+they are to be put into cgroups.
 
 The file is trusted only if nobody else could have written it. Of a secret that comes from a
 variable it holds the name alone; one that is written out in the configuration is in it as well, so
@@ -30,8 +31,9 @@ if TYPE_CHECKING:
 
     #: (kind, name, content) as the compiler reports them.
     Input: TypeAlias = tuple[str, str, bytes | bool]
-    #: Spawns in their order, each with the units on whose start it depends, its own included.
-    Wave: TypeAlias = tuple[tuple[Order, frozenset[str]], ...]
+    #: `supervisor.cgroup`, and spawns in their order, each with the units on whose start it
+    #: depends, its own included.
+    Wave: TypeAlias = tuple[str, tuple[tuple[Order, frozenset[str]], ...]]
     #: Whatever else a plan depends on; compared, and never looked into.
     Key: TypeAlias = tuple[object, ...]
 
@@ -39,8 +41,8 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 #: A change of any of these changes what a plan or its wave means, also between two versions.
 _CODE = (
     *("model/unit.py", "model/plan.py", "compile/settings.py", "compile/build.py"),
-    *("compile/link.py", "engine/manager.py", "engine/needs.py"),
-    *("runtime/order.py", "runtime/spawn.py"),
+    *("compile/link.py", "engine/manager.py", "engine/needs.py", "engine/unit_fsm.py"),
+    *("daemon/main.py", "runtime/order.py", "runtime/spawn.py"),
 )
 
 

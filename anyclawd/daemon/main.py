@@ -15,7 +15,7 @@ import uvloop
 
 from anyclawd.daemon import cache, compilation, logs, places
 from anyclawd.daemon.assemble import Assembly
-from anyclawd.daemon.stage0 import Handover
+from anyclawd.daemon.stage0 import Handover, enter_cgroups
 from anyclawd.engine.commands import Spawn
 from anyclawd.engine.events import BootRequested, Invocation
 from anyclawd.engine.manager import Manager
@@ -71,7 +71,9 @@ def _load(handover: Handover) -> "tuple[Plan, Fresh | None]":
     if handover.compiler is not None:
         fresh = _compiled(*handover.compiler)
         handover.inputs = fresh[1]
-        return from_plain(marshal.loads(fresh[0])), fresh
+        plan: Plan = from_plain(marshal.loads(fresh[0]))
+        enter_cgroups(handover, plan.settings.cgroup)
+        return plan, fresh
     plain, handover.plan = handover.plan, None
     assert plain is not None, "stage 0 starts the compiler where it finds no plan"
     return from_plain(marshal.loads(plain)), None
@@ -90,8 +92,23 @@ async def _supervise(plan: Plan, fresh: "Fresh | None", handover: Handover) -> i
         code = await assembly.run()
         if not settled.is_set():
             keeper.cancel()
-    places.note_clean_end(handover.state_dir)
+    if _leave_cgroups(handover):
+        places.note_clean_end(handover.state_dir)
     return code
+
+
+def _leave_cgroups(handover: Handover) -> bool:
+    """Whether no cgroup is left; else there is something for the next start to sweep."""
+    if handover.cgroups is None:
+        return True
+    try:
+        is_empty = handover.cgroups.leave()
+    except OSError as error:
+        log.warning("cannot remove the control groups: %s; the next start tries again", error)
+        return False
+    if not is_empty:
+        log.error("processes are left in %s; the next start ends them", handover.cgroups.path)
+    return is_empty
 
 
 async def _tidy(
@@ -137,12 +154,14 @@ def first_wave(plan: Plan, instance: str) -> "cache.Wave":
     manager = Manager(plan, lambda: 0.0, lambda _: Invocation("wave"))
     commands = manager.handle(BootRequested(), time.monotonic())
     names = [command.unit for command in commands if isinstance(command, Spawn)]
+    spawned = [name for name in names if not plan.units[name].notifies]  # theirs takes a socket
     # Who starts of two that conflict changes with either of them, and so may the whole order.
     contested = frozenset(manager.links.conflicts)
-    return tuple(
+    orders = (
         (order_of(plan.units[name], plan.settings, instance), contested | _needs(manager, name))
-        for name in names
+        for name in spawned
     )
+    return str(plan.settings.cgroup), tuple(orders)
 
 
 def _needs(manager: Manager, name: UnitName) -> set[str]:

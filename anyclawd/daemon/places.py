@@ -4,7 +4,8 @@ Imports what the interpreter has loaded anyway: it runs before the first wave.
 
 The state directory holds `lock` (the pid of the daemon that uses it), `instance` (the id that
 marks its children), `running` (there while the daemon runs: found at a start, the last run did not
-end cleanly), `stopped` (the units stopped by hand, one a line) and `plan` (see `cache`).
+end cleanly; it tells the boot of the machine and the subtree of cgroups, a line each), `stopped`
+(the units stopped by hand, one a line) and `plan` (see `cache`).
 """
 
 import os
@@ -121,13 +122,27 @@ def write_stopped(directory: str, units: "Iterable[str]") -> None:
     write(f"{directory}/stopped", "".join(f"{name}\n" for name in sorted(units)).encode())
 
 
-def has_left_running(directory: str) -> bool:
-    """Whether the last run did not end cleanly; from now on, this one has not either."""
+def read_running(directory: str) -> "tuple[str, str] | None":
+    """What the last run has noted, if it did not end cleanly: its boot, and its subtree of cgroups.
+
+    Either is empty where it did not come to note it, or had none.
+    """
     path = f"{directory}/running"
-    if os.path.exists(path):
-        return True
-    write(path, b"")
-    return False
+    if not os.path.exists(path):
+        return None
+    boot, _, rest = read(path).decode("utf-8", "surrogateescape").partition("\n")
+    return boot, rest.partition("\n")[0]
+
+
+def note_running(directory: str, cgroups: str) -> None:
+    """From now on, this run has not ended cleanly; to be called before the first spawn."""
+    text = f"{boot_id()}\n{cgroups}\n"
+    write(f"{directory}/running", text.encode("utf-8", "surrogateescape"))
+
+
+def boot_id() -> str:
+    """Tells one boot of the machine from all others; empty where /proc does not say it."""
+    return read("/proc/sys/kernel/random/boot_id").decode().strip()
 
 
 def note_clean_end(directory: str) -> None:

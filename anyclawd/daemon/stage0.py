@@ -2,8 +2,9 @@
 
 Importing asyncio, uvloop and the model takes ten times as long as starting ten programs. So what
 can be decided from a plan that is known to hold is performed first: take the lock, sweep what an
-unclean end has left, start the wave. Where no cached plan holds, the compiler is started instead
-and runs beside the imports. Then `main` takes over with what is in the `Handover`.
+unclean end has left, make the subtree of cgroups, start the wave. Where no cached plan holds, the
+compiler is started instead and runs beside the imports; only its plan tells whether cgroups are
+wanted. Then `main` takes over with what is in the `Handover`.
 
 Nothing is decided here: the wave was decided by the engine when the plan was cached, and it
 decides again for the same boot when it has been loaded; the driver pairs the two. Signals that end
@@ -19,8 +20,12 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from anyclawd.daemon.cache import Input, Key
+    from anyclawd.runtime.cgroup import Cgroups
     from anyclawd.runtime.driver import Early
+    from anyclawd.runtime.spawn import Order, Spawned
     from anyclawd.runtime.tree import Swept
 
 
@@ -44,6 +49,8 @@ class Handover:
         self.early: dict[str, Early] = {}
         self.stopped: frozenset[str] = frozenset()
         self.swept: Swept = ((), ())
+        self.cgroups: Cgroups | None = None
+        self.no_cgroups = ""  #: why there are none
 
 
 #: Options that take a value, and where it goes.
@@ -110,29 +117,75 @@ def _prepare(handover: Handover) -> None:
         handover.lock = places.lock(handover.state_dir)
         handover.instance = places.instance(handover.state_dir)
         handover.stopped = places.read_stopped(handover.state_dir)
-        has_left_running = places.has_left_running(handover.state_dir)
+        left_running = places.read_running(handover.state_dir)
     except OSError as error:
         text = f"cannot use the state directory {handover.state_dir!r}: {error.strerror}"
         raise places.StartError(text) from error
     _signal.pthread_sigmask(_signal.SIG_BLOCK, (_signal.SIGTERM, _signal.SIGINT, _signal.SIGHUP))
     spawn.raise_descriptor_limit()
     tree.become_subreaper()
-    if has_left_running:
-        handover.swept = tree.sweep(handover.instance)
+    if left_running is not None:
+        handover.swept = _sweep(handover.instance, *left_running)
     handover.dropins = f"{handover.runtime_dir}/dropins"
     handover.key = cache.key_of(handover.config, handover.dropins)
     cached = cache.load(handover.state_dir, handover.key, environ)
     if cached is None:
         handover.compiler = start_compiler(handover.config, handover.dropins)
         return
-    handover.plan, wave, handover.inputs = cached
+    handover.plan, (cgroup_use, wave), handover.inputs = cached
+    enter_cgroups(handover, cgroup_use)
     for order, needs in wave:
         if not needs & handover.stopped:
             invocation = os.urandom(16).hex()
-            try:
-                handover.early[order[0]] = (invocation, spawn.spawn(order, invocation, environ))
-            except OSError as error:
-                handover.early[order[0]] = (invocation, error)
+            handover.early[order[0]] = invocation, _spawn(order, invocation, handover, environ)
+
+
+def _spawn(
+    order: "Order", invocation: str, handover: Handover, environ: "Mapping[str, str]"
+) -> "Spawned | OSError":
+    from anyclawd.runtime import spawn
+
+    try:
+        cgroup = handover.cgroups.open(order[0], order[6]) if handover.cgroups else ""
+        return spawn.spawn(order, invocation, environ, cgroup=cgroup)
+    except OSError as error:
+        return error
+
+
+def enter_cgroups(handover: Handover, use: str) -> None:
+    """Note that this daemon runs, and make the subtree for the cgroups of its units.
+
+    `use` is `supervisor.cgroup`. Nothing may have been spawned before. Raises StartError.
+    """
+    from anyclawd.daemon import places
+    from anyclawd.runtime import cgroup
+
+    cgroups, why = cgroup.find(handover.instance, use)
+    try:
+        places.note_running(handover.state_dir, cgroups.path if cgroups else "")
+    except OSError as error:
+        text = f"cannot use the state directory {handover.state_dir!r}: {error.strerror}"
+        raise places.StartError(text) from error
+    if cgroups is not None:
+        try:
+            cgroups.enter()
+        except cgroup.Unusable as error:
+            cgroups, why = None, str(error)
+    if cgroups is None and use == "required":
+        places.note_clean_end(handover.state_dir)
+        raise places.StartError(f"supervisor.cgroup is required, and there is none: {why}")
+    handover.cgroups, handover.no_cgroups = cgroups, why
+
+
+def _sweep(instance: str, boot: str, cgroups: str) -> "Swept":
+    """End what the last run has left: by its cgroups first, then whoever carries its marks."""
+    from anyclawd.daemon import places
+    from anyclawd.runtime import cgroup, tree
+
+    is_same_boot = boot != "" and boot == places.boot_id()
+    killed, left = cgroup.sweep(cgroups, instance, is_same_boot=is_same_boot)
+    marked_killed, marked_left = tree.sweep(instance)
+    return killed + marked_killed, tuple({**dict(left), **dict(marked_left)}.items())
 
 
 def start_compiler(config: str, dropins: str) -> tuple[int, int]:

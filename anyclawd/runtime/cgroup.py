@@ -90,22 +90,23 @@ class Cgroups:
             _remove_tree(self.path)
             raise Unusable("the kernel has no cgroup.kill; it takes Linux 5.14 or newer")
         if _is_populated(self.path):
-            raise Unusable(f"{self.path!r} is in use; another daemon has the id of this one")
+            text = "holds processes that cannot be ended, or that another daemon with our id has"
+            raise Unusable(f"{self.path!r} {text}")
         available = tree.read(f"{self._own}/cgroup.controllers").decode().split()
         wanted = tuple(name for name, _, _ in _CONTROLLERS if name in available)
         if wanted:
             self._take_controllers(wanted)
 
-    def leave(self) -> None:
+    def leave(self) -> bool:
         """Remove every cgroup and give back what `enter` took. Raises OSError.
 
-        What could not be ended keeps its cgroup, and the subtree with it.
+        What could not be ended keeps its cgroup, and the subtree with it; the answer is False then.
         """
         for name in _children(self.path):
             if name != _DAEMON:
                 _remove_tree(f"{self.path}/{name}")
         self._give_back()
-        _remove_tree(self.path)
+        return _remove_tree(self.path)
 
     def _take_controllers(self, wanted: tuple[str, ...]) -> None:
         """Move into a leaf and have controllers handed down to the units: all of them or none."""
@@ -179,6 +180,10 @@ class Cgroups:
         inside = f"{_root()}{_cgroup_of(pid)}".removeprefix(f"{self.path}/")
         return "" if inside.startswith("/") else "/".join(inside.split("/", 2)[:2])
 
+    def path_of(self, unit: str) -> str:
+        """The directory of a unit, which all its parts lie in."""
+        return f"{self.path}/{name_of(unit)}"
+
     def remove(self, unit: str, part: str = MAIN) -> None:
         """Remove the cgroup of a part, and the unit's own with its last part.
 
@@ -217,8 +222,7 @@ class Cgroups:
         return memory, None if cpu_us is None else cpu_us / 1e6, tasks
 
     def _path(self, unit: str, part: str = "") -> str:
-        path = f"{self.path}/{name_of(unit)}"
-        return f"{path}/{part}" if part else path
+        return f"{self.path_of(unit)}/{part}" if part else self.path_of(unit)
 
 
 def find(instance: str, use: str) -> "tuple[Cgroups | None, str]":
@@ -282,6 +286,11 @@ def name_of(unit: str) -> str:
     if len(encoded) <= _NAME_MAX_BYTES:
         return unit
     return f"{encoded[:100].decode('utf-8', 'ignore')}~{fingerprint(encoded)[:8].hex()}"
+
+
+def part_of(invocation: str) -> str:
+    """The part of a unit that a run belongs to; a hook's has its own behind a slash."""
+    return invocation.partition("/")[2] or MAIN
 
 
 def _name_of_subtree(instance: str) -> str:

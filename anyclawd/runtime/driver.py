@@ -49,6 +49,7 @@ from anyclawd.engine.events import (
     IntakeClosed,
     Invocation,
     JobsRequested,
+    OutOfMemory,
     ProtocolBroken,
     ReadinessLost,
     ReadinessRegained,
@@ -66,8 +67,9 @@ from anyclawd.model.plan import Plan
 from anyclawd.model.state import JobMode, JobType, Sub
 from anyclawd.model.unit import Protocol as Speaks
 from anyclawd.runtime import spawn
+from anyclawd.runtime.cgroup import Cgroups
 from anyclawd.runtime.logpump import LogPump
-from anyclawd.runtime.order import order_of
+from anyclawd.runtime.order import limits_of, order_of
 from anyclawd.runtime.process import Process
 from anyclawd.runtime.reaper import Reaper
 from anyclawd.runtime.seam import Attach, Sink
@@ -116,6 +118,7 @@ class Driver:
         intake: Intake,
         remember: Callable[[frozenset[UnitName]], None],
         early: dict[str, Early],
+        cgroups: Cgroups | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
         self.plan, self.environ = plan, environ
@@ -125,6 +128,8 @@ class Driver:
         self.processes: dict[UnitName, Process] = {}
         self.announced: list[Callable[[UnitName, Sub, Sub], None]] = []
         self.settled: list[Callable[[SettleBoot], None]] = []
+        self.rested: list[Callable[[], None]] = []  #: called when all that was fed is dealt with
+        self._cgroups = cgroups
         self._instance = instance
         self._attach, self._cores, self._intake = attach, cores, intake
         self._remember = remember
@@ -151,7 +156,6 @@ class Driver:
             self._reaper.close()
 
     def feed(self, event: Event) -> None:
-        self.rested: list[Callable[[], None]] = []  #: called when all that was fed is dealt with
         """Hand one event to the engine and perform what it commands."""
         self._inbox.append(event)
         if len(self._inbox) > 1:
@@ -164,6 +168,8 @@ class Driver:
                     self._perform(command)
             finally:
                 self._inbox.popleft()
+        for tell in self.rested:
+            tell()
 
     def submit(
         self, type_: JobType, units: tuple[UnitName, ...], mode: JobMode, origin: str
@@ -217,8 +223,6 @@ class Driver:
                 for settle in self.settled:
                     settle(command)
             case CloseIntake():
-        for tell in self.rested:
-            tell()
                 self._intake.close_intake(lambda: self.feed(IntakeClosed()))
             case CutOff():
                 self._intake.cut_off()
@@ -236,7 +240,10 @@ class Driver:
         try:
             if early is None:
                 order = order_of(unit, self.plan.settings, self._instance)
-                spawned = spawn.spawn(order, invocation, self.environ)
+                cgroup = (
+                    self._cgroups.open(name, limits_of(unit.resources)) if self._cgroups else ""
+                )
+                spawned = spawn.spawn(order, invocation, self.environ, cgroup=cgroup)
             elif isinstance(early[1], OSError):
                 raise early[1]
             else:
@@ -252,6 +259,8 @@ class Driver:
             reaper=self._reaper,
             log=self.logs.of(name, unit.stderr_rate),
             exited=self._on_exit,
+            cgroups=self._cgroups,
+            starved=self._on_starvation,
         )
         self.processes[name] = process
         self.feed(Spawned(name, invocation, process.pid))
@@ -271,7 +280,13 @@ class Driver:
             unit = self.plan.units[UnitName(name)]
             logs = self.logs.of(name)
             process = Process(
-                unit, invocation, spawned, reaper=self._reaper, log=logs, exited=_ignore_exit
+                unit,
+                invocation,
+                spawned,
+                reaper=self._reaper,
+                log=logs,
+                exited=_ignore_exit,
+                cgroups=self._cgroups,
             )
             process.open()
             process.kill_tree()
@@ -326,6 +341,9 @@ class Driver:
             del self.processes[name]
             self._sinks.pop(name, None)
         self.feed(Exited(name, Invocation(process.invocation), end))
+
+    def _on_starvation(self, process: Process) -> None:
+        self.feed(OutOfMemory(process.unit.name, Invocation(process.invocation)))
 
     def _new_invocation(self, name: UnitName) -> Invocation:
         early = self._early.get(name)

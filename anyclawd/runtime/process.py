@@ -87,7 +87,7 @@ class Process:
         while the main process lives; `ending` right after the death of the main process.
         """
         self.unit, self.invocation = unit, invocation
-        self.part = invocation.partition("/")[2] or cgroup.MAIN
+        self.part = cgroup.part_of(invocation)
         self.pid, self.pidfd, self._stdin, self._stdout, self._stderr = spawned
         self.session = self.pid  #: of which the process spawned is the leader
         self._reaper, self._log, self._exited = reaper, log, exited
@@ -118,6 +118,11 @@ class Process:
             if self._memory_events != -1:
                 poller.watch(self._memory_events, EXCEPTIONAL, self._note_starvation)
         self.resume_reading()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the main process is dead, also where nobody has noticed so far."""
+        return self.pidfd == -1 or _is_dead(self.pidfd)
 
     @property
     def place(self) -> str:
@@ -413,7 +418,9 @@ class Process:
 
 
 def _is_dead(pidfd: int) -> bool:
-    return bool(select.select([pidfd], [], [], 0)[0])
+    poll = select.poll()  # select(2) takes no descriptor from 1024 on
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _read(descriptor: int, size: int) -> bytes | None:

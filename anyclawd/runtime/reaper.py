@@ -206,10 +206,13 @@ class Reaper:
         for pid, owner in self._orphans.items():
             if owner is process:
                 self._orphans[pid] = None
-        del self._leaders[process.pid]
         self._by_brand.pop(mark.brand(self._instance, process.invocation), None)
-        self._by_session.pop(process.session, None)
         self._by_place.pop(process.place, None)
+        # A number that was not ours to keep may be that of a new process by now.
+        if self._leaders.get(process.pid) is process:
+            del self._leaders[process.pid]
+        if self._by_session.get(process.session) is process:
+            del self._by_session[process.session]
         process.finish()
 
 

@@ -8,6 +8,7 @@ from anyclawd.daemon import cache
 from anyclawd.model.fingerprint import fingerprint, fingerprint_of_names
 
 PLAN = b"a plan"
+WAVE = ("never", ())
 DROPINS = "/run/dropins"
 
 
@@ -29,14 +30,14 @@ def key(config: Path) -> "cache.Key":
 
 
 def keep(state: str, config: Path, *inputs: "cache.Input") -> None:
-    cache.store(state, key(config), inputs, (), PLAN)
+    cache.store(state, key(config), inputs, WAVE, PLAN)
 
 
 def test_what_was_stored_is_loaded(state: str, config: Path) -> None:
     keep(state, config, ("file", str(config), fingerprint(config.read_bytes())))
     assert cache.load(state, key(config), {}) == (
         PLAN,
-        (),
+        WAVE,
         (("file", str(config), fingerprint(config.read_bytes())),),
     )
 

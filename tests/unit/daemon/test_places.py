@@ -82,11 +82,24 @@ def test_the_instance_keeps_its_id(tmp_path: Path) -> None:
 
 
 def test_a_run_that_did_not_end_cleanly_is_noticed(tmp_path: Path) -> None:
-    assert not places.has_left_running(str(tmp_path))
-    assert places.has_left_running(str(tmp_path))
-    places.note_clean_end(str(tmp_path))
-    places.note_clean_end(str(tmp_path))  # also where the file has gone meanwhile
-    assert not places.has_left_running(str(tmp_path))
+    directory = str(tmp_path)
+    assert places.read_running(directory) is None
+    places.note_running(directory, "/sys/fs/cgroup/anyclawd-0d4f")
+    assert places.read_running(directory) == (places.boot_id(), "/sys/fs/cgroup/anyclawd-0d4f")
+    places.note_clean_end(directory)
+    places.note_clean_end(directory)  # also where the file has gone meanwhile
+    assert places.read_running(directory) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    {b"": ("", ""), b"boot\n": ("boot", ""), b"boot\n/path\n": ("boot", "/path")}.items(),
+)
+def test_a_run_that_was_cut_off_while_it_noted_itself_is_noticed(
+    tmp_path: Path, content: bytes, found: tuple[str, str]
+) -> None:
+    (tmp_path / "running").write_bytes(content)
+    assert places.read_running(str(tmp_path)) == found
 
 
 def test_units_stopped_by_hand_are_read_as_they_were_written(tmp_path: Path) -> None:
