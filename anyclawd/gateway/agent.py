@@ -8,7 +8,7 @@ import logging
 from typing import Protocol
 
 from anyclawd import __version__
-from anyclawd.gateway.handshake import refusal
+from anyclawd.gateway.handshake import HEALTH_METHOD, refusal
 from anyclawd.model.errors import RemoteProtocolError
 from anyclawd.model.unit import Unit
 from anyclawd.model.value import Json
@@ -72,6 +72,13 @@ class AgentPeer:
             log.info("%s: offers to authenticate by %s", name, methods, extra={"unit": name})
         self._report.ready()
         self._host.agent_event(events.AgentReady(name, self.handshake.capabilities))
+
+    @property
+    def health_method(self) -> str:
+        return HEALTH_METHOD
+
+    def health_answered(self, result: Json, error: RpcError | None) -> str:
+        return ""
 
     # --- what the router decides ------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 import logging
 from typing import Protocol
 
-from anyclawd.gateway.handshake import refusal
+from anyclawd.gateway.handshake import HEALTH_METHOD, refusal
 from anyclawd.model.errors import RemoteProtocolError
 from anyclawd.model.unit import Unit
 from anyclawd.model.value import Json
@@ -57,6 +57,13 @@ class ChannelPeer:
         log.info("%s: initialized", self.unit.name, extra={"unit": self.unit.name})
         self._host.channel_ready(self, handshake)
         self._report.ready()
+
+    @property
+    def health_method(self) -> str:
+        return HEALTH_METHOD
+
+    def health_answered(self, result: Json, error: RpcError | None) -> str:
+        return ""
 
     # --- what it sends ----------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""What the handshakes have in common: options on the way out, errors on the way in."""
+"""What protocols have in common: options on the way out, errors on the way in, health."""
 
 from collections.abc import Mapping
 
@@ -6,6 +6,10 @@ from anyclawd.model import secret
 from anyclawd.model.unit import Unit
 from anyclawd.model.value import Json
 from anyclawd.wire.jsonrpc import RpcError
+
+#: Asks an agent or a channel how it is. Neither protocol has such a request, so any answer will do,
+#: and most say that there is no such method; to ACP a name with `_` in front is an extension.
+HEALTH_METHOD = "_anyclaw/health"
 
 
 def revealed_options(unit: Unit, environ: Mapping[str, str]) -> dict[str, Json]:

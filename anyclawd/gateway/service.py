@@ -1,4 +1,4 @@
-"""One service process: its handshake and its goodbye."""
+"""One service process: its handshake, its health and its goodbye."""
 
 import logging
 
@@ -20,6 +20,7 @@ class ServicePeer:
         self, unit: Unit, wire: Wire, report: Report, namespace: str, options: dict[str, Json]
     ) -> None:
         self._unit, self._report = unit, report
+        self._is_degraded = False  # by its own words
         self.connection = Connection(wire, report, self)
         params = service.initialize_params(namespace, options)
         self.connection.call("initialize", params, self._initialized)
@@ -30,6 +31,21 @@ class ServicePeer:
             return
         log.info("%s: initialized", self._unit.name, extra={"unit": self._unit.name})
         self._report.ready()
+
+    @property
+    def health_method(self) -> str:
+        return "health"
+
+    def health_answered(self, result: Json, error: RpcError | None) -> str:
+        """A service that says it is degraded lives; what it has to say of that is for people."""
+        health = service.read_health(result, error)
+        if health.is_degraded:
+            self._is_degraded = True
+            self._report.degraded(health.text)
+        elif self._is_degraded and not health.failure:
+            self._is_degraded = False
+            self._report.recovered()
+        return health.failure
 
     def frame_received(self, frame: bytes) -> bool:
         return False
