@@ -64,6 +64,7 @@ class Assembly:
             intake=self._gateway,
             remember=self._remember,
             early=handover.early,
+            notify_dir=Path(handover.runtime_dir) / "notify",
             cgroups=handover.cgroups,
         )
         self._control = DaemonControl(

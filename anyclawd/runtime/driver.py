@@ -5,7 +5,8 @@ event are all performed before the next is handed to the engine, also when perfo
 produces an event at once, as a spawn does. A unit whose spawn has failed has no process while that
 news waits for its turn; what is commanded for it meanwhile reaches nobody.
 
-Owned here: the processes, the timers, and the tasks that start and stop core units. What the
+Owned here: the processes, the programs beside them (hooks, conditions, checks), the timers, what
+units say of themselves, and the tasks that start and stop core units and look at units. What the
 driver does not know is handed in: who speaks a unit's protocol (`attach`), what the core units are
 (`cores`), how the intake of messages is closed (`intake`), and where stops by hand are noted
 (`remember`). Whoever wants to watch subscribes to `announced` and `settled`.
@@ -19,22 +20,28 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Hashable, Mapping
-from typing import Protocol, TypeAlias, assert_never
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeAlias, assert_never
 
 from anyclawd.engine.commands import (
     Announce,
     ArmTimer,
     CancelTimer,
+    CheckConditions,
     CloseIntake,
     CloseProtocol,
     Command,
     CutOff,
     FinishRequest,
+    ForgetUnit,
     JobOutcome,
+    KillHook,
     KillTree,
     Quit,
     RememberStop,
     ReportFault,
+    RunHook,
     SendSignal,
     SettleBoot,
     Spawn,
@@ -43,13 +50,17 @@ from anyclawd.engine.commands import (
 )
 from anyclawd.engine.events import (
     BootRequested,
+    ConditionsChecked,
     Event,
     Exit,
     Exited,
+    Hook,
+    HookEnded,
     IntakeClosed,
     Invocation,
     JobsRequested,
     OutOfMemory,
+    PlanReplaced,
     ProtocolBroken,
     ReadinessLost,
     ReadinessRegained,
@@ -64,16 +75,26 @@ from anyclawd.engine.manager import Manager
 from anyclawd.model.deps import UnitName
 from anyclawd.model.errors import RequestError
 from anyclawd.model.plan import Plan
-from anyclawd.model.state import JobMode, JobType, Sub
+from anyclawd.model.policy import ReadinessType
+from anyclawd.model.state import ALIVE, JobMode, JobType, Sub
 from anyclawd.model.unit import Protocol as Speaks
-from anyclawd.runtime import spawn
-from anyclawd.runtime.cgroup import Cgroups
-from anyclawd.runtime.logpump import LogPump
+from anyclawd.model.unit import Unit
+from anyclawd.runtime import condition, hook, spawn
+from anyclawd.runtime.cgroup import Cgroups, part_of
+from anyclawd.runtime.crash import Crash, crash_of
+from anyclawd.runtime.logpump import Awaited, LogPump
+from anyclawd.runtime.monitor import Monitors
+from anyclawd.runtime.notices import Notices
 from anyclawd.runtime.order import limits_of, order_of
+from anyclawd.runtime.probe import Prober
 from anyclawd.runtime.process import Process
+from anyclawd.runtime.program import Programs, Sequence, Variables
 from anyclawd.runtime.reaper import Reaper
 from anyclawd.runtime.seam import Attach, Sink
 from anyclawd.runtime.timer import Timers
+
+if TYPE_CHECKING:
+    from anyclawd.runtime.tree import Usage
 
 log = logging.getLogger(__name__)
 
@@ -118,10 +139,11 @@ class Driver:
         intake: Intake,
         remember: Callable[[frozenset[UnitName]], None],
         early: dict[str, Early],
+        notify_dir: Path,
         cgroups: Cgroups | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
-        self.plan, self.environ = plan, environ
+        self.environ = environ
         self.manager = Manager(plan, random.random, self._new_invocation)
         self.logs = LogPump(loop)
         self.timers = Timers(loop, self._on_timer)
@@ -129,13 +151,32 @@ class Driver:
         self.announced: list[Callable[[UnitName, Sub, Sub], None]] = []
         self.settled: list[Callable[[SettleBoot], None]] = []
         self.rested: list[Callable[[], None]] = []  #: called when all that was fed is dealt with
-        self._cgroups = cgroups
         self._instance = instance
         self._attach, self._cores, self._intake = attach, cores, intake
         self._remember = remember
         self._early = early  # taken over: what is paired with a spawn leaves it
+        self._cgroups = cgroups
         self._reaper = Reaper(loop, instance)
         self._sinks: dict[UnitName, Sink] = {}
+        self._ends: dict[UnitName, tuple[Invocation, Exit]] = {}  # of main processes
+        self._crashes: dict[UnitName, Crash] = {}
+        self._sequences: dict[UnitName, Sequence] = {}  # the last hook, or conditions
+        self._programs = Programs(self._launch)
+        self._notices = Notices(
+            notify_dir,
+            self._reaper.poller,
+            feed=self.learn,
+            process_of=self.processes.get,
+            owner_of=self._reaper.owner_of,
+        )
+        self._monitors = Monitors(
+            Known(self.manager),
+            look=Prober(self._programs, self._sinks.get).look,
+            feed=self.learn,
+            own=self._own,
+            sleep=asyncio.sleep,
+            draw=random.random,
+        )
         self._inbox: deque[Event] = deque()
         self._requests: dict[RequestId, asyncio.Future[tuple[JobOutcome, ...]]] = {}
         self._last_request = 0
@@ -150,8 +191,13 @@ class Driver:
                 self.feed(boot)
                 self._drop_unwanted()
                 self._reaper.start()  # it has to know every process by now
-                return await self._quit
+                try:
+                    return await self._quit
+                finally:
+                    self._monitors.stop_all()
         finally:
+            self._programs.kill_all()
+            self._notices.close_all()
             self.timers.cancel_all()
             self._reaper.close()
 
@@ -166,6 +212,8 @@ class Driver:
                 for command in self.manager.handle(self._inbox[0], time.monotonic()):
                     log.debug("command: %s", command)
                     self._perform(command)
+                if isinstance(self._inbox[0], PlanReplaced):
+                    self._monitors.refresh()
             finally:
                 self._inbox.popleft()
         for tell in self.rested:
@@ -187,6 +235,35 @@ class Driver:
             raise refusal
         return future
 
+    # -- what others may ask -------------------------------------------------------------------
+
+    @property
+    def plan(self) -> Plan:
+        """What runs: the plan of the engine, which a reload replaces."""
+        return self.manager.plan
+
+    def status_text(self, name: UnitName) -> str:
+        """What a unit says of its state (STATUS=); empty where it says nothing."""
+        return self._notices.status(name)
+
+    def errno(self, name: UnitName) -> int | None:
+        """What a unit gives as the cause of its trouble (ERRNO=)."""
+        return self._notices.errno(name)
+
+    def dropped_notices(self, name: UnitName) -> int:
+        """How many notifications to a unit's socket were garbage, or of somebody else."""
+        return self._notices.dropped[name]
+
+    def crash(self, name: UnitName) -> Crash | None:
+        """The last run of a unit that ended badly, if one has."""
+        return self._crashes.get(name)
+
+    def usage(self, name: UnitName) -> "Usage":
+        """What the processes of a unit use at the moment."""
+        if (process := self.processes.get(name)) is None:
+            return None, None, None
+        return process.usage()
+
     # -- commands ------------------------------------------------------------------------------
 
     def _perform(self, command: Command) -> None:
@@ -202,19 +279,33 @@ class Driver:
                     sink.close()
                 if (process := self.processes.get(unit)) is not None:
                     process.close_stdin()
+            case CheckConditions(unit, invocation):
+                self._check_conditions(unit, invocation)
+            case RunHook(unit, invocation, which, run):
+                self._run_hook(unit, invocation, which, run)
+            case KillHook(unit):
+                if (sequence := self._sequences.get(unit)) is not None:
+                    sequence.kill()
             case SendSignal(unit, number):
                 if (process := self.processes.get(unit)) is not None:
                     process.signal_group(number)
+                self._programs.signal(unit, number)
             case KillTree(unit):
                 if (process := self.processes.get(unit)) is not None:
                     process.kill_tree()
+                if (sequence := self._sequences.get(unit)) is not None:
+                    sequence.kill()
+                self._programs.kill(unit)
             case ArmTimer(unit, timer, at):
                 self.timers.arm((unit, timer), at)
             case CancelTimer(unit, timer):
                 self.timers.cancel((unit, timer))
             case Announce(unit, before, after):
+                self._follow(unit, before, after)
                 for tell in self.announced:
                     tell(unit, before, after)
+            case ForgetUnit(unit):
+                self._forget(unit)
             case FinishRequest():
                 self._finish_request(command)
             case RememberStop():
@@ -240,10 +331,11 @@ class Driver:
         try:
             if early is None:
                 order = order_of(unit, self.plan.settings, self._instance)
-                cgroup = (
-                    self._cgroups.open(name, limits_of(unit.resources)) if self._cgroups else ""
+                variables = (*self._notices.open(unit, invocation), *_watchdog_of(unit))
+                cgroup = self._join(unit, invocation)
+                spawned = spawn.spawn(
+                    order, invocation, self.environ, cgroup=cgroup, extra=variables
                 )
-                spawned = spawn.spawn(order, invocation, self.environ, cgroup=cgroup)
             elif isinstance(early[1], OSError):
                 raise early[1]
             else:
@@ -261,13 +353,17 @@ class Driver:
             exited=self._on_exit,
             cgroups=self._cgroups,
             starved=self._on_starvation,
+            ending=self._on_ending,
         )
         self.processes[name] = process
+        if unit.readiness is ReadinessType.LOG:
+            ready = partial(self.learn, Ready(name, invocation))
+            self.logs.expect(name, Awaited(unit.readiness_pattern, ready))
         self.feed(Spawned(name, invocation, process.pid))
         if unit.protocol is Speaks.NONE:
             process.open()
             return
-        report = UnitReport(self, name, invocation)
+        report = UnitReport(self, unit, invocation)
         sink = self._sinks[name] = self._attach(unit, process, report)
         process.open(sink, report)
 
@@ -292,9 +388,91 @@ class Driver:
             process.kill_tree()
         self._early.clear()
 
-    def _own(self, work: Coroutine[None, None, None], name: str) -> None:
+    def _check_conditions(self, name: UnitName, invocation: Invocation) -> None:
+        sequence = condition.check(
+            self.plan.units[name],
+            invocation,
+            self._programs,
+            self.environ,
+            lambda unmet: self.feed(ConditionsChecked(name, invocation, unmet)),
+        )
+        if sequence is not None:
+            self._sequences[name] = sequence
+
+    def _run_hook(self, name: UnitName, invocation: Invocation, which: Hook, run: int) -> None:
+        unit = self.plan.units[name]
+
+        def ended(failure: str, end: Exit | None) -> None:
+            self.feed(
+                HookEnded(unit=name, invocation=invocation, run=run, failure=failure, exit=end)
+            )
+
+        try:
+            variables = self._told(unit, invocation, which)
+        except OSError as error:
+            ended(error.strerror or str(error), None)
+            return
+        self._sequences[name] = hook.run(
+            unit, invocation, which, run, variables, self._programs, ended
+        )
+
+    def _told(self, unit: Unit, invocation: Invocation, which: Hook) -> Variables:
+        """What the programs of a hook are told beside the environment of their unit."""
+        told = self._notices.open(unit, invocation)
+        if which is Hook.STOP_POST:
+            of_run, end = self._ends.get(unit.name, (None, None))
+            result = self.manager.states[unit.name].result
+            return (*told, *hook.about_end(result, end if of_run == invocation else None))
+        main = self.processes.get(unit.name)
+        return (*told, *hook.about_main(None if main is None else main.pid))
+
+    def _launch(
+        self,
+        unit: Unit,
+        invocation: str,
+        argv: tuple[str, ...],
+        variables: Variables,
+        exited: Callable[[Exit], None],
+    ) -> Process:
+        """Start a program beside the main process of a unit; see `program.Launch`."""
+        order = order_of(unit, self.plan.settings, self._instance, argv=argv, has_stdin=False)
+        cgroup = self._join(unit, invocation)
+        spawned = spawn.spawn(order, invocation, self.environ, cgroup=cgroup, extra=variables)
+        process = Process(
+            unit,
+            invocation,
+            spawned,
+            reaper=self._reaper,
+            log=self.logs.of(unit.name, unit.stderr_rate),
+            exited=lambda _, end: exited(end),
+            cgroups=self._cgroups,
+        )
+        process.open()
+        return process
+
+    def _follow(self, name: UnitName, before: Sub, after: Sub) -> None:
+        """A unit has changed its sub state: look at it accordingly, and keep what is kept."""
+        self._monitors.follow(name, after)
+        if before is Sub.START:
+            self.logs.expect(name, None)
+        if before in ALIVE and after not in ALIVE:
+            self._notices.close(name)
+            state = self.manager.states.get(name)  # None: it has left the plan meanwhile
+            if state is not None and (crash := crash_of(name, state, self.logs)) is not None:
+                self._crashes[name] = crash
+
+    def _forget(self, name: UnitName) -> None:
+        """A unit is not in the plan any more, and nothing of it runs."""
+        self._monitors.stop(name)
+        self._notices.forget(name)
+        self.logs.forget(name)
+        self._ends.pop(name, None)
+        self._crashes.pop(name, None)
+        self._sequences.pop(name, None)
+
+    def _own(self, work: Coroutine[None, None, None], name: str) -> "asyncio.Task[None]":
         assert self._tasks is not None, "nothing is performed before run()"
-        self._tasks.create_task(work, name=name)
+        return self._tasks.create_task(work, name=name)
 
     async def _start_core(self, name: UnitName, invocation: Invocation) -> None:
         try:
@@ -329,18 +507,41 @@ class Driver:
 
     # -- what happens --------------------------------------------------------------------------
 
+    def learn(self, event: Event) -> None:
+        """Feed what was learnt of a unit from outside. Who is dead cannot be ready.
+
+        A process may have said so and died since, which nobody has noticed yet.
+        """
+        if isinstance(event, Ready):
+            process = self.processes.get(event.unit)
+            if process is None or process.has_ended:
+                return
+        self.feed(event)
+
     def _on_timer(self, key: Hashable) -> None:
         assert isinstance(key, tuple)
         unit, timer = key
         assert isinstance(timer, Timer)
         self.feed(TimerElapsed(unit, timer))
 
+    def _on_ending(self, process: Process) -> None:
+        """The main process is dead. It may have named another one that takes its place."""
+        self._notices.drain(process.unit.name)
+
     def _on_exit(self, process: Process, end: Exit) -> None:
-        name = process.unit.name
+        name, invocation = process.unit.name, Invocation(process.invocation)
         if self.processes.get(name) is process:
+            self._notices.drain(name)
             del self.processes[name]
             self._sinks.pop(name, None)
-        self.feed(Exited(name, Invocation(process.invocation), end))
+            self._ends[name] = (invocation, end)
+        self.feed(Exited(name, invocation, end))
+
+    def _join(self, unit: Unit, invocation: str) -> str:
+        """The control group for a process of a unit, empty where there are none. Raises OSError."""
+        if self._cgroups is None:
+            return ""
+        return self._cgroups.open(unit.name, limits_of(unit.resources), part_of(invocation))
 
     def _on_starvation(self, process: Process) -> None:
         self.feed(OutOfMemory(process.unit.name, Invocation(process.invocation)))
@@ -355,20 +556,47 @@ class UnitReport:
 
     __slots__ = ("_driver", "_invocation", "_unit")
 
-    def __init__(self, driver: Driver, unit: UnitName, invocation: Invocation) -> None:
+    def __init__(self, driver: Driver, unit: Unit, invocation: Invocation) -> None:
         self._driver, self._unit, self._invocation = driver, unit, invocation
 
     def ready(self) -> None:
-        self._driver.feed(Ready(self._unit, self._invocation))
+        """The handshake is over; it makes a unit ready that has no other way to be so."""
+        if self._unit.readiness is ReadinessType.INITIALIZE:
+            self._driver.learn(Ready(self._unit.name, self._invocation))
 
     def failed(self, reason: str) -> None:
-        self._driver.feed(ProtocolBroken(self._unit, self._invocation, reason))
+        self._driver.feed(ProtocolBroken(self._unit.name, self._invocation, reason))
 
     def degraded(self, reason: str) -> None:
-        self._driver.feed(ReadinessLost(self._unit, self._invocation, reason))
+        self._driver.feed(ReadinessLost(self._unit.name, self._invocation, reason))
 
     def recovered(self) -> None:
-        self._driver.feed(ReadinessRegained(self._unit, self._invocation))
+        self._driver.feed(ReadinessRegained(self._unit.name, self._invocation))
+
+
+class Known:
+    """The `Subject` of the monitors: what the engine knows of units."""
+
+    __slots__ = ("_manager",)
+
+    def __init__(self, manager: Manager) -> None:
+        self._manager = manager
+
+    def unit(self, name: UnitName) -> Unit | None:
+        return self._manager.plan.units.get(name)
+
+    def sub(self, name: UnitName) -> Sub:
+        return self._manager.sub(name)
+
+    def invocation(self, name: UnitName) -> Invocation | None:
+        return self._manager.states[name].invocation
+
+
+def _watchdog_of(unit: Unit) -> Variables:
+    """Source: sd_watchdog_enabled(3). WATCHDOG_PID is left out: no pid is known before the exec."""
+    if not unit.watchdog_s:
+        return ()
+    return (("WATCHDOG_USEC", str(round(unit.watchdog_s * 1e6))),)
 
 
 def _ignore_exit(process: Process, end: Exit) -> None:

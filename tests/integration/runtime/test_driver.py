@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -45,7 +46,7 @@ def attach(unit: Unit, wire: Wire, report: Report) -> Sink:
     raise AssertionError(f"{unit.name} speaks no protocol")
 
 
-def driver_of(core: FaultyCore) -> Driver:
+def driver_of(core: FaultyCore, notify_dir: Path) -> Driver:
     part = Unit(name=CORE, kind=Kind.CORE, span=BUILT_IN, readiness=ReadinessType.STARTED)
     deps = Dependencies(wants=(Ref(unit=CORE),), after=(Ref(unit=CORE),))
     target = Unit(name=DEFAULT_TARGET, kind=Kind.TARGET, span=BUILT_IN, deps=deps)
@@ -58,6 +59,7 @@ def driver_of(core: FaultyCore) -> Driver:
         intake=NoIntake(),
         remember=lambda _: None,
         early={},
+        notify_dir=notify_dir,
     )
     for pid in tree.children():
         driver._reaper.spare(pid)  # of other tests
@@ -66,9 +68,12 @@ def driver_of(core: FaultyCore) -> Driver:
 
 @pytest.mark.parametrize("at_start", [True, False], ids=["start", "stop"])
 async def test_a_fault_of_a_core_unit_is_logged_and_costs_nobody_else(
-    loop: asyncio.AbstractEventLoop, at_start: bool, caplog: pytest.LogCaptureFixture
+    loop: asyncio.AbstractEventLoop,
+    at_start: bool,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
 ) -> None:
-    driver = driver_of(FaultyCore(at_start=at_start))
+    driver = driver_of(FaultyCore(at_start=at_start), tmp_path / "notify")
     subs: list[Sub] = []
 
     def stop(_: object) -> None:

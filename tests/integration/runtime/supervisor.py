@@ -1,0 +1,181 @@
+"""A driver with real processes below it, and tests that wait for what becomes of units."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from anyclawd.engine.commands import SettleBoot
+from anyclawd.engine.events import BootRequested, ShutdownRequested
+from anyclawd.engine.unit_fsm import UnitState
+from anyclawd.model.deps import Dependencies, Ref, UnitName, Until
+from anyclawd.model.plan import DEFAULT_TARGET, Plan
+from anyclawd.model.policy import HookCommand, ReadinessType, Restart, Timeouts
+from anyclawd.model.span import BUILT_IN
+from anyclawd.model.state import JobMode, JobType, Sub
+from anyclawd.model.unit import Kind, Unit
+from anyclawd.model.value import Json
+from anyclawd.runtime import tree
+from anyclawd.runtime.driver import Driver
+from anyclawd.runtime.seam import Attach, Report, Sink, Wire
+
+#: What programs that speak sd_notify(3) begin with; `say` returns when the datagram is queued.
+CLIENT = """
+import os, signal, socket, subprocess, sys, time
+def say(*lines):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
+        client.sendto("\\n".join(lines).encode(), os.environ["NOTIFY_SOCKET"])
+"""
+
+
+def service(name: str, *argv: str, **settings: Json) -> Unit:
+    """A service without a protocol, that is not restarted."""
+    settings = {"readiness": ReadinessType.STARTED, "restart": Restart.NEVER, **settings}
+    return Unit(
+        name=UnitName(f"{name}.service"), kind=Kind.SERVICE, span=BUILT_IN, argv=argv, **settings
+    )
+
+
+def shell(name: str, script: str, **settings: Json) -> Unit:
+    return service(name, "/bin/sh", "-c", script, **settings)
+
+
+def python(name: str, code: str, **settings: Json) -> Unit:
+    """A service that may `say` what sd_notify(3) says."""
+    return service(name, sys.executable, "-ISc", CLIENT + code, **settings)
+
+
+def notifying(name: str, code: str, **settings: Json) -> Unit:
+    return python(name, code, readiness=ReadinessType.NOTIFY, **settings)
+
+
+def after(name: str, until: Until = Until.READY) -> Dependencies:
+    """What requires another service and starts after it."""
+    ref = Ref(unit=UnitName(f"{name}.service"), until=until)
+    return Dependencies(requires=(ref,), after=(ref,))
+
+
+def commands(*scripts: str, may_fail: bool = False) -> tuple[HookCommand, ...]:
+    return tuple(HookCommand(argv=("/bin/sh", "-c", one), may_fail=may_fail) for one in scripts)
+
+
+def plan_of(*units: Unit) -> Plan:
+    refs = tuple(Ref(unit=unit.name) for unit in units)
+    deps = Dependencies(wants=refs, after=refs)
+    target = Unit(name=DEFAULT_TARGET, kind=Kind.TARGET, span=BUILT_IN, deps=deps)
+    everything = (*units, target)
+    return Plan(
+        units={unit.name: unit for unit in everything},
+        order=tuple(unit.name for unit in everything),
+    )
+
+
+class NoIntake:
+    def close_intake(self, drained: Callable[[], None]) -> None:
+        drained()
+
+    def cut_off(self) -> None:
+        """No turn ever runs."""
+
+
+def no_attach(unit: Unit, wire: Wire, report: Report) -> Sink:
+    raise AssertionError(f"{unit.name} speaks no protocol")
+
+
+class Supervisor:
+    """A driver that runs, and what has become of its units so far."""
+
+    def __init__(self, driver: Driver) -> None:
+        self.driver = driver
+        self.subs: dict[str, list[Sub]] = {}  #: of each unit, in their order
+        self._changed = asyncio.Event()
+        driver.announced.append(self._note)
+
+    def state(self, name: str) -> UnitState:
+        return self.driver.manager.states[UnitName(f"{name}.service")]
+
+    def pid(self, name: str) -> int:
+        return self.driver.processes[UnitName(f"{name}.service")].pid
+
+    def lines(self, name: str) -> list[str]:
+        return [line.text for line in self.driver.logs.last(f"{name}.service")]
+
+    async def wait_sub(self, name: str, sub: Sub) -> UnitState:
+        """Until a unit is in this sub state."""
+        return await self.wait_state(name, lambda state: state.sub is sub)
+
+    async def wait_state(self, name: str, holds: Callable[[UnitState], object]) -> UnitState:
+        """Until the state holds; looked at after every change of a sub state."""
+        while not holds(self.state(name)):
+            self._changed.clear()
+            await self._changed.wait()
+        return self.state(name)
+
+    async def wait_line(self, name: str, text: str) -> str:
+        """The first line of a unit's log that holds a text."""
+        follower = self.driver.logs.follow(frozenset({f"{name}.service"}))
+        try:
+            for line in self.lines(name):
+                if text in line:
+                    return line
+            async for line in follower:
+                if text in line.text:
+                    return line.text
+        finally:
+            follower.close()
+        raise AssertionError(f"{name} has not said {text!r}")
+
+    async def job(self, type_: JobType, *names: str) -> list[str]:
+        units = tuple(UnitName(f"{name}.service") for name in names)
+        outcomes = await self.driver.submit(type_, units, JobMode.REPLACE, "test")
+        return [outcome.result.value for outcome in outcomes]
+
+    def _note(self, unit: UnitName, _before: Sub, sub: Sub) -> None:
+        self.subs.setdefault(unit.removesuffix(".service"), []).append(sub)
+        self._changed.set()
+
+
+@asynccontextmanager
+async def supervised(
+    directory: Path, *units: Unit, attach: Attach = no_attach, environ: Json = None
+) -> AsyncIterator[Supervisor]:
+    """A driver from the moment its boot has settled; afterwards it stops in order, within a test.
+
+    Nothing may be left when it has.
+    """
+    driver = Driver(
+        plan_of(*units),
+        instance=f"test-{directory}",
+        environ={**os.environ, **(environ or {})},
+        attach=attach,
+        cores={},
+        intake=NoIntake(),
+        remember=lambda _: None,
+        early={},
+        notify_dir=directory / "notify",
+    )
+    before = set(tree.children())
+    for pid in before:
+        driver._reaper.spare(pid)  # of other tests
+    has_settled = asyncio.Event()
+
+    def settle(_: SettleBoot) -> None:
+        has_settled.set()
+
+    driver.settled.append(settle)
+    supervisor = Supervisor(driver)
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(driver.run(BootRequested()))
+        await has_settled.wait()
+        try:
+            yield supervisor
+        finally:
+            driver.feed(ShutdownRequested("test"))
+            assert await running == 0
+    assert set(tree.children()) <= before
+    assert list((directory / "notify").glob("*")) == []
+
+
+SOON = Timeouts(start_s=0.2, stop_s=0.2, eof_grace_s=0.2)
