@@ -504,7 +504,7 @@ class Manager:
             self._commands += [CancelTimer(None, Timer.DRAIN), CutOff()]
             self._stop_all()
         for name, state in list(self.states.items()):
-            if state.is_alive or state.next_at is not None:
+            if state.is_alive or state.next_at is not None or state.side.owes_stop_post:
                 self._apply(name, Hurry())
         if not self._is_hurrying:
             self._is_hurrying = True

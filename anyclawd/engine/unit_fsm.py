@@ -77,7 +77,7 @@ from anyclawd.engine.events import (
     WatchdogTriggered,
 )
 from anyclawd.model.errors import IllegalTransition
-from anyclawd.model.policy import OnLimit, ReadinessType
+from anyclawd.model.policy import OnLimit, ReadinessType, Timeouts
 from anyclawd.model.state import ALIVE, Health, Result, Sub
 from anyclawd.model.unit import Kind, Protocol, Unit
 
@@ -158,7 +158,7 @@ class UnitState:
     invocation: Invocation | None = None  #: of the current or the last run
     has_main: bool = False  #: its main process was commanded and has not ended
     pid: int | None = None  #: of the main process, while there is one
-    exit: Exit | None = None  #: how the last process ended
+    exit: Exit | None = None  #: how the last process of the run ended; None before that
     ready_at: float | None = None  #: when the current run became ready
     deadline_at: float | None = None  #: when what it does in `sub` takes too long; None: never
     next_at: float | None = None  #: when auto-restart or cooldown is over; None: now
@@ -333,7 +333,7 @@ def _at_rest(state: UnitState, event: Input, unit: Unit, now: float) -> Step | N
         case TimerElapsed():
             return state, []  # the manager asks for the job
         case Hurry():
-            return replace(state, next_at=None), []
+            return replace(_relieved(state), next_at=None), []
     return None
 
 
@@ -351,6 +351,7 @@ def _start(state: UnitState, event: Start, unit: Unit, now: float) -> Step:
         sub=Sub.START,
         invocation=event.invocation,
         pid=None,
+        exit=None,
         ready_at=None,
         next_at=None,
         reason="",
@@ -470,7 +471,7 @@ def _before_main(state: UnitState, event: Input, unit: Unit, now: float) -> Step
         case Stop():
             return _terminate(replace(state, stop_asked=True), unit, now)
         case Hurry():
-            return _kill(replace(state, stop_asked=True), unit)
+            return _hurried(state, unit)
         case Reset():
             return _calmed(state), []
         case TimerElapsed():
@@ -652,7 +653,7 @@ def _with_main(
         case Stop():
             return _stop(replace(state, stop_asked=True), unit, now)
         case Hurry():
-            return _kill(replace(state, stop_asked=True), unit)
+            return _hurried(state, unit)
         case ProtocolBroken():
             doomed = replace(state, doom=Result.PROTOCOL, reason=event.reason)
             return _terminate(doomed, unit, now)
@@ -666,8 +667,7 @@ def _with_main(
         case TimeoutExtended():
             return _extended(state, event, now), []
         case StopBegun():
-            until = now + unit.timeouts.stop_s if unit.timeouts.stop_s else None
-            leaving = replace(state, sub=Sub.STOP_SIGTERM, deadline_at=until)
+            leaving = replace(state, sub=Sub.STOP_SIGTERM, deadline_at=now + _patience_s(unit))
             return leaving, _hook_killed(state, unit)
         case WatchdogTriggered():
             return _abort(state, "it said that it hangs", unit, now)
@@ -738,6 +738,19 @@ def _kill(state: UnitState, unit: Unit) -> Step:
     return replace(state, sub=Sub.STOP_SIGKILL, deadline_at=None), [last]
 
 
+def _hurried(state: UnitState, unit: Unit) -> Step:
+    """SIGKILL for all that runs now; there is no time for what the run still owes."""
+    hurried = replace(_relieved(state), stop_asked=True)
+    return (hurried, []) if state.sub is Sub.STOP_SIGKILL else _kill(hurried, unit)
+
+
+def _relieved(state: UnitState) -> UnitState:
+    """The state without an `exec_stop_post` to come."""
+    if not state.side.owes_stop_post:
+        return state
+    return replace(state, side=replace(state.side, owes_stop_post=False))
+
+
 def _on_the_way_down(
     state: UnitState, event: Input, unit: Unit, now: float, draw: Callable[[], float]
 ) -> Step | None:
@@ -768,7 +781,7 @@ def _on_the_way_down(
         case TimeoutExtended():
             return _extended(state, event, now), []
         case Hurry():
-            return (state, []) if state.sub is Sub.STOP_SIGKILL else _kill(state, unit)
+            return _hurried(state, unit)
         case Reset():
             return _calmed(state), []
         case Ready() | ReadinessLost() | ReadinessRegained() | ProtocolBroken() | ReloadBegun():
@@ -813,8 +826,16 @@ def _landed(state: UnitState, unit: Unit, now: float, draw: Callable[[], float])
 
 
 def _stop_post(state: UnitState, unit: Unit, now: float) -> Step:
-    until = now + unit.timeouts.stop_s if unit.timeouts.stop_s else None
-    return _run_hook(replace(state, deadline_at=until), Sub.STOP_POST, Hook.STOP_POST, unit)
+    bounded = replace(state, deadline_at=now + _patience_s(unit))
+    return _run_hook(bounded, Sub.STOP_POST, Hook.STOP_POST, unit)
+
+
+def _patience_s(unit: Unit) -> float:
+    """How long an end that is going on by itself may take.
+
+    `stop: 0` says that SIGTERM is given no time; what needs no SIGTERM has the default.
+    """
+    return unit.timeouts.stop_s or Timeouts().stop_s
 
 
 def _in_stop_post(
@@ -831,15 +852,19 @@ def _in_stop_post(
             return _concluded(ended, unit, now, draw)
         case Stop():
             return replace(state, stop_asked=True), []
-        case TimerElapsed() | Hurry():
+        case TimerElapsed():
             return _kill(state, unit)
+        case Hurry():
+            return _hurried(state, unit)
         case TimeoutExtended():
             return _extended(state, event, now), []
         case Reset():
             return _calmed(state), []
-        case Ready() | ReloadBegun() | StopBegun() | MainPidChanged() | OutOfMemory():
+        case Ready() | ReadinessLost() | ReadinessRegained() | ProtocolBroken() | ReloadBegun():
+            return state, []  # late: what said so has ended, and the hook speaks for nobody
+        case HealthChecked() | WatchdogFed() | WatchdogTriggered() | StopBegun() | OutOfMemory():
             return state, []
-        case HealthChecked() | WatchdogFed() | WatchdogTriggered():
+        case MainPidChanged():
             return state, []
     return None
 

@@ -34,6 +34,10 @@ ENDS = {
     "SIGSEGV": (Exit(signal=11), Result.SIGNAL),
     "core": (Exit(signal=11, has_core=True), Result.CORE_DUMP),
     "a core from a clean signal": (Exit(signal=15, has_core=True), Result.CORE_DUMP),
+    "killed for want of memory": (Exit(signal=9, is_oom=True), Result.OOM_KILL),
+    "gave up for want of memory": (Exit(code=1, is_oom=True), Result.OOM_KILL),
+    "SIGTERM after a child of it was killed": (Exit(signal=15, is_oom=True), Result.OOM_KILL),
+    "a child of it was killed and it did not mind": (Exit(code=0, is_oom=True), Result.SUCCESS),
     "core unit": (None, Result.SUCCESS),
 }
 
@@ -43,8 +47,8 @@ def test_an_end_is_classified(end: Exit | None, result: Result) -> None:
     assert result_of(end, CODES) is result
 
 
-FAILURES = ("exit-code", "signal", "core-dump", "timeout", "protocol", "resources")
-ABNORMAL = ("signal", "core-dump", "timeout", "protocol")
+ABNORMAL = ("signal", "core-dump", "timeout", "watchdog", "health", "oom-kill", "protocol")
+FAILURES = ("exit-code", "resources", *ABNORMAL)
 RESTARTED = {
     Restart.ALWAYS: {"success", *FAILURES},
     Restart.ON_FAILURE: {*FAILURES},

@@ -8,7 +8,7 @@ from anyclawd.engine.links import Links
 from anyclawd.engine.transaction import Transaction, build
 from anyclawd.model.deps import Relation, UnitName
 from anyclawd.model.errors import RequestError
-from anyclawd.model.state import JobType, Sub
+from anyclawd.model.state import COMING_UP, UP, JobType, Sub
 from anyclawd.model.unit import Unit
 from tests.fakes.world import link, make_unit
 
@@ -74,7 +74,7 @@ def test_a_stop_leaves_who_only_wants_alone() -> None:
 @pytest.mark.parametrize("relation", ["requires", "binds_to", "part_of"])
 def test_a_restart_pulls_in_the_restart_of_who_is_up_or_coming(relation: str, sub: Sub) -> None:
     found = jobs(RESTART, [A], a, link(b, **{relation: [A]}), subs={A: RUNNING, B: sub})
-    is_pulled = sub in (Sub.START, Sub.RUNNING, Sub.DEGRADED, Sub.EXITED)
+    is_pulled = sub in UP | COMING_UP
     assert types(found) == ({A: RESTART, B: RESTART} if is_pulled else {A: RESTART})
 
 
@@ -115,7 +115,7 @@ def test_mattering_reaches_a_unit_by_any_way() -> None:
 @pytest.mark.parametrize("sub", Sub)
 def test_a_pulled_in_start_of_what_is_up_is_no_job(sub: Sub) -> None:
     found = jobs(START, [B], a, link(b, requires=[A]), subs={A: sub})
-    assert (A in found) is (sub not in (Sub.RUNNING, Sub.DEGRADED, Sub.EXITED))
+    assert (A in found) is (sub not in UP)
 
 
 @pytest.mark.parametrize("sub", Sub)
