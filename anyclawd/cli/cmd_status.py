@@ -144,6 +144,7 @@ def _detail(unit: Json) -> list[str]:
         "command": clean(" ".join(unit["argv"])),
         "contained": unit["containment"] if unit["argv"] else "",
         "declared": unit["span"],
+        "unheard": f"{unit['dropped_notices']} notifications" if unit["dropped_notices"] else "",
         "noise": f"{unit['noise']} lines on stdout were no frames" if unit["noise"] else "",
         "dropped": f"{unit['dropped_lines']} lines of stderr" if unit["dropped_lines"] else "",
     }
@@ -166,7 +167,7 @@ def _health(check: Json, paint: Paint) -> str:
     return f"{state}, {count}: {clean(check['failure'])}"
 
 
-def _errno(number: int) -> str:
+def _errno(number: int | None) -> str:
     return f"{number} ({os.strerror(number)})" if number else ""
 
 
@@ -183,7 +184,7 @@ def _usage(unit: Json) -> str:
 
 def _crash(crash: Json, paint: Paint) -> list[str]:
     """How a run has failed, and what it said before."""
-    ended = f", {_exit(crash['exit'])}" if crash["exit"] is not None else ""
+    ended = f", {clean(crash['exit'])}" if crash["exit"] else ""
     title = f"last crash: {crash['result']}{ended}, {render.moment(crash['at'])}"
     return [paint(title, "red"), *(render.log_line(line, paint) for line in crash["log"])]
 

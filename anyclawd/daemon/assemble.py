@@ -20,6 +20,7 @@ from anyclawd.model.deps import UnitName
 from anyclawd.model.plan import Plan
 from anyclawd.model.state import ACTIVE_OF, Active, Result, Sub, SystemState
 from anyclawd.model.unit import Kind
+from anyclawd.runtime import cgroup
 from anyclawd.runtime.driver import Driver
 
 log = logging.getLogger("anyclawd.daemon")
@@ -68,7 +69,11 @@ class Assembly:
             cgroups=handover.cgroups,
         )
         self._control = DaemonControl(
-            self._driver, self._gateway, handover.started_at, handover.state_dir
+            self._driver,
+            self._gateway,
+            handover.started_at,
+            handover.state_dir,
+            cgroup.containment(handover.cgroups, handover.no_cgroups),
         )
         self._admin.control = self._control
         self._driver.announced.append(self._announce)

@@ -30,6 +30,7 @@ from anyclawd.admin.fanout import Fanout
 from anyclawd.daemon.boots import Boots
 from anyclawd.daemon.rows import (
     Clock,
+    crash_view,
     exit_view,
     health_view,
     job_row,
@@ -47,14 +48,15 @@ from anyclawd.gateway.gateway import Gateway
 from anyclawd.model.deps import UnitName
 from anyclawd.model.errors import UnknownUnit
 from anyclawd.model.plan import Plan
-from anyclawd.model.state import ACTIVE_OF, JobResult, JobType, Sub
+from anyclawd.model.policy import Isolation
+from anyclawd.model.state import ACTIVE_OF, COMING_UP, JobResult, JobType, Sub
 from anyclawd.model.unit import Kind, Unit
 from anyclawd.model.value import Json
 from anyclawd.runtime.driver import Driver
 from anyclawd.runtime.logpump import Follower, LogLine
 
-#: What holds of processes that try to get away; see docs/explanation/processes.md.
-CONTAINMENT = "best-effort: sessions, subreaper and marks; no cgroup delegated"
+#: What holds of a unit with `isolate: pid`; see docs/explanation/processes.md.
+_ISOLATED = "guaranteed: a PID namespace of its own"
 
 #: Logs of units whose lines are sorted between two turns of the event loop.
 _LOGS_A_PIECE = 20
@@ -63,10 +65,17 @@ _LOGS_A_PIECE = 20
 class DaemonControl:
     """One a daemon; `admin_port` and `warnings` are filled in as they become known."""
 
-    def __init__(self, driver: Driver, gateway: Gateway, started_at: float, state_dir: str) -> None:
+    def __init__(
+        self,
+        driver: Driver,
+        gateway: Gateway,
+        started_at: float,
+        state_dir: str,
+        containment: str,
+    ) -> None:
         self._driver, self._gateway = driver, gateway
         self._manager = driver.manager
-        self._started_at = started_at
+        self._started_at, self._containment = started_at, containment
         self.clock = Clock()
         self.kept = Boots(driver, state_dir, started_at, self.clock.iso(started_at))
         self.admin_port: int | None = None
@@ -74,7 +83,7 @@ class DaemonControl:
         self.changes = Fanout()
         self._watch = Watch()
         self._followers: set[Follower] = set()  # of the logs
-        self._restarts: dict[str, int] = {}
+        self._restarts: dict[UnitName, int] = {}
         self._begun_at: dict[UnitName, float] = {}
         self._start_s: dict[UnitName, float] = {}
         driver.announced.append(self._note_change)
@@ -100,33 +109,33 @@ class DaemonControl:
             "since": self.clock.iso(self._started_at),
             "config": self._driver.plan.config,
             "admin_port": self.admin_port,
-            "containment": CONTAINMENT,
+            "containment": self._containment,
             "jobs": len(self._manager.jobs),
             "warnings": self.warnings,
             "units": [self._row(unit) for unit in self._driver.plan.units.values()],
         }
 
     async def units(self, names: Iterable[UnitName]) -> Json:
-        known = [self._driver.plan.units[name] for name in names]
-        usages = await self._usages([unit.name for unit in known])
-        depths = self._gateway.queue_depths()
-        rows = [
-            {**self._row(unit), **usage, "queue": depths.get(unit.name)}
-            for unit, usage in zip(known, usages, strict=True)
-        ]
-        return {"units": rows}
+        known, depths = self._driver.plan.units, self._gateway.queue_depths()
+        rows = [{**self._row(known[name]), "queue": depths.get(name)} for name in names]
+        usages = await self._usages([row["name"] for row in rows])
+        return {"units": [{**row, **usages[row["name"]]} for row in rows]}
 
     async def unit(self, name: UnitName, lines: int) -> Json:
-        [usage] = await self._usages([name])
-        unit = self._known(name)
+        usages = await self._usages([name])
+        unit = self._known(name)  # a reload may have removed it meanwhile
         state, job = self._manager.states[unit.name], self._manager.jobs.get(unit.name)
         logs = self._driver.logs
         return {
             **self._row(unit),
-            **usage,
+            **usages[name],
             "health_check": health_view(unit, state.vitals),
+            "status_text": self._driver.status_text(name),
+            "errno": self._driver.errno(name),
+            "dropped_notices": self._driver.dropped_notices(name),
             "reload_failure": state.side.reload_failure,
-            "containment": CONTAINMENT,
+            "containment": _ISOLATED if unit.isolate is Isolation.PID else self._containment,
+            "crash": crash_view(self._driver.crash(name), lines),
             "reason": state.reason,
             "invocation": state.invocation,
             "exit": exit_view(state.exit),
@@ -210,11 +219,16 @@ class DaemonControl:
     async def measures(self) -> Measures:
         timers = self._driver.timers
         lag = Timing(count=timers.lag_count, sum_s=timers.lag_sum_s)
+        usages = await self._usages(list(self._driver.plan.units))
         return Measures(
             manager_restarts=self._restarts_by_kind(),
             agents_connected=sum(bool(agent["connected"]) for agent in self._gateway.agents()),
             channels_running=len(self._gateway.channels()),
-            units=tuple(map(self._measure, self._driver.plan.units.values())),
+            units=tuple(
+                self._measure(unit, usages[name])
+                for name, unit in self._driver.plan.units.items()
+                if name in usages  # a reload may have added it meanwhile
+            ),
             queue_depths=self._gateway.queue_depths(),
             turn_durations={
                 agent: Timing(count=times.count, sum_s=times.sum_s)
@@ -293,11 +307,11 @@ class DaemonControl:
             raise UnknownUnit(f"{name} (declared, but not enabled)")
         raise UnknownUnit(name, _nearest(name, self._driver.plan.units))
 
-    async def _usages(self, names: Sequence[UnitName]) -> list[dict[str, Json]]:
+    async def _usages(self, names: Sequence[UnitName]) -> dict[UnitName, dict[str, Json]]:
         """What each unit uses now; read in a thread, since that is a few files a unit."""
 
-        def read() -> list[dict[str, Json]]:
-            return [usage_view() for _ in names]
+        def read() -> dict[UnitName, dict[str, Json]]:
+            return {name: usage_view(*self._driver.usage(name)) for name in names}
 
         return await asyncio.to_thread(read)
 
@@ -338,10 +352,13 @@ class DaemonControl:
         }
 
     def _note_change(self, name: UnitName, before: Sub, after: Sub) -> None:
-        state = self._manager.states[name]
+        state = self._manager.states.get(name)
+        if state is None:  # it came to rest and has left the configuration with that
+            self._forget(name)
+            return
         if after is Sub.START:
             self._begun_at[name] = state.since
-        elif before is Sub.START and after is Sub.RUNNING:
+        elif before in COMING_UP and after is Sub.RUNNING and name in self._begun_at:
             self._start_s[name] = state.since - self._begun_at[name]
         if after is Sub.AUTO_RESTART:
             self._restarts[name] = self._restarts.get(name, 0) + 1
@@ -356,13 +373,22 @@ class DaemonControl:
                 }
             )
 
-    def _measure(self, unit: Unit) -> UnitMeasure:
+    def _forget(self, name: UnitName) -> None:
+        for kept in (self._restarts, self._begun_at, self._start_s):
+            kept.pop(name, None)
+
+    def _measure(self, unit: Unit, usage: dict[str, Json]) -> UnitMeasure:
         state = self._manager.states[unit.name]
+        passed, failed = self._driver.health_checks(unit.name)
         return UnitMeasure(
             name=unit.name,
             active=ACTIVE_OF[state.sub].value,
             restarts=self._restarts.get(unit.name, 0),
             start_s=self._start_s.get(unit.name),
+            health=state.vitals.health,
+            checks_passed=passed,
+            checks_failed=failed,
+            **usage,
         )
 
     def _restarts_by_kind(self) -> dict[str, int]:

@@ -13,6 +13,7 @@ from anyclawd.model.deps import UnitName
 from anyclawd.model.state import JobType
 from anyclawd.model.unit import Unit
 from anyclawd.model.value import Json
+from anyclawd.runtime.crash import Crash
 from anyclawd.runtime.logpump import LogLine
 
 
@@ -63,6 +64,18 @@ def health_view(unit: Unit, vitals: Vitals) -> Json:
         "failed_checks": vitals.failed_checks,
         "failures": unit.health.failures,
         "failure": vitals.failure,
+    }
+
+
+def crash_view(crash: Crash | None, lines: int) -> Json:
+    """How the last run that failed has ended, with so many of the lines that are kept of it."""
+    if crash is None:
+        return None
+    return {
+        "at": iso(crash.at_wall),
+        "result": crash.result.value,
+        "exit": crash.exit,
+        "log": [log_line(line) for line in crash.lines[-lines:]] if lines else [],
     }
 
 

@@ -258,8 +258,12 @@ class Driver:
         """The last run of a unit that ended badly, if one has."""
         return self._crashes.get(name)
 
+    def health_checks(self, name: UnitName) -> tuple[int, int]:
+        """How many looks at a unit's health have passed, and how many failed."""
+        return self._monitors.checks(name)
+
     def usage(self, name: UnitName) -> "Usage":
-        """What the processes of a unit use at the moment."""
+        """What the processes of a unit use at the moment; may be called from any thread."""
         if (process := self.processes.get(name)) is None:
             return None, None, None
         return process.usage()
@@ -463,7 +467,7 @@ class Driver:
 
     def _forget(self, name: UnitName) -> None:
         """A unit is not in the plan any more, and nothing of it runs."""
-        self._monitors.stop(name)
+        self._monitors.forget(name)
         self._notices.forget(name)
         self.logs.forget(name)
         self._ends.pop(name, None)

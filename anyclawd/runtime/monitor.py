@@ -84,6 +84,7 @@ class Monitors:
         self._own, self._sleep, self._draw = own, sleep, draw
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._watches: dict[tuple[Purpose, UnitName], _Watch] = {}
+        self._checks: dict[UnitName, tuple[int, int]] = {}  # health: passed and failed so far
 
     def follow(self, name: UnitName, sub: Sub) -> None:
         """A unit is in this sub state now: begin or end what belongs to it."""
@@ -104,6 +105,15 @@ class Monitors:
         """Look at a unit no more; a look that is under way is given up."""
         for purpose in Purpose:
             self._keep(purpose, name, None)
+
+    def forget(self, name: UnitName) -> None:
+        """A unit has left the plan, and nothing of it runs."""
+        self.stop(name)
+        self._checks.pop(name, None)
+
+    def checks(self, name: UnitName) -> tuple[int, int]:
+        """How many looks at a unit's health have passed, and how many failed, over all its runs."""
+        return self._checks.get(name, (0, 0))
 
     def stop_all(self) -> None:
         for name in {name for _, name in self._watches}:
@@ -154,6 +164,8 @@ class Monitors:
         while True:
             await self._sleep(delay_s)
             failure = await self._take_look(name, invocation, probe)
+            passed, failed = self.checks(name)
+            self._checks[name] = (passed + (not failure), failed + bool(failure))
             self._feed(HealthChecked(name, invocation, failure))
             delay_s, next_delay_s = next_delay_s, probe.interval_s
 

@@ -99,8 +99,12 @@ class Reaper:
         return self._owner_by_kinship(pid)
 
     def family_of(self, process: "Process") -> set[int]:
-        """A process with all that hangs below it, and what it has put into the background."""
-        roots = (process.pid, *(pid for pid, owner in self._orphans.items() if owner is process))
+        """A process with all that hangs below it, and what it has put into the background.
+
+        May be called from any thread.
+        """
+        orphans = list(self._orphans.items())  # in one step: the loop may go on meanwhile
+        roots = (process.pid, *(pid for pid, owner in orphans if owner is process))
         return {pid for root in roots for pid in tree.family_of(root)}
 
     def spare(self, pid: int) -> None:
