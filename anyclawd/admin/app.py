@@ -7,6 +7,7 @@ aiohttp, which takes long enough to be done in a thread.
 
 import asyncio
 import logging
+import socket
 
 from aiohttp import __version__ as aiohttp_version
 from aiohttp import web
@@ -35,13 +36,22 @@ _LOOK_S = 1.0
 class Server:
     """What `serve` has started; close it before the loop ends."""
 
-    def __init__(self, runners: list[web.AppRunner], listener: Listener) -> None:
-        self._runners, self._listener = runners, listener
+    def __init__(
+        self, routes: Routes, full: web.AppRunner, public: web.AppRunner, listener: Listener
+    ) -> None:
+        self._routes, self._full, self._public = routes, full, public
+        self._listener = listener
+
+    async def serve_public(self, listening: socket.socket) -> None:
+        """Serve the harmless part there, and no more where it was served; see `Listener`."""
+        former, self._public = self._public, await _run(self._routes.public())
+        await web.SockSite(self._public, listening, backlog=BACKLOG).start()
+        await former.cleanup()
 
     async def close(self) -> None:
         """Stop listening, cut off streams, and remove the socket unless it is another's by now."""
         self._listener.unlink()
-        for runner in self._runners:
+        for runner in (self._full, self._public):
             await runner.cleanup()
 
 
@@ -52,7 +62,7 @@ async def serve(control: Control, listener: Listener) -> Server:
     await web.SockSite(full, listener.full, backlog=BACKLOG).start()
     if listener.public is not None:
         await web.SockSite(public, listener.public, backlog=BACKLOG).start()
-    return Server([full, public], listener)
+    return Server(routes, full, public, listener)
 
 
 async def _run(routes: list[web.RouteDef]) -> web.AppRunner:

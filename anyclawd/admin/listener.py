@@ -40,6 +40,7 @@ class Listener:
         self.warning = ""  #: why there is no port
         self._path, self._inode = path, path.stat().st_ino
         self._watching: AbstractEventLoop | None = None
+        self._answer: Callable[[], None] | None = None
 
     def when_called(self, loop: AbstractEventLoop, answer: Callable[[], None]) -> None:
         """Call once, when the first client waits."""
@@ -48,9 +49,42 @@ class Listener:
             self._unwatch()
             answer()
 
-        self._watching = loop
+        self._watching, self._answer = loop, ring
         for listening in self._sockets:
             loop.add_reader(listening.fileno(), ring)
+
+    def change_access(self, mode: int, group: str) -> None:
+        """Let others open the socket from now on; nobody who has opened it is cut off.
+
+        At no moment may anybody open it whom neither the old nor the new settings let in.
+        Raises CannotListen, with nothing changed.
+        """
+        owner = _group_id(group) if group else os.getegid()
+        try:
+            before = self._path.stat()
+        except OSError as error:
+            raise CannotListen(f"cannot look at {self._path}: {error.strerror}") from error
+        if before.st_ino != self._inode:
+            raise CannotListen(f"{self._path} is another daemon's by now")
+        try:
+            self._path.chmod(before.st_mode & mode & 0o777)
+            if before.st_gid != owner:
+                self._path.chmod(mode & 0o700)
+                os.chown(self._path, -1, owner)
+            self._path.chmod(mode)
+        except OSError as error:
+            self._path.chmod(stat.S_IMODE(before.st_mode))
+            raise CannotListen(f"cannot open {self._path} to others: {error.strerror}") from error
+
+    def move_public(self, public: socket.socket) -> socket.socket | None:
+        """Listen there instead of on the port of before, which is returned, still open."""
+        former, self.public = self.public, public
+        self.port, self.warning = public.getsockname()[1], ""
+        if self._watching is not None and self._answer is not None:
+            if former is not None:
+                self._watching.remove_reader(former.fileno())
+            self._watching.add_reader(public.fileno(), self._answer)
+        return former
 
     def close(self) -> None:
         """Stop listening, where nobody serves; who waits is hung up on."""
@@ -83,17 +117,26 @@ def listen(path: Path, *, mode: int, group: str, port: int) -> Listener:
     """
     full = bind(path, mode=mode, group=group)
     try:
-        public = socket.create_server(("127.0.0.1", port), backlog=BACKLOG)
-    except OSError as error:
+        return Listener(path, full, open_port(port))
+    except CannotListen as error:
         listener = Listener(path, full, None)
         listener.warning = (
-            f"cannot listen on 127.0.0.1:{port}: {error.strerror}; /health and /metrics are on "
-            "the admin socket only; set supervisor.admin_port to another port, or to 0"
+            f"{error}; /health and /metrics are on the admin socket only; set "
+            "supervisor.admin_port to another port, or to 0"
         )
         log.warning("%s", listener.warning)
         return listener
+
+
+def open_port(port: int) -> socket.socket:
+    """A listening socket on 127.0.0.1; 0 takes a free port. Raises CannotListen."""
+    try:
+        public = socket.create_server(("127.0.0.1", port), backlog=BACKLOG)
+    except OSError as error:
+        text = f"cannot listen on 127.0.0.1:{port}: {error.strerror}"
+        raise CannotListen(text) from error
     public.setblocking(False)
-    return Listener(path, full, public)
+    return public
 
 
 def bind(path: Path, *, mode: int, group: str) -> socket.socket:

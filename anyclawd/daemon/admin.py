@@ -7,11 +7,12 @@ boot shares its processor with it. That first client waits for it.
 
 import asyncio
 import logging
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anyclawd.admin.listener import Listener, listen
+from anyclawd.admin.listener import CannotListen, Listener, listen, open_port
 from anyclawd.daemon.control import DaemonControl
 from anyclawd.model.plan import Settings
 
@@ -68,6 +69,45 @@ class Admin:
                 self._listener = self._server = None
             self._close()
 
+    async def adopt(self, settings: Settings) -> dict[str, str]:
+        """Take over other settings of the sockets; nobody who is being answered is cut off.
+
+        Returns the settings that cannot be taken over, with the reason; their values stay.
+        """
+        async with self._changing:
+            former, self._settings = self._settings, settings
+            if self._listener is None:
+                return {}  # they hold when it starts
+            refused: dict[str, str] = {}
+            if _access_of(settings) != _access_of(former):
+                try:
+                    self._listener.change_access(*_access_of(settings))
+                except CannotListen as error:
+                    refused |= dict.fromkeys(
+                        ("admin_socket_mode", "admin_socket_group"), str(error)
+                    )
+            if settings.admin_port != former.admin_port:
+                try:
+                    await self._move_port(self._listener, settings.admin_port)
+                except CannotListen as error:
+                    refused["admin_port"] = str(error)
+            kept = {field: getattr(former, field) for field in refused}
+            self._settings = replace(settings, **kept)
+            return refused
+
+    async def _move_port(self, listener: Listener, port: int) -> None:
+        assert self.control is not None, "the control is set before the boot"
+        public, warning = open_port(port), listener.warning
+        former = listener.move_public(public)
+        if self._server is not None:
+            await self._server.serve_public(public)
+        elif former is not None:
+            former.close()
+        self.control.admin_port = listener.port
+        if warning in self.control.warnings:
+            self.control.warnings.remove(warning)
+        log.info("admin port: 127.0.0.1:%d", listener.port)
+
     async def _serve(self) -> None:
         app = await asyncio.to_thread(import_module, "anyclawd.admin.app")
         async with self._changing:
@@ -78,3 +118,8 @@ class Admin:
         if self._listener is not None:
             self._listener.close()
             self._listener = None
+
+
+def _access_of(settings: Settings) -> tuple[int, str]:
+    """Who may open the admin socket."""
+    return settings.admin_socket_mode, settings.admin_socket_group

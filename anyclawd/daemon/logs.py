@@ -65,11 +65,26 @@ def levels_of(log_filter: str) -> tuple[dict[str, int], list[str]]:
 
 def set_up(log_filter: str, wanted: LogFormat, environ: Mapping[str, str]) -> list[str]:
     """Install the one handler and the levels; returns what the filter says in vain."""
+    logging.getLogger().handlers[:] = [_handler(wanted, environ)]
+    return _set_levels(log_filter)
+
+
+def change(former_filter: str, log_filter: str, wanted: LogFormat) -> list[str]:
+    """Let other levels and another format hold for what `set_up` has installed.
+
+    Returns what the filter says in vain. The journal has a format of its own, which stays.
+    """
+    for name in levels_of(former_filter)[0]:
+        logging.getLogger(name).setLevel(logging.NOTSET)
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, OutletHandler):
+            handler.setFormatter(_formatter(wanted))
+    return _set_levels(log_filter)
+
+
+def _set_levels(log_filter: str) -> list[str]:
     levels, warnings = levels_of(log_filter)
-    root = logging.getLogger()
-    root.handlers[:] = [_handler(wanted, environ)]
-    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
-    for name, level in levels.items():
+    for name, level in {"aiohttp.access": logging.WARNING, **levels}.items():
         logging.getLogger(name).setLevel(level)
     return warnings
 
@@ -81,8 +96,12 @@ def _handler(wanted: LogFormat, environ: Mapping[str, str]) -> logging.Handler:
         except OSError as error:  # the journal reads our stderr all the same
             sys.stderr.write(f"anyclawd: cannot reach the journal's socket: {error}\n")
     handler = OutletHandler(Outlet(2))
-    handler.setFormatter(JsonFormatter() if wanted is LogFormat.JSON else PrettyFormatter())
+    handler.setFormatter(_formatter(wanted))
     return handler
+
+
+def _formatter(wanted: LogFormat) -> logging.Formatter:
+    return JsonFormatter() if wanted is LogFormat.JSON else PrettyFormatter()
 
 
 class OutletHandler(logging.StreamHandler[Outlet]):

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,7 +30,10 @@ class Served:
         async def run() -> T:
             return function()
 
-        return asyncio.run_coroutine_threadsafe(run(), self.loop).result(timeout=20)
+        return self.run(run())
+
+    def run(self, work: Coroutine[None, None, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout=20)
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
         """Return once the condition holds on the loop; it is looked at after each turn of it."""

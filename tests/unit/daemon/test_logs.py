@@ -3,11 +3,12 @@
 import json
 import logging
 import struct
+from collections.abc import Iterator
 
 import pytest
 
 from anyclawd.daemon import logs
-from anyclawd.model.plan import Settings
+from anyclawd.model.plan import LogFormat, Settings
 
 
 def record(text: str = "it %s", *args: object, **extra: object) -> logging.LogRecord:
@@ -79,3 +80,49 @@ def test_a_journal_field_with_a_newline_carries_its_length() -> None:
 def test_our_stderr_is_not_the_journal_when_the_variable_names_another() -> None:
     assert not logs.is_journal({"JOURNAL_STREAM": "0:0"})
     assert not logs.is_journal({})
+
+
+@pytest.fixture
+def _levels() -> Iterator[None]:
+    """Puts back what a test changes about logging as a whole."""
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    yield
+    root.handlers[:], level = before
+    root.setLevel(level)
+    for name in ("anyclawd.unit", "aiohttp", "aiohttp.access"):
+        logging.getLogger(name).setLevel(logging.NOTSET)
+
+
+@pytest.mark.usefixtures("_levels")
+def test_another_filter_takes_back_what_the_former_set() -> None:
+    logs.set_up("info,anyclawd::unit=error,aiohttp::access=debug", LogFormat.PRETTY, {})
+    assert (
+        logs.change(
+            "info,anyclawd::unit=error,aiohttp::access=debug",
+            "warn,aiohttp=debug",
+            LogFormat.PRETTY,
+        )
+        == []
+    )
+    levels = {
+        name: logging.getLogger(name).level
+        for name in ("", "anyclawd.unit", "aiohttp", "aiohttp.access")
+    }
+    assert levels == {
+        "": logging.WARNING,
+        "anyclawd.unit": logging.NOTSET,
+        "aiohttp": logging.DEBUG,
+        "aiohttp.access": logging.WARNING,
+    }
+
+
+@pytest.mark.usefixtures("_levels")
+def test_another_format_holds_for_the_handler_that_is_there() -> None:
+    logs.set_up("info", LogFormat.PRETTY, {})
+    [handler] = logging.getLogger().handlers
+    logs.change("info", "info", LogFormat.JSON)
+    assert logging.getLogger().handlers == [handler]
+    assert json.loads(handler.format(record("it works")))["message"] == "it works"
+    logs.change("info", "info", LogFormat.PRETTY)
+    assert handler.format(record("it works")).endswith("it works")
