@@ -192,7 +192,7 @@ class Site:
     def __init__(self, lab: "Lab", directory: Path, config: Json) -> None:
         self._lab, self.directory = lab, directory
         self.marks = Marks(directory / "marks")
-        config = {"supervisor": {"admin_port": 0}, **config}
+        config = {"supervisor": {"admin_port": 0, "cgroup": "never"}, **config}
         self.config = directory / "anyclaw.yaml"
         self.config.write_text(yaml.safe_dump(config, sort_keys=False))
 

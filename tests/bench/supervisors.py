@@ -65,7 +65,8 @@ class Supervisor:
 def _ours(program: str, directory: Path, count: int, probe: Probe) -> list[str]:
     units = {f"{number}.service": trivial_unit(probe(str(number))) for number in range(count)}
     config = directory / "anyclaw.yaml"
-    config.write_text(json.dumps({"supervisor": {"admin_port": 0}, "units": units}))
+    ours = {"admin_port": 0, "cgroup": "never"}
+    config.write_text(json.dumps({"supervisor": ours, "units": units}))
     state, runtime = str(directory / "state"), str(directory / "run")
     where = ["-c", str(config), "--state-dir", state, "--runtime-dir", runtime]
     return [*places.daemon_argv(), *where]

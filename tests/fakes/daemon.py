@@ -1,8 +1,12 @@
 """A real daemon as a child process, in directories of its own, from READY=1 to its exit code.
 
 Whatever a test does, it ends with a look at the process table: no process that carries the mark
-of this instance may be left, and the daemon may have no zombie. Every wait is for a condition and
-ends within `WAIT_S`, in a failure that shows the end of the daemon's log.
+of this instance may be left, no control group of it, and the daemon may have no zombie. Every wait
+is for a condition and ends within `WAIT_S`, in a failure that shows the end of the daemon's log.
+
+Daemons hold their processes by control groups where the machine allows it. The variable
+ANYCLAWD_TEST_CONTAINMENT makes a whole run of tests do with `marks`, or insist on `cgroup`;
+`containment` does so for one daemon. Either takes effect where the configuration is given as a map.
 """
 
 import http.client
@@ -22,9 +26,13 @@ from urllib.parse import quote
 from anyclawd.client.client import Client
 from anyclawd.client.exchange import exchange
 from anyclawd.model.value import Json
+from anyclawd.runtime import cgroup
 
 #: The longest that anything is waited for, on a machine that does other things as well.
 WAIT_S = 20.0
+
+#: What `supervisor.cgroup` has to be for a containment.
+_CGROUP_USE = {"marks": "never", "cgroup": "required"}
 
 #: What would tie the daemon to another configuration, to systemd or to its journal.
 _FOREIGN = (
@@ -71,6 +79,7 @@ class Daemon:
         environ: Mapping[str, str],
         arguments: tuple[str, ...],
         log: int | None = None,
+        containment: str = "",
     ) -> None:
         self.directory = directory
         self.config, self.state, self.run = (
@@ -81,7 +90,7 @@ class Daemon:
         self.log = directory / "daemon.log"
         self.notices: list[bytes] = []  #: what it told the service manager, datagram by datagram
         if config is not None:
-            write_config(self.config, config)
+            write_config(self.config, contained(config, containment))
         self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._notify.setblocking(False)
         self._notify.bind("")  # a free abstract name: no path can be too long for it
@@ -305,6 +314,11 @@ class Daemon:
         """Living processes that carry this instance's mark, with their unit."""
         return marked(self.instance)
 
+    def subtree(self) -> Path | None:
+        """Where its cgroups are, if it may have any."""
+        cgroups, _ = cgroup.find(self.instance, "auto")
+        return None if cgroups is None or not self.instance else Path(cgroups.path)
+
     def wait_descriptors(self, most: int) -> None:
         """Wait until it has no more open files than this; what hangs up is noticed later."""
         deadline = Deadline()
@@ -317,6 +331,8 @@ class Daemon:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait(WAIT_S)
+        if (subtree := self.subtree()) is not None:
+            cgroup.sweep(str(subtree), self.instance, is_same_boot=True)
         for pid in self.descendants():
             os.kill(pid, signal.SIGKILL)
 
@@ -328,22 +344,27 @@ def started(
     *arguments: str,
     environ: Mapping[str, str] | None = None,
     log: int | None = None,
+    containment: str = "",
 ) -> Iterator[Daemon]:
     """A daemon that has just been executed; nothing is expected of its end but an empty house.
 
     `config` is text, or a map that is written as YAML; without it the one of the last run is used.
     `log` is the descriptor that it logs to, a file of the harness if missing.
     """
-    daemon = Daemon(directory, config, environ or {}, arguments, log)
+    daemon = Daemon(directory, config, environ or {}, arguments, log, containment)
     try:
         yield daemon
     except BaseException as error:
         error.add_note("the end of the daemon's log:\n" + daemon.log_text()[-8000:])
         daemon.close()
         raise
-    left = daemon.descendants() if daemon.process.poll() != -signal.SIGKILL else {}
+    is_killed = daemon.process.poll() == -signal.SIGKILL
+    left = {} if is_killed else daemon.descendants()
+    subtree = None if is_killed else daemon.subtree()
+    has_cgroups = subtree is not None and subtree.exists()
     daemon.close()
     assert not left, f"processes of the daemon are left: {left}"
+    assert not has_cgroups, f"control groups of the daemon are left in {subtree}"
 
 
 @contextmanager
@@ -353,9 +374,12 @@ def running(
     *arguments: str,
     environ: Mapping[str, str] | None = None,
     log: int | None = None,
+    containment: str = "",
 ) -> Iterator[Daemon]:
     """A daemon from READY=1 on; afterwards it is stopped by SIGTERM and must exit with 0."""
-    with started(directory, config, *arguments, environ=environ, log=log) as daemon:
+    with started(
+        directory, config, *arguments, environ=environ, log=log, containment=containment
+    ) as daemon:
         daemon.wait_ready()
         yield daemon
         if daemon.process.poll() is None:
@@ -379,6 +403,14 @@ def daemon_argv() -> list[str]:
         return [str(program)]
     entry = "from anyclawd.daemon.stage0 import main; raise SystemExit(main())"
     return [sys.executable, "-c", entry]
+
+
+def contained(config: Json, containment: str = "") -> Json:
+    """A configuration that says how processes are to be held; text stays as it is."""
+    use = _CGROUP_USE.get(containment or os.environ.get("ANYCLAWD_TEST_CONTAINMENT", ""))
+    if use is None or isinstance(config, str):
+        return config
+    return {**config, "supervisor": {"cgroup": use, **config.get("supervisor", {})}}
 
 
 def write_config(path: Path, config: Json) -> None:
