@@ -169,7 +169,7 @@ class Linker:
             self._report.error(span, key, text)
             return False
         if template_of(name) in self._instances.templates and not self._makes_instances(draft):
-            return False  # it could be made, and is not while this unit is not there
+            return False  # nobody has asked for it to be made
         if name in self._disabled:
             if relation in _NEEDED and draft.is_enabled:
                 text = f"{name} is disabled, and this unit cannot do without it"
@@ -180,7 +180,8 @@ class Linker:
         return False
 
     def _makes_instances(self, draft: Draft) -> bool:
-        return draft.is_enabled and not draft.is_template
+        """Whether there is an instance of a template for every name that this unit mentions."""
+        return draft.is_enabled and not draft.is_template and not self._instances.is_full
 
     def _alike(self, name: UnitName) -> Collection[UnitName]:
         """Names among which to look for what was meant: for an instance, with its argument."""

@@ -57,6 +57,11 @@ class Instances:
         while self._queue:
             yield self._queue.popleft()
 
+    @property
+    def is_full(self) -> bool:
+        """Whether instances have been left out, which has been reported."""
+        return self._made > MOST_INSTANCES
+
     def discover(self, draft: Draft) -> None:
         """Make the instances that the relations of a unit name."""
         if not self.templates or not draft.is_enabled:
@@ -147,6 +152,7 @@ class _Specifiers:
 
     def __init__(self, declaration: Declaration, report: Report) -> None:
         self._declaration, self._report = declaration, report
+        self._is_template = is_template(declaration.name)
         prefix, _, rest = declaration.name.partition("@")
         argument = rest.rpartition(".")[0]
         self._values = {"%i": argument, "%n": declaration.name, "%p": prefix, "%%": "%"}
@@ -157,7 +163,7 @@ class _Specifiers:
             name: self._node(node, key_of(name), hidden=False)
             for name, node in settings.value.items()
         }
-        if not is_template(self._declaration.name):
+        if not self._is_template:
             for name in _PROBES:
                 if name in expanded and "port" in expanded[name].value:
                     expanded[name] = self._with_port(expanded[name], key_of(f"{name}.port"))
@@ -211,7 +217,7 @@ class _Specifiers:
         node = self._node(reference.node, reference.key, hidden=False)
         if node is reference.node:
             return reference
-        if re.search(UNIT_NAME, node.value) is None:
+        if re.search(UNIT_NAME, node.value) is None and not self._is_template:
             text = f"expected the full name of a unit, found {named(node, node.value)}"
             self._report.error(node.span, reference.key, text)
             return None

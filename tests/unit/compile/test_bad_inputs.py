@@ -344,6 +344,191 @@ BAD = {
             " do without it"
         ),
     ),
+    "hook-of-mixed-programs": (
+        service("exec_start_pre: [/bin/a, [/bin/b]]"),
+        (
+            "2:65: error: units.a.service.exec_start_pre[0]: expected a program in a list, as"
+            " others here are, found '/bin/a'"
+        ),
+    ),
+    "hook-without-a-program": (
+        service("exec_reload: [[]]"),
+        "2:62: error: units.a.service.exec_reload[0]: expected a program, found a list",
+    ),
+    "hook-that-is-a-dash": (
+        service("exec_stop_post: ['-']"),
+        "2:65: error: units.a.service.exec_stop_post[0]: expected a program, found '-'",
+    ),
+    "hook-that-is-a-map": (
+        service("exec_start_post: {a: b}"),
+        "2:65: error: units.a.service.exec_start_post: expected a program, found a map",
+    ),
+    "hook-with-a-number": (
+        service("exec_start_post: [/bin/sleep, 3]"),
+        "2:78: error: units.a.service.exec_start_post[1]: expected text, in quotes, found 3",
+    ),
+    "hook-of-a-target": (
+        "units: {a.target: {exec_start_pre: /bin/true}}\n",
+        "1:20: error: units.a.target.exec_start_pre: unknown key",
+    ),
+    "hook-of-a-core-unit": (
+        "units: {admin.core: {exec_start_post: /bin/true}}\n",
+        "1:22: error: units.admin.core.exec_start_post: unknown key",
+    ),
+    "hook-of-no-extension": (
+        service('exec_start_pre: ["@ext/agents/moc"]'),
+        (
+            "2:65: error: units.a.service.exec_start_pre: no extension 'agents/moc' (did you"
+            " mean 'agents/mock'?)"
+        ),
+    ),
+    "unknown-condition": (
+        service("condition: {path_exist: /x}"),
+        (
+            "2:60: error: units.a.service.condition.path_exist: unknown key (did you mean"
+            " 'path_exists'?)"
+        ),
+    ),
+    "condition-of-no-path": (
+        service("condition: {path_exists: ['!!x']}"),
+        ("2:74: error: units.a.service.condition.path_exists[0]: expected a path, found '!!x'"),
+    ),
+    "condition-of-a-map": (
+        service("condition: {path_exists: {a: b}}"),
+        "2:73: error: units.a.service.condition.path_exists: expected a path, found a map",
+    ),
+    "condition-of-no-variable": (
+        service("condition: {environment: [A B]}"),
+        (
+            "2:74: error: units.a.service.condition.environment[0]: expected NAME, !NAME or"
+            " NAME=value, found 'A B'"
+        ),
+    ),
+    "condition-of-mixed-programs": (
+        service("condition: {command: [[/bin/a], /bin/b]}"),
+        (
+            "2:80: error: units.a.service.condition.command[1]: expected a program in a list,"
+            " as others here are, found '/bin/b'"
+        ),
+    ),
+    "unknown-isolation": (
+        service("isolate: net"),
+        "2:57: error: units.a.service.isolate: expected one of none, pid, found 'net'",
+    ),
+    "pattern-that-is-none": (
+        service("readiness: {type: log, pattern: '(['}"),
+        (
+            "2:80: error: units.a.service.readiness.pattern: '([' is no regular expression:"
+            " unterminated character set at position 1"
+        ),
+    ),
+    "empty-pattern": (
+        service("readiness: {type: log, pattern: ''}"),
+        ("2:80: error: units.a.service.readiness.pattern: expected a regular expression, found ''"),
+    ),
+    "readiness-without-its-pattern": (
+        service("readiness: {type: log}"),
+        "2:48: error: units.a.service.readiness: needs the key 'pattern'",
+    ),
+    "readiness-without-a-scheme": (
+        service("readiness: {type: http, url: localhost}"),
+        (
+            "2:77: error: units.a.service.readiness.url: expected a URL that begins with"
+            " http:// or https://, found 'localhost'"
+        ),
+    ),
+    "readiness-of-no-port": (
+        service("readiness: {type: tcp, port: 0}"),
+        (
+            "2:77: error: units.a.service.readiness.port: expected a whole number from 1 to"
+            " 65535, found 0"
+        ),
+    ),
+    "readiness-with-a-port-in-quotes": (
+        service("readiness: {type: tcp, port: '80'}"),
+        "2:77: error: units.a.service.readiness.port: expected a whole number, found '80'",
+    ),
+    "readiness-without-its-command": (
+        service("readiness: {type: command}"),
+        "2:48: error: units.a.service.readiness: needs the key 'exec'",
+    ),
+    "readiness-with-an-empty-command": (
+        service("readiness: {type: command, exec: []}"),
+        "2:81: error: units.a.service.readiness.exec: expected a program, found a list",
+    ),
+    "unknown-access": (
+        service("readiness: {type: notify, access: exec}"),
+        ("2:82: error: units.a.service.readiness.access: expected one of all, main, found 'exec'"),
+    ),
+    "access-that-isolation-denies": (
+        service("isolate: pid, readiness: {type: notify, access: main}"),
+        (
+            "2:96: error: units.a.service.readiness.access: with isolate: pid the main process"
+            " is the one that makes the namespace, and the program runs below it, so expected"
+            " all"
+        ),
+    ),
+    "probe-without-a-pause": (
+        service("readiness: {type: command, exec: a, interval: 0}"),
+        (
+            "2:94: error: units.a.service.readiness.interval: expected a duration of at least"
+            " 10ms, found 0"
+        ),
+    ),
+    "probe-without-time": (
+        service("health: {type: tcp, port: 1, timeout: 1ms}"),
+        (
+            "2:86: error: units.a.service.health.timeout: expected a duration of at least 10ms,"
+            " found 1ms"
+        ),
+    ),
+    "health-without-a-protocol": (
+        service("health: {type: rpc}"),
+        (
+            "2:63: error: units.a.service.health.type: a unit with protocol none answers no"
+            " request, expected another type"
+        ),
+    ),
+    "health-of-a-one-shot": (
+        service("readiness: {type: exited}, health: {type: tcp, port: 1}"),
+        (
+            "2:75: error: units.a.service.health: a unit that is ready when it has ended has no"
+            " health; remove one of the two"
+        ),
+    ),
+    "health-by-a-supervisor-that-never-looks": (
+        "supervisor: {health_check_interval_secs: 0}\n" + service("health: {type: tcp, port: 1}"),
+        (
+            "3:48: error: units.a.service.health: needs the key 'interval', since"
+            " supervisor.health_check_interval_secs is 0"
+        ),
+    ),
+    "unknown-key-of-health": (
+        service("health: {type: tcp, port: 1, failure: 2}"),
+        ("2:77: error: units.a.service.health.failure: unknown key (did you mean 'failures'?)"),
+    ),
+    "health-without-a-type": (
+        service("health: {port: 1}"),
+        (
+            "2:48: error: units.a.service.health: needs the key 'type', one of http, tcp,"
+            " command, rpc"
+        ),
+    ),
+    "health-that-never-fails": (
+        service("health: {type: tcp, port: 1, failures: 0}"),
+        (
+            "2:87: error: units.a.service.health.failures: expected a whole number from 1 to"
+            " 1000, found 0"
+        ),
+    ),
+    "health-of-a-target": (
+        "units: {a.target: {health: {type: tcp, port: 1}}}\n",
+        "1:20: error: units.a.target.health: unknown key",
+    ),
+    "unknown-use-of-control-groups": (
+        "supervisor: {cgroup: always}\n",
+        ("1:22: error: supervisor.cgroup: expected one of auto, never, required, found 'always'"),
+    ),
 }
 
 
