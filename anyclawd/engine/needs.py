@@ -42,11 +42,12 @@ class Needs:
         """What the unit needs and has not got: in which way, and whom.
 
         A start asks only for what it is ordered after: who requires without an order takes what
-        comes. Who is blocked waits for all, and not for what is about to stop.
+        comes, and who is bound without one makes sure that something does. Who is blocked waits
+        for all, and not for what is about to stop.
         """
         leaders = dict(self._links.after.get(name, ()))
         for other in self._links.requires.get(name, ()):
-            if other not in leaders and in_order_only:
+            if other not in leaders and in_order_only and not self._is_in_vain(name, other):
                 continue
             if name == DEFAULT_TARGET and in_order_only and self._is_renounced(other):
                 continue
@@ -84,6 +85,11 @@ class Needs:
         state = self._states[other]
         is_skipped = state.sub is Sub.DEAD and state.result is Result.EXEC_CONDITION
         return is_skipped and other not in self._links.binds_to.get(name, ())
+
+    def _is_in_vain(self, name: UnitName, other: UnitName) -> bool:
+        """Whether a unit is bound to one that rests and that nothing is about to start."""
+        is_bound = other in self._links.binds_to.get(name, ())
+        return is_bound and other not in self._jobs and self._sub(other) not in UP | COMING_UP
 
     def _has_reached(self, name: UnitName, until: Until) -> bool:
         state = self._states[name]

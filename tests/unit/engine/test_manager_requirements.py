@@ -347,6 +347,15 @@ def test_what_is_bound_without_an_order_stays_down_as_long_as_the_other() -> Non
     assert world.subs() == {A: "running", B: "running"}
 
 
+def test_a_boot_does_not_start_what_is_bound_to_what_was_stopped_by_hand() -> None:
+    """Without an order there is no wait for the other, and nobody would ever stop it again."""
+    world = bound_without_order()
+    world.boot(A)
+    assert world.subs() == {A: "dead", B: "blocked"}
+    world.start(A)
+    assert world.subs() == {A: "running", B: "running"}
+
+
 def test_a_dependent_that_was_down_already_comes_back_when_the_stop_is_called_off() -> None:
     world = World(
         make_plan(make_unit(A), link(make_unit(B), requires=[A]), link(make_unit(C), requires=[A]))
