@@ -14,7 +14,6 @@ from anyclawd.compile.command import NONE, Beside
 from anyclawd.compile.program import Resolved
 from anyclawd.compile.read import Items
 from anyclawd.compile.secret import marked
-from anyclawd.compile.settings import READINESS_INTERVAL_S
 from anyclawd.compile.tree import Node
 from anyclawd.model.deps import Dependencies, UnitName
 from anyclawd.model.plan import DEFAULT_TARGET
@@ -258,8 +257,8 @@ _EMPTY: Mapping[str, Json] = MappingProxyType({})
 _GENERAL_TIMEOUTS = Timeouts()
 _BACKOFF, _START_LIMIT, _EXIT_CODES = Backoff(), StartLimit(), ExitCodes()
 _RESOURCES, _HOOKS, _CONDITION = Resources(), Hooks(), Condition()
-_TIMEOUT_S = Probe(type=ProbeType.RPC).timeout_s
-_FAILURES = HealthCheck(probe=Probe(type=ProbeType.RPC)).failures
+_PROBE = Probe(type=ProbeType.RPC)
+_FAILURES = HealthCheck(probe=_PROBE).failures
 _PLAIN_UNIT = Unit(name=DEFAULT_TARGET, kind=Kind.TARGET, span=BUILT_IN)
 
 
@@ -309,7 +308,7 @@ def _hooks(draft: Draft) -> Hooks:
 
 def _readiness_probe(draft: Draft, readiness: ReadinessType) -> Probe | None:
     kind = PROBED.get(readiness)
-    return None if kind is None else _probe(draft, "readiness", kind, READINESS_INTERVAL_S)
+    return None if kind is None else _probe(draft, "readiness", kind, _PROBE.interval_s)
 
 
 def _probe(draft: Draft, name: str, kind: ProbeType, interval_s: float) -> Probe:
@@ -324,7 +323,7 @@ def _probe(draft: Draft, name: str, kind: ProbeType, interval_s: float) -> Probe
         port=_value(own, "port", 0) if is_tcp else 0,
         argv=commands[0].argv if commands else (),
         interval_s=_value(own, "interval", interval_s),
-        timeout_s=_value(own, "timeout", _TIMEOUT_S),
+        timeout_s=_value(own, "timeout", _PROBE.timeout_s),
     )
 
 

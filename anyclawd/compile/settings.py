@@ -118,11 +118,9 @@ def _probe(interval: str, interval_doc: str) -> tuple[Setting, ...]:
     )
 
 
-#: Readiness is looked for often at first: what is ready shall not wait for the next look.
-READINESS_INTERVAL_S = 1.0
 _READINESS_PROBE = _probe(
-    format_duration(READINESS_INTERVAL_S),
-    "How long after one look the next one begins; the first ones follow faster.",
+    format_duration(_LOOK.interval_s),
+    "How long after one look the next one begins; until it is ready they follow much faster.",
 )
 _HEALTH_PROBE = (
     *_probe(

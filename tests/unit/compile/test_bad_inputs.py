@@ -391,7 +391,7 @@ BAD = {
     ),
     "condition-of-no-path": (
         service("condition: {path_exists: ['!!x']}"),
-        ("2:74: error: units.a.service.condition.path_exists[0]: expected a path, found '!!x'"),
+        "2:74: error: units.a.service.condition.path_exists[0]: expected a path, found '!!x'",
     ),
     "condition-of-a-map": (
         service("condition: {path_exists: {a: b}}"),

@@ -118,11 +118,11 @@ URL = "http://localhost:8001/health"
 READINESS = {
     "http": (
         f"{{type: http, url: '{URL}'}}",
-        Probe(type=ProbeType.HTTP, url=URL, interval_s=1),
+        Probe(type=ProbeType.HTTP, url=URL),
     ),
     "tcp": (
         "{type: tcp, port: 80, timeout: 1s}",
-        Probe(type=ProbeType.TCP, host="127.0.0.1", port=80, interval_s=1, timeout_s=1),
+        Probe(type=ProbeType.TCP, host="127.0.0.1", port=80, timeout_s=1),
     ),
     "tcp-elsewhere": (
         "{type: tcp, host: '::1', port: 80, interval: 2min}",
@@ -130,7 +130,7 @@ READINESS = {
     ),
     "command": (
         "{type: command, exec: [sh, -c, x]}",
-        Probe(type=ProbeType.COMMAND, argv=("/bin/sh", "-c", "x"), interval_s=1),
+        Probe(type=ProbeType.COMMAND, argv=("/bin/sh", "-c", "x")),
     ),
 }
 
@@ -160,7 +160,7 @@ def test_a_later_layer_changes_the_type_of_readiness(compile_text: Compile) -> N
     keys = "readiness: {type: log, pattern: up}"
     unit = service(compile_text, keys, files=files)
     assert unit.readiness_pattern == ""
-    assert unit.readiness_probe == Probe(type=ProbeType.TCP, host="127.0.0.1", port=5, interval_s=1)
+    assert unit.readiness_probe == Probe(type=ProbeType.TCP, host="127.0.0.1", port=5)
 
 
 def test_health_has_its_defaults(compile_text: Compile) -> None:
