@@ -1,0 +1,378 @@
+"""Commands about units as a person gives them: which jobs they are, and what is waited for.
+
+Units wait at gates, which are named pipes: what a test does not open stays shut.
+"""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from anyclawd.model.value import Json
+from tests.fakes.daemon import Daemon, environment, running, system
+
+#: Takes SIGTERM and goes on.
+STUBBORN = (
+    "import signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    "print('deaf', file=sys.stderr, flush=True); signal.pause()\n"
+)
+
+
+class Gate:
+    """A named pipe that a unit reads a line from."""
+
+    def __init__(self, path: Path) -> None:
+        os.mkfifo(path)
+        self.path = path
+
+    def open(self, line: str = "") -> None:
+        """Let who has come, or comes next, through."""
+        with self.path.open("w") as pipe:
+            pipe.write(f"{line}\n")
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Gate:
+    return Gate(tmp_path / "gate")
+
+
+def shell(script: str, **settings: Json) -> Json:
+    return {"exec": ["/bin/sh", "-c", script], "protocol": "none", "restart": "never", **settings}
+
+
+def idle(**settings: Json) -> Json:
+    return shell("exec sleep infinity", **settings)
+
+
+def gated(gate: Gate, **settings: Json) -> Json:
+    """Ready once its gate is open."""
+    script = f"read line < {shlex.quote(str(gate.path))}; echo ready; exec sleep infinity"
+    return shell(script, readiness={"type": "log", "pattern": "ready"}, **settings)
+
+
+def ending(gate: Gate, **settings: Json) -> Json:
+    """Ends with the exit code that comes through its gate."""
+    return shell(f"read code < {shlex.quote(str(gate.path))}; exit $code", **settings)
+
+
+def lazy(tmp_path: Path, **units: Json) -> Json:
+    """Services that a boot skips, since what they need is not there before `wake`."""
+    condition = {"path_exists": str(tmp_path / "awake")}
+    return system(
+        units={f"{name}.service": {"condition": condition, **unit} for name, unit in units.items()}
+    )
+
+
+def wake(tmp_path: Path) -> None:
+    (tmp_path / "awake").touch()
+
+
+def jobs(daemon: Daemon) -> set[tuple[str, str]]:
+    return {(job["unit"], job["type"]) for job in daemon.ctl_json("list-jobs")["jobs"]}
+
+
+def job_of(daemon: Daemon, unit: str) -> Json:
+    [job] = [job for job in daemon.ctl_json("list-jobs")["jobs"] if job["unit"] == unit]
+    return job
+
+
+def actives(daemon: Daemon) -> dict[str, str]:
+    """Active state by name, of services."""
+    rows = daemon.units().values()
+    return {row["name"]: row["active"] for row in rows if row["kind"] == "service"}
+
+
+# -- which units --------------------------------------------------------------------------------
+
+
+def test_a_pattern_is_matched_by_the_daemon(tmp_path: Path) -> None:
+    config = system(units={f"{name}.service": idle() for name in ("web-1", "web-2", "db")})
+    with running(tmp_path, config) as daemon:
+        done = daemon.ctl("stop", "web-*")
+        assert (done.returncode, done.stdout) == (
+            0,
+            "stopped web-1.service\nstopped web-2.service\n",
+        )
+        assert actives(daemon) == {
+            "web-1.service": "inactive",
+            "web-2.service": "inactive",
+            "db.service": "active",
+        }
+        assert daemon.ctl("is-active", "web-?.service").returncode == 3
+        assert daemon.ctl("is-active", "*.service").returncode == 0
+        assert daemon.ctl("is-failed", "*.service").returncode == 1
+
+
+def test_a_pattern_without_a_match_is_named_and_nothing_happens(tmp_path: Path) -> None:
+    with running(tmp_path, system(units={"web.service": idle()})) as daemon:
+        done = daemon.ctl("stop", "web*", "mail*")
+        assert (done.returncode, done.stdout) == (4, "")
+        assert "no unit's name matches 'mail*'" in done.stderr
+        assert actives(daemon) == {"web.service": "active"}
+
+
+# -- one transaction ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", [("a", "b"), ("b", "a")], ids=" ".join)
+def test_the_order_of_arguments_means_nothing(
+    tmp_path: Path, gate: Gate, order: tuple[str, str]
+) -> None:
+    """Behaviour 18: b is after a, and requires nothing."""
+    config = lazy(tmp_path, a=gated(gate), b=idle(after=["a.service"]))
+    names = [f"{name}.service" for name in order]
+    with running(tmp_path, config) as daemon:
+        wake(tmp_path)
+        assert daemon.ctl("start", "--no-block", *names).returncode == 0
+        daemon.wait_unit("a.service", "activating", "start")
+        assert job_of(daemon, "b.service")["waiting_for"] == ["a.service"]
+        assert job_of(daemon, "a.service")["blocks"] == ["b.service"]
+        gate.open()
+        daemon.wait_unit("b.service", "active")
+        with closing(daemon.events()) as events:
+            assert next(events) is None
+            daemon.job("stop", *names)
+            ended = (event["unit"] for event in events if event["sub"] == "dead")
+            assert [next(ended), next(ended)] == ["b.service", "a.service"]
+
+
+def test_a_dry_run_tells_the_jobs_that_then_run(tmp_path: Path, gate: Gate) -> None:
+    """Behaviour 19: what is pulled in, what conflicts, what is there already."""
+    stubborn = {"exec": [sys.executable, "-SE", "-c", STUBBORN], "protocol": "none"}
+    config = lazy(
+        tmp_path,
+        app=idle(requires=["db.service"], wants=["cache.service"], conflicts=["old.service"]),
+        db=gated(gate),
+        cache=idle(after=["db.service"]),
+        other=idle(),
+    )
+    config["units"]["old.service"] = stubborn
+    config["units"]["up.service"] = idle()
+    config["units"]["app.service"]["wants"].append("up.service")
+    with running(tmp_path, config) as daemon:
+        daemon.job("start", "old.service")
+        daemon.wait_log("old.service", "deaf")
+        wake(tmp_path)
+        foretold = daemon.ctl_json("start", "--dry-run", "app.service")["jobs"]
+        assert jobs(daemon) == set()
+        assert actives(daemon)["old.service"] == "active"
+        assert daemon.ctl("start", "--no-block", "app.service").returncode == 0
+        assert {(job["unit"], job["type"]) for job in foretold} == jobs(daemon)
+        assert {job["unit"]: job["reason"] for job in foretold} == {
+            "app.service": "it is asked for",
+            "db.service": "app.service requires it",
+            "cache.service": "app.service wants it",
+            "old.service": "app.service conflicts with it",
+        }
+        daemon.ctl("kill", "--signal", "KILL", "old.service")
+        gate.open()
+        daemon.wait_unit("app.service", "active")
+
+
+def test_a_dry_run_is_refused_as_the_command_would_be(tmp_path: Path) -> None:
+    config = lazy(tmp_path, a=idle(), b=idle(conflicts=["a.service"]))
+    with running(tmp_path, config) as daemon:
+        wake(tmp_path)
+        words = ("start", "a.service", "b.service")
+        dry, wet = daemon.ctl(*words, "--dry-run"), daemon.ctl(*words)
+        assert (dry.returncode, dry.stderr) == (wet.returncode, wet.stderr)
+        assert (wet.returncode, "a.service" in wet.stderr) == (1, True)
+
+
+def test_what_is_as_it_should_be_is_left_alone(tmp_path: Path) -> None:
+    """Behaviour 25: success, no signal, no new invocation."""
+    with running(tmp_path, system(units={"a.service": idle()})) as daemon:
+        before = daemon.unit("a.service")
+        assert daemon.ctl("start", "a.service").returncode == 0
+        after = daemon.unit("a.service")
+        assert (after["pid"], after["invocation"]) == (before["pid"], before["invocation"])
+        for _ in range(2):
+            assert daemon.ctl("stop", "a.service").returncode == 0
+        story = daemon.unit("a.service")["story"]
+        assert daemon.ctl("try-restart", "a.service").stdout.startswith("nothing to try-restart")
+        assert daemon.unit("a.service")["story"] == story
+
+
+# -- taking back --------------------------------------------------------------------------------
+
+
+def test_a_job_that_waits_can_be_taken_back(tmp_path: Path, gate: Gate) -> None:
+    """Behaviour 16: that unit stays down, and what it requires is started all the same."""
+    config = lazy(tmp_path, app=idle(requires=["db.service"]), db=gated(gate))
+    with running(tmp_path, config) as daemon:
+        wake(tmp_path)
+        daemon.ctl("start", "--no-block", "app.service")
+        daemon.wait_unit("db.service", "activating", "start")
+        number = str(job_of(daemon, "app.service")["id"])
+        done = daemon.ctl("cancel", number)
+        assert (done.returncode, done.stdout) == (0, "canceled start of app.service\n")
+        assert jobs(daemon) == {("db.service", "start")}
+        gate.open()
+        daemon.wait_unit("db.service", "active")
+        assert actives(daemon)["app.service"] == "inactive"
+        again = daemon.ctl("cancel", number)
+        assert again.returncode == 1
+        assert f"no job {number} waits or runs" in again.stderr
+
+
+# -- waiting ------------------------------------------------------------------------------------
+
+
+def test_a_timeout_ends_the_waiting_and_not_the_job(tmp_path: Path, gate: Gate) -> None:
+    with running(tmp_path, lazy(tmp_path, a=gated(gate))) as daemon:
+        wake(tmp_path)
+        done = daemon.ctl("start", "--timeout", "0", "a.service")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "a.service: start has not ended in time and goes on" in done.stderr
+        assert jobs(daemon) == {("a.service", "start")}
+        gate.open()
+        daemon.wait_unit("a.service", "active")
+
+
+def test_wait_passes_the_status_of_the_unit(tmp_path: Path, gate: Gate) -> None:
+    """Behaviour 20."""
+    with running(tmp_path, lazy(tmp_path, a=ending(gate))) as daemon:
+        assert daemon.ctl("wait", "a.service").returncode == 0  # it is down
+        wake(tmp_path)
+        daemon.job("start", "a.service")
+        assert daemon.ctl("wait", "--timeout", "0", "a.service").returncode == 1
+        gate.open("7")
+        assert daemon.ctl("wait", "a.service").returncode == 7
+        daemon.job("start", "a.service")
+        daemon.ctl("kill", "--signal", "KILL", "a.service")
+        assert daemon.ctl("wait", "a.service").returncode == 137
+
+
+def test_start_can_wait_for_the_end_and_tells_the_worst(tmp_path: Path, gate: Gate) -> None:
+    """Behaviour 20: after the longest run, with the worst result."""
+    quick = shell("exit 3")
+    config = lazy(tmp_path, quick=quick, slow=ending(gate))
+    with running(tmp_path, config) as daemon:
+        wake(tmp_path)
+        words = ["start", "--wait", "quick.service", "slow.service"]
+        with begun(daemon, *words) as waiting:
+            daemon.wait_unit("quick.service", "failed")
+            assert waiting.poll() is None
+            gate.open("0")
+            text, _ = waiting.communicate()
+        assert waiting.returncode == 3
+        assert "quick.service failed (failed), exit code 3\n" in text
+        assert "slow.service inactive (dead), exit code 0\n" in text
+
+
+def begun(daemon: Daemon, *words: str) -> "subprocess.Popen[str]":
+    """`anyclawctl` that goes on beside the test."""
+    command = [sys.executable, "-m", "anyclawd.cli.main", "-s", daemon.socket, *words]
+    return subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, text=True)
+
+
+# -- looking ------------------------------------------------------------------------------------
+
+
+def test_a_crash_keeps_what_was_said_before_it(tmp_path: Path) -> None:
+    script = "for n in $(seq 60); do echo line $n >&2; done; exit 7"
+    with running(tmp_path, lazy(tmp_path, a=shell(script))) as daemon:
+        wake(tmp_path)
+        assert daemon.ctl("start", "--wait", "a.service").returncode == 7
+        done = daemon.ctl("status", "--json", "--full", "a.service")
+        [unit] = json.loads(done.stdout)["units"]
+        crash = unit["crash"]
+        said = [line["text"] for line in crash["log"] if line["stream"] == "stderr"]
+        assert (crash["result"], crash["exit"]) == ("exit-code", "exited with code 7")
+        assert (len(crash["log"]), said[-1]) == (50, "line 60")
+        shown = daemon.ctl("status", "a.service").stdout
+        assert "last crash: exit-code, exited with code 7" in shown
+        assert "line 60" in shown
+
+
+def test_a_condition_that_does_not_hold_is_told(tmp_path: Path) -> None:
+    with running(tmp_path, lazy(tmp_path, a=idle())) as daemon:
+        done = daemon.ctl("start", "a.service")
+        assert (done.returncode, done.stdout.startswith("nothing to start for a.service: ")) == (
+            0,
+            True,
+        )
+        shown = daemon.ctl("status", "a.service")
+        assert (shown.returncode, f"{tmp_path}/awake" in shown.stdout) == (3, True)
+
+
+def test_top_shows_what_units_use(tmp_path: Path) -> None:
+    config = system(units={"a.service": idle(), "gone.service": shell("exit 0")})
+    with running(tmp_path, config) as daemon:
+        daemon.wait_unit("gone.service", "inactive")
+        rows = {row["name"]: row for row in daemon.ctl_json("top", "--once")["units"]}
+        pid = daemon.units()["a.service"]["pid"]
+        used = rows["a.service"]
+        assert (used["pid"], used["tasks"], used["memory_bytes"] > 0) == (pid, 1, True)
+        assert rows["gone.service"]["tasks"] is None
+        heading, *lines = daemon.ctl("top", "--once", "--sort", "name").stdout.splitlines()
+        assert heading.split()[:3] == ["UNIT", "STATE", "PID"]
+        assert [line.split()[0] for line in lines if line] == sorted(rows)
+        tables = daemon.ctl("top", "-n", "2", "--delay", "100ms", "--json").stdout.splitlines()
+        assert [len(json.loads(table)["units"]) for table in tables] == [len(rows)] * 2
+
+
+def test_metrics_tell_what_units_use(tmp_path: Path) -> None:
+    with running(tmp_path, system(units={"a.service": idle()})) as daemon:
+        text = daemon.tcp("/metrics")[1].decode()
+        assert '\nanyclawd_unit_tasks{unit="a.service"} 1.0\n' in text
+        assert 'anyclawd_unit_memory_bytes{unit="a.service"}' in text
+        assert 'anyclawd_unit_tasks{unit="default.target"}' not in text
+
+
+def test_logs_have_a_beginning(tmp_path: Path) -> None:
+    units = {f"{name}.service": shell(f"echo {name} >&2") for name in ("a", "b", "c")}
+    with running(tmp_path, system(units=units)) as daemon:
+        for name in "abc":
+            daemon.wait_unit(f"{name}.service", "inactive")
+        ran = json.loads(daemon.ctl("logs", "--json", "b.service").stdout.splitlines()[0])["at"]
+
+        def texts(*words: str) -> list[str]:
+            lines = map(json.loads, daemon.ctl("logs", "--json", *words).stdout.splitlines())
+            return [line["text"] for line in lines if line["stream"] == "stderr"]
+
+        assert sorted(texts("--since", "1h ago")) == ["a", "b", "c"]
+        assert texts("--since", ran, "b.*") == ["b"]
+        assert texts("--since", "2999-01-01") == []
+        assert sorted(texts("[ab].service")) == ["a", "b"]
+        assert sorted(texts("--unit", "a.service", "--unit", "c.service")) == ["a", "c"]
+        assert daemon.ctl("logs", "--since", "soon").returncode == 2
+
+
+def test_the_schedule_of_restarts_is_a_table(tmp_path: Path) -> None:
+    backoff = {"initial": "100ms", "factor": 2, "max": "1s", "jitter": 0}
+    unit = idle(restart="always", backoff=backoff, start_limit={"burst": 4, "on_limit": "fail"})
+    with running(tmp_path, system(units={"a.service": unit})) as daemon:
+        lines = daemon.ctl("explain", "--restart", "a.service").stdout.splitlines()
+        assert [line.split() for line in lines[2:5]] == [
+            ["1", "100ms", "100ms", "comes", "next"],
+            ["2", "200ms", "300ms"],
+            ["3", "400ms", "700ms"],
+        ]
+        assert lines[5].startswith("the end after that is number 4 within 1min 0s")
+
+
+def test_a_signal_is_for_the_main_process_or_for_all(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys\n"
+        "name = 'main' if os.fork() else 'other'\n"
+        "def take(*_): print(name, 'took it', file=sys.stderr, flush=True)\n"
+        "signal.signal(signal.SIGUSR1, take)\n"
+        "print(name, 'is there', file=sys.stderr, flush=True)\n"
+        "while True: signal.pause()\n"
+    )
+    unit = {"exec": [sys.executable, "-SE", "-c", code], "protocol": "none"}
+    with running(tmp_path, system(units={"a.service": unit})) as daemon:
+        for name in ("main", "other"):
+            daemon.wait_log("a.service", f"{name} is there")
+        daemon.ctl("kill", "--signal", "USR1", "--whom", "main", "a.service")
+        daemon.wait_log("a.service", "main took it")
+        assert daemon.ctl("kill", "--signal", "USR1", "a.service").returncode == 0
+        daemon.wait_log("a.service", "other took it")
+        told = daemon.ctl("logs", "a.service").stdout
+        assert told.count("other took it") == 1
