@@ -124,8 +124,8 @@ def _open_way(directory: Path) -> None:
     """Let another user pass through the runtime directory, and see nothing in it."""
     for one in (directory, directory.parent):
         mode = one.stat().st_mode
-        if not mode & 0o001:
-            one.chmod(mode | 0o001)
+        if mode & 0o011 != 0o011:
+            one.chmod(mode | 0o011)
 
 
 def _close_all(content: bytes) -> None:

@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from anyclawd.engine.commands import SettleBoot
-from anyclawd.engine.events import BootRequested, ShutdownRequested
+from anyclawd.engine.events import BootRequested, ShutdownRequested, Timer, TimerElapsed
 from anyclawd.engine.unit_fsm import UnitState
 from anyclawd.model.deps import Dependencies, Ref, UnitName, Until
 from anyclawd.model.plan import DEFAULT_TARGET, Plan
-from anyclawd.model.policy import HookCommand, ReadinessType, Restart, Timeouts
+from anyclawd.model.policy import HookCommand, ReadinessType, Restart
 from anyclawd.model.span import BUILT_IN
 from anyclawd.model.state import JobMode, JobType, Sub
 from anyclawd.model.unit import Kind, Unit
@@ -92,6 +92,7 @@ class Supervisor:
         self.subs: dict[str, list[Sub]] = {}  #: of each unit, in their order
         self._changed = asyncio.Event()
         driver.announced.append(self._note)
+        driver.rested.append(self._changed.set)
 
     def state(self, name: str) -> UnitState:
         return self.driver.manager.states[UnitName(f"{name}.service")]
@@ -107,11 +108,27 @@ class Supervisor:
         return await self.wait_state(name, lambda state: state.sub is sub)
 
     async def wait_state(self, name: str, holds: Callable[[UnitState], object]) -> UnitState:
-        """Until the state holds; looked at after every change of a sub state."""
-        while not holds(self.state(name)):
-            self._changed.clear()
-            await self._changed.wait()
+        await self.wait_until(lambda: holds(self.state(name)))
         return self.state(name)
+
+    async def wait_subs(self, name: str, *subs: Sub) -> None:
+        """Until a unit has gone through these, one right after the other, at any time so far."""
+
+        def has_gone() -> bool:
+            found = tuple(self.subs.get(name, ()))
+            return any(found[i : i + len(subs)] == subs for i in range(len(found)))
+
+        await self.wait_until(has_gone)
+
+    async def wait_until(self, holds: Callable[[], object]) -> None:
+        """Until something holds; looked at after everything that the engine is told."""
+        while not holds():
+            self._changed.clear()
+            try:
+                async with asyncio.timeout(0.05):  # what the engine is not told changes as well
+                    await self._changed.wait()
+            except TimeoutError:
+                continue
 
     async def wait_line(self, name: str, text: str) -> str:
         """The first line of a unit's log that holds a text."""
@@ -132,6 +149,13 @@ class Supervisor:
         outcomes = await self.driver.submit(type_, units, JobMode.REPLACE, "test")
         return [outcome.result.value for outcome in outcomes]
 
+    async def elapse(self, name: str, timer: Timer) -> None:
+        """Let a timer of a unit elapse now, as soon as it is armed: nobody waits for the clock."""
+        key = (UnitName(f"{name}.service"), timer)
+        await self.wait_until(lambda: key in self.driver.timers._armed)
+        self.driver.timers.cancel(key)
+        self.driver.feed(TimerElapsed(*key))
+
     def _note(self, unit: UnitName, _before: Sub, sub: Sub) -> None:
         self.subs.setdefault(unit.removesuffix(".service"), []).append(sub)
         self._changed.set()
@@ -139,11 +163,16 @@ class Supervisor:
 
 @asynccontextmanager
 async def supervised(
-    directory: Path, *units: Unit, attach: Attach = no_attach, environ: Json = None
+    directory: Path,
+    *units: Unit,
+    attach: Attach = no_attach,
+    environ: Json = None,
+    waits: bool = True,
+    watch: "Callable[[Driver, UnitName, Sub], None] | None" = None,
 ) -> AsyncIterator[Supervisor]:
-    """A driver from the moment its boot has settled; afterwards it stops in order, within a test.
+    """A driver from the moment its boot has settled, or from its first; at last it is stopped.
 
-    Nothing may be left when it has.
+    Nothing may be left then. `watch` is called for each sub state that is entered.
     """
     driver = Driver(
         plan_of(*units),
@@ -165,10 +194,13 @@ async def supervised(
         has_settled.set()
 
     driver.settled.append(settle)
+    if watch is not None:
+        driver.announced.append(lambda unit, _, sub: watch(driver, unit, sub))
     supervisor = Supervisor(driver)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(driver.run(BootRequested()))
-        await has_settled.wait()
+        if waits:
+            await has_settled.wait()
         try:
             yield supervisor
         finally:
@@ -176,6 +208,3 @@ async def supervised(
             assert await running == 0
     assert set(tree.children()) <= before
     assert list((directory / "notify").glob("*")) == []
-
-
-SOON = Timeouts(start_s=0.2, stop_s=0.2, eof_grace_s=0.2)
