@@ -91,6 +91,7 @@ class Routes:
             web.get("/v1/plan", self.plan),
             web.get("/v1/boot", self.boot),
             web.get("/v1/boots", self.boots),
+            web.get("/v1/verify", self.verify),
             web.get("/v1/jobs", self.jobs),
             web.post("/v1/jobs", self.submit),
             web.delete("/v1/jobs/{id}", self.cancel),
@@ -158,6 +159,11 @@ class Routes:
 
     async def boots(self, _request: web.Request) -> web.Response:
         return answer(await asyncio.to_thread(self._control.boots))
+
+    async def verify(self, _request: web.Request) -> web.Response:
+        from anyclawd.engine import lint  # few ever ask, and it would stay in memory
+
+        return answer({"findings": await asyncio.to_thread(lint.rows, self._control.plan())})
 
     async def jobs(self, _request: web.Request) -> web.Response:
         return answer(self._control.jobs())

@@ -19,7 +19,7 @@ def configure(parser: ArgumentParser) -> None:
         help="0 is this boot (without a daemon the last one), -1 the one before it",
     )
     parser.add_argument(
-        "--state-dir", metavar="DIR", help="where to look for boots when no daemon runs"
+        "--state-dir", metavar="DIR", help="read the boots that are kept in DIR, and ask no daemon"
     )
 
 
@@ -30,20 +30,24 @@ def record_of(options: Namespace) -> Json:
     """
     if options.boot > 0:
         raise ClientError("a boot is 0, -1, -2 and so on; see 'analyze --help'")
+    if options.state_dir:
+        return _kept_record(options, ClientError(f"no boot is kept in {options.state_dir}"))
     try:
         return connect(options).get(f"/v1/boot?boot={options.boot}" if options.boot else "/v1/boot")
     except ClientError as error:
         if error.exit_code != NO_DAEMON or options.socket:
             raise
-        records = kept(options)
-        if not records:
-            raise
-        if -options.boot >= len(records):
-            earliest = 1 - len(records)
-            raise ClientError(
-                f"no boot {options.boot} is kept; the earliest one is {earliest}"
-            ) from error
-        return records[-options.boot]
+        return _kept_record(options, error)
+
+
+def _kept_record(options: Namespace, none_is_kept: ClientError) -> Json:
+    records = kept(options)
+    if not records:
+        raise none_is_kept
+    if -options.boot >= len(records):
+        earliest = 1 - len(records)
+        raise ClientError(f"no boot {options.boot} is kept; the earliest one is {earliest}")
+    return records[-options.boot]
 
 
 def kept(options: Namespace) -> list[Json]:

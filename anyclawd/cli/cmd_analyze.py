@@ -1,4 +1,4 @@
-"""`analyze WHAT`: where the time of a boot went."""
+"""`analyze WHAT`: where the time of a boot went, what is odd in a plan, what a boot would take."""
 
 import json
 from argparse import ArgumentParser, Namespace
@@ -17,35 +17,54 @@ _VALUES = {
     "blame": timeline.blame_values,
     "critical-chain": timeline.critical_chain_values,
 }
-_WHATS = ("time", "blame", "critical-chain", "plot", "dump")
+_BOOT = (*_TEXTS, "plot", "dump")
 
 
 def configure(parser: ArgumentParser) -> None:
-    parser.add_argument("what", nargs="?", choices=_WHATS, default="time")
+    parser.add_argument("what", nargs="?", choices=(*_BOOT, "verify", "simulate"), default="time")
     boots.configure(parser)
     output.configure(parser)
+    parser.add_argument(
+        "--as", choices=_BOOT, dest="form", help="for simulate: what to show of the predicted boot"
+    )
+    parser.add_argument(
+        "--assume",
+        type=float,
+        default=0.1,
+        metavar="SECONDS",
+        help="for simulate: what a unit takes that no earlier boot tells of (0.1)",
+    )
 
 
 def run(options: Namespace) -> int:
-    output.write(options, _drawn(options, boots.record_of(options)))
+    match options.what:
+        case "verify":
+            from anyclawd.cli import verify
+
+            return verify.run(options)
+        case "simulate":
+            from anyclawd.cli import simulate
+
+            predicted = simulate.predicted(options)
+            if options.form is None:
+                text = predicted.json() if options.json else predicted.text()
+            else:
+                text = drawn(options.form, predicted.record, as_json=options.json)
+        case what:
+            text = drawn(what, boots.record_of(options), as_json=options.json)
+    output.write(options, text)
     return 0
 
 
-def _drawn(options: Namespace, record: Json) -> str:
-    """The text, the JSON or the picture that is asked for."""
+def drawn(what: str, record: Json, *, as_json: bool) -> str:
+    """The text, the JSON or the picture of a boot."""
     boot = timeline.boot_of(record)
-    match options.what:
-        case "plot" if not options.json:
-            from anyclawd.draw.plot import plot
+    if what == "dump" or (what == "plot" and as_json):
+        return json.dumps(timeline.dump_values(record), indent=2) + "\n"
+    if what == "plot":
+        from anyclawd.draw.plot import plot
 
-            return plot(boot, f"boot of {boot.started_at}")
-        case "plot" | "dump":
-            return _json(timeline.dump_values(record))
-        case what if options.json:
-            return _json({what: _VALUES[what](boot)})
-        case what:
-            return _TEXTS[what](boot) + "\n"
-
-
-def _json(value: Json) -> str:
-    return json.dumps(value, indent=2) + "\n"
+        return plot(boot, f"boot of {boot.started_at}")
+    if as_json:
+        return json.dumps({what: _VALUES[what](boot)}, indent=2) + "\n"
+    return _TEXTS[what](boot) + "\n"

@@ -79,6 +79,7 @@ def test_settings_of_an_unknown_unit_are_refused(served: Served) -> None:
         ("/v1/boot", "settled_s"),
         ("/v1/boot?boot=-1", "settled_s"),
         ("/v1/boots", "boots"),
+        ("/v1/verify", "findings"),
         ("/v1/jobs", "jobs"),
         ("/v1/sessions", "sessions"),
         ("/health", "agents"),
