@@ -7,6 +7,7 @@ it would do what its author may not have meant: show a secret, or let everybody 
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from anyclawd.compile.anyclaw import SECTION_OF
 from anyclawd.compile.build import (
@@ -139,6 +140,10 @@ class Checker:
                     f"expected a duration of at least 10ms, found {format_duration(duration.value)}"
                 )
                 self._report.error(duration.span, draft.key(f"{name}.{key}"), text)
+        url = node.value.get("url")
+        if url is not None and not _has_place(url.value):
+            text = f"expected a URL with a host and a port up to 65535, found {show(url)}"
+            self._report.error(url.span, draft.key(f"{name}.url"), text)
         port = node.value.get("port")
         if port is not None and isinstance(port.value, str):
             text = f"expected a whole number outside of a template, found {show(port)}"
@@ -274,6 +279,15 @@ class Checker:
             if name not in known:
                 path = f"{key}.{name}"
                 say(child.key_span, path, "unknown option", word=name, among=known)
+
+
+def _has_place(url: str) -> bool:
+    """Whether a URL says where to connect to."""
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:  # an address or a port that is none
+        return False
 
 
 class _Lenient(dict[str, str]):

@@ -40,19 +40,12 @@ from anyclawd.compile.settings import (
     AGENT_ENTRY,
     AGENTS_MANAGER,
     ANYCLAW,
-    BACKOFF,
     CHANNEL_ENTRY,
     CHANNELS_MANAGER,
-    EXIT_CODES,
-    HEALTH,
-    READINESS,
-    RESOURCES,
     SERVICE_ENTRY,
     SERVICES_MANAGER,
     SESSION_STORE,
-    START_LIMIT,
     SUPERVISOR,
-    TIMEOUTS,
     TOOL_ENTRY,
     TOOLS_MANAGER,
     UNIT,
@@ -101,38 +94,9 @@ The column *a change* says what a change means to a running system: `live` is ap
 _UNITS = """\
 ## Units
 
-A unit is named `<name>.<kind>`. An entry `<key>` of a section is the unit `<key>.<kind>`; where a
-key is no unit name it is escaped as systemd-escape(1) does. These settings can stand in an entry
-beside the keys of its section, under `units`, in unit files and in drop-ins.
-
-A reference is the full name of a unit. In `requires` it may be `{unit: NAME, order: false}`, which
-does not wait; in `after` it may be `{unit: NAME, until: STATE}` with one of `ready`, `started`,
-`healthy`, `exited`, `succeeded`.
-
-Without an `after` of its own a unit waits for what its kind waits for: services for nothing,
-tools and channels for `orchestrator.core`, agents for `tools.target` and `channels.target`. Every
-enabled unit is wanted by its kind's target. A target has no process; `orchestrator.core` and
-`admin.core` are parts of the daemon.
-
-A process gets the variables it is given here, those listed in `pass_environment`, and PATH, HOME,
-USER, LOGNAME, SHELL, LANG, LC_*, TZ, TMPDIR, XDG_*, those of proxies and certificate authorities.
-
-A setting that this version cannot honour yet leaves the unit in the graph and fails its start
-with the reason: docker workspaces, wasm and MCP tools, pools, templates, `health`, `watchdog`,
-`on_failure`, and readiness of the types `notify`, `http`, `tcp`, `command` and `log`.
-"""
-
-_PROGRAMS = """\
-## Programs
-
-The first word of `exec` and `binary` is an absolute path, a path with a slash that is relative to
-the daemon's working directory, a bare name that is looked up in PATH, or one of these:
-
-- `@built-in/<name>`: an extension, by any name it had in the original (`agents/mock-agent`,
-  `agents/agent-mock`, `channels/debug-http`, ...). Where `extensions_dir` is set and holds a
-  program of that name, that is taken; names of the original's first generation are deprecated.
-- `@ext/<kind>s/<name>`: an extension that is installed with anyclawd.
-- `@python`: the Python that anyclawd runs on.
+What a unit can say, in an entry beside the keys of its section, under `units`, in unit files and in
+drop-ins, stands in [units](units.md): programs, dependencies, readiness, health, hooks, conditions,
+restarts, limits, templates.
 """
 
 
@@ -144,53 +108,47 @@ def page() -> str:
 def _parts() -> Iterator[str]:
     yield _INTRODUCTION
     yield "## The file\n"
-    yield from _table(ANYCLAW)
-    yield from _section("agents_manager", AGENTS_MANAGER)
+    yield from table_rows(ANYCLAW)
+    yield from section("agents_manager", AGENTS_MANAGER)
     yield from _entry("agents_manager.agents.NAME", AGENT_ENTRY)
     for name, table in WORKSPACE.variants.items():
-        yield from _section(f"agents_manager.agents.NAME.workspace, type {name}", table)
-    yield from _section("channels_manager", CHANNELS_MANAGER)
+        yield from section(f"agents_manager.agents.NAME.workspace, type {name}", table)
+    yield from section("channels_manager", CHANNELS_MANAGER)
     yield from _entry("channels_manager.channels.NAME", CHANNEL_ENTRY)
-    yield from _section("channels_manager.channels.NAME.options.ack", ACK)
-    yield from _section("tools_manager", TOOLS_MANAGER)
+    yield from section("channels_manager.channels.NAME.options.ack", ACK)
+    yield from section("tools_manager", TOOLS_MANAGER)
     yield from _entry("tools_manager.tools.NAME", TOOL_ENTRY)
-    yield from _section("services_manager", SERVICES_MANAGER)
+    yield from section("services_manager", SERVICES_MANAGER)
     yield from _entry("services_manager.services.NAME", SERVICE_ENTRY)
-    yield from _section("supervisor", SUPERVISOR)
+    yield from section("supervisor", SUPERVISOR)
     for name, table in SESSION_STORE.variants.items():
-        yield from _section(f"session_store, type {name}", table)
-    yield from _section("admin", ADMIN)
-    yield _UNITS
-    yield from _table(Table(name="unit", settings=UNIT), with_units=True)
-    for table in (TIMEOUTS, BACKOFF, START_LIMIT, EXIT_CODES, RESOURCES):
-        yield from _section(table.name, table)
-    for tagged in (READINESS, HEALTH):
-        for name, table in tagged.variants.items():
-            if len(table.settings) > 1:
-                yield from _section(f"{tagged.name}, type {name}", table)
-    yield _PROGRAMS.rstrip("\n")
+        yield from section(f"session_store, type {name}", table)
+    yield from section("admin", ADMIN)
+    yield _UNITS.rstrip("\n")
     yield ""
 
 
-def _section(title: str, table: Table) -> Iterator[str]:
+def section(title: str, table: Table) -> Iterator[str]:
+    """A table under a heading."""
     yield f"### {title}\n"
-    yield from _table(table)
+    yield from table_rows(table)
 
 
 def _entry(title: str, table: Table) -> Iterator[str]:
-    """An entry's own keys; those it shares with all units are told once, under Units."""
+    """An entry's own keys; those it shares with all units stand in `units.md`."""
     own = {name: row for name, row in table.settings.items() if UNIT.get(name) is not row}
-    yield f"### {title}\n\nThe settings of a unit (see Units), and:\n"
-    yield from _table(Table(name=table.name, settings=own))
+    yield f"### {title}\n\nThe settings of a [unit](units.md), and:\n"
+    yield from table_rows(Table(name=table.name, settings=own))
     for row in own.values():
         if isinstance(row.kind, Table):
-            yield from _section(f"{title}.{row.name}", row.kind)
+            yield from section(f"{title}.{row.name}", row.kind)
             for inner in row.kind.settings.values():
                 if isinstance(inner.kind, ListOf) and isinstance(inner.kind.item, Table):
-                    yield from _section(f"{title}.{row.name}.{inner.name}[]", inner.kind.item)
+                    yield from section(f"{title}.{row.name}.{inner.name}[]", inner.kind.item)
 
 
-def _table(table: Table, *, with_units: bool = False) -> Iterator[str]:
+def table_rows(table: Table, *, with_units: bool = False) -> Iterator[str]:
+    """A table of settings, with the kinds of unit they apply to where these differ."""
     applies = " applies to |" if with_units else ""
     yield f"| setting | value | default |{applies} a change | meaning |"
     yield f"| --- | --- | --- |{' --- |' if with_units else ''} --- | --- |"

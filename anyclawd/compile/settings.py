@@ -494,7 +494,7 @@ UNIT: Mapping[str, Setting] = _rows(
     Setting(
         name="restart",
         kind=_words(Restart),
-        default=Restart.ALWAYS,
+        default=f"{Restart.ALWAYS} (one-shots: {Restart.ON_FAILURE})",
         doc="After which ends it is started again.",
         effect=Effect.LIVE,
     ),
