@@ -3,8 +3,8 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 from anyclawd.engine.commands import SettleBoot
@@ -18,6 +18,7 @@ from anyclawd.model.state import JobMode, JobType, Sub
 from anyclawd.model.unit import Kind, Unit
 from anyclawd.model.value import Json
 from anyclawd.runtime import tree
+from anyclawd.runtime.cgroup import Cgroups
 from anyclawd.runtime.driver import Driver
 from anyclawd.runtime.seam import Attach, Report, Sink, Wire
 
@@ -166,7 +167,8 @@ async def supervised(
     directory: Path,
     *units: Unit,
     attach: Attach = no_attach,
-    environ: Json = None,
+    cgroups: Cgroups | None = None,
+    environ: Mapping[str, str] | None = None,
     waits: bool = True,
     watch: "Callable[[Driver, UnitName, Sub], None] | None" = None,
 ) -> AsyncIterator[Supervisor]:
@@ -184,6 +186,7 @@ async def supervised(
         remember=lambda _: None,
         early={},
         notify_dir=directory / "notify",
+        cgroups=cgroups,
     )
     before = set(tree.children())
     for pid in before:
@@ -208,3 +211,7 @@ async def supervised(
             assert await running == 0
     assert set(tree.children()) <= before
     assert list((directory / "notify").glob("*")) == []
+
+
+#: `supervised` in the directory and with the cgroups of a test.
+Supervise = Callable[..., AbstractAsyncContextManager[Supervisor]]

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,11 +18,13 @@ from anyclawd.engine.events import Event, Exit, Invocation, Ready, Timer
 from anyclawd.model.deps import UnitName
 from anyclawd.model.policy import HookCommand, Hooks, NotifyAccess, ReadinessType, Timeouts
 from anyclawd.model.state import JobType, Result, Sub
+from anyclawd.runtime.cgroup import Cgroups
 from anyclawd.runtime.notices import Notices
 from anyclawd.runtime.notify import NotifySocket, remove_stale
 from tests.integration.runtime.conftest import House
 from tests.integration.runtime.supervisor import (
     CLIENT,
+    Supervise,
     after,
     notifying,
     python,
@@ -46,13 +49,18 @@ def say_as_child(text):
 ONE = UnitName("one.service")
 
 
+@pytest.fixture
+def supervise(tmp_path: Path, containment: Cgroups | None) -> Supervise:
+    return partial(supervised, tmp_path, cgroups=containment)
+
+
 # -- readiness ----------------------------------------------------------------------------------
 
 
-async def test_ready_lets_dependents_start(tmp_path: Path) -> None:
+async def test_ready_lets_dependents_start(supervise: Supervise) -> None:
     first = notifying("first", f"say('READY=1')\n{STAY}")
     then = shell("then", "exec sleep 1000", deps=after("first"))
-    async with supervised(tmp_path, first, then) as house:
+    async with supervise(first, then) as house:
         assert house.state("first").sub is house.state("then").sub is Sub.RUNNING
         assert house.subs["then"] == [Sub.START, Sub.RUNNING]
         ready_at = house.state("first").ready_at
@@ -60,10 +68,10 @@ async def test_ready_lets_dependents_start(tmp_path: Path) -> None:
         assert ready_at <= house.state("then").since
 
 
-async def test_a_unit_that_never_says_so_is_not_ready(tmp_path: Path) -> None:
+async def test_a_unit_that_never_says_so_is_not_ready(supervise: Supervise) -> None:
     mute = notifying("one", f"say('STATUS=still warming up')\n{STAY}")
     then = shell("then", "exec sleep 1000", deps=after("one"))
-    async with supervised(tmp_path, mute, then, waits=False) as house:
+    async with supervise(mute, then, waits=False) as house:
         await house.wait_until(lambda: house.driver.status_text(ONE))
         await house.elapse("one", Timer.START)
         assert (await house.wait_sub("one", Sub.FAILED)).result is Result.TIMEOUT
@@ -72,11 +80,11 @@ async def test_a_unit_that_never_says_so_is_not_ready(tmp_path: Path) -> None:
         assert house.driver.status_text(ONE) == "still warming up"
 
 
-async def test_who_is_dead_when_its_ready_is_read_was_never_ready(tmp_path: Path) -> None:
+async def test_who_is_dead_when_its_ready_is_read_was_never_ready(supervise: Supervise) -> None:
     """Nothing is read before the process is dead: then there is both, its READY and its end."""
     hasty = notifying("one", "say('READY=1', 'STATUS=gone'); os._exit(3)")
     then = shell("then", "exec sleep 1000", deps=after("one"))
-    async with supervised(tmp_path, hasty, then, watch=wait_dead_first) as house:
+    async with supervise(hasty, then, watch=wait_dead_first) as house:
         assert house.subs["one"] == [Sub.START, Sub.FAILED]
         assert house.state("one").exit == Exit(code=3)
         assert house.state("then").sub is Sub.BLOCKED
@@ -90,11 +98,11 @@ def wait_dead_first(driver: object, unit: UnitName, sub: Sub) -> None:
         os.waitid(os.P_PIDFD, process.pidfd, os.WEXITED | os.WNOWAIT)
 
 
-async def test_the_protocol_of_another_readiness_is_not_cut_short(tmp_path: Path) -> None:
+async def test_the_protocol_of_another_readiness_is_not_cut_short(supervise: Supervise) -> None:
     """READY=1 says nothing of a line that is waited for."""
     code = "say('READY=1'); print('up', flush=True)\n" + STAY
     settings = {"readiness": ReadinessType.LOG, "readiness_pattern": "never", "watchdog_s": 1000.0}
-    async with supervised(tmp_path, python("one", code, **settings), waits=False) as house:
+    async with supervise(python("one", code, **settings), waits=False) as house:
         await house.wait_line("one", "up")
         house.driver._notices.drain(ONE)
         assert house.state("one").sub is Sub.START
@@ -103,25 +111,27 @@ async def test_the_protocol_of_another_readiness_is_not_cut_short(tmp_path: Path
 # -- who may speak ------------------------------------------------------------------------------
 
 
-async def test_a_child_may_speak_where_all_may(tmp_path: Path) -> None:
+async def test_a_child_may_speak_where_all_may(supervise: Supervise) -> None:
     unit = notifying("one", f"{BY_A_CHILD}\nsay_as_child('READY=1')\n{STAY}")
-    async with supervised(tmp_path, unit) as house:
+    async with supervise(unit) as house:
         assert house.state("one").sub is Sub.RUNNING
 
 
 async def test_a_child_is_not_heard_where_only_the_main_process_is(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    supervise: Supervise, caplog: pytest.LogCaptureFixture
 ) -> None:
     code = f"{BY_A_CHILD}\nsay_as_child('STATUS=child')\nsay('STATUS=main')\nsay('READY=1')\n{STAY}"
     unit = notifying("one", code, notify_access=NotifyAccess.MAIN)
-    async with supervised(tmp_path, unit) as house:
+    async with supervise(unit) as house:
         assert house.state("one").sub is Sub.RUNNING
         assert house.driver.status_text(ONE) == "main"
         assert house.driver.dropped_notices(ONE) == 1
     assert "notify_access is main" in caplog.text
 
 
-async def test_another_unit_is_not_heard(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_another_unit_is_not_heard(
+    supervise: Supervise, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """A process of another unit knows the name of the socket, and is alive when it is looked at."""
     note = tmp_path / "socket"
     victim = python(
@@ -136,7 +146,7 @@ async def test_another_unit_is_not_heard(tmp_path: Path, caplog: pytest.LogCaptu
         f"os.environ['NOTIFY_SOCKET'] = open({str(note)!r}).read()\n"
         f"say('READY=1', 'STATUS=forged')\nprint('sent', flush=True)\n{STAY}",
     )
-    async with supervised(tmp_path, victim, other, waits=False) as house:
+    async with supervise(victim, other, waits=False) as house:
         await house.wait_line("other", "sent")
         await house.wait_until(lambda: house.driver.dropped_notices(ONE) == 1)
         assert house.state("one").sub is Sub.START
@@ -232,14 +242,14 @@ def test_what_a_killed_daemon_has_left_is_removed(tmp_path: Path) -> None:
 
 
 async def test_garbage_is_counted_and_harms_nothing(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    supervise: Supervise, caplog: pytest.LogCaptureFixture
 ) -> None:
     code = (
         "for text in ('hello', 'STATUS=' + 'x' * 5000, 'X=1\\0', 'MAINPID=0', 'MAINPID=1'):\n"
         "    say(text)\n"
         f"say('READY=1')\n{STAY}"
     )
-    async with supervised(tmp_path, notifying("one", code)) as house:
+    async with supervise(notifying("one", code)) as house:
         assert house.state("one").sub is Sub.RUNNING
         assert house.driver.dropped_notices(ONE) == 5
         assert house.driver.status_text(ONE) == ""
@@ -247,15 +257,15 @@ async def test_garbage_is_counted_and_harms_nothing(
 
 
 async def test_a_flood_of_garbage_is_told_of_in_a_few_lines(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    supervise: Supervise, caplog: pytest.LogCaptureFixture
 ) -> None:
     code = f"for _ in range(300): say('hello')\nsay('READY=1')\n{STAY}"
-    async with supervised(tmp_path, notifying("one", code)) as house:
+    async with supervise(notifying("one", code)) as house:
         assert house.driver.dropped_notices(ONE) == 300
     assert caplog.text.count("mean nothing here") < 50
 
 
-async def test_descriptors_that_come_along_are_closed(tmp_path: Path) -> None:
+async def test_descriptors_that_come_along_are_closed(supervise: Supervise) -> None:
     """The sender reads the end of a pipe whose other end it has passed on and closed."""
     code = (
         "ours, theirs = os.pipe()\n"
@@ -273,16 +283,16 @@ async def test_descriptors_that_come_along_are_closed(tmp_path: Path) -> None:
         "os.read(ours, 1)\n"
         f"say('READY=1')\n{STAY}"
     )
-    async with supervised(tmp_path, notifying("one", code)) as house:
+    async with supervise(notifying("one", code)) as house:
         assert house.state("one").sub is Sub.RUNNING
         assert house.driver.status_text(ONE) == "before"
         assert house.driver.dropped_notices(ONE) == 0
 
 
 @pytest.mark.skipif(not shutil.which("systemd-notify"), reason="needs systemd-notify")
-async def test_systemd_notify_is_understood(tmp_path: Path) -> None:
+async def test_systemd_notify_is_understood(supervise: Supervise) -> None:
     script = "systemd-notify --ready --status='from a shell'; exec sleep 1000"
-    async with supervised(tmp_path, shell("one", script, readiness=ReadinessType.NOTIFY)) as house:
+    async with supervise(shell("one", script, readiness=ReadinessType.NOTIFY)) as house:
         assert house.state("one").sub is Sub.RUNNING
         assert house.driver.status_text(ONE) == "from a shell"
 
@@ -290,9 +300,9 @@ async def test_systemd_notify_is_understood(tmp_path: Path) -> None:
 # -- what else it says --------------------------------------------------------------------------
 
 
-async def test_what_it_says_of_its_state_is_kept_as_one_line(tmp_path: Path) -> None:
+async def test_what_it_says_of_its_state_is_kept_as_one_line(supervise: Supervise) -> None:
     code = f"say('STATUS=warming \\x1b[1mup\\r', 'ERRNO=5', 'READY=1')\n{STAY}"
-    async with supervised(tmp_path, notifying("one", code)) as house:
+    async with supervise(notifying("one", code)) as house:
         assert house.driver.status_text(ONE) == "warming up\\x0d"
         assert house.driver.errno(ONE) == 5
         assert house.driver.status_text(UnitName("default.target")) == ""
@@ -300,7 +310,7 @@ async def test_what_it_says_of_its_state_is_kept_as_one_line(tmp_path: Path) -> 
         assert house.driver.status_text(ONE) == "warming up\\x0d"
 
 
-async def test_a_new_run_has_said_nothing(tmp_path: Path) -> None:
+async def test_a_new_run_has_said_nothing(supervise: Supervise, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     code = (
         f"if not os.path.exists({str(mark)!r}):\n"
@@ -308,7 +318,7 @@ async def test_a_new_run_has_said_nothing(tmp_path: Path) -> None:
         "    say('STATUS=first', 'ERRNO=1')\n"
         f"say('READY=1')\n{STAY}"
     )
-    async with supervised(tmp_path, notifying("one", code)) as house:
+    async with supervise(notifying("one", code)) as house:
         assert house.driver.errno(ONE) == 1
         await house.job(JobType.STOP, "one")
         assert house.driver.status_text(ONE) == "first"
@@ -316,7 +326,7 @@ async def test_a_new_run_has_said_nothing(tmp_path: Path) -> None:
         assert (house.driver.status_text(ONE), house.driver.errno(ONE)) == ("", None)
 
 
-async def test_another_main_process_takes_over(tmp_path: Path) -> None:
+async def test_another_main_process_takes_over(supervise: Supervise) -> None:
     """The first one names it and ends at once; the run ends with the other, and as that does."""
     code = (
         "child = os.fork()\n"
@@ -327,7 +337,7 @@ async def test_another_main_process_takes_over(tmp_path: Path) -> None:
         "print(os.getpid(), flush=True)\n"
         "while True: signal.pause()\n"
     )
-    async with supervised(tmp_path, notifying("one", code)) as house:
+    async with supervise(notifying("one", code)) as house:
         pid = int(await house.wait_line("one", ""))
         assert house.state("one").sub is Sub.RUNNING
         assert house.state("one").pid == house.pid("one") == pid
@@ -336,13 +346,13 @@ async def test_another_main_process_takes_over(tmp_path: Path) -> None:
         assert (state.result, state.exit) == (Result.EXIT_CODE, Exit(code=4))
 
 
-async def test_a_reload_begins_and_ends_by_its_own_word(tmp_path: Path) -> None:
+async def test_a_reload_begins_and_ends_by_its_own_word(supervise: Supervise) -> None:
     code = (
         "signal.signal(signal.SIGHUP, lambda *_: say('RELOADING=1', 'MONOTONIC_USEC=1'))\n"
         "signal.signal(signal.SIGUSR1, lambda *_: say('READY=1'))\n"
         "say('READY=1')\nwhile True: signal.pause()\n"
     )
-    async with supervised(tmp_path, notifying("one", code)) as house:
+    async with supervise(notifying("one", code)) as house:
         os.kill(house.pid("one"), signal.SIGHUP)
         await house.wait_sub("one", Sub.RELOAD)
         os.kill(house.pid("one"), signal.SIGUSR1)
@@ -350,9 +360,9 @@ async def test_a_reload_begins_and_ends_by_its_own_word(tmp_path: Path) -> None:
         assert house.subs["one"] == [Sub.START, Sub.RUNNING, Sub.RELOAD, Sub.RUNNING]
 
 
-async def test_a_reload_that_never_ends_leaves_it_running(tmp_path: Path) -> None:
+async def test_a_reload_that_never_ends_leaves_it_running(supervise: Supervise) -> None:
     code = f"say('READY=1')\nsay('RELOADING=1')\n{STAY}"
-    async with supervised(tmp_path, notifying("one", code)) as house:
+    async with supervise(notifying("one", code)) as house:
         pid = house.pid("one")
         await house.wait_sub("one", Sub.RELOAD)
         await house.elapse("one", Timer.START)
@@ -361,19 +371,19 @@ async def test_a_reload_that_never_ends_leaves_it_running(tmp_path: Path) -> Non
         assert "not done within" in house.state("one").side.reload_failure
 
 
-async def test_one_that_says_that_it_stops_is_not_up_any_more(tmp_path: Path) -> None:
+async def test_one_that_says_that_it_stops_is_not_up_any_more(supervise: Supervise) -> None:
     code = "say('READY=1')\nsay('STOPPING=1', 'STATUS=bye')\nsys.stdin.read()\n"
-    async with supervised(tmp_path, notifying("one", code)) as house:
+    async with supervise(notifying("one", code)) as house:
         state = await house.wait_sub("one", Sub.DEAD)
         assert house.subs["one"] == [Sub.START, Sub.RUNNING, Sub.STOP_SIGTERM, Sub.DEAD]
         assert state.result is Result.SUCCESS
         assert house.driver.status_text(ONE) == "bye"
 
 
-async def test_more_time_is_given_to_who_asks_for_it(tmp_path: Path) -> None:
+async def test_more_time_is_given_to_who_asks_for_it(supervise: Supervise) -> None:
     """The deadline moves once; what is not asked for again is over when it is over."""
     code = f"say('EXTEND_TIMEOUT_USEC=1000000000')\n{STAY}"
-    async with supervised(tmp_path, notifying("one", code), waits=False) as house:
+    async with supervise(notifying("one", code), waits=False) as house:
         state = await house.wait_state("one", lambda one: (one.deadline_at or 0) > one.since + 900)
         assert state.sub is Sub.START
         await house.elapse("one", Timer.START)
@@ -383,10 +393,10 @@ async def test_more_time_is_given_to_who_asks_for_it(tmp_path: Path) -> None:
 # -- the watchdog -------------------------------------------------------------------------------
 
 
-async def test_a_watchdog_that_is_not_fed_bites(tmp_path: Path) -> None:
+async def test_a_watchdog_that_is_not_fed_bites(supervise: Supervise) -> None:
     code = f"print(os.environ['WATCHDOG_USEC'], flush=True)\nsay('READY=1')\n{STAY}"
     unit = notifying("one", code, watchdog_s=1000.0)
-    async with supervised(tmp_path, unit) as house:
+    async with supervise(unit) as house:
         await house.elapse("one", Timer.WATCHDOG)
         state = await house.wait_sub("one", Sub.FAILED)
         assert house.lines("one")[0] == "1000000000"
@@ -396,29 +406,29 @@ async def test_a_watchdog_that_is_not_fed_bites(tmp_path: Path) -> None:
         assert Sub.STOP_WATCHDOG in house.subs["one"]
 
 
-async def test_a_watchdog_that_is_fed_waits_longer(tmp_path: Path) -> None:
+async def test_a_watchdog_that_is_fed_waits_longer(supervise: Supervise) -> None:
     code = (
         "signal.signal(signal.SIGUSR1, lambda *_: say('WATCHDOG=1'))\n"
         "say('READY=1')\nwhile True: signal.pause()\n"
     )
-    async with supervised(tmp_path, notifying("one", code, watchdog_s=1000.0)) as house:
+    async with supervise(notifying("one", code, watchdog_s=1000.0)) as house:
         first = house.state("one").vitals.watchdog_at
         assert first is not None
         os.kill(house.pid("one"), signal.SIGUSR1)
         await house.wait_state("one", lambda one: (one.vitals.watchdog_at or 0) > first)
 
 
-async def test_it_may_ask_for_the_watchdog_and_change_it(tmp_path: Path) -> None:
+async def test_it_may_ask_for_the_watchdog_and_change_it(supervise: Supervise) -> None:
     code = f"say('READY=1')\nsay('WATCHDOG_USEC=1000000')\n{STAY}"
-    async with supervised(tmp_path, notifying("one", code)) as house:
+    async with supervise(notifying("one", code)) as house:
         await house.elapse("one", Timer.WATCHDOG)
         state = await house.wait_sub("one", Sub.FAILED)
         assert (state.result, "within 1 s" in state.reason) == (Result.WATCHDOG, True)
 
 
-async def test_it_may_say_that_it_hangs(tmp_path: Path) -> None:
+async def test_it_may_say_that_it_hangs(supervise: Supervise) -> None:
     code = f"say('READY=1')\nsay('WATCHDOG=trigger')\n{STAY}"
-    async with supervised(tmp_path, notifying("one", code)) as house:
+    async with supervise(notifying("one", code)) as house:
         state = await house.wait_sub("one", Sub.FAILED)
         assert (state.result, state.reason) == (Result.WATCHDOG, "it said that it hangs")
 
@@ -426,10 +436,10 @@ async def test_it_may_say_that_it_hangs(tmp_path: Path) -> None:
 # -- programs beside the main process -----------------------------------------------------------
 
 
-async def test_a_hook_may_ask_for_more_time(tmp_path: Path) -> None:
+async def test_a_hook_may_ask_for_more_time(supervise: Supervise) -> None:
     code = f"{CLIENT}\nsay('EXTEND_TIMEOUT_USEC=1000000000')\nprint('asked', flush=True)\n{STAY}"
     pre = (HookCommand(argv=(sys.executable, "-ISc", code)),)
     unit = notifying("one", f"say('READY=1')\n{STAY}", hooks=Hooks(start_pre=pre))
-    async with supervised(tmp_path, unit, waits=False) as house:
+    async with supervise(unit, waits=False) as house:
         state = await house.wait_state("one", lambda one: (one.deadline_at or 0) > one.since + 900)
         assert state.sub is Sub.START_PRE
