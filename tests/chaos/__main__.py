@@ -1,4 +1,6 @@
-"""`python -m tests.chaos [--for 1h] [--seed N] [--steps N]`: random lives, one after the other.
+"""`python -m tests.chaos [--for 1h] [--seed N] [--steps N] [--containment marks|cgroup]`.
+
+Random lives, one after the other, by marks and by control groups in turn unless one is named.
 
 Each life has a seed of its own, printed before it begins: the first one is `--seed`, each further
 one is the next number. The first failure ends the run, and shows what was done and what was found.
@@ -11,8 +13,7 @@ from pathlib import Path
 
 from anyclawd.compile.quantity import duration_s
 from tests.chaos.life import living
-from tests.chaos.menagerie import menagerie
-from tests.chaos.test_random import STEPS, seed
+from tests.chaos.test_random import STEPS, not_usable, seed
 
 
 def main() -> None:
@@ -20,25 +21,27 @@ def main() -> None:
     parser.add_argument("--for", dest="duration", default="1min", metavar="TIME")
     parser.add_argument("--seed", type=int, default=seed(), metavar="N")
     parser.add_argument("--steps", type=int, default=STEPS, metavar="N", help="in each life")
+    parser.add_argument("--containment", choices=("marks", "cgroup"))
     options = parser.parse_args()
     seconds = duration_s(options.duration)
     if seconds is None:
         parser.error(f"--for: found {options.duration!r}, expected a duration such as '1h'")
+    found = options.containment or ("marks" if not_usable() else "")
     begun, number = time.monotonic(), options.seed
     while number == options.seed or time.monotonic() < begun + seconds:
-        print(f"{time.monotonic() - begun:.0f} s: seed {number}", flush=True)
-        live(number, options.steps)
+        containment = found or ("marks", "cgroup")[number % 2]
+        print(f"{time.monotonic() - begun:.0f} s: seed {number}, {containment}", flush=True)
+        live(number, containment, options.steps)
         number += 1
 
 
-def live(number: int, steps: int) -> None:
+def live(number: int, containment: str, steps: int) -> None:
     with (
         tempfile.TemporaryDirectory(prefix="anyclawd-chaos-") as directory,
-        living(Path(directory), menagerie(), number) as life,
+        living(Path(directory), number, containment) as life,
     ):
         for _ in range(steps):
             life.step()
-        life.end()
 
 
 if __name__ == "__main__":

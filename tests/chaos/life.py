@@ -13,9 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from anyclawd.client.exchange import ClientError
-from anyclawd.model.value import Json
 from tests.chaos.look import Found, census, trouble
-from tests.chaos.menagerie import Menagerie
+from tests.chaos.menagerie import menagerie
 from tests.chaos.wishes import Wishes
 from tests.fakes.daemon import WAIT_S, Daemon, Deadline, TestFailure, system, wait_dead
 
@@ -35,15 +34,15 @@ _DESCRIPTORS = 12
 class Life:
     """One daemon after the other in one directory, until `end`."""
 
-    def __init__(self, directory: Path, menagerie: Menagerie, seed: int, cgroup: str) -> None:
+    def __init__(self, directory: Path, seed: int, containment: str) -> None:
         self.steps: list[str] = []  #: what was done, in words
         self._random = random.Random(seed)
-        self._directory, self._menagerie = directory, menagerie
-        self._names = sorted(menagerie.units)
-        self._wishes = Wishes(menagerie)
-        supervisor: Json = {"cgroup": cgroup} if cgroup else {}
-        config = system(units=dict(menagerie.units), supervisor=supervisor)
-        self.daemon = Daemon(directory, config, {}, ())
+        self._directory, self._menagerie = directory, menagerie(directory)
+        self._wishes = Wishes(self._menagerie)
+        config = system(units=dict(self._menagerie.config))
+        self.daemon = Daemon(directory, config, {}, (), containment=containment)
+
+    def begin(self) -> None:
         self.daemon.wait_ready()
         self._wait_rest()
         self._descriptors = self._count_descriptors()
@@ -60,6 +59,7 @@ class Life:
             self._thaw: 6,
             self._ask: 30,
             self._ask_for_a_signal: 4,
+            self._make_ill: 2,
             self._hang_up_in_the_middle: 3,
             self._let_the_daemon_sleep: 3,
             self._kill_the_daemon: 3,
@@ -105,7 +105,9 @@ class Life:
 
     def _ask(self) -> str:
         verb = self._random.choice(["start", "stop", "restart"])
-        names = self._random.sample(self._names, self._random.choice([1, 1, 1, 2, 3]))
+        names = self._random.sample(self._menagerie.names, self._random.choice([1, 1, 1, 2, 3]))
+        if self._menagerie.rivals.keys() <= {*names} and verb != "stop":
+            names.remove("night.service")  # which would be refused
         if verb == "stop":
             self._wishes.stop(names)
         else:
@@ -116,12 +118,24 @@ class Life:
         return f"{verb} {' '.join(names)}"
 
     def _ask_for_a_signal(self) -> str:
-        name, blow = self._random.choice(self._names), self._random.choice(_BLOWS)
+        name, blow = self._random.choice(self._menagerie.names), self._random.choice(_BLOWS)
         try:
             self.daemon.client.post("/v1/kill", {"units": [name], "signal": blow.name})
         except ClientError as error:
             return f"{blow.name} for {name}: {error}"
         return f"{blow.name} for {name}"
+
+    def _make_ill(self) -> str:
+        """Its checks fail until it is another process."""
+        row = self.daemon.units()["patient.service"]
+        if row["active"] != "active":
+            return "nobody is there"
+        self._menagerie.illness.touch()
+        try:
+            self._wait(lambda: self._pid_of("patient.service") != row["pid"], "the restart")
+        finally:
+            self._menagerie.illness.unlink()
+        return f"process {row['pid']}"
 
     def _hang_up_in_the_middle(self) -> str:
         """Callers who do not wait for what they have asked for."""
@@ -170,7 +184,7 @@ class Life:
     def _expect_end(self) -> None:
         code = self.daemon.wait_exit()
         assert code == 0, f"the daemon ended with {code}"
-        left = census(self.daemon.instance)
+        left = census(self.daemon.instance, self.daemon.pid)
         assert not left, f"processes of the daemon are left: {left}"
 
     def end(self) -> None:
@@ -185,7 +199,7 @@ class Life:
         """Whatever happened: nothing stays."""
         self.daemon.signal(signal.SIGCONT)
         self.daemon.close()
-        for one in census(self.daemon.instance):
+        for one in census(self.daemon.instance, self.daemon.pid):
             _kill(one.pid, signal.SIGKILL)
 
     def _count_descriptors(self) -> int:
@@ -201,9 +215,18 @@ class Life:
                 raise TestFailure(said)
             select.select([], [], [], min(0.005, deadline.left(f"rest: {said}")))
 
+    def _wait(self, holds: Callable[[], bool], what: str) -> None:
+        deadline = Deadline(WAIT_S)
+        while not holds():
+            select.select([], [], [], min(0.005, deadline.left(what)))
+
+    def _pid_of(self, name: str) -> int | None:
+        pid: int | None = self.daemon.units()[name]["pid"]
+        return pid
+
     def _census(self) -> list[Found]:
         """In an order that does not depend on pids."""
-        found = census(self.daemon.instance)
+        found = census(self.daemon.instance, self.daemon.pid)
         return sorted(found, key=lambda one: (one.unit, not one.invocation, one.pid))
 
     def _victim(self) -> Found | None:
@@ -217,13 +240,15 @@ def _kill(pid: int, number: signal.Signals) -> None:
 
 
 @contextmanager
-def living(directory: Path, menagerie: Menagerie, seed: int, cgroup: str = "") -> Iterator[Life]:
+def living(directory: Path, seed: int, containment: str) -> Iterator[Life]:
     """A life that is over afterwards; a failure tells its seed, its last steps and its log."""
-    life = Life(directory, menagerie, seed, cgroup)
+    life = Life(directory, seed, containment)
     try:
+        life.begin()
         yield life
+        life.end()
     except BaseException as error:
-        error.add_note(f"seed {seed}, step {len(life.steps)}; the last steps:")
+        error.add_note(f"{containment}, seed {seed}, step {len(life.steps)}; the last steps:")
         error.add_note("\n".join(f"  {step}" for step in life.steps[-12:]))
         error.add_note("the end of the daemon's log:\n" + life.daemon.log_text()[-8000:])
         raise

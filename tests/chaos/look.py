@@ -36,11 +36,14 @@ class Found:
         return self.unit == unit
 
 
-def census(instance: str) -> list[Found]:
-    """Every living process of an instance, by whatever mark is left of it."""
+def census(instance: str, daemon: int) -> list[Found]:
+    """Every living process of an instance, by whatever mark is left of it.
+
+    The daemon itself, whose pid is given, is none: it wears each brand while it spawns.
+    """
     found = []
     for pid, state, _ in processes():
-        if state in "ZX":
+        if state in "ZX" or pid == daemon:
             continue
         try:
             one = _read(pid, instance)
@@ -131,7 +134,7 @@ def _wrong(row: Json, *, must_be_up: bool) -> str:
 def _strangers(daemon: Daemon, rows: dict[str, Json]) -> str:
     """Processes that no unit which is up accounts for, and units without their process."""
     up = {name: daemon.unit(name) for name, row in rows.items() if row["pid"] is not None}
-    found = census(daemon.instance)
+    found = census(daemon.instance, daemon.pid)
     alive = {one.pid for one in found}
     for name, unit in up.items():
         if unit["pid"] not in alive:

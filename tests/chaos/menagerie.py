@@ -23,37 +23,66 @@ def beast(sort: str, **settings: Json) -> Json:
     return {"exec": exec_, "protocol": "none", **TOUGH, **settings}
 
 
+def program(*words: str) -> list[str]:
+    """A command of a hook, of which nothing may be left either."""
+    return [sys.executable, "-I", "-S", BEAST, *words]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Menagerie:
     """A configuration, and what of it matters to what is to be expected of a unit."""
 
-    units: Mapping[str, Json]
+    config: Mapping[str, Json]  #: the section `units`
+    names: tuple[str, ...]  #: of the units that there are; a template is none
     needs: Mapping[str, frozenset[str]]  #: a unit is blocked while one of these is down
     wholes: Mapping[str, str]  #: a part to what it is a part of
+    rivals: Mapping[str, str]  #: a unit to the one that it conflicts with; a boot starts the first
+    illness: Path  #: while this file is there, the unit with a health check is ill
 
 
-def menagerie() -> Menagerie:
-    units = {
+def menagerie(directory: Path) -> Menagerie:
+    illness = directory / "ill"
+    look = {"type": "command", "exec": ["/bin/sh", "-c", f"! test -e {illness}"]}
+    config = {
         "plain.service": beast("plain"),
         "stubborn.service": beast("stubborn"),
         "family.service": beast("family"),
         "forker.service": beast("forker"),
         "once.service": beast("once", readiness={"type": "exited"}),
         "server.service": beast("server", protocol="service"),
+        "notifier.service": beast("notifier", readiness={"type": "notify"}, watchdog=1),
+        "patient.service": beast(
+            "forker", health={**look, "interval": 0.1, "timeout": 10, "failures": 2}
+        ),
+        "hooked.service": beast(
+            "plain",
+            condition={"path_exists": [str(directory)], "command": program("once")},
+            exec_start_pre=program("once"),
+            exec_start_post=program("once"),
+            exec_stop_post=program("once"),
+        ),
+        "worker@.service": beast("family", instances=["one", "two"]),
         "base.service": beast("plain"),
         "top.service": beast("forker", requires=["base.service"]),
         "roof.service": beast("plain", requires=["top.service"]),
         "wheel.service": beast("stubborn", binds_to=["base.service"], after=["base.service"]),
+        "loose.service": beast("plain", binds_to=["base.service"]),
         "part.service": beast("family", part_of=["base.service"]),
         "after.service": beast("plain", requires=["once.service"]),
+        "day.service": beast("plain"),
+        "night.service": beast("stubborn", conflicts=["day.service"]),
     }
+    names = [name for name in config if "@" not in name]
     return Menagerie(
-        units=MappingProxyType(units),
+        config=MappingProxyType(config),
+        names=(*names, "worker@one.service", "worker@two.service"),
         needs=MappingProxyType(
             {
                 name: frozenset([*settings.get("requires", ()), *settings.get("binds_to", ())])
-                for name, settings in units.items()
+                for name, settings in config.items()
             }
         ),
         wholes=MappingProxyType({"part.service": "base.service"}),
+        rivals=MappingProxyType({"day.service": "night.service", "night.service": "day.service"}),
+        illness=illness,
     )

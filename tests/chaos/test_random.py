@@ -7,8 +7,10 @@ import os
 import random
 from pathlib import Path
 
+import pytest
+
+from anyclawd.runtime import cgroup
 from tests.chaos.life import living
-from tests.chaos.menagerie import menagerie
 
 STEPS = 200
 
@@ -19,8 +21,16 @@ def seed() -> int:
     return int(given) if given else random.SystemRandom().randrange(2**32)
 
 
-def test_nothing_is_left_whatever_happens(tmp_path: Path) -> None:
-    with living(tmp_path, menagerie(), seed()) as life:
+@pytest.mark.parametrize("containment", ["marks", "cgroup"])
+def test_nothing_is_left_whatever_happens(tmp_path: Path, containment: str) -> None:
+    if containment == "cgroup" and (why := not_usable()):
+        pytest.skip(f"no control groups: {why}")
+    with living(tmp_path, seed(), containment) as life:
         for _ in range(STEPS):
             life.step()
-        life.end()
+
+
+def not_usable() -> str:
+    """Why control groups cannot be had here; empty where they can."""
+    cgroups, why = cgroup.find("chaos", "auto")
+    return "" if cgroups is not None else why

@@ -1,8 +1,8 @@
 """What has been asked for so far, and therefore which units have to be up. Pure.
 
-The model knows three rules of the engine and no state of it: the last wish wins; a start pulls in
-what is required; what is stopped takes its parts with it, which stay down, and who needs it, which
-come back with it.
+The model knows a few rules of the engine and no state of it: the last wish wins; a start pulls in
+what is required, and ends what conflicts with that; what is stopped takes its parts with it, which
+stay down, and who needs it, which come back with it.
 """
 
 from collections.abc import Collection, Iterable
@@ -14,32 +14,38 @@ class Wishes:
     def __init__(self, menagerie: Menagerie) -> None:
         self._menagerie = menagerie
         self._by_hand: set[str] = set()  # stopped by name; outlives the daemon
-        self._with_whole: set[str] = set()  # stopped since they are a part
+        self._along: set[str] = set()  # stopped since another was stopped, or started
+        self.begin_anew()
 
     def start(self, names: Iterable[str]) -> None:
-        for name in self._required(names):
-            self._by_hand.discard(name)
-            self._with_whole.discard(name)
+        started = self._required(names)
+        self._by_hand -= started
+        self._along -= started
+        self._stop_along({self._menagerie.rivals[name] for name in started & self._rivals})
 
     def stop(self, names: Collection[str]) -> None:
-        """What needs a unit goes down with it, and its parts as well."""
         self._by_hand.update(names)
-        gone = set(names)
-        while more := self._dragged(gone) - gone:
-            gone |= more
-        self._with_whole.update(
-            name for name in gone if name in self._menagerie.wholes and name not in names
-        )
+        self._along.update(self._dragged(names) - {*names})
 
     def begin_anew(self) -> None:
         """The daemon has been started: a boot wants all but what was stopped by name."""
-        self._with_whole.clear()
+        self._along.clear()
+        for first, second in self._menagerie.rivals.items():
+            if first < second and first not in self._by_hand:
+                self._along.add(second)
 
     def is_up(self, name: str) -> bool:
         """Whether a unit has to be up once everything has come to rest."""
-        if name in self._by_hand or name in self._with_whole:
+        if name in self._by_hand or name in self._along:
             return False
-        return all(map(self.is_up, self._menagerie.needs[name]))
+        return all(map(self.is_up, self._menagerie.needs.get(name, ())))
+
+    @property
+    def _rivals(self) -> set[str]:
+        return {*self._menagerie.rivals}
+
+    def _stop_along(self, names: Collection[str]) -> None:
+        self._along.update({name for name in names if self.is_up(name)} | self._dragged(names))
 
     def _required(self, names: Iterable[str]) -> set[str]:
         found: set[str] = set()
@@ -48,9 +54,15 @@ class Wishes:
             name = left.pop()
             if name not in found:
                 found.add(name)
-                left.extend(self._menagerie.needs[name])
+                left.extend(self._menagerie.needs.get(name, ()))
         return found
 
-    def _dragged(self, gone: set[str]) -> set[str]:
-        needing = {name for name, needs in self._menagerie.needs.items() if needs & gone}
-        return needing | {part for part, whole in self._menagerie.wholes.items() if whole in gone}
+    def _dragged(self, gone: Collection[str]) -> set[str]:
+        """The parts that stop with these, and with those that need them."""
+        reached = {*gone}
+        while True:
+            needing = {name for name, needs in self._menagerie.needs.items() if needs & reached}
+            parts = {part for part, whole in self._menagerie.wholes.items() if whole in reached}
+            if needing | parts <= reached:
+                return reached & self._menagerie.wholes.keys()
+            reached |= needing | parts
