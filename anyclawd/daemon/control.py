@@ -5,7 +5,6 @@ Reads the engine's state and hands requests to the driver and the gateway; decid
 
 import asyncio
 import os
-import signal as signals
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
@@ -269,15 +268,11 @@ class DaemonControl:
     def kill(self, request: KillRequest) -> Json:
         rows = []
         for name in request.units:
-            process = self._driver.processes.get(name)
-            if process is not None:
+            pid = send(name, request.signal)
+            if pid is not None:
                 text = f"{signal_name(request.signal)} sent by {request.origin}"
                 self._driver.logs.say(name, text)
-                if request.whom is Whom.MAIN:
-                    signals.pidfd_send_signal(process.pidfd, request.signal)
-                else:
-                    process.signal_group(request.signal)
-            rows.append({"name": name, "pid": None if process is None else process.pid})
+            rows.append({"name": name, "pid": pid})
         return {"units": rows}
 
     def send(self, message: Message) -> AsyncIterator[Json]:
@@ -298,6 +293,7 @@ class DaemonControl:
         self._gateway.notify(channel, peer, text)
 
     # -- details -------------------------------------------------------------------------------
+        send = self._driver.signal_main if request.whom is Whom.MAIN else self._driver.signal_all
 
     def _known(self, name: str) -> Unit:
         unit = self._driver.plan.units.get(UnitName(name))

@@ -249,6 +249,46 @@ class Driver:
     def errno(self, name: UnitName) -> int | None:
         """What a unit gives as the cause of its trouble (ERRNO=)."""
         return self._notices.errno(name)
+    def spare(self, pid: int) -> None:
+        """Leave a child of ours alone that somebody else waits for; see `Reaper.spare`."""
+        self._reaper.spare(pid)
+
+    def unspare(self, pid: int) -> None:
+        self._reaper.unspare(pid)
+
+    def _open_request(self) -> "tuple[RequestId, asyncio.Future[tuple[JobOutcome, ...]]]":
+        self._last_request += 1
+        request = RequestId(self._last_request)
+        future = self._requests[request] = asyncio.get_running_loop().create_future()
+        return request, future
+
+    def _limit(self, unit: Unit) -> None:
+        """Let the limits hold that a process need not be started for."""
+        if unit.name not in self.processes:
+            return
+        self.logs.of(unit.name, unit.stderr_rate)
+        if self._cgroups is not None and self._cgroups.has_controllers:
+            try:
+                self._cgroups.limit(unit.name, limits_of(unit.resources))
+            except OSError as error:
+                text = "%s: cannot change its limits: %s; restart it"
+                log.warning(text, unit.name, error.strerror, extra={"unit": unit.name})
+
+    def signal_main(self, name: UnitName, number: int) -> int | None:
+        """Signal the main process of a unit alone; its pid, if it has one."""
+        if (process := self.processes.get(name)) is None:
+            return None
+        process.signal_main(number)
+        return process.pid
+
+    def signal_all(self, name: UnitName, number: int) -> int | None:
+        """Signal all processes of a unit, those of its hook included; the pid of the first one."""
+        process, programs = self.processes.get(name), list(self._programs.of(name))
+        if process is not None:
+            process.signal_all(number)
+        self._programs.signal(name, number)
+        return next((program.pid for program in (process, *programs) if program is not None), None)
+
 
     def dropped_notices(self, name: UnitName) -> int:
         """How many notifications to a unit's socket were garbage, or of somebody else."""

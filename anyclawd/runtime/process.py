@@ -174,6 +174,59 @@ class Process:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(os.getpgid(self.pid), number)
 
+    def signal_main(self, number: int) -> None:
+        """Send a signal to the main process alone; of an isolated unit that is its program."""
+        if self.pidfd == -1:
+            return
+        if self._is_isolated:
+            for pid in tree.isolated_by(self.pid)[1:]:
+                self._signal_one(pid, number)
+        else:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                signal.pidfd_send_signal(self.pidfd, number)
+
+    def signal_all(self, number: int) -> None:
+        """Send a signal to every process of the run, also to those that have left its group.
+
+        What isolates a unit is left out: its end would be the end of them all.
+        """
+        if self.pidfd == -1:
+            return
+        if self._is_isolated:
+            outside = {self.pid, *tree.isolated_by(self.pid)[:1]}
+            members = self._members() - outside
+        else:
+            self.signal_group(number)
+            members = {pid for pid in self._members() if not self._is_in_group(pid)}
+        for pid in members:
+            self._signal_one(pid, number)
+
+    @property
+    def _is_isolated(self) -> bool:
+        return self.unit.isolate is Isolation.PID
+
+    def _members(self) -> set[int]:
+        """The processes of the run, as far as they can be told."""
+        if self._cgroups is not None:
+            return set(self._cgroups.pids(self.unit.name, self.part))
+        return self._reaper.family_of(self)
+
+    def _is_in_group(self, pid: int) -> bool:
+        try:
+            return os.getpgid(pid) == os.getpgid(self.pid)
+        except ProcessLookupError:
+            return True  # whichever of the two is gone, there is nobody to be signalled
+
+    def _signal_one(self, pid: int, number: int) -> None:
+        """Signal one process, unless it is gone and its number a stranger's by now."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            pidfd = os.pidfd_open(pid)
+            try:
+                if self._reaper.owner_of(pid) is self:
+                    signal.pidfd_send_signal(pidfd, number)
+            finally:
+                os.close(pidfd)
+
     def kill_tree(self) -> None:
         """Kill all of its cgroup, else its group: the rest ends when the main process is dead."""
         self.signal_group(signal.SIGKILL)
@@ -279,7 +332,7 @@ class Process:
             return None
         if how is None:
             return None
-        code, is_isolated = how.si_status, self.unit.isolate is Isolation.PID
+        code, is_isolated = how.si_status, self._is_isolated
         if how.si_code != os.CLD_EXITED:
             return Exit(signal=code, has_core=how.si_code == os.CLD_DUMPED)
         return Exit(signal=code - 128) if is_isolated and code > 128 else Exit(code=code)

@@ -173,6 +173,12 @@ def family_of(pid: int) -> "set[int]":
     return found
 
 
+def isolated_by(pid: int) -> list[int]:
+    """What `unshare` has below it: our init, and the program that the init has started first."""
+    inits = _children_of(pid)[:1]
+    return inits + [program for init in inits for program in _children_of(init)[:1]]
+
+
 def read(path: str) -> bytes:
     """A file of the kernel, whole; empty if what it is about is gone, or not ours to look into."""
     try:

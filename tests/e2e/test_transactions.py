@@ -357,16 +357,30 @@ def test_the_schedule_of_restarts_is_a_table(tmp_path: Path) -> None:
         assert lines[5].startswith("the end after that is number 4 within 1min 0s")
 
 
-def test_a_signal_is_for_the_main_process_or_for_all(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "isolate",
+    [
+        "none",
+        pytest.param(
+            "pid",
+            marks=pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make a namespace"),
+        ),
+    ],
+)
+def test_a_signal_is_for_the_main_process_or_for_all(tmp_path: Path, isolate: str) -> None:
+    """The other process has a session of its own."""
     code = (
         "import os, signal, sys\n"
-        "name = 'main' if os.fork() else 'other'\n"
+        "is_main = os.fork()\n"
+        "if not is_main: os.setsid()\n"
+        "name = 'main' if is_main else 'other'\n"
         "def take(*_): print(name, 'took it', file=sys.stderr, flush=True)\n"
         "signal.signal(signal.SIGUSR1, take)\n"
         "print(name, 'is there', file=sys.stderr, flush=True)\n"
         "while True: signal.pause()\n"
     )
-    unit = {"exec": [sys.executable, "-SE", "-c", code], "protocol": "none"}
+    command = [sys.executable, "-SE", "-c", code]
+    unit = {"exec": command, "protocol": "none", "isolate": isolate}
     with running(tmp_path, system(units={"a.service": unit})) as daemon:
         for name in ("main", "other"):
             daemon.wait_log("a.service", f"{name} is there")
@@ -376,3 +390,4 @@ def test_a_signal_is_for_the_main_process_or_for_all(tmp_path: Path) -> None:
         daemon.wait_log("a.service", "other took it")
         told = daemon.ctl("logs", "a.service").stdout
         assert told.count("other took it") == 1
+        assert daemon.units()["a.service"]["restarts"] == 0
