@@ -266,6 +266,7 @@ class DaemonControl:
         return UnitsRest(self._manager, names, self._watch)
 
     def kill(self, request: KillRequest) -> Json:
+        send = self._driver.signal_main if request.whom is Whom.MAIN else self._driver.signal_all
         rows = []
         for name in request.units:
             pid = send(name, request.signal)
@@ -293,7 +294,6 @@ class DaemonControl:
         self._gateway.notify(channel, peer, text)
 
     # -- details -------------------------------------------------------------------------------
-        send = self._driver.signal_main if request.whom is Whom.MAIN else self._driver.signal_all
 
     def _known(self, name: str) -> Unit:
         unit = self._driver.plan.units.get(UnitName(name))
