@@ -17,6 +17,7 @@ from anyclawd.engine.unit_fsm import UnitState
 from anyclawd.model.deps import UnitName
 from anyclawd.model.state import ACTIVE_OF, Active, JobResult, JobType, Sub
 from anyclawd.model.value import Json
+from anyclawd.runtime.driver import Driver
 
 _RESTING = frozenset({Sub.DEAD, Sub.BLOCKED, Sub.EXITED, Sub.FAILED, Sub.COOLDOWN})
 
@@ -29,21 +30,21 @@ class JobsSubmission:
 
     def __init__(
         self,
+        driver: Driver,
         type_: JobType,
         units: tuple[UnitName, ...],
-        outcomes: "asyncio.Future[tuple[JobOutcome, ...]]",
-        manager: Manager,
+        asked: "asyncio.Future[tuple[JobOutcome, ...]]",
     ) -> None:
-        self._type, self._units, self._outcomes = type_, units, outcomes
-        self._ids = {name: manager.jobs[name].id for name in units if name in manager.jobs}
+        self._driver, self._type, self._units, self._asked = driver, type_, units, asked
+        jobs = driver.manager.jobs
+        self._ids = {name: jobs[name].id for name in units if name in jobs}
 
     def rows(self) -> list[Json]:
-        done = self._outcomes.result() if self._outcomes.done() else ()
-        ended = {outcome.unit: outcome for outcome in done}
+        ended = {outcome.unit: outcome for outcome in self._driver.outcomes(self._asked)}
         return [self._row(name, ended.get(name)) for name in self._units]
 
     async def wait_rows(self) -> list[Json]:
-        await asyncio.shield(self._outcomes)
+        await asyncio.shield(self._asked)
         return self.rows()
 
     def _row(self, name: UnitName, outcome: JobOutcome | None) -> Json:

@@ -177,6 +177,11 @@ class Manager:
         """Whether the unit is in the configuration no more and not yet at rest."""
         return name in self._leaving
 
+    def outcomes(self, request: RequestId) -> tuple[JobOutcome, ...]:
+        """How the jobs of a request have ended that have, while others of it go on."""
+        pending = self._requests.get(request)
+        return () if pending is None else tuple(pending.outcomes)
+
     def obstacles(self, name: UnitName) -> list[UnitName]:
         """What the unit's waiting job waits for, in the order it was written."""
         job = self.jobs.get(name)

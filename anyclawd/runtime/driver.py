@@ -274,6 +274,15 @@ class Driver:
                 text = "%s: cannot change its limits: %s; restart it"
                 log.warning(text, unit.name, error.strerror, extra={"unit": unit.name})
 
+    def outcomes(
+        self, asked: "asyncio.Future[tuple[JobOutcome, ...]]"
+    ) -> tuple[JobOutcome, ...]:
+        """How those jobs have ended that `submit` has asked for and that have ended by now."""
+        if asked.done():
+            return asked.result()
+        request = next(number for number, future in self._requests.items() if future is asked)
+        return self.manager.outcomes(request)
+
     def signal_main(self, name: UnitName, number: int) -> int | None:
         """Signal the main process of a unit alone; its pid, if it has one."""
         if (process := self.processes.get(name)) is None:

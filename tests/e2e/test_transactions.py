@@ -224,10 +224,13 @@ def test_a_job_that_waits_can_be_taken_back(tmp_path: Path, gate: Gate) -> None:
 
 
 def test_a_timeout_ends_the_waiting_and_not_the_job(tmp_path: Path, gate: Gate) -> None:
-    with running(tmp_path, lazy(tmp_path, a=gated(gate))) as daemon:
+    config = lazy(tmp_path, a=gated(gate))
+    config["units"]["b.service"] = idle()
+    with running(tmp_path, config) as daemon:
         wake(tmp_path)
-        done = daemon.ctl("start", "--timeout", "0", "a.service")
-        assert (done.returncode, done.stdout) == (1, "")
+        daemon.job("stop", "b.service")
+        done = daemon.ctl("start", "--timeout", "0", "a.service", "b.service")
+        assert (done.returncode, done.stdout) == (1, "started b.service\n")
         assert "a.service: start has not ended in time and goes on" in done.stderr
         assert jobs(daemon) == {("a.service", "start")}
         gate.open()
