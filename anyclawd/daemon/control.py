@@ -265,27 +265,6 @@ class DaemonControl:
     def rest(self, names: Iterable[UnitName]) -> UnitsRest:
         return UnitsRest(self._manager, names, self._watch)
 
-    async def reload(self, request: ReloadRequest) -> Json:
-        assert self.reloader is not None, "the reloader is set before the boot"
-        done = await self.reloader.reload(request.origin, is_dry=request.is_dry)
-        rows = [] if done.outcomes is None else await self._reload_rows(request, done)
-        return {**reload_view(done.difference, done.findings), "jobs": rows}
-
-    async def _reload_rows(self, request: ReloadRequest, done: "Reloaded") -> list[Json]:
-        """A row for each job of a reload, once they have ended where that is waited for."""
-        assert done.outcomes is not None, "there were jobs to be asked for"
-        jobs, change = done.jobs, done.difference
-        if not request.waits:
-            touched = {*change.removed, *change.added, *change.changed}
-            return [
-                job_row(name, job.asked, job.id) for name, job in jobs.items() if name in touched
-            ]
-        numbers = {name: job.id for name, job in jobs.items()}
-        return [
-            job_row(end.unit, end.type, numbers.get(end.unit), end.result.value, end.reason)
-            for end in await asyncio.shield(done.outcomes)
-        ]
-
     def kill(self, request: KillRequest) -> Json:
         send = self._driver.signal_main if request.whom is Whom.MAIN else self._driver.signal_all
         rows = []
