@@ -15,7 +15,7 @@ from aiohttp import web
 from anyclawd.admin.control import BadRequest, Control, NoSuchJob, NoSuchRoute, NothingMatches
 from anyclawd.admin.listener import BACKLOG, Listener
 from anyclawd.admin.routes import Handler, Routes, answer, not_found, origin_of
-from anyclawd.model.errors import RequestError, UnknownUnit
+from anyclawd.model.errors import BadConfiguration, RequestError, UnknownUnit
 from anyclawd.model.value import Json
 
 log = logging.getLogger("anyclawd.admin")
@@ -155,11 +155,15 @@ def _refusal(error: RequestError) -> web.Response:
             return _error(404, "no-such-job", str(error))
         case NoSuchRoute():
             return _error(404, "not-found", str(error))
+        case BadConfiguration():
+            return _error(
+                400, "bad-configuration", str(error), findings=[*map(str, error.findings)]
+            )
         case BadRequest():
             return _error(400, "bad-request", str(error))
         case _:
             return _error(409, "failed", str(error))
 
 
-def _error(status: int, code: str, message: str, hint: str = "") -> web.Response:
-    return answer({"error": {"code": code, "message": message, "hint": hint}}, status)
+def _error(status: int, code: str, message: str, hint: str = "", **more: Json) -> web.Response:
+    return answer({"error": {"code": code, "message": message, "hint": hint, **more}}, status)

@@ -70,6 +70,15 @@ class JobRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReloadRequest:
+    """Take over what the configuration says now, or only say what that would change."""
+
+    is_dry: bool = False
+    waits: bool = True  #: for the jobs that follow from the difference
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KillRequest:
     """A signal to processes of units, given by hand."""
 
@@ -201,6 +210,9 @@ class Control(Protocol):
 
     def rest(self, names: Iterable[UnitName]) -> Rest:
         """Watch units from now on until they have come to rest."""
+
+    async def reload(self, request: ReloadRequest) -> Json:
+        """Raises BadConfiguration, with nothing changed. It goes on where nobody waits."""
 
     def kill(self, request: KillRequest) -> Json: ...
 

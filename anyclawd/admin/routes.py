@@ -25,6 +25,7 @@ from anyclawd.admin.control import (
     LogQuery,
     Message,
     NoSuchRoute,
+    ReloadRequest,
     Verb,
     Whom,
 )
@@ -96,6 +97,7 @@ class Routes:
             web.post("/v1/jobs", self.submit),
             web.delete("/v1/jobs/{id}", self.cancel),
             web.get("/v1/wait", self.wait),
+            web.post("/v1/reload", self.reload),
             web.post("/v1/kill", self.kill),
             web.get("/v1/logs", self.logs),
             web.get("/v1/events", self.events),
@@ -209,6 +211,15 @@ class Routes:
             async with asyncio.timeout(timeout_s):
                 await rest.wait_rows()
         return answer({"units": rest.rows()})
+
+    async def reload(self, request: web.Request) -> web.Response:
+        body = await _body(request)
+        wanted = ReloadRequest(
+            is_dry=_flag(body, "dry_run"),
+            waits=body.get("wait") is None or _flag(body, "wait"),
+            origin=origin_of(request),
+        )
+        return answer(await self._control.reload(wanted))
 
     async def kill(self, request: web.Request) -> web.Response:
         body = await _body(request)

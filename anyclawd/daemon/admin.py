@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anyclawd.admin.listener import CannotListen, Listener, listen, open_port
-from anyclawd.daemon.control import DaemonControl
 from anyclawd.model.plan import Settings
 
 if TYPE_CHECKING:
     from anyclawd.admin.app import Server
+    from anyclawd.daemon.control import DaemonControl
 
 log = logging.getLogger("anyclawd.daemon")
 

@@ -7,11 +7,13 @@ import signal
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from anyclawd.daemon import places
 from anyclawd.daemon.admin import Admin
 from anyclawd.daemon.control import DaemonControl
 from anyclawd.daemon.notify import ServiceManager
+from anyclawd.daemon.reload import Reloader
 from anyclawd.daemon.stage0 import Handover
 from anyclawd.engine.commands import SettleBoot
 from anyclawd.engine.events import BootRequested, ShutdownRequested
@@ -19,9 +21,12 @@ from anyclawd.gateway.gateway import Gateway
 from anyclawd.model.deps import UnitName
 from anyclawd.model.plan import Plan
 from anyclawd.model.state import ACTIVE_OF, Active, Result, Sub, SystemState
-from anyclawd.model.unit import Kind
+from anyclawd.model.unit import Kind, kind_of
 from anyclawd.runtime import cgroup
 from anyclawd.runtime.driver import Driver
+
+if TYPE_CHECKING:
+    from anyclawd.daemon.compilation import Fresh
 
 log = logging.getLogger("anyclawd.daemon")
 unit_log = logging.getLogger("anyclawd.state")
@@ -46,8 +51,11 @@ class Orchestrator:
 class Assembly:
     """Everything that one run of the daemon consists of."""
 
-    def __init__(self, plan: Plan, handover: Handover) -> None:
-        self._plan, self._handover = plan, handover
+    def __init__(
+        self, plan: Plan, handover: Handover, keep: "Callable[[Plan, Fresh], None]"
+    ) -> None:
+        """`keep` puts a plan where the next start finds it; it is called in a thread."""
+        self._handover = handover
         environ = dict(os.environ)
         self._systemd = ServiceManager(environ)
         self._has_status_due = False
@@ -75,8 +83,20 @@ class Assembly:
             handover.state_dir,
             cgroup.containment(handover.cgroups, handover.no_cgroups),
         )
+        self.reloader = Reloader(
+            plan,
+            handover,
+            driver=self._driver,
+            gateway=self._gateway,
+            admin=self._admin,
+            systemd=self._systemd,
+            status=self._status,
+            keep=keep,
+        )
+        self._control.reloader = self.reloader
         self._admin.control = self._control
         self._driver.announced.append(self._announce)
+        self._driver.forgotten.append(self._gateway.forget)
         self._driver.settled.append(self._settle)
 
     def when_settled(self, call: Callable[[], None]) -> None:
@@ -95,6 +115,7 @@ class Assembly:
             cores = [
                 tasks.create_task(self._gateway.run(), name="orchestrator.core:run"),
                 tasks.create_task(self._admin.run(), name="admin.core:run"),
+                tasks.create_task(self.reloader.run(), name="daemon:reload"),
             ]
             tasks.create_task(self._control.kept.run(), name="daemon:boots")
             code = await self._driver.run(BootRequested(stopped))
@@ -104,9 +125,9 @@ class Assembly:
         return code
 
     def take_signal(self, number: signal.Signals) -> None:
-        """TERM and INT stop in order, and hurry when they come again; HUP is refused for now."""
+        """TERM and INT stop in order, and hurry when they come again; HUP reloads."""
         if number is signal.SIGHUP:
-            log.warning("SIGHUP: this version cannot reload; restart the daemon to apply changes")
+            self.reloader.request("SIGHUP")
             return
         if not self._driver.manager.is_stopping:
             self._systemd.stopping()
@@ -121,7 +142,10 @@ class Assembly:
 
     def _announce(self, name: UnitName, _before: Sub, after: Sub) -> None:
         """One line a change of state; the gateway hears of what will not answer any more."""
-        state = self._driver.manager.states[name]
+        state = self._driver.manager.states.get(name)
+        if state is None:  # and this was the last of it
+            unit_log.info("%s: %s, removed", name, after.value, extra={"unit": name})
+            return
         text = f"{after.value} ({state.reason})" if state.reason else after.value
         level = logging.INFO
         if ACTIVE_OF[after] is Active.FAILED or after in (Sub.AUTO_RESTART, Sub.BLOCKED):
@@ -132,7 +156,7 @@ class Assembly:
         unit_log.log(level, "%s: %s", name, text, extra={"unit": name})
         self._driver.logs.say(name, text)
         if state.sub in _OUT and name not in self._driver.manager.jobs:
-            self._gateway.unit_failed(self._plan.units[name], self._excuse(name))
+            self._gateway.unit_failed(self._driver.plan.units[name], self._excuse(name))
         if self._systemd.is_listening and not self._has_status_due:
             self._has_status_due = True
             asyncio.get_running_loop().call_soon(self._send_status)
@@ -165,6 +189,6 @@ class Assembly:
         counts = Counter(
             ACTIVE_OF[state.sub]
             for name, state in self._driver.manager.states.items()
-            if self._plan.units[name].kind is not Kind.TARGET
+            if kind_of(name) is not Kind.TARGET
         )
         return ", ".join(f"{counts[active]} {active.value}" for active in Active if counts[active])

@@ -6,10 +6,12 @@ Reads the engine's state and hands requests to the driver and the gateway; decid
 import asyncio
 import os
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
 from itertools import chain
 from operator import attrgetter
+from typing import TYPE_CHECKING
 
 from anyclawd import __version__
 from anyclawd.admin import pattern
@@ -20,6 +22,7 @@ from anyclawd.admin.control import (
     Measures,
     Message,
     NoSuchJob,
+    ReloadRequest,
     Timing,
     UnitMeasure,
     Verb,
@@ -35,6 +38,7 @@ from anyclawd.daemon.rows import (
     job_row,
     log_line,
     preview_row,
+    reload_view,
     schedule_view,
     signal_name,
     usage_view,
@@ -48,7 +52,7 @@ from anyclawd.model.deps import UnitName
 from anyclawd.model.errors import UnknownUnit
 from anyclawd.model.plan import Plan
 from anyclawd.model.policy import Isolation
-from anyclawd.model.state import ACTIVE_OF, COMING_UP, JobResult, JobType, Sub
+from anyclawd.model.state import ACTIVE_OF, COMING_UP, Active, JobResult, JobType, Result, Sub
 from anyclawd.model.unit import Kind, Unit
 from anyclawd.model.value import Json
 from anyclawd.runtime.driver import Driver
@@ -56,6 +60,9 @@ from anyclawd.runtime.logpump import Follower, LogLine
 
 #: What holds of a unit with `isolate: pid`; see docs/explanation/processes.md.
 _ISOLATED = "guaranteed: a PID namespace of its own"
+
+if TYPE_CHECKING:
+    from anyclawd.daemon.reload import Reloaded, Reloader
 
 #: Logs of units whose lines are sorted between two turns of the event loop.
 _LOGS_A_PIECE = 20
@@ -77,6 +84,7 @@ class DaemonControl:
         self._started_at, self._containment = started_at, containment
         self.clock = Clock()
         self.kept = Boots(driver, state_dir, started_at, self.clock.iso(started_at))
+        self.reloader: Reloader | None = None  #: set before the boot
         self.admin_port: int | None = None
         self.warnings: list[str] = []
         self.changes = Fanout()
@@ -85,7 +93,9 @@ class DaemonControl:
         self._restarts: dict[UnitName, int] = {}
         self._begun_at: dict[UnitName, float] = {}
         self._start_s: dict[UnitName, float] = {}
+        self._past_restarts: Counter[str] = Counter()  # by kind, of units that are no more
         driver.announced.append(self._note_change)
+        driver.forgotten.append(self._forget)
         driver.rested.append(self._watch.look)
 
     def end_streams(self) -> None:
@@ -265,6 +275,27 @@ class DaemonControl:
     def rest(self, names: Iterable[UnitName]) -> UnitsRest:
         return UnitsRest(self._manager, names, self._watch)
 
+    async def reload(self, request: ReloadRequest) -> Json:
+        assert self.reloader is not None, "the reloader is set before the boot"
+        done = await self.reloader.reload(request.origin, is_dry=request.is_dry)
+        rows = [] if done.outcomes is None else await self._reload_rows(request, done)
+        return {**reload_view(done.difference, done.findings), "jobs": rows}
+
+    async def _reload_rows(self, request: ReloadRequest, done: "Reloaded") -> list[Json]:
+        """A row for each job of a reload, once they have ended where that is waited for."""
+        assert done.outcomes is not None, "there were jobs to be asked for"
+        jobs, change = done.jobs, done.difference
+        if not request.waits:
+            touched = {*change.removed, *change.added, *change.changed}
+            return [
+                job_row(name, job.asked, job.id) for name, job in jobs.items() if name in touched
+            ]
+        numbers = {name: job.id for name, job in jobs.items()}
+        return [
+            job_row(end.unit, end.type, numbers.get(end.unit), end.result.value, end.reason)
+            for end in await asyncio.shield(done.outcomes)
+        ]
+
     def kill(self, request: KillRequest) -> Json:
         send = self._driver.signal_main if request.whom is Whom.MAIN else self._driver.signal_all
         rows = []
@@ -349,9 +380,8 @@ class DaemonControl:
 
     def _note_change(self, name: UnitName, before: Sub, after: Sub) -> None:
         state = self._manager.states.get(name)
-        if state is None:  # it came to rest and has left the configuration with that
-            self._forget(name)
-            return
+        if state is None:
+            return  # it has left the configuration with that, which is told in a moment
         if after is Sub.START:
             self._begun_at[name] = state.since
         elif before in COMING_UP and after is Sub.RUNNING and name in self._begun_at:
@@ -370,8 +400,20 @@ class DaemonControl:
             )
 
     def _forget(self, name: UnitName) -> None:
-        for kept in (self._restarts, self._begun_at, self._start_s):
-            kept.pop(name, None)
+        """A unit has left the configuration and is at rest; its restarts have been all the same."""
+        self._past_restarts[name.rpartition(".")[2]] += self._restarts.pop(name, 0)
+        self._begun_at.pop(name, None)
+        self._start_s.pop(name, None)
+        if len(self.changes):
+            self.changes.publish_nowait(
+                {
+                    "at": self.clock.iso(time.monotonic()),
+                    "unit": name,
+                    "active": Active.INACTIVE.value,
+                    "sub": Sub.DEAD.value,
+                    "result": Result.SUCCESS.value,
+                }
+            )
 
     def _measure(self, unit: Unit, usage: dict[str, Json]) -> UnitMeasure:
         state = self._manager.states[unit.name]
@@ -390,10 +432,10 @@ class DaemonControl:
     def _restarts_by_kind(self) -> dict[str, int]:
         """Restarts as the original counts them: by the manager that had to act."""
         counts = {f"{kind.value}s": 0 for kind in (Kind.AGENT, Kind.CHANNEL, Kind.TOOL)}
+        by_kind = self._past_restarts.copy()
         for name, count in self._restarts.items():
-            manager = name.rpartition(".")[2] + "s"
-            counts[manager] = counts.get(manager, 0) + count
-        return counts
+            by_kind[name.rpartition(".")[2]] += count
+        return counts | {f"{kind}s": count for kind, count in by_kind.items() if count}
 
 
 def _since(lines: list[LogLine], since: datetime | None) -> list[LogLine]:

@@ -80,7 +80,10 @@ def _load(handover: Handover) -> "tuple[Plan, Fresh | None]":
 
 
 async def _supervise(plan: Plan, fresh: "Fresh | None", handover: Handover) -> int:
-    assembly = Assembly(plan, handover)
+    def keep(plan: Plan, fresh: "Fresh") -> None:
+        _keep(plan, fresh, handover)
+
+    assembly = Assembly(plan, handover, keep)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, assembly.take_signal, number)
@@ -88,7 +91,7 @@ async def _supervise(plan: Plan, fresh: "Fresh | None", handover: Handover) -> i
     settled = asyncio.Event()
     assembly.when_settled(settled.set)
     async with asyncio.TaskGroup() as tasks:
-        keeper = tasks.create_task(_tidy(settled, plan, fresh, handover), name="daemon:keep")
+        keeper = tasks.create_task(_tidy(settled, plan, fresh, assembly), name="daemon:keep")
         code = await assembly.run()
         if not settled.is_set():
             keeper.cancel()
@@ -112,14 +115,14 @@ def _leave_cgroups(handover: Handover) -> bool:
 
 
 async def _tidy(
-    settled: asyncio.Event, plan: Plan, fresh: "Fresh | None", handover: Handover
+    settled: asyncio.Event, plan: Plan, fresh: "Fresh | None", assembly: Assembly
 ) -> None:
     """Put in order what the boot has made, once it has settled, and keep a plan that is new."""
     await settled.wait()
     gc.collect()
     gc.freeze()  # it lives as long as the daemon
-    if fresh is not None:  # in a thread, since thousands of units take their time
-        await asyncio.to_thread(_keep, plan, fresh, handover)
+    if fresh is not None:
+        await assembly.reloader.keep_first(plan, fresh)
 
 
 def _compiled(pid: int, pipe: int) -> "Fresh":

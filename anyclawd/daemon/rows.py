@@ -2,6 +2,7 @@
 
 import signal as signals
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from anyclawd.admin.control import Verb
@@ -10,6 +11,7 @@ from anyclawd.engine.explain import Delay, pulled_in_because
 from anyclawd.engine.transaction import Wanted
 from anyclawd.engine.unit_fsm import Vitals
 from anyclawd.model.deps import UnitName
+from anyclawd.model.difference import Difference, KeyChange
 from anyclawd.model.state import JobType
 from anyclawd.model.unit import Unit
 from anyclawd.model.value import Json
@@ -114,6 +116,31 @@ def schedule_view(unit: Unit, delays: tuple[Delay, ...], has_limit: bool) -> Jso
         }
         if has_limit
         else None,
+    }
+
+
+def reload_view(change: Difference, findings: Iterable[str]) -> dict[str, Json]:
+    """What another configuration changes, and what there is to say of it."""
+    return {
+        "changed": not change.is_empty,
+        "added": list(change.added),
+        "removed": list(change.removed),
+        "modified": [
+            {"unit": name, "effect": one.effect.value, "keys": [*map(_key_view, one.keys)]}
+            for name, one in change.changed.items()
+        ],
+        "settings": [*map(_key_view, change.settings)],
+        "unchanged": change.unchanged,
+        "findings": list(findings),
+    }
+
+
+def _key_view(change: KeyChange) -> Json:
+    return {
+        "key": change.key,
+        "old": change.old,
+        "new": change.new,
+        "effect": change.effect.value,
     }
 
 

@@ -54,6 +54,14 @@ class RequestError(AnyclawError):
     """The admin caller asked for something that cannot be done; the text says what to do."""
 
 
+class BadConfiguration(RequestError):
+    """A configuration cannot be used, and nothing was changed; `findings` say what is wrong."""
+
+    def __init__(self, findings: tuple[Finding, ...]) -> None:
+        super().__init__("the configuration cannot be used; nothing has changed")
+        self.findings = findings
+
+
 class UnknownUnit(RequestError):
     """No unit has this name; `hint` is the nearest one that exists, or empty."""
 

@@ -151,6 +151,7 @@ class Driver:
         self.announced: list[Callable[[UnitName, Sub, Sub], None]] = []
         self.settled: list[Callable[[SettleBoot], None]] = []
         self.rested: list[Callable[[], None]] = []  #: called when all that was fed is dealt with
+        self.forgotten: list[Callable[[UnitName], None]] = []  #: of units that have left the plan
         self._instance = instance
         self._attach, self._cores, self._intake = attach, cores, intake
         self._remember = remember
@@ -226,29 +227,28 @@ class Driver:
 
         Raises RequestError, with nothing installed, where the engine refuses.
         """
-        self._last_request += 1
-        request = RequestId(self._last_request)
-        future = asyncio.get_running_loop().create_future()
-        self._requests[request] = future
+        request, future = self._open_request()
         self.feed(JobsRequested(request=request, type=type_, units=units, mode=mode, origin=origin))
-        if future.done() and (refusal := future.exception()) is not None:
-            raise refusal
+        return _unless_refused(future)
+
+    def adopt(
+        self, plan: Plan, restart: frozenset[UnitName], changed: frozenset[UnitName], origin: str
+    ) -> "asyncio.Future[tuple[JobOutcome, ...]]":
+        """Let another plan hold; see `PlanReplaced` for the rest and `submit` for the future.
+
+        Raises RequestError, with nothing changed, where the engine refuses.
+        """
+        request, future = self._open_request()
+        self.feed(
+            PlanReplaced(
+                request=request, plan=plan, restart=restart, changed=changed, origin=origin
+            )
+        )
+        _unless_refused(future)
+        for name in changed - restart:
+            self._limit(plan.units[name])
         return future
 
-    # -- what others may ask -------------------------------------------------------------------
-
-    @property
-    def plan(self) -> Plan:
-        """What runs: the plan of the engine, which a reload replaces."""
-        return self.manager.plan
-
-    def status_text(self, name: UnitName) -> str:
-        """What a unit says of its state (STATUS=); empty where it says nothing."""
-        return self._notices.status(name)
-
-    def errno(self, name: UnitName) -> int | None:
-        """What a unit gives as the cause of its trouble (ERRNO=)."""
-        return self._notices.errno(name)
     def spare(self, pid: int) -> None:
         """Leave a child of ours alone that somebody else waits for; see `Reaper.spare`."""
         self._reaper.spare(pid)
@@ -298,6 +298,20 @@ class Driver:
         self._programs.signal(name, number)
         return next((program.pid for program in (process, *programs) if program is not None), None)
 
+    # -- what others may ask -------------------------------------------------------------------
+
+    @property
+    def plan(self) -> Plan:
+        """What runs: the plan of the engine, which a reload replaces."""
+        return self.manager.plan
+
+    def status_text(self, name: UnitName) -> str:
+        """What a unit says of its state (STATUS=); empty where it says nothing."""
+        return self._notices.status(name)
+
+    def errno(self, name: UnitName) -> int | None:
+        """What a unit gives as the cause of its trouble (ERRNO=)."""
+        return self._notices.errno(name)
 
     def dropped_notices(self, name: UnitName) -> int:
         """How many notifications to a unit's socket were garbage, or of somebody else."""
@@ -522,6 +536,8 @@ class Driver:
         self._ends.pop(name, None)
         self._crashes.pop(name, None)
         self._sequences.pop(name, None)
+        for tell in self.forgotten:
+            tell(name)
 
     def _own(self, work: Coroutine[None, None, None], name: str) -> "asyncio.Task[None]":
         assert self._tasks is not None, "nothing is performed before run()"
@@ -650,6 +666,15 @@ def _watchdog_of(unit: Unit) -> Variables:
     if not unit.watchdog_s:
         return ()
     return (("WATCHDOG_USEC", str(round(unit.watchdog_s * 1e6))),)
+
+
+def _unless_refused(
+    future: "asyncio.Future[tuple[JobOutcome, ...]]",
+) -> "asyncio.Future[tuple[JobOutcome, ...]]":
+    """The future, unless the engine has refused the request at once."""
+    if future.done() and (refusal := future.exception()) is not None:
+        raise refusal
+    return future
 
 
 def _ignore_exit(process: Process, end: Exit) -> None:

@@ -15,13 +15,14 @@ from anyclawd.admin.control import (
     Measures,
     Message,
     NoSuchJob,
+    ReloadRequest,
     Timing,
     UnitMeasure,
     Verb,
 )
 from anyclawd.admin.fanout import Fanout
 from anyclawd.model.deps import Dependencies, Ref, UnitName
-from anyclawd.model.errors import RequestError, UnknownUnit
+from anyclawd.model.errors import BadConfiguration, Finding, RequestError, UnknownUnit
 from anyclawd.model.plan import Plan
 from anyclawd.model.policy import ReadinessType, Restart
 from anyclawd.model.span import Span
@@ -148,6 +149,31 @@ BOOT: Json = {
 }
 
 
+RELOAD: Json = {
+    "changed": True,
+    "added": ["new.service"],
+    "removed": ["old.service"],
+    "modified": [
+        {
+            "unit": "default.agent",
+            "effect": "restart",
+            "keys": [
+                {"key": "environment.PLAIN", "old": "seen", "new": "unseen", "effect": "restart"},
+                {"key": "backoff.max", "old": "30s", "new": "5s", "effect": "live"},
+            ],
+        }
+    ],
+    "settings": [{"key": "log_level", "old": "info", "new": "debug", "effect": "live"}],
+    "unchanged": 3,
+    "findings": ["anyclaw.yaml:3:1: warning: shiny: unknown key"],
+    "jobs": [
+        {"id": 8, "unit": "old.service", "type": "stop", "result": "done", "reason": ""},
+        {"id": 9, "unit": "default.agent", "type": "restart", "result": "done", "reason": ""},
+        {"id": 10, "unit": "new.service", "type": "start", "result": "done", "reason": ""},
+    ],
+}
+
+
 def row(name: str, active: str = "active", sub: str = "running", pid: int | None = None) -> Json:
     return {
         "name": name,
@@ -226,6 +252,8 @@ class FakeControl:
         self.running_plan = PLAN
         self.reasons: dict[str, str] = {}  #: unit to why its next job fails
         self.requests: list[JobRequest] = []
+        self.reloads: list[ReloadRequest] = []
+        self.bad_configuration: tuple[Finding, ...] = ()  #: why a reload is refused
         self.jobs_finished = asyncio.Event()
         self.jobs_finished.set()
         self.waiting = 0  #: requests that wait for results
@@ -349,6 +377,12 @@ class FakeControl:
         self.requests.append(request)
         rows = [self._result(request.verb, name) for name in request.units]
         return FakeSubmission(self, rows)
+
+    async def reload(self, request: ReloadRequest) -> Json:
+        if self.bad_configuration:
+            raise BadConfiguration(self.bad_configuration)
+        self.reloads.append(request)
+        return {**RELOAD, "jobs": [] if request.is_dry else RELOAD["jobs"]}
 
     def kill(self, request: KillRequest) -> Json:
         self.calls.append(("kill", *request.units, str(request.signal), request.whom))
