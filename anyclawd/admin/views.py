@@ -4,18 +4,14 @@ The keys are those of the configuration, durations are seconds, so that what is 
 written. A secret is replaced wherever its value appears, also where it was copied into an argument.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import assert_never
 
 from anyclawd.model.deps import Dependencies, Ref, Relation, UnitName
 from anyclawd.model.plan import Plan
 from anyclawd.model.policy import HealthCheck, HookCommand, Hooks, Probe, ProbeType, ReadinessType
-from anyclawd.model.secret import MARK, SHOWN_AS, is_secret, redact
+from anyclawd.model.secret import redact, scrub, written_texts
 from anyclawd.model.unit import Unit
 from anyclawd.model.value import Json
-
-#: Shorter secrets are not searched for in other texts: they would hit by chance.
-_SEARCHED_LENGTH = 6
 
 
 def plan_view(plan: Plan) -> Json:
@@ -60,7 +56,7 @@ def unit_view(unit: Unit) -> Json:
         "problem": unit.problem,
         "span": str(unit.span),
     }
-    return _scrub(view, _written_secrets([unit.environment, unit.options]))
+    return scrub(view, written_texts([unit.environment, unit.options]))
 
 
 def _hooks(hooks: Hooks) -> dict[str, Json]:
@@ -187,38 +183,3 @@ def _roles(unit: Unit) -> dict[str, Json]:
     if unit.tool is not None:
         roles["tool"] = {"description": unit.tool.description}
     return roles
-
-
-def _written_secrets(values: Iterable[Json]) -> list[str]:
-    """The texts of secrets that stand in the plan itself, long enough to be searched for.
-
-    Longest first: one that is part of another would leave the rest of that one to be read.
-    """
-    texts = {str(text) for value in values for text in _secret_texts(value)}
-    return sorted((text for text in texts if len(text) >= _SEARCHED_LENGTH), key=len, reverse=True)
-
-
-def _secret_texts(value: Json) -> Iterator[Json]:
-    if is_secret(value):
-        mark = value[MARK]
-        yield mark.get("value") or mark.get("default") or ""
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _secret_texts(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _secret_texts(item)
-
-
-def _scrub(value: Json, secrets: Sequence[str]) -> Json:
-    if not secrets:
-        return value
-    if isinstance(value, str):
-        for secret in secrets:
-            value = value.replace(secret, SHOWN_AS)
-        return value
-    if isinstance(value, dict):
-        return {key: _scrub(item, secrets) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_scrub(item, secrets) for item in value]
-    return value

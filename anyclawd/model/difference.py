@@ -69,7 +69,7 @@ UNIT_ROWS: Mapping[str, Row] = MappingProxyType(
         "readiness_probe.argv": Row("readiness.exec", _LIVE),
         "readiness_probe.type": Row("readiness.type", _RESTART),
         "readiness_pattern": Row("readiness.pattern", _LIVE),
-        "notify_access": Row("notify_access", _LIVE),
+        "notify_access": Row("readiness.access", _LIVE),
         "health": Row("health", _RELOAD),
         "health.probe": Row("health", _RELOAD),
         "health.probe.argv": Row("health.exec", _RELOAD),
