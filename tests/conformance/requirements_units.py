@@ -41,6 +41,9 @@ SPAWN = "integration/runtime/test_spawn.py"
 PROCESS = "integration/runtime/test_process.py"
 TREE = "integration/runtime/test_tree.py"
 SWEEP = "integration/runtime/test_sweep.py"
+U_JOBS = "conformance/units/test_jobs.py"
+U_READINESS = "conformance/units/test_readiness.py"
+U_HEALTH = "conformance/units/test_health.py"
 LOGS = "integration/runtime/test_logs.py"
 TIMELINE = "unit/draw/test_timeline.py"
 MISBEHAVIOUR = "chaos/test_misbehaviour.py"
@@ -142,7 +145,7 @@ NUMBERED = {
             "merging_does_not_care_for_the_order_of_two",
             "merging_does_not_care_for_the_order_of_three",
             "what_merges_with_a_third_merges_with_each_other",
-            "start_and_stop_never_merge",
+            "nothing_merges_with_a_stop",
         )
         + proved_by(COMMANDS, "mode_fail_refuses_what_would_replace_a_job"),
     ),
@@ -159,12 +162,17 @@ NUMBERED = {
     "15-try-restart": Requirement(
         "systemd",
         "a try-restart of a unit that waits to be started changes nothing, in every mode",
-        deferral=_OPEN,
+        proved_by(
+            U_JOBS,
+            "a_try_restart_of_what_waits_to_start_changes_nothing",
+            "a_try_restart_of_what_rests_is_skipped",
+        ),
     ),
     "16-cancel": Requirement(
         "systemd",
         "a waiting start that is taken back leaves its unit down and its requirement's job alone",
-        proved_by(COMMANDS, "a_stop_before_the_start_has_begun_means_no_start"),
+        proved_by(COMMANDS, "a_stop_before_the_start_has_begun_means_no_start")
+        + proved_by(U_JOBS, "canceling_a_waiting_start_leaves_the_requirement_its_own"),
     ),
     "17-irreversible": Requirement(
         "systemd",
@@ -187,7 +195,11 @@ NUMBERED = {
     "19-dry-run": Requirement(
         "systemd",
         "a dry run tells exactly the jobs that the same request would install",
-        deferral=_OPEN,
+        proved_by(
+            U_JOBS,
+            "a_dry_run_tells_exactly_the_jobs_that_are_then_installed",
+            "a_dry_run_refuses_as_the_request_does",
+        ),
     ),
     "20-wait": Requirement(
         "systemd",
@@ -202,7 +214,8 @@ NUMBERED = {
             "a_stop_during_the_start_leaves_no_process",
             "a_stop_that_finds_readiness_sent_but_unread_wins",
             "a_stop_before_the_spawn_is_reported_wins",
-        ),
+        )
+        + proved_by(U_JOBS, "a_stop_during_the_pre_step_means_no_process"),
     ),
     "22-restart-while-waiting": Requirement(
         "process-compose",
@@ -282,7 +295,11 @@ NUMBERED = {
     "32-extend-timeout": Requirement(
         "systemd",
         "EXTEND_TIMEOUT_USEC moves the deadline, and only until the next one",
-        deferral=_OPEN,
+        proved_by(
+            U_READINESS,
+            "extending_moves_the_deadline_of_the_start",
+            "an_extension_has_to_be_renewed",
+        ),
     ),
     "33-dead-before-ready-is-read": Requirement(
         "systemd",
@@ -308,7 +325,12 @@ NUMBERED = {
     "36-reloading": Requirement(
         "systemd",
         "RELOADING ends with READY; a reload that never ends times out, and the unit goes on",
-        deferral=_OPEN,
+        proved_by(
+            U_READINESS,
+            "a_unit_that_reloads_itself_is_up_again_once_it_says_so",
+            "a_reload_that_never_ends_times_out_and_the_unit_goes_on",
+            "a_reload_command_that_fails_fails_its_job_alone",
+        ),
     ),
     # -- restarts ---------------------------------------------------------------------------------
     "37-policies": Requirement(
@@ -323,7 +345,8 @@ NUMBERED = {
         "once a restart; a reload moves no deadline",
         proved_by(RESTART, "the_delay_grows_up_to_its_cap", "jitter_is_drawn_once_a_restart")
         + proved_by(POLICY, "the_backoff_doubles_up_to_its_cap")
-        + proved_by("property/test_restart.py", "a_delay_is_bounded_by_cap_and_jitter"),
+        + proved_by("property/test_restart.py", "a_delay_is_bounded_by_cap_and_jitter")
+        + proved_by(U_READINESS, "a_reload_moves_no_deadline_of_a_restart"),
     ),
     "39-stable-run": Requirement(
         "systemd",
@@ -374,13 +397,22 @@ NUMBERED = {
             POLICY,
             "a_spawn_that_fails_for_want_of_memory_is_tried_again",
             "a_start_that_takes_too_long_is_ended_and_tried_again",
+        )
+        + proved_by(
+            U_READINESS,
+            "a_restart_that_has_no_program_any_more_fails",
+            "a_restart_that_has_no_memory_is_tried_again",
+            "a_restart_that_is_never_ready_is_ended_and_tried_again",
+            "a_restart_that_is_called_off_comes_to_rest",
+            "a_unit_that_restarts_never_does_so_against_its_policy",
         ),
     ),
     "45-all-at-once": Requirement(
         "systemd",
         "a hundred units that crash together come back spread by jitter, no more of them starting "
         "than `start_concurrency`",
-        proved_by(ORDER, "the_gate_lets_only_so_many_units_be_starting"),
+        proved_by(ORDER, "the_gate_lets_only_so_many_units_be_starting")
+        + proved_by(U_READINESS, "a_hundred_that_crash_together_come_back_apart"),
     ),
     "46-sticky-stop": Requirement(
         "agent gateways",
@@ -473,28 +505,33 @@ NUMBERED = {
         "pebble",
         "fewer failures than the threshold do nothing, the threshold restarts once, a success "
         "begins anew; a look that takes too long has failed, and is killed with its tree",
-        deferral=_OPEN,
+        proved_by(
+            U_HEALTH,
+            "below_the_threshold_nothing_happens",
+            "the_threshold_restarts_once",
+            "a_success_begins_the_count_anew",
+        ),
     ),
     "60-check-in-backoff": Requirement(
         "pebble",
         "a check that fails during the backoff neither cancels nor doubles the restart",
-        deferral=_OPEN,
+        proved_by(U_HEALTH, "a_check_during_the_backoff_changes_nothing"),
     ),
     "61-check-of-the-killed": Requirement(
         "pebble",
         "a check of a process that was killed behind our back makes one restart",
-        deferral=_OPEN,
+        proved_by(U_HEALTH, "a_check_of_what_was_killed_behind_our_back_makes_one_restart"),
     ),
     "62-checks-and-reload": Requirement(
         "pebble",
         "checks end with their unit; one that did not change keeps its count over a reload",
-        deferral=_OPEN,
+        proved_by(U_HEALTH, "an_unchanged_check_keeps_its_count_over_a_reload"),
     ),
     "63-storm-of-checks": Requirement(
         "DESIGN",
         "checks that are due together are spread and bounded; what comes late of an ended run is "
         "dropped",
-        deferral=_OPEN,
+        proved_by(U_HEALTH, "what_comes_late_of_an_ended_run_counts_for_nobody"),
     ),
     # -- reload and configuration -----------------------------------------------------------------
     "64-unchanged": Requirement(

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.conformance.requirements_systemd import DOCUMENTED
 from tests.conformance.requirements_units import NUMBERED, Requirement
 
 TESTS = Path(__file__).parents[1]
-REQUIREMENTS: dict[str, Requirement] = {**NUMBERED}
+REQUIREMENTS: dict[str, Requirement] = {**NUMBERED, **DOCUMENTED}
 
 
 @cache
@@ -50,3 +51,21 @@ def test_every_test_of_a_unit_has_its_clause() -> None:
 
 def test_the_numbered_behaviours_are_complete() -> None:
     assert [int(clause.partition("-")[0]) for clause in NUMBERED] == list(range(1, 81))
+
+
+def test_every_documented_behaviour_cites_a_manual_and_so_does_its_test() -> None:
+    """A reader of a test knows whose words it holds us to."""
+    for clause, requirement in DOCUMENTED.items():
+        manual = requirement.source.partition(",")[0]
+        assert manual in ("systemd.unit(5)", "systemd.service(5)", "sd_notify(3)", "systemctl(1)")
+        for proof in requirement.proofs:
+            path, _, name = proof.partition("::")
+            assert manual in (docstring(path, name) or ""), f"{clause}: {proof}"
+
+
+def docstring(path: str, name: str) -> str | None:
+    module = ast.parse((TESTS / path).read_text())
+    [found] = (
+        item for item in module.body if isinstance(item, ast.FunctionDef) and item.name == name
+    )
+    return ast.get_docstring(found)
