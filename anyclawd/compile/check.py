@@ -23,6 +23,7 @@ from anyclawd.compile.diagnose import quote
 from anyclawd.compile.quantity import format_duration
 from anyclawd.compile.read import Schema, one_of, show
 from anyclawd.compile.secret import looks_secret, marked
+from anyclawd.compile.settings import HOST
 from anyclawd.compile.tree import Node, Sources
 from anyclawd.model.policy import (
     CgroupUse,
@@ -144,6 +145,10 @@ class Checker:
         if url is not None and not _has_place(url.value):
             text = f"expected a URL with a host and a port up to 65535, found {show(url)}"
             self._report.error(url.span, draft.key(f"{name}.url"), text)
+        host = node.value.get("host")
+        if host is not None and re.search(HOST.pattern, host.value) is None:
+            text = f"expected {HOST.expected}, found {show(host)}"
+            self._report.error(host.span, draft.key(f"{name}.host"), text)
         port = node.value.get("port")
         if port is not None and isinstance(port.value, str):
             text = f"expected a whole number outside of a template, found {show(port)}"

@@ -176,18 +176,19 @@ class Linker:
                 self._report.error(span, key, text)
             return False
         text = f"no unit {named(reference.node, name)}"
-        self._report.error(span, key, text, word=name, among=self._alike(name))
+        self._report.error(span, key, text, word=name, among=self._alike(reference))
         return False
 
     def _makes_instances(self, draft: Draft) -> bool:
         """Whether there is an instance of a template for every name that this unit mentions."""
         return draft.is_enabled and not draft.is_template and not self._instances.is_full
 
-    def _alike(self, name: UnitName) -> Collection[UnitName]:
+    def _alike(self, reference: Reference) -> Collection[UnitName]:
         """Names among which to look for what was meant: for an instance, with its argument."""
-        if template_of(name) is None or not self._instances.templates:
+        is_written = reference.node.env is None
+        if not is_written or template_of(reference.unit) is None or not self._instances.templates:
             return self._drafts
-        argument = name.partition("@")[2].rpartition(".")[0]
+        argument = reference.unit.partition("@")[2].rpartition(".")[0]
         templates = islice(self._instances.templates, _MOST_TEMPLATES_COMPARED)
         return [UnitName(one.replace("@.", f"@{argument}.")) for one in templates]
 

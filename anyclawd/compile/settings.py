@@ -142,7 +142,9 @@ _PROBE_URL = Setting(
 )
 _PROBE_HOST = Setting(
     name="host",
-    kind=HOST,
+    kind=Text(
+        pattern=rf"{HOST.pattern}|^[A-Za-z0-9.:-]*%[inp][A-Za-z0-9.:%-]*$", expected=HOST.expected
+    ),
     default="127.0.0.1",
     doc="The host to connect to.",
 )

@@ -16,7 +16,7 @@ from anyclawd.compile.anyclaw import Declaration
 from anyclawd.compile.build import Draft, is_template
 from anyclawd.compile.diagnose import Report, quote
 from anyclawd.compile.merge import merge_all
-from anyclawd.compile.read import Commands, Items, Reference, Schema, named
+from anyclawd.compile.read import Commands, Items, Reference, Schema, named, show
 from anyclawd.compile.secret import looks_secret
 from anyclawd.compile.settings import UNIT_NAME
 from anyclawd.compile.tree import Node
@@ -63,7 +63,7 @@ class Instances:
         return self._made > MOST_INSTANCES
 
     def discover(self, draft: Draft) -> None:
-        """Make the instances that the relations of a unit name."""
+        """Make the instances that the relations of a unit name, but for what a variable names."""
         if not self.templates or not draft.is_enabled:
             return
         for relation in Relation:
@@ -71,7 +71,8 @@ class Instances:
             for reference in node.value if node is not None else ():
                 name = UnitName(reference.unit)
                 template = template_of(name)
-                if template in self.templates and name not in self._units:
+                is_written = reference.node.env is None
+                if is_written and template in self.templates and name not in self._units:
                     self.referred.add(name)
                     self._make(name, self.templates[template], reference.node.span, reference.key)
 
@@ -80,9 +81,12 @@ class Instances:
         node = self._merged[template.name].value.get("instances")
         listed: Items = Items((), "") if node is None else node.value
         for index, item in enumerate(listed.nodes):
-            name = UnitName(f"{prefix}@{item.value}.{template.kind}")
-            if name not in self._units:
-                self._make(name, template, item.span, f"{listed.key}[{index}]")
+            name, key = UnitName(f"{prefix}@{item.value}.{template.kind}"), f"{listed.key}[{index}]"
+            if item.env is not None:
+                text = f"everybody sees the name of a unit, so it cannot hold {show(item)}"
+                self._report.error(item.span, key, text)
+            elif name not in self._units:
+                self._make(name, template, item.span, key)
 
     def _make(self, name: UnitName, template: Declaration, span: Span, key: str) -> None:
         self._made += 1

@@ -277,6 +277,8 @@ A unit named `<name>@.<kind>` is a template. It is in no graph and is never star
 - each that a relation of another unit names. It is started by what pulls it in, and not by its
   kind's target.
 
+Everybody sees the names of units, so `!env` makes no instance.
+
 ```yaml
 units:
   model@.service:

@@ -2,6 +2,8 @@
 
 import json
 import marshal
+import re
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -38,7 +40,9 @@ from anyclawd.compile.read import Reader
 from anyclawd.compile.schema import anyclaw_schema
 from anyclawd.compile.settings import ANYCLAW, UNIT_TABLES
 from anyclawd.compile.tree import Node, parse, resolve
+from anyclawd.model.deps import UnitName
 from anyclawd.model.plan import from_plain, to_plain
+from anyclawd.model.span import BUILT_IN
 from anyclawd.model.unit import Kind
 from anyclawd.model.value import Json
 from tests.fakes.paper_world import PaperWorld
@@ -177,10 +181,22 @@ units:
     after: [{unit: b.service, until: started}]
     options: {a: [1, {b: c}], token: !env T}
   b.service: {exec: sh, protocol: none, readiness: {type: tcp, port: 8}}
+  c@.service:
+    exec: [sh, "%i", !env T]
+    exec_start_pre: [[-sh, "%n"], ["@python", x]]
+    condition: {path_exists: ["!/%i"], environment: A=%p, command: sh}
+    health: {type: http, url: "http://h:%i/", interval: 3s}
+    readiness: {type: tcp, port: "8%i"}
+    options: {token: "%%", a: ["%i"]}
+    requires: [d@%i.service]
+    instances: [1, x]
+  d@.service: {exec: sh, protocol: none, on_failure: [c@2.service]}
+  c@3.service: {description: "%i"}
 """
 PIECES = st.sampled_from(
     ["null", "[]", "{}", "''", "3", "-1", "true", ".nan", "x", "a.service", "!env T", "!env Q",
-     "&a ", "*a", "\n", "  ", "- ", ": ", "[", "}", "@ext/agents/mock", "@python", "1e400"]
+     "&a ", "*a", "\n", "  ", "- ", ": ", "[", "}", "@ext/agents/mock", "@python", "1e400",
+     "%", "%i", "@", "c@4.service"]
 )  # fmt: skip
 CHANGES = st.lists(
     st.tuples(st.integers(0, len(EXAMPLE)), st.integers(0, 8), PIECES), min_size=1, max_size=3
@@ -289,6 +305,61 @@ def documents(table: Table) -> st.SearchStrategy[Json]:
         return document
 
     return build()
+
+
+ARGUMENTS = st.text("abcXYZ0189:_.-\\", min_size=1, max_size=12)
+PIECE = st.sampled_from(["%i", "%n", "%p", "%%", "a", "/", " ", "é", "%%i", "{", "'", '"', "\n"])
+MEANT = st.lists(PIECE, max_size=6).map("".join)
+
+
+def written_out(value: Json, name: str) -> Json:
+    """What a text, or whatever holds texts, says for one instance."""
+    if isinstance(value, dict):
+        return {key: written_out(item, name) for key, item in value.items()}
+    if isinstance(value, list):
+        return [written_out(item, name) for item in value]
+    prefix, _, rest = name.partition("@")
+    meant = {"%i": rest.rpartition(".")[0], "%n": name, "%p": prefix, "%%": "%"}
+    return "".join(meant.get(piece, piece) for piece in re.findall("%.|[^%]", value, re.DOTALL))
+
+
+@settings(max_examples=100, deadline=None)
+@given(ARGUMENTS, st.lists(MEANT, max_size=3), st.dictionaries(st.sampled_from("abc"), MEANT))
+def test_an_instance_is_its_template_written_out(
+    argument: str, words: list[str], texts: dict[str, str]
+) -> None:
+    path, name = "/etc/claw/anyclaw.yaml", f"t@{argument}.service"
+    template: Json = {
+        "exec": ["/bin/true", *words],
+        "exec_start_pre": [["/bin/true", *words], ["-/bin/sh"]],
+        "exec_stop_post": ["/bin/sh", *words],
+        "condition": {"command": ["/bin/sh", *words], "environment": ["A=%i"]},
+        "health": {"type": "command", "exec": ["/bin/sh", *words]},
+        "description": "".join(words),
+        "environment": texts,
+        "options": {"texts": texts, "words": words},
+    }
+    instance = written_out(template, name)
+    plans = []
+    for units in (
+        {"t@.service": {**template, "protocol": "none"}, name: None},
+        {name: {**escaped(instance), "protocol": "none"}},
+    ):
+        world = PaperWorld(files={path: json.dumps({"units": units}).encode()})
+        outcome = compile_config(path, world.environ, world)
+        assert outcome.plan is not None, [str(found) for found in outcome.findings]
+        plans.append(outcome.plan)
+    one, other = (replace(plan.units[UnitName(name)], span=BUILT_IN) for plan in plans)
+    assert one == other
+
+
+def escaped(value: Json) -> Json:
+    """Texts as an instance has to write them to mean every percent sign as one."""
+    if isinstance(value, dict):
+        return {key: escaped(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [escaped(item) for item in value]
+    return value.replace("%", "%%")
 
 
 STRICT = Draft202012Validator(anyclaw_schema(env=False))

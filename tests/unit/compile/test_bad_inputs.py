@@ -437,6 +437,20 @@ BAD = {
             " http:// or https://, found 'localhost'"
         ),
     ),
+    "readiness-at-no-address": (
+        service("health: {type: http, url: 'http://[::1:80/'}"),
+        (
+            "2:74: error: units.a.service.health.url: expected a URL with a host and a port up to"
+            " 65535, found 'http://[::1:80/'"
+        ),
+    ),
+    "readiness-at-no-port": (
+        service("readiness: {type: http, url: 'http://localhost:70000/'}"),
+        (
+            "2:77: error: units.a.service.readiness.url: expected a URL with a host and a port up"
+            " to 65535, found 'http://localhost:70000/'"
+        ),
+    ),
     "readiness-of-no-port": (
         service("readiness: {type: tcp, port: 0}"),
         (

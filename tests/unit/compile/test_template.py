@@ -161,7 +161,7 @@ units:
     condition: {path_exists: "!/run/%i", environment: "M_%i=%i", command: [sh, "%i"]}
     working_dir: /srv/%i
     environment: {A: "%i", B: !env PERCENT}
-    readiness: {type: tcp, port: "80%i"}
+    readiness: {type: tcp, host: "%p-%i.internal", port: "80%i"}
     health: {type: http, url: "http://localhost:%i/%%"}
     options: {echo_prefix: "%i: ", more: [{"%i": "%n"}]}
     instances: [7]
@@ -180,8 +180,9 @@ def test_every_text_is_told_its_argument(compile_text: Compile) -> None:
     assert unit.condition.commands[0].argv == ("/bin/sh", "7")
     assert unit.working_dir == "/srv/7"
     assert unit.environment == {"A": "7", "B": "%d %i"}
-    assert unit.readiness_probe is not None
-    assert unit.readiness_probe.port == 807
+    probe = unit.readiness_probe
+    assert probe is not None
+    assert (probe.host, probe.port) == ("m-7.internal", 807)
     assert unit.health is not None
     assert unit.health.probe.url == "http://localhost:7/%"
     assert unit.options == {"echo_prefix": "7: ", "more": [{"%i": "m@7.agent"}]}
@@ -281,6 +282,20 @@ BAD = {
         (
             "1:60: error: units.a.service.readiness.port: expected a whole number outside of a"
             " template, found '%i'"
+        ),
+    ),
+    "argument-that-is-no-host": (
+        model("readiness: {type: tcp, host: 'a.%i', port: 1}, instances: [b_c]"),
+        (
+            "2:91: error: units.model@.service.readiness.host: expected an IP address or a host"
+            " name, found 'a.b_c'"
+        ),
+    ),
+    "host-left-open-outside-of-a-template": (
+        "units: {a.service: {exec: sh, readiness: {type: tcp, host: '%i', port: 1}}}\n",
+        (
+            "1:60: error: units.a.service.readiness.host: expected an IP address or a host name,"
+            " found '%i'"
         ),
     ),
     "argument-that-cannot-be-one": (
@@ -389,6 +404,24 @@ def test_a_mistake_of_a_template_is_told_once_for_all_instances(compile_text: Co
             "anyclaw.yaml:1:66: error: units.a@.agent.options.thinking: expected true or false,"
             " found 3"
         )
+    ]
+
+
+def test_no_variable_names_an_instance(compile_text: Compile) -> None:
+    """Names are seen by everybody, and findings show no value of a variable."""
+    text = model("instances: [!env V]") + (
+        "  a.service: {exec: sh, protocol: none, after: [!env W]}\n"
+    )
+    environ = {"V": "hunter2", "W": "modle@hunter2.service"}
+    assert lines(compile_text(text, environ=environ)) == [
+        (
+            "anyclaw.yaml:2:74: error: units.model@.service.instances[0]: everybody sees the name"
+            " of a unit, so it cannot hold the value of the variable V"
+        ),
+        (
+            "anyclaw.yaml:3:49: error: units.a.service.after[0]: no unit of the name in the"
+            " variable W"
+        ),
     ]
 
 
