@@ -7,6 +7,8 @@ one is the next number. The first failure ends the run, and shows what was done 
 """
 
 import argparse
+import signal
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -26,6 +28,7 @@ def main() -> None:
     seconds = duration_s(options.duration)
     if seconds is None:
         parser.error(f"--for: found {options.duration!r}, expected a duration such as '1h'")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as after Ctrl-C, nothing stays
     found = options.containment or ("marks" if not_usable() else "")
     begun, number = time.monotonic(), options.seed
     while number == options.seed or time.monotonic() < begun + seconds:

@@ -13,10 +13,20 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from anyclawd.client.exchange import ClientError
+from anyclawd.model.value import Json
 from tests.chaos.look import Found, census, trouble
 from tests.chaos.menagerie import menagerie
 from tests.chaos.wishes import Wishes
-from tests.fakes.daemon import WAIT_S, Daemon, Deadline, TestFailure, system, wait_dead
+from tests.fakes.daemon import (
+    WAIT_S,
+    Daemon,
+    Deadline,
+    TestFailure,
+    contained,
+    system,
+    wait_dead,
+    write_config,
+)
 
 #: What a blow may be. Those that nothing can be done against are the point.
 _BLOWS = (
@@ -39,8 +49,9 @@ class Life:
         self._random = random.Random(seed)
         self._directory, self._menagerie = directory, menagerie(directory)
         self._wishes = Wishes(self._menagerie)
-        config = system(units=dict(self._menagerie.config))
-        self.daemon = Daemon(directory, config, {}, (), containment=containment)
+        self._units = dict(self._menagerie.config)
+        self._containment = containment
+        self.daemon = Daemon(directory, self._config(), {}, ())
 
     def begin(self) -> None:
         self.daemon.wait_ready()
@@ -60,6 +71,9 @@ class Life:
             self._ask: 30,
             self._ask_for_a_signal: 4,
             self._make_ill: 2,
+            self._change_a_unit: 6,
+            self._add_or_remove_a_unit: 6,
+            self._break_the_configuration: 2,
             self._hang_up_in_the_middle: 3,
             self._let_the_daemon_sleep: 3,
             self._kill_the_daemon: 3,
@@ -105,7 +119,9 @@ class Life:
 
     def _ask(self) -> str:
         verb = self._random.choice(["start", "stop", "restart"])
-        names = self._random.sample(self._menagerie.names, self._random.choice([1, 1, 1, 2, 3]))
+        names = self._random.sample(
+            sorted(self._wishes.names), self._random.choice([1, 1, 1, 2, 3])
+        )
         if self._menagerie.rivals.keys() <= {*names} and verb != "stop":
             names.remove("night.service")  # which would be refused
         if verb == "stop":
@@ -118,7 +134,7 @@ class Life:
         return f"{verb} {' '.join(names)}"
 
     def _ask_for_a_signal(self) -> str:
-        name, blow = self._random.choice(self._menagerie.names), self._random.choice(_BLOWS)
+        name, blow = self._random.choice(sorted(self._wishes.names)), self._random.choice(_BLOWS)
         try:
             self.daemon.client.post("/v1/kill", {"units": [name], "signal": blow.name})
         except ClientError as error:
@@ -136,6 +152,55 @@ class Life:
         finally:
             self._menagerie.illness.unlink()
         return f"process {row['pid']}"
+
+    def _change_a_unit(self) -> str:
+        """What it runs, or only how it is treated; by the admin socket, or by SIGHUP."""
+        name = self._random.choice(sorted(self._units))
+        key = self._random.choice(["environment", "stderr_rate"])
+        value = {"EDITION": len(self.steps)} if key == "environment" else 1000 + len(self.steps)
+        self._units[name] = {**self._units[name], key: value}
+        self._write_config()
+        if self._random.random() < 0.3:
+            self.daemon.signal(signal.SIGHUP)
+            return f"{key} of {name}, by SIGHUP"
+        self._reload()
+        return f"{key} of {name}"
+
+    def _add_or_remove_a_unit(self) -> str:
+        name = self._random.choice(sorted(self._menagerie.spares))
+        if name in self._units:
+            del self._units[name]
+            self._wishes.remove(name)
+        else:
+            self._units[name] = self._menagerie.spares[name]
+            self._wishes.add(name)
+        self._write_config()
+        self._reload()
+        return f"{'add' if name in self._units else 'remove'} {name}"
+
+    def _break_the_configuration(self) -> str:
+        """A bad file changes nothing."""
+        self.daemon.config.write_text("units: {plain.service: {exec: 3, requires: [nobody]}}\n")
+        try:
+            self._reload()
+        except ClientError as error:
+            told = str(error)
+        else:
+            raise TestFailure("a bad configuration was taken")
+        self._write_config()
+        return told.replace("\n", "; ")
+
+    def _reload(self) -> None:
+        self.daemon.client.post("/v1/reload", {"wait": self._random.random() < 0.5})
+
+    def _config(self) -> Json:
+        return contained(system(units=self._units), self._containment)
+
+    def _write_config(self) -> None:
+        """In one step, as editors do: a daemon that starts or reloads meets a whole file."""
+        other = self._directory / "anyclaw.yaml.new"
+        write_config(other, self._config())
+        other.replace(self.daemon.config)
 
     def _hang_up_in_the_middle(self) -> str:
         """Callers who do not wait for what they have asked for."""

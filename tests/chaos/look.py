@@ -111,6 +111,8 @@ def trouble(daemon: Daemon, wishes: Wishes) -> str:
     except ClientError as error:
         return f"the admin socket does not answer: {error}"
     rows = {row["name"]: row for row in status["units"] if row["kind"] == "service"}
+    if rows.keys() != wishes.names:
+        return f"the units are {sorted(rows)} and have to be {sorted(wishes.names)}"
     if status["jobs"]:
         return f"jobs are left: {daemon.client.get('/v1/jobs')['jobs']}"
     for name, row in rows.items():

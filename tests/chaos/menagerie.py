@@ -33,7 +33,7 @@ class Menagerie:
     """A configuration, and what of it matters to what is to be expected of a unit."""
 
     config: Mapping[str, Json]  #: the section `units`
-    names: tuple[str, ...]  #: of the units that there are; a template is none
+    spares: Mapping[str, Json]  #: units that come and go, instances of a template among them
     needs: Mapping[str, frozenset[str]]  #: a unit is blocked while one of these is down
     wholes: Mapping[str, str]  #: a part to what it is a part of
     rivals: Mapping[str, str]  #: a unit to the one that it conflicts with; a boot starts the first
@@ -61,7 +61,7 @@ def menagerie(directory: Path) -> Menagerie:
             exec_start_post=program("once"),
             exec_stop_post=program("once"),
         ),
-        "worker@.service": beast("family", instances=["one", "two"]),
+        "worker@.service": beast("family"),
         "base.service": beast("plain"),
         "top.service": beast("forker", requires=["base.service"]),
         "roof.service": beast("plain", requires=["top.service"]),
@@ -72,14 +72,19 @@ def menagerie(directory: Path) -> Menagerie:
         "day.service": beast("plain"),
         "night.service": beast("stubborn", conflicts=["day.service"]),
     }
-    names = [name for name in config if "@" not in name]
+    spares = {
+        "worker@one.service": {},
+        "worker@two.service": {},
+        "spare.service": beast("forker"),
+        "late.service": beast("plain", requires=["once.service"]),
+    }
     return Menagerie(
         config=MappingProxyType(config),
-        names=(*names, "worker@one.service", "worker@two.service"),
+        spares=MappingProxyType(spares),
         needs=MappingProxyType(
             {
                 name: frozenset([*settings.get("requires", ()), *settings.get("binds_to", ())])
-                for name, settings in config.items()
+                for name, settings in (config | spares).items()
             }
         ),
         wholes=MappingProxyType({"part.service": "base.service"}),

@@ -12,6 +12,7 @@ from tests.chaos.menagerie import Menagerie
 
 class Wishes:
     def __init__(self, menagerie: Menagerie) -> None:
+        self.names = {name for name in menagerie.config if "@." not in name}  #: of all units
         self._menagerie = menagerie
         self._by_hand: set[str] = set()  # stopped by name; outlives the daemon
         self._along: set[str] = set()  # stopped since another was stopped, or started
@@ -26,6 +27,16 @@ class Wishes:
     def stop(self, names: Collection[str]) -> None:
         self._by_hand.update(names)
         self._along.update(self._dragged(names) - {*names})
+
+    def add(self, name: str) -> None:
+        """The configuration has another unit, which is wanted like all others."""
+        self.names.add(name)
+
+    def remove(self, name: str) -> None:
+        """The configuration has it no more, and nothing is remembered of it."""
+        self.names.discard(name)
+        self._by_hand.discard(name)
+        self._along.discard(name)
 
     def begin_anew(self) -> None:
         """The daemon has been started: a boot wants all but what was stopped by name."""
