@@ -7,31 +7,16 @@ it would do what its author may not have meant: show a secret, or let everybody 
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from anyclawd.compile.anyclaw import SECTION_OF
-from anyclawd.compile.build import (
-    PROBED,
-    PROTOCOLS,
-    Draft,
-    notify_access_of,
-    protocol_of,
-    readiness_of,
-)
+from anyclawd.compile.build import PROTOCOLS, Draft, protocol_of, readiness_of
 from anyclawd.compile.command import words_of
 from anyclawd.compile.diagnose import quote
-from anyclawd.compile.quantity import format_duration
 from anyclawd.compile.read import Schema, one_of, show
 from anyclawd.compile.secret import looks_secret, marked
-from anyclawd.compile.settings import HOST
+from anyclawd.compile.supervision import check_supervision
 from anyclawd.compile.tree import Node, Sources
-from anyclawd.model.policy import (
-    CgroupUse,
-    Isolation,
-    NotifyAccess,
-    ProbeType,
-    ReadinessType,
-)
+from anyclawd.model.policy import CgroupUse, ReadinessType
 from anyclawd.model.secret import reveal
 from anyclawd.model.unit import Kind, Protocol
 from anyclawd.model.value import Json
@@ -41,8 +26,6 @@ if TYPE_CHECKING:
     from jsonschema.protocols import Validator
 
 _OPEN_HOSTS = ("0.0.0.0", "::", "")
-#: The least that probes may wait for, or between each other, in seconds.
-_LEAST_PROBE_S = 0.01
 
 
 class Checker:
@@ -67,12 +50,7 @@ class Checker:
             self._check_program(draft)
         self._check_protocol(draft)
         self._check_arguments(draft)
-        if "readiness" in draft.settings:
-            self._check_readiness(draft, draft.settings["readiness"])
-        if "health" in draft.settings:
-            self._check_health(draft, draft.settings["health"])
-        if "isolate" in draft.settings:
-            self._check_isolation(draft)
+        check_supervision(draft, self._health_interval_s, self._report)
         if kind is Kind.CHANNEL:
             self._check_openness(draft)
         self._check_resources(draft)
@@ -106,63 +84,6 @@ class Checker:
         if readiness is ReadinessType.EXITED and protocol is not Protocol.NONE:
             text = f"a unit with protocol {protocol} is ready while it runs, expected another type"
             self._report.error(draft.span("readiness"), draft.key("readiness.type"), text)
-
-    def _check_readiness(self, draft: Draft, node: Node) -> None:
-        readiness = readiness_of(draft)
-        if readiness in PROBED:
-            self._check_probe(draft, "readiness", node)
-        if readiness is ReadinessType.LOG and "pattern" in node.value:
-            pattern: Node = node.value["pattern"]
-            try:
-                re.compile(pattern.value)
-            except re.error as error:
-                text = f"{show(pattern)} is no regular expression: {error}"
-                self._report.error(pattern.span, draft.key("readiness.pattern"), text)
-
-    def _check_health(self, draft: Draft, node: Node) -> None:
-        kind, protocol = ProbeType(node.value["type"].value), protocol_of(draft)
-        self._check_probe(draft, "health", node)
-        if "interval" not in node.value and self._health_interval_s < _LEAST_PROBE_S:
-            text = "needs the key 'interval', since supervisor.health_check_interval_secs is 0"
-            self._report.error(node.key_span, draft.key("health"), text)
-        if kind is ProbeType.RPC and protocol is Protocol.NONE:
-            text = "a unit with protocol none answers no request, expected another type"
-            self._report.error(node.value["type"].span, draft.key("health.type"), text)
-        if readiness_of(draft) is ReadinessType.EXITED:
-            text = "a unit that is ready when it has ended has no health; remove one of the two"
-            self._report.error(node.key_span, draft.key("health"), text)
-
-    def _check_probe(self, draft: Draft, name: str, node: Node) -> None:
-        """What is common to all that looks at a unit from outside."""
-        for key in ("interval", "timeout"):
-            duration = node.value.get(key)
-            if duration is not None and duration.value < _LEAST_PROBE_S:
-                text = (
-                    f"expected a duration of at least 10ms, found {format_duration(duration.value)}"
-                )
-                self._report.error(duration.span, draft.key(f"{name}.{key}"), text)
-        url = node.value.get("url")
-        if url is not None and not _has_place(url.value):
-            text = f"expected a URL with a host and a port up to 65535, found {show(url)}"
-            self._report.error(url.span, draft.key(f"{name}.url"), text)
-        host = node.value.get("host")
-        if host is not None and re.search(HOST.pattern, host.value) is None:
-            text = f"expected {HOST.expected}, found {show(host)}"
-            self._report.error(host.span, draft.key(f"{name}.host"), text)
-        port = node.value.get("port")
-        if port is not None and isinstance(port.value, str):
-            text = f"expected a whole number outside of a template, found {show(port)}"
-            self._report.error(port.span, draft.key(f"{name}.port"), text)
-
-    def _check_isolation(self, draft: Draft) -> None:
-        is_isolated = draft.settings["isolate"].value == Isolation.PID
-        if is_isolated and notify_access_of(draft) is NotifyAccess.MAIN:
-            access = draft.settings["readiness"].value["access"]
-            text = (
-                "with isolate: pid the main process is the one that makes the namespace, and the"
-                " program runs below it, so expected all"
-            )
-            self._report.error(access.span, draft.key("readiness.access"), text)
 
     def _check_arguments(self, draft: Draft) -> None:
         programs = [program for _, program in words_of(draft.settings)]
@@ -284,15 +205,6 @@ class Checker:
             if name not in known:
                 path = f"{key}.{name}"
                 say(child.key_span, path, "unknown option", word=name, among=known)
-
-
-def _has_place(url: str) -> bool:
-    """Whether a URL says where to connect to."""
-    try:
-        parts = urlsplit(url)
-        return bool(parts.hostname) and parts.port != 0
-    except ValueError:  # an address or a port that is none
-        return False
 
 
 class _Lenient(dict[str, str]):

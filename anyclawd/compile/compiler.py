@@ -5,6 +5,7 @@ everything; a plan comes out if and only if there was no error.
 """
 
 import posixpath
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -103,8 +104,8 @@ class _Compilation:
         programs = Programs(self._sources, self._report, data, directory, is_set, self._cwd)
         instances = Instances(layers.declared, layers.waiting, self._report)
         drafts = []
-        for declaration in instances:
-            draft = self._draft(declaration, programs, shipped)
+        for one in instances:
+            draft = self._draft(one, programs, shipped)
             instances.discover(draft)
             drafts.append(draft)
         templates = [self._draft(one, programs, shipped) for one in instances.templates.values()]
@@ -170,7 +171,7 @@ class _Compilation:
             if draft.is_enabled:
                 units[unit.name] = unit
                 self.places.update(_places(draft))
-        for draft in templates:
+        for draft in templates:  # judged, and not built
             linker.relations_of(draft)
             if "agent" in draft.settings:
                 roles.channel(draft)
@@ -187,14 +188,15 @@ def _places(draft: Draft) -> Iterator[tuple[tuple[UnitName, str], Place]]:
     for setting in ("working_dir", "user", "isolate"):
         if setting in draft.settings:
             yield (name, setting), Place(draft.span(setting), draft.key(setting))
-    if "exec" in draft.settings:
+    if draft.program is not None:
         program: Items = draft.settings["exec"].value
         yield (name, "exec"), Place(program.nodes[0].span, program.key)
     if draft.beside is not NONE:
-        for setting, several in draft.beside.commands.items():
-            words = (items for path, items in words_of(draft.settings) if path == setting)
-            for index, (program, _) in enumerate(zip(words, several, strict=True)):
-                yield (name, f"{setting}[{index}]"), Place(program.nodes[0].span, program.key)
+        several: Counter[str] = Counter()
+        for setting, words in words_of(draft.settings):
+            place = Place(words.nodes[0].span, words.key)
+            yield (name, f"{setting}[{several[setting]}]"), place
+            several[setting] += 1
 
 
 def _runs(draft: Draft) -> bool:
