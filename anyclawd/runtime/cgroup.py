@@ -105,7 +105,7 @@ class Cgroups:
         for name in _children(self.path):
             if name != _DAEMON:
                 _remove_tree(f"{self.path}/{name}")
-        self._give_back()
+        self._give_back(self.controllers)
         return _remove_tree(self.path)
 
     def _take_controllers(self, wanted: tuple[str, ...]) -> None:
@@ -123,14 +123,14 @@ class Cgroups:
             self.why_unlimited = f"{self._own!r} hands on no controllers: {error.strerror}"
             if error.errno == errno.EBUSY:
                 self.why_unlimited = f"{self._own!r} holds processes beside the daemon"
-            self._give_back()
+            self._give_back(wanted)
         else:
             self.controllers, self.why_unlimited = wanted, ""
 
-    def _give_back(self) -> None:
+    def _give_back(self, controllers: tuple[str, ...]) -> None:
         """Undo `_take_controllers`, however far it has come."""
         for path in reversed(self._enabled):
-            removed = " ".join(f"-{name}" for name in self.controllers)
+            removed = " ".join(f"-{name}" for name in controllers)
             _write(f"{path}/cgroup.subtree_control", removed)
         self._enabled.clear()
         if _exists(f"{self.path}/{_DAEMON}"):

@@ -103,8 +103,11 @@ class Reaper:
 
         May be called from any thread.
         """
-        orphans = list(self._orphans.items())  # in one step: the loop may go on meanwhile
-        roots = (process.pid, *(pid for pid, owner in orphans if owner is process))
+        known = dict(self._orphans)  # in one step: the loop may go on meanwhile
+        roots = {process.pid, *(pid for pid, owner in known.items() if owner is process)}
+        for pid in tree.children():  # nothing has told of an orphan that became our child just now
+            if not (pid in known or pid in self._leaders or pid in self._spared):
+                roots |= {pid} if self.owner_of(pid) is process else set()
         return {pid for root in roots for pid in tree.family_of(root)}
 
     def spare(self, pid: int) -> None:

@@ -83,25 +83,34 @@ _DEFAULT_SIGNALS = tuple(
     if signal not in (_signal.SIGKILL, _signal.SIGSTOP)
 )
 
-#: Joins the control group whose `cgroup.procs` is `$0`. The variables are those that a shell makes
-#: up by itself; a unit that declares one of them is joined by `_JOIN_EXACTLY`.
-_JOIN = 'echo 0 >"$0" && unset PWD OLDPWD SHLVL && exec "$@"'
+#: What a shell does before anything else of a chain: it joins the control group whose
+#: `cgroup.procs` is `$0`, and turns a deaf ear to signals, of which `_UNSHARE` tells.
+_JOIN = 'echo 0 >"$0" && '
+_DEAFEN = "trap '' {} && "
+_GO_ON = 'unset PWD OLDPWD SHLVL && exec "$@"'
 #: The same for an environment that no shell would pass on as it is; the interpreter takes 10 ms.
-_JOIN_EXACTLY = (
-    "import posix, sys; open(sys.argv[1], 'w').write('0');"
-    " variables = open('/proc/self/environ', 'rb').read().split(b'\\0')[:-1];"
-    " posix.execve(sys.argv[2], sys.argv[2:], dict(item.split(b'=', 1) for item in variables))"
-)
+_PREPARE_EXACTLY = """
+import _signal, posix, sys
+_, procs, deaf, *line = sys.argv
+if procs:
+    with open(procs, "w") as file:
+        file.write("0")
+for number in deaf.split():
+    _signal.signal(int(number), _signal.SIG_IGN)
+with open("/proc/self/environ", "rb") as file:
+    variables = dict(item.split(b"=", 1) for item in file.read().split(b"\\0")[:-1])
+posix.execve(line[0], line, variables)
+"""
 #: Variables that a shell sets, or takes for its own.
 _SHELL_VARIABLES = frozenset(
     {"PWD", "OLDPWD", "SHLVL", "_", "IFS", "LINENO", "OPTIND", "PPID", "PS1", "PS2", "PS4"}
 )
 
-#: Unshares, and starts our init as the first process of the namespace. It lives on outside as its
-#: parent, where signals for the group must not end it: they are the program's.
+#: Makes a PID namespace, of which our init is to be the first process. `unshare` itself stays
+#: outside as its parent, in the group of the unit, and must not end by signals for that.
 _UNSHARE = ("--pid", "--fork", "--kill-child", "--mount-proc", "--")
 _INIT = f"{__file__.rpartition('/')[0]}/init.py"
-_DEAFEN = "trap '' 1 2 3 6 10 12 13 14 15 24 25 26 27 29 30; exec \"$@\""
+_DEAF_TO = "1 2 3 6 10 12 13 14 15 24 25 26 27 29 30"  # all but faults, and those that stop
 
 _UNLIMITED = (None, None, None, None)
 
@@ -150,13 +159,12 @@ def spawn(
     variables = environment_of(order, invocation, environ)
     variables.update(extra)
     chain = (
+        *_preparing(cgroup, variables, is_isolated=is_isolated),
         *_limiting(limits, cgroup),
-        *_isolating(is_isolated),
+        *_isolating(is_isolated=is_isolated),
         *_becoming(user, variables),
         *((sys.executable, "-I", "-S", _INIT) if is_isolated else ()),
     )
-    if cgroup:
-        chain = (*_joining(f"{cgroup}/cgroup.procs", variables), *chain)
     program = _find_program(argv[0], environ.get("PATH", _DEFAULT_PATH), is_chained=bool(chain))
     opened: list[int] = []
     try:
@@ -233,13 +241,18 @@ def _revealed(value: "Json", environ: "Mapping[str, str]") -> str:
         raise OSError(errno.EINVAL, text) from error
 
 
-def _joining(procs: str, variables: "Mapping[str, str]") -> tuple[str, ...]:
-    """The program that joins a control group, and executes the rest of the line."""
-    if all(key.isidentifier() and key.isascii() for key in variables) and not (
-        _SHELL_VARIABLES & variables.keys()
-    ):
-        return "/bin/sh", "-c", _JOIN, procs
-    return sys.executable, "-I", "-S", "-c", _JOIN_EXACTLY, procs
+def _preparing(
+    cgroup: str, variables: "Mapping[str, str]", *, is_isolated: bool
+) -> tuple[str, ...]:
+    """The program that begins a chain: it joins the control group, and hears no signals."""
+    if not cgroup and not is_isolated:
+        return ()
+    procs, deaf = f"{cgroup}/cgroup.procs" if cgroup else "", _DEAF_TO if is_isolated else ""
+    is_plain = all(key.isidentifier() and key.isascii() for key in variables)
+    if not is_plain or _SHELL_VARIABLES & variables.keys():
+        return sys.executable, "-I", "-S", "-c", _PREPARE_EXACTLY, procs, deaf
+    script = (_JOIN if procs else "") + (_DEAFEN.format(deaf) if deaf else "") + _GO_ON
+    return "/bin/sh", "-c", script, procs
 
 
 def _limiting(limits: "Limits", cgroup: str) -> tuple[str, ...]:
@@ -262,13 +275,13 @@ def _limiting(limits: "Limits", cgroup: str) -> tuple[str, ...]:
     return (_tool("prlimit"), *options, "--") if options else ()
 
 
-def _isolating(is_isolated: bool) -> tuple[str, ...]:
-    """The programs that make a PID namespace; `_INIT` is to be the first to run in it."""
+def _isolating(*, is_isolated: bool) -> tuple[str, ...]:
+    """The program that makes a PID namespace."""
     if not is_isolated:
         return ()
     if posix.geteuid() != 0:
         raise OSError(errno.EPERM, world.CANNOT_ISOLATE)
-    return "/bin/sh", "-c", _DEAFEN, "sh", _tool("unshare"), *_UNSHARE
+    return _tool("unshare"), *_UNSHARE
 
 
 def _becoming(user: str, variables: "dict[str, str]") -> tuple[str, ...]:

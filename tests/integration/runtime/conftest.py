@@ -1,4 +1,4 @@
-"""Real processes below a reaper of their own, on asyncio's loop and on uvloop's."""
+"""Real processes below a reaper of their own, on both loops, with and without control groups."""
 
 import asyncio
 import ctypes
@@ -16,7 +16,8 @@ from anyclawd.model.plan import Settings
 from anyclawd.model.span import BUILT_IN
 from anyclawd.model.unit import Kind, Protocol, Unit
 from anyclawd.model.value import Json
-from anyclawd.runtime import spawn, tree
+from anyclawd.runtime import cgroup, spawn, tree
+from anyclawd.runtime.cgroup import Cgroups, part_of
 from anyclawd.runtime.logpump import LogPump
 from anyclawd.runtime.order import order_of
 from anyclawd.runtime.process import Process
@@ -43,6 +44,12 @@ def loop(request: pytest.FixtureRequest) -> Iterator[asyncio.AbstractEventLoop]:
     loop = make()
     yield loop
     loop.close()
+
+
+async def wait_until(holds: Callable[[], bool]) -> None:
+    """Let the loop go round until something holds that nothing tells of; a test is bounded."""
+    while not holds():  # noqa: ASYNC110 - the process table has no events
+        await asyncio.sleep(0)
 
 
 class RecordingSink:
@@ -102,8 +109,10 @@ class RecordingReport:
 class House:
     """A reaper, a log pump and the processes a test has started below them."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, instance: str) -> None:
-        self.loop, self.instance = loop, instance
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, instance: str, cgroups: Cgroups | None = None
+    ) -> None:
+        self.loop, self.instance, self.cgroups = loop, instance, cgroups
         self.environ = dict(os.environ)
         self.reaper, self.pump = Reaper(loop, instance), LogPump(loop)
         self.report = RecordingReport()
@@ -117,15 +126,29 @@ class House:
         protocol = Protocol.SERVICE if sink else Protocol.NONE
         settings = {"name": f"unit-{len(self.exits)}.service", **settings}
         unit = Unit(kind=Kind.SERVICE, span=BUILT_IN, argv=argv, protocol=protocol, **settings)
-        invocation = f"invocation-{len(self.exits)}"
+        return self.run(unit, f"invocation-{len(self.exits)}", sink)
+
+    def run(
+        self,
+        unit: Unit,
+        invocation: str,
+        sink: RecordingSink | None = None,
+        ending: Callable[[Process], None] | None = None,
+    ) -> Process:
+        """Start a process of a unit; an invocation with a slash is that of a hook or a check."""
         order = order_of(unit, Settings(), self.instance)
+        joined = ""
+        if self.cgroups is not None:
+            joined = self.cgroups.open(unit.name, part=part_of(invocation))
         process = Process(
             unit,
             invocation,
-            spawn.spawn(order, invocation, self.environ),
+            spawn.spawn(order, invocation, self.environ, cgroup=joined),
             reaper=self.reaper,
             log=self.pump.of(unit.name, unit.stderr_rate),
             exited=self._exited,
+            cgroups=self.cgroups,
+            ending=ending,
         )
         self.exits[process] = self.loop.create_future()
         process.open(sink, self.report)
@@ -163,8 +186,33 @@ def subreaper() -> Iterator[None]:
 
 
 @pytest.fixture
-def house(loop: asyncio.AbstractEventLoop, subreaper: None, tmp_path: Path) -> Iterator[House]:
-    house = House(loop, instance=f"test-{tmp_path}")
+def cgroups() -> Iterator[Cgroups]:
+    """A subtree of this test's own."""
+    found, why = cgroup.find(f"test-{os.urandom(8).hex()}", "auto")
+    if found is None:
+        pytest.skip(f"needs a writable cgroup v2 subtree: {why}")
+    try:
+        found.enter()
+    except cgroup.Unusable as error:
+        pytest.skip(f"needs a writable cgroup v2 subtree: {error}")
+    yield found
+    assert found.leave(), "control groups are left"
+
+
+@pytest.fixture(params=["marks", "cgroup"])
+def containment(request: pytest.FixtureRequest) -> Cgroups | None:
+    """How the processes of a test are held."""
+    if request.param == "marks":
+        return None
+    found: Cgroups = request.getfixturevalue("cgroups")
+    return found
+
+
+@pytest.fixture
+def house(
+    loop: asyncio.AbstractEventLoop, subreaper: None, tmp_path: Path, containment: Cgroups | None
+) -> Iterator[House]:
+    house = House(loop, f"test-{tmp_path}", containment)
     yield house
     house.close()
     assert not set(tree.children()) - house.reaper._spared

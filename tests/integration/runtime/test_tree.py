@@ -11,7 +11,7 @@ import pytest
 
 from anyclawd.engine.events import Exit
 from anyclawd.runtime import tree
-from tests.integration.runtime.conftest import House, RecordingSink
+from tests.integration.runtime.conftest import House, RecordingSink, wait_until
 
 IsAlive = Callable[[int], bool]
 
@@ -109,11 +109,28 @@ async def test_a_child_of_somebody_else_is_not_reaped(house: House) -> None:
     house.reaper.unspare(foreign.pid)
 
 
+#: Sheds the variables, the brand, the session and the parent.
+BARE = "(env -i prlimit --rttime=unlimited setsid sh -c 'echo $$; exec sleep 1000' &)"
+
+
+@pytest.mark.parametrize("containment", ["cgroup"], indirect=True)
+async def test_an_orphan_without_any_mark_ends_with_its_cgroup(
+    house: House, sink: RecordingSink, is_alive: IsAlive
+) -> None:
+    process = house.shell(f"{BARE}\nread wait", sink=sink)
+    pid = int((await sink.wait_lines(1))[0])
+    assert house.reaper.owner_of(pid) is process
+    process.write(b"\n")
+    assert await house.wait_exit(process) == Exit(code=0)
+    assert not is_alive(pid)
+    assert pid not in tree.children()
+
+
+@pytest.mark.parametrize("containment", ["marks"], indirect=True)
 async def test_an_orphan_without_any_mark_is_named_and_ends_with_the_daemon(
     house: House, sink: RecordingSink, is_alive: IsAlive, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bare = "env -i prlimit --rttime=unlimited setsid sh -c 'echo $$; exec sleep 1000'"
-    process = house.shell(f"({bare} &)\nread wait", sink=sink)
+    process = house.shell(f"{BARE}\nread wait", sink=sink)
     pid = int((await sink.wait_lines(1))[0])
     with caplog.at_level(logging.WARNING):
         process.kill_tree()
@@ -122,6 +139,20 @@ async def test_an_orphan_without_any_mark_is_named_and_ends_with_the_daemon(
     assert is_alive(pid)
     tree.kill_children(house.reaper._spared)
     assert not is_alive(pid)
+
+
+@pytest.mark.parametrize("containment", ["marks"], indirect=True)
+async def test_a_child_that_nobody_knows_is_reaped_when_it_ends(
+    house: House, sink: RecordingSink
+) -> None:
+    process = house.shell(f"{BARE.replace('exec sleep 1000', 'read wait')}; cat", sink=sink)
+    pid = int((await sink.wait_lines(1))[0])
+    while os.path.exists(f"/proc/{pid}"):  # noqa: PTH110, ASYNC240
+        process.write(b"tick\n")  # the loop goes round once an echo; it is bounded by the test
+        await sink.wait_until(lambda sink: sink.data.endswith(b"tick\n"))
+        sink.data = b""
+    process.close_stdin()
+    assert await house.wait_exit(process) == Exit(code=0)
 
 
 def test_children_are_found_without_the_kernel_listing_them(
@@ -136,6 +167,25 @@ def test_children_are_found_without_the_kernel_listing_them(
     child.wait()
 
 
+async def test_a_main_process_that_does_not_die_is_named(
+    house: House,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    """A kernel that does not act on SIGKILL, as for a process that sleeps in it for good."""
+    process = house.start("/bin/sleep", "1000")
+    with monkeypatch.context() as deaf:
+        deaf.setattr("anyclawd.runtime.process.KILL_TIMEOUT_S", 0.0)
+        deaf.setattr("os.killpg", lambda group, number: None)
+        deaf.setattr("anyclawd.runtime.cgroup.Cgroups.kill", lambda *_: None)
+        process.kill_tree()
+        await wait_until(lambda: "does not end by SIGKILL" in caplog.text)
+    assert f"process {process.pid} does not end by SIGKILL, it is in state" in caplog.text
+    process.kill_tree()
+    assert await house.wait_exit(process) == Exit(signal=signal.SIGKILL)
+
+
 async def test_what_does_not_die_is_named_and_does_not_hold_up_the_end(
     house: House,
     sink: RecordingSink,
@@ -145,6 +195,7 @@ async def test_what_does_not_die_is_named_and_does_not_hold_up_the_end(
     """A kernel that does not act on SIGKILL, as for a process that sleeps in it for good."""
     monkeypatch.setattr("anyclawd.runtime.reaper.TREE_TIMEOUT_S", -1.0)
     monkeypatch.setattr("posix.kill", lambda pid, number: None)
+    monkeypatch.setattr("anyclawd.runtime.cgroup.Cgroups.kill", lambda *_: None)
     process = house.shell(f"{HIDING['double-forked']}\nread wait", sink=sink)
     pid = int((await sink.wait_lines(1))[0])
     process.kill_tree()

@@ -1,0 +1,153 @@
+"""A PID namespace for a unit: an init that reaps, ends with the program, and takes all with it."""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from types import MappingProxyType
+
+import pytest
+
+from anyclawd.engine.events import Exit
+from anyclawd.model.policy import Isolation
+from anyclawd.runtime import spawn
+from tests.integration.runtime.conftest import House, RecordingSink
+
+IsAlive = Callable[[int], bool]
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="making a PID namespace takes root")
+
+ISOLATED = {"isolate": Isolation.PID}
+
+ENDS = {  # script: how the run ends
+    "exit 0": Exit(code=0),
+    "exit 78": Exit(code=78),
+    "exit 128": Exit(code=128),
+    "kill -KILL $$": Exit(signal=signal.SIGKILL),
+    "kill -ABRT $$": Exit(signal=signal.SIGABRT),
+}
+
+
+@pytest.mark.parametrize(("script", "end"), ENDS.items(), ids=ENDS)
+async def test_a_run_ends_as_its_program_did(house: House, script: str, end: Exit) -> None:
+    assert await house.wait_exit(house.shell(script, **ISOLATED)) == end
+
+
+async def test_a_program_sees_nobody_but_its_own(house: House, sink: RecordingSink) -> None:
+    process = house.shell("echo $$; ls -d /proc/[0-9]* | wc -l; read wait", sink=sink, **ISOLATED)
+    assert [int(line) for line in await sink.wait_lines(2)] == [2, 4]
+    process.write(b"\n")
+    assert await house.wait_exit(process) == Exit(code=0)
+
+
+async def test_frames_go_both_ways_and_the_end_of_file_arrives(
+    house: House, sink: RecordingSink
+) -> None:
+    process = house.start("/bin/cat", sink=sink, **ISOLATED)
+    process.write(b"one\n")
+    assert await sink.wait_lines(1) == ["one"]
+    process.close_stdin()
+    assert await house.wait_exit(process) == Exit(code=0)
+
+
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGQUIT],
+)
+async def test_a_signal_for_the_group_is_the_programs(
+    house: House, sink: RecordingSink, number: signal.Signals
+) -> None:
+    script = f"trap 'echo caught; exit 5' {int(number)}; echo up; while :; do sleep 0.01; done"
+    process = house.shell(script, sink=sink, **ISOLATED)
+    await sink.wait_lines(1)
+    process.signal_group(number)
+    assert await house.wait_exit(process) == Exit(code=5)
+    assert sink.data == b"up\ncaught\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGABRT])
+async def test_signals_are_at_their_defaults_for_the_program(
+    house: House, sink: RecordingSink, number: signal.Signals
+) -> None:
+    process = house.shell("echo up; exec sleep 1000", sink=sink, **ISOLATED)
+    await sink.wait_lines(1)
+    process.signal_group(number)
+    assert await house.wait_exit(process) == Exit(signal=number)
+
+
+async def test_nothing_outlives_the_program(house: House, sink: RecordingSink) -> None:
+    bare = "env -i prlimit --rttime=unlimited setsid --fork sleep 123454321"
+    process = house.shell(f"{bare}; {bare}; echo up; read wait", sink=sink, **ISOLATED)
+    await sink.wait_lines(1)
+    assert len(sleepers()) == 2
+    process.write(b"\n")
+    await house.wait_exit(process)
+    assert sleepers() == []
+
+
+async def test_nothing_outlives_a_kill(house: House, sink: RecordingSink) -> None:
+    process = house.shell(
+        "setsid --fork sleep 123454321; echo up; read wait", sink=sink, **ISOLATED
+    )
+    await sink.wait_lines(1)
+    process.kill_tree()
+    assert await house.wait_exit(process) == Exit(signal=signal.SIGKILL)
+    assert sleepers() == []
+
+
+async def test_what_is_orphaned_within_is_reaped_there(house: House, sink: RecordingSink) -> None:
+    script = "(sleep 0 &); while grep -q 'State.*zombie' /proc/[0-9]*/status; do :; done; echo none"
+    process = house.shell(f"{script}; read wait", sink=sink, **ISOLATED)
+    assert await sink.wait_lines(1) == ["none"]
+    process.write(b"\n")
+    await house.wait_exit(process)
+
+
+async def test_a_unit_of_another_user_is_isolated_as_that_user(
+    house: House, sink: RecordingSink
+) -> None:
+    process = house.shell("id -un; read wait", sink=sink, user="nobody", **ISOLATED)
+    assert await sink.wait_lines(1) == ["nobody"]
+    process.write(b"\n")
+    await house.wait_exit(process)
+
+
+async def test_the_environment_is_that_of_any_other_unit(house: House) -> None:
+    script = "import json; print(json.dumps(open('/proc/self/environ').read().split(chr(0))))"
+    odd = MappingProxyType({"spring.profile": "x", "PWD": "/nowhere", "TEXT": "line\nline"})
+    for variables in (MappingProxyType({}), odd):
+        seen = []
+        for isolate in Isolation:
+            sink = RecordingSink()
+            settings = {"isolate": isolate, "environment": variables}
+            process = house.start(sys.executable, "-c", script, sink=sink, **settings)
+            assert await house.wait_exit(process) == Exit(code=0)
+            found = json.loads(sink.data)
+            seen.append(sorted(item for item in found if not item.startswith("ANYCLAWD_")))
+        assert seen[0] == seen[1]
+
+
+async def test_a_program_that_cannot_be_executed_says_so(house: House) -> None:
+    with pytest.raises(FileNotFoundError, match="no program '/no/such'"):
+        house.start("/no/such", **ISOLATED)
+    house.exits.clear()
+
+
+def test_it_takes_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("posix.geteuid", lambda: 1000)
+    with pytest.raises(PermissionError, match="isolate: pid takes a daemon that runs as root"):
+        spawn._isolating(is_isolated=True)
+
+
+def sleepers() -> list[int]:
+    found = []
+    for name in os.listdir("/proc"):  # noqa: PTH208 - read by the test alone
+        if name.isdecimal():
+            try:
+                with open(f"/proc/{name}/cmdline", "rb") as file:  # noqa: PTH123
+                    if b"123454321" in file.read().split(b"\0"):
+                        found.append(int(name))
+            except OSError:
+                continue
+    return found
