@@ -7,6 +7,7 @@ the table before, so that the first one has none.
 
 import os
 import select
+import signal
 import sys
 import time
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
@@ -139,7 +140,8 @@ def _shown(value: Json, form: str = "{}") -> str:
 
 def _draw(units: list[Json]) -> None:
     """As many rows as the screen has room for; the last line says how to get out."""
-    columns, height = os.get_terminal_size()
+    size = os.get_terminal_size()
+    columns, height = size.columns or 80, size.lines or 24  # a terminal may not know its size
     paint = Paint(sys.stdout)
     heading, *rows = [line[:columns] for line in _lines(units)]
     shown = [paint(heading, "bold"), *rows[: max(0, height - 2)]]
@@ -167,6 +169,7 @@ def _screen() -> Iterator[Callable[[float], bool]]:
                     return True
         return False
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # it ends as Ctrl-C does
     sys.stdout.write(_ENTER)
     try:
         tty.setcbreak(descriptor)

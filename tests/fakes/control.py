@@ -261,6 +261,7 @@ class FakeControl:
         self.come_to_rest.set()
         self.statuses: dict[str, int | None] = {}  #: unit to how it ended; None: it is gone
         self.crash: Json = None  #: of every unit
+        self.details: dict[str, Json] = {}  #: what else a unit in detail is to show
         self.job_numbers = {7}
         self.open_logs = 0  #: readers of logs
         self.history = [log_line("default.agent", f"line {n}") for n in range(3)]
@@ -319,6 +320,7 @@ class FakeControl:
             "dropped_lines": 0,
             "options": {"depth": 3, "token": "<secret>"},
             "log": self.history[-lines:] if lines else [],
+            **self.details,
         }
 
     def jobs(self) -> Json:

@@ -6,6 +6,7 @@ import pty
 import signal
 import subprocess
 import sys
+import termios
 import tomllib
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 
 import anyclawd
 from anyclawd.cli.main import VERBS
-from tests.fakes.control import SECRET, row
+from tests.fakes.control import SECRET, SINCE, log_line, row
 from tests.integration.admin.conftest import Served
 
 Done = subprocess.CompletedProcess[str]
@@ -127,6 +128,13 @@ JSON_VERBS = {
     "stop": ["stop", "default.agent"],
     "restart": ["restart", "default.agent"],
     "reset-failed": ["reset-failed", "default.agent"],
+    "try-restart": ["try-restart", "default.agent"],
+    "reload-unit": ["reload", "default.agent"],
+    "dry-run": ["start", "--dry-run", "default.agent"],
+    "cancel": ["cancel", "7"],
+    "wait": ["wait", "default.agent"],
+    "schedule": ["explain", "--restart", "default.agent"],
+    "top": ["top", "--once"],
     "kill": ["kill", "default.agent"],
     "is-active": ["is-active", "default.agent"],
     "graph": ["graph"],
@@ -203,6 +211,151 @@ def test_no_block_returns_before_the_jobs_end(served: Served) -> None:
     assert (done.returncode, done.stdout) == (0, "queued stop of default.agent as job 8\n")
 
 
+def test_a_pattern_means_all_that_it_matches(served: Served) -> None:
+    anyclawctl(served, "restart", "*.agent", "default.target")
+    (request,) = served.control.requests
+    assert request.units == ("default.agent", "default.target")
+    nothing = anyclawctl(served, "restart", "*.tool")
+    assert (nothing.returncode, nothing.stdout) == (4, "")
+    assert "no unit's name matches '*.tool'" in nothing.stderr
+
+
+def test_a_dry_run_says_why_each_job_is_there(served: Served) -> None:
+    done = anyclawctl(served, "start", "--dry-run", "default.agent")
+    assert [line.split() for line in done.stdout.splitlines()] == [
+        ["UNIT", "TYPE", "BECAUSE"],
+        ["default.agent", "start", "asked", "for"],
+    ]
+    assert served.control.requests == []
+
+
+def test_a_timeout_tells_what_goes_on(served: Served) -> None:
+    served.call(served.control.jobs_finished.clear)
+    done = anyclawctl(served, "start", "--timeout", "0", "default.agent")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "default.agent: start has not ended in time and goes on; see list-jobs\n"
+    )
+
+
+def test_start_can_wait_for_the_end(served: Served) -> None:
+    served.control.statuses = {"default.agent": 3, "debug-http.channel": 7}
+    done = anyclawctl(served, "start", "--wait", "default.agent", "debug-http.channel")
+    assert done.returncode == 7
+    assert done.stdout == (
+        "started default.agent\n"
+        "default.agent failed (failed), exit code 3\n"
+        "started debug-http.channel\n"
+        "debug-http.channel failed (failed), exit code 7\n"
+    )
+
+
+def test_a_start_that_fails_is_not_waited_for(served: Served) -> None:
+    served.control.reasons["default.agent"] = "no such program"
+    served.call(served.control.come_to_rest.clear)
+    assert anyclawctl(served, "start", "--wait", "default.agent").returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("statuses", "words", "code"),
+    [
+        ({}, ["default.agent"], 0),
+        ({"default.agent": 137}, ["*.agent"], 137),
+        ({"default.agent": 1, "debug-http.channel": 143}, ["default.agent", "*.channel"], 143),
+        ({"default.agent": None}, ["default.agent"], 4),
+    ],
+    ids=["success", "signal", "the worst", "gone"],
+)
+def test_wait_ends_as_the_units_do(
+    served: Served, statuses: dict[str, int | None], words: list[str], code: int
+) -> None:
+    served.control.statuses = statuses
+    assert anyclawctl(served, "wait", *words).returncode == code
+
+
+def test_wait_for_what_a_reload_removes_is_an_error(served: Served) -> None:
+    served.control.statuses = {"default.agent": None}
+    done = anyclawctl(served, "wait", "default.agent")
+    assert (done.stdout, "a reload has removed it" in done.stderr) == ("", True)
+
+
+def test_wait_goes_on_until_the_units_have_ended(served: Served) -> None:
+    served.call(served.control.come_to_rest.clear)
+    assert anyclawctl(served, "wait", "--timeout", "0", "default.agent").returncode == 1
+    command = [sys.executable, "-m", "anyclawd.cli.main", "-s", str(served.path)]
+    with subprocess.Popen([*command, "wait", "default.agent"]) as waiting:
+        served.wait_until(lambda: served.control.waiting == 1)
+        assert waiting.poll() is None
+        served.call(served.control.come_to_rest.set)
+        assert waiting.wait(20) == 0
+
+
+def test_who_waits_may_go_away(served: Served) -> None:
+    served.call(served.control.come_to_rest.clear)
+    command = [sys.executable, "-m", "anyclawd.cli.main", "-s", str(served.path)]
+    with subprocess.Popen([*command, "wait", "default.agent"]) as waiting:
+        served.wait_until(lambda: served.control.waiting == 1)
+        waiting.kill()
+        served.wait_until(lambda: served.control.waiting == 0)
+
+
+def test_cancel_goes_on_after_a_job_that_is_none(served: Served) -> None:
+    done = anyclawctl(served, "cancel", "3", "7")
+    assert (done.returncode, done.stdout) == (1, "canceled start of debug-http.channel\n")
+    assert done.stderr == ("anyclawctl: no job 3 waits or runs; list-jobs has those that do\n")
+    assert anyclawctl(served, "cancel", "all").returncode == 2
+
+
+def test_kill_says_whom(served: Served) -> None:
+    anyclawctl(served, "kill", "--signal", "USR1", "--whom", "main", "*.agent")
+    assert served.control.calls == [("kill", "default.agent", "10", "main")]
+
+
+def test_status_tells_health_usage_and_the_last_crash(served: Served) -> None:
+    said = [log_line("default.agent", f"word {number}") for number in range(50)]
+    served.control.crash = {
+        "at": SINCE,
+        "result": "signal",
+        "exit": "was killed by signal 11",
+        "log": said,
+    }
+    served.control.details = {
+        "health_check": {
+            "state": "healthy",
+            "failed_checks": 1,
+            "failures": 3,
+            "failure": "GET http://localhost/: 503",
+        },
+        "status_text": "serving 7 chats",
+        "errno": 2,
+    }
+    done = anyclawctl(served, "status", "default.agent")
+    for line in (
+        "    health: healthy, 1 of 3 failures in a row: GET http://localhost/: 503\n",
+        "      says: serving 7 chats\n",
+        "     errno: 2 (No such file or directory)\n",
+        "      uses: memory 12M, CPU 1.2s, 3 tasks\n",
+        "last crash: signal, was killed by signal 11, 2026-01-02",
+        "default.agent: word 49\n",
+    ):
+        assert line in done.stdout
+    assert "word 39" not in done.stdout
+    assert "word 0\n" in anyclawctl(served, "status", "--full", "default.agent").stdout
+
+
+def test_status_takes_patterns(served: Served) -> None:
+    done = anyclawctl(served, "status", "--json", "*.agent", "agents.target")
+    names = [unit["name"] for unit in json.loads(done.stdout)["units"]]
+    assert names == ["default.agent", "agents.target"]
+
+
+def test_the_overview_shows_health_where_there_is_a_check(served: Served) -> None:
+    served.control.rows["default.agent"]["health"] = "unhealthy"
+    done = anyclawctl(served, "status")
+    assert "active (running)  unhealthy, pid 4242\n" in done.stdout
+    assert "active (running)  pid 4243\n" in done.stdout
+
+
 def test_kill_of_a_unit_without_a_process_is_1(served: Served) -> None:
     done = anyclawctl(served, "kill", "--signal", "HUP", "default.target")
     assert (done.returncode, done.stdout) == (1, "default.target: it has no process\n")
@@ -231,6 +384,23 @@ def test_logs_spell_out_control_characters(served: Served) -> None:
     served.control.history[2]["text"] = "\x1b[2Jgone"
     done = anyclawctl(served, "logs", "-n", "1", "default.agent")
     assert done.stdout.endswith("default.agent: \\x1b[2Jgone\n")
+
+
+def test_logs_begin_where_they_are_told_to(served: Served) -> None:
+    served.control.history[0]["at"] = "2026-01-02T03:04:05.000Z"
+    words = ("logs", "--since", "2026-01-02T03:04:05.100Z")
+    assert [line.split()[-1] for line in anyclawctl(served, *words).stdout.splitlines()] == [
+        "1",
+        "2",
+    ]
+    assert anyclawctl(served, "logs", "--since", "soon").returncode == 2
+
+
+def test_logs_of_several_units(served: Served) -> None:
+    served.control.history.append(log_line("debug-http.channel", "other"))
+    words = ("logs", "*.agent", "--unit", "debug-http.channel", "--unit", "agents.target")
+    assert len(anyclawctl(served, *words).stdout.splitlines()) == 4
+    assert anyclawctl(served, "logs", "agents.target").stdout == ""
 
 
 def test_logs_as_json_are_one_value_a_line(served: Served) -> None:
@@ -429,6 +599,59 @@ def test_analyze_follows_what_the_boot_waited_for(served: Served) -> None:
 def test_graph_draws_what_runs(served: Served, form: str, begins: str) -> None:
     done = anyclawctl(served, "graph", "--format", form)
     assert (done.returncode, done.stdout.startswith(begins)) == (0, True)
+
+
+def test_top_takes_the_screen_and_gives_it_back(served: Served) -> None:
+    """A pseudo terminal types q; the terminal is then as it was before."""
+    controller, terminal = pty.openpty()
+    before = termios.tcgetattr(terminal)
+    command = [sys.executable, "-m", "anyclawd.cli.main", "top", "-s", str(served.path)]
+    environ = {"PATH": os.environ["PATH"], "TERM": "xterm"}
+    try:
+        with subprocess.Popen(command, stdin=terminal, stdout=terminal, env=environ) as process:
+            shown = b""
+            while b"q ends" not in shown:
+                shown += os.read(controller, 65536)
+            os.write(controller, b"q")
+            assert process.wait(20) == 0
+        assert termios.tcgetattr(terminal) == before
+        shown += os.read(controller, 65536)
+    finally:
+        os.close(controller)
+        os.close(terminal)
+    assert shown.startswith(b"\x1b[?1049h")
+    assert shown.endswith(b"\x1b[?1049l")
+    assert b"default.agent" in shown
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_top_gives_the_screen_back_when_it_is_interrupted(
+    served: Served, number: signal.Signals
+) -> None:
+    controller, terminal = pty.openpty()
+    before = termios.tcgetattr(terminal)
+    command = [sys.executable, "-m", "anyclawd.cli.main", "top", "-s", str(served.path)]
+    try:
+        with subprocess.Popen(command, stdin=terminal, stdout=terminal) as process:
+            shown = b""
+            while b"q ends" not in shown:
+                shown += os.read(controller, 65536)
+            process.send_signal(number)
+            assert process.wait(20) == 130
+        assert termios.tcgetattr(terminal) == before
+    finally:
+        os.close(controller)
+        os.close(terminal)
+
+
+def test_top_elsewhere_prints_one_table_after_the_other(served: Served) -> None:
+    done = anyclawctl(served, "top", "-n", "2", "-d", "100ms", "--sort", "memory")
+    tables = done.stdout.split("\n\n")
+    assert [table.splitlines()[1].split()[0] for table in tables[:2]] == ["debug-http.channel"] * 2
+    assert tables[0].splitlines()[1].split() == (
+        ["debug-http.channel", "active", "(running)", "4243", "-", "1.25", "12M", "3", "0", "-"]
+    )
+    assert tables[1].splitlines()[1].split()[4] == "0.0"
 
 
 def test_colours_are_for_terminals_that_want_them(served: Served) -> None:
