@@ -164,6 +164,10 @@ def _subject(probe: Probe) -> str:
 
 def _reason(error: OSError) -> str:
     """In the system's own words, where the loop has wrapped them into a sentence of its own."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate cannot be verified: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):  # whose numbers are not the system's
+        return error.reason.lower().replace("_", " ")
     if error.errno is not None and error.errno > 0:
         return os.strerror(error.errno).lower()
     return (error.strerror or str(error)).lower()
