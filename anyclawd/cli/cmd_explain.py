@@ -42,8 +42,8 @@ def _sentences(unit: Json) -> list[str]:
 
 def _schedule(unit: Json) -> list[str]:
     """A line a restart, then what comes after the last one."""
-    if unit["restart"] == "never":
-        return [f"{unit['unit']}: it is never restarted by itself (restart: never)"]
+    if unit["policy"] == "never":
+        return [f"{unit['unit']}: it is not restarted by itself (restart: never)"]
     rows = [
         (str(number), duration(step["delay_s"]), duration(step["total_s"]), _next(step))
         for number, step in enumerate(unit["delays"], 1)
@@ -51,9 +51,9 @@ def _schedule(unit: Json) -> list[str]:
     more = f", up to {unit['jitter']:.0%} more at random" if unit["jitter"] else ""
     stable = duration(unit["stable_after_s"])
     return [
-        f"{unit['unit']}: restart: {unit['restart']}{more}; anew after {stable} of running",
+        f"{unit['unit']}: restart: {unit['policy']}{more}; anew after {stable} of running",
         *render.table(rows, ("RESTART", "DELAY", "TOTAL", "")),
-        _limit(unit["limit"]),
+        _end(unit),
     ]
 
 
@@ -61,11 +61,13 @@ def _next(step: Json) -> str:
     return "comes next" if step["is_next"] else ""
 
 
-def _limit(limit: Json) -> str:
-    if limit is None:
+def _end(unit: Json) -> str:
+    limit, left = unit["start_limit"], (unit["restarts"] or 0) - len(unit["delays"])
+    if unit["restarts"] is None:
         return "and so on: its start limit is not reached"
     what = _AT_LIMIT[limit["on_limit"]].format(duration(limit["cooldown_s"]))
+    after = f"and {left} more; the end after them" if left else "the next end"
     return (
-        f"the end after that is number {limit['burst']} within {duration(limit['interval_s'])}, "
+        f"{after} is number {limit['burst']} within {duration(limit['interval_s'])}, "
         f"which is its start limit: {what}"
     )

@@ -180,7 +180,7 @@ class DaemonControl:
 
     def schedule(self, name: UnitName) -> Json:
         unit = self._known(name)
-        return schedule_view(unit, *schedule(unit, self._manager.states[name], time.monotonic()))
+        return schedule_view(unit, schedule(unit, self._manager.states[name], time.monotonic()))
 
     def plan(self) -> Plan:
         return self._driver.plan

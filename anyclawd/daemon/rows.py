@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from anyclawd.admin.control import Verb
 from anyclawd.engine.events import Exit
-from anyclawd.engine.explain import Delay, pulled_in_because
+from anyclawd.engine.explain import Schedule, pulled_in_because
 from anyclawd.engine.transaction import Wanted
 from anyclawd.engine.unit_fsm import Vitals
 from anyclawd.model.deps import UnitName
@@ -96,26 +96,25 @@ def preview_row(unit: UnitName, wanted: Wanted) -> Json:
     return job_row(unit, wanted.type, None, reason=reason)
 
 
-def schedule_view(unit: Unit, delays: tuple[Delay, ...], has_limit: bool) -> Json:
+def schedule_view(unit: Unit, foretold: Schedule) -> Json:
     """The schedule of a unit's restarts, with the settings that it follows from."""
     backoff, limit = unit.backoff, unit.start_limit
     return {
         "unit": unit.name,
-        "restart": unit.restart.value,
+        "policy": unit.restart.value,
         "jitter": backoff.jitter,
         "stable_after_s": backoff.stable_after_s,
         "delays": [
             {"delay_s": step.delay_s, "total_s": step.total_s, "is_next": step.is_next}
-            for step in delays
+            for step in foretold.delays
         ],
-        "limit": {
+        "restarts": foretold.restarts,
+        "start_limit": {
             "burst": limit.burst,
             "interval_s": limit.interval_s,
             "on_limit": limit.on_limit.value,
             "cooldown_s": limit.cooldown_s,
-        }
-        if has_limit
-        else None,
+        },
     }
 
 

@@ -270,28 +270,31 @@ class Delay:
     is_next: bool  #: the one that follows if the unit ends now
 
 
-def schedule(unit: Unit, state: UnitState, now: float) -> tuple[tuple[Delay, ...], bool]:
-    """The restarts until the start limit, and whether it is reached at all.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """The restarts of a unit that goes on ending at once, from the end of a stable run on."""
 
-    It is not where the delays grow so long that too few ends come together; then the first
-    delays are told. The row begins with the end of a stable run; `is_next` tells how far the
-    unit has got in it.
+    delays: tuple[Delay, ...] = ()  #: the first of them
+    restarts: int | None = None  #: how many there are; None: any number
+
+
+def schedule(unit: Unit, state: UnitState, now: float) -> Schedule:
+    """When the unit would be restarted, until it reaches its start limit.
+
+    Delays never become shorter, so that it is reached by the first ends or by none.
     """
     if unit.restart is Restart.NEVER:
-        return (), False
-    streak = 0 if _is_stable(unit, state, now) else state.streak
+        return Schedule(restarts=0)
+    limit, streak = unit.start_limit, 0 if _is_stable(unit, state, now) else state.streak
     delays: list[Delay] = []
-    ends: tuple[float, ...] = ()
     total_s = 0.0
-    while len(delays) < _DELAYS_TOLD:
-        ends = restart.counted(ends, unit.start_limit, total_s)
-        if restart.trips(ends, unit.start_limit):
-            return tuple(delays), True
-        delay_s = restart.delay_s(unit.backoff, len(delays), lambda: 0.0)
+    for number in range(limit.burst - 1 if limit.burst else _DELAYS_TOLD):
+        delay_s = restart.delay_s(unit.backoff, number, lambda: 0.0)
         total_s += delay_s
-        is_next = len(delays) == streak
-        delays.append(Delay(delay_s=delay_s, total_s=total_s, is_next=is_next))
-    return tuple(delays), False
+        if number < _DELAYS_TOLD:
+            delays.append(Delay(delay_s=delay_s, total_s=total_s, is_next=number == streak))
+    is_limited = limit.burst > 0 and total_s < limit.interval_s
+    return Schedule(delays=tuple(delays), restarts=limit.burst - 1 if is_limited else None)
 
 
 def _span(seconds: float) -> str:

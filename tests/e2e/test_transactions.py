@@ -357,7 +357,7 @@ def test_the_schedule_of_restarts_is_a_table(tmp_path: Path) -> None:
             ["2", "200ms", "300ms"],
             ["3", "400ms", "700ms"],
         ]
-        assert lines[5].startswith("the end after that is number 4 within 1min 0s")
+        assert lines[5].startswith("the next end is number 4 within 1min 0s")
 
 
 @pytest.mark.parametrize(

@@ -394,14 +394,15 @@ class FakeControl:
     def schedule(self, name: UnitName) -> Json:
         return {
             "unit": name,
-            "restart": "always",
+            "policy": "always",
             "jitter": 0.1,
             "stable_after_s": 60.0,
             "delays": [
                 {"delay_s": 0.1, "total_s": 0.1, "is_next": True},
                 {"delay_s": 0.2, "total_s": 0.3, "is_next": False},
             ],
-            "limit": {
+            "restarts": 2,
+            "start_limit": {
                 "burst": 3,
                 "interval_s": 60.0,
                 "on_limit": "cooldown",
