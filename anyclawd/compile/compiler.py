@@ -29,7 +29,7 @@ from anyclawd.compile.role import Roles
 from anyclawd.compile.settings import ANYCLAW
 from anyclawd.compile.shipped import Shipped
 from anyclawd.compile.template import Instances, specified
-from anyclawd.compile.tree import Input, Node, Sources, World
+from anyclawd.compile.tree import Input, Sources, World
 from anyclawd.compile.world import Place, Places, world_findings
 from anyclawd.model.deps import UnitName
 from anyclawd.model.errors import Finding
@@ -140,7 +140,7 @@ class _Compilation:
             if defaults is not None:
                 below = {key: value for key, value in defaults.value.items() if key != "exec"}
                 merged = merge_all([defaults._replace(value=below), merged])
-        settings: Mapping[str, Node] = merged.value
+        settings = self._reader.complete(merged.value, declaration.key_of)
         return Draft(
             declaration=declaration,
             settings=settings,

@@ -5,7 +5,7 @@ in words in `reference`; a new kind does not type-check before all three know it
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -144,10 +144,25 @@ class Table:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tagged:
-    """A map whose other keys depend on what it says under the key `type`."""
+    """A map whose other keys depend on what it says under the key `type`.
+
+    One that is layered may leave its type to a layer below, and then adds to it; one that says its
+    type begins anew.
+    """
 
     name: str
     variants: Mapping[str, Table]
+    is_layered: bool = False
+    added: Table = field(init=False)  #: what may stand there without a type
+
+    def __post_init__(self) -> None:
+        rows = {
+            name: replace(row, required=False)
+            for table in self.variants.values()
+            for name, row in table.settings.items()
+            if name != "type"
+        }
+        object.__setattr__(self, "added", Table(name=f"{self.name}.any", settings=rows))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ says that a setting is not made.
 
 import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cache
-from typing import NamedTuple, assert_never
+from typing import NamedTuple, TypeAlias, assert_never
 
 from anyclawd.compile.diagnose import Report, quote
 from anyclawd.compile.kinds import (
@@ -38,12 +38,16 @@ from anyclawd.compile.kinds import (
     ValueKind,
     Whole,
 )
+from anyclawd.compile.merge import Anew
 from anyclawd.compile.quantity import LARGEST_BYTES, LONGEST_S, duration_s, size_bytes
-from anyclawd.compile.settings import REFERRED_NAME, UNIT_NAME, UNIT_TABLES, UNTIL
+from anyclawd.compile.settings import REFERRED_NAME, UNIT, UNIT_NAME, UNIT_TABLES, UNTIL
 from anyclawd.compile.tree import Node
 from anyclawd.model.secret import as_variable
 from anyclawd.model.unit import kind_of, template_of
 from anyclawd.model.value import Json
+
+#: Tells the dotted path of a setting.
+KeyOf: TypeAlias = Callable[[str], str]
 
 
 class Reference(NamedTuple):
@@ -187,6 +191,9 @@ class Reader:
             return None
         tag = items.get("type")
         if tag is None or not _is_made(tag):
+            if kind.is_layered:
+                others = {name: child for name, child in items.items() if child is not tag}
+                return self._table(node._replace(value=others), kind.added, key)
             words = one_of(kind.variants)
             self._report.error(node.key_span, key, f"needs the key 'type', {words}")
             return None
@@ -195,7 +202,33 @@ class Reader:
         if not isinstance(tag.value, str) or tag.value not in kind.variants:
             self._refuse(tag, f"{key}.type", one_of(kind.variants), among=kind.variants)
             return None
-        return self._table(node, kind.variants[tag.value], key)
+        typed = self._table(node, kind.variants[tag.value], key)
+        if typed is None or not kind.is_layered:
+            return typed
+        return typed._replace(value=Anew(typed.value))
+
+    def complete(self, settings: Mapping[str, Node], key_of: KeyOf) -> Mapping[str, Node]:
+        """Merged settings without the maps that no layer gives a type, which are reported.
+
+        So is what a layer has added to a map whose type does not know it.
+        """
+        for name, kind in _LAYERED.items():
+            node = settings.get(name)
+            if node is None:
+                continue
+            if "type" not in node.value:
+                text = f"needs the key 'type', {one_of(kind.variants)}"
+                self._report.error(node.key_span, key_of(name), text)
+                settings = {other: one for other, one in settings.items() if other != name}
+                continue
+            tag: str = node.value["type"].value
+            known = kind.variants[tag].settings
+            for added, child in node.value.items():
+                if added not in known:
+                    path = key_of(f"{name}.{added}")
+                    text = f"unknown key of type {tag}"
+                    self._report.error(child.key_span, path, text, word=added, among=known)
+        return settings
 
     def _map_of(self, node: Node, kind: MapOf, key: str) -> Node | None:
         items = self._map(node, key)
@@ -504,6 +537,7 @@ def one_of(words: Collection[str]) -> str:
     return said[0] if len(said) == 1 else f"one of {', '.join(said)}"
 
 
+_LAYERED = {name: row.kind for name, row in UNIT.items() if isinstance(row.kind, Tagged)}
 MOST_AS_TEXT = 10**6  #: the largest number that stands for its digits
 MODE = r"^0?[0-7]{3}$"
 _WORD = Text(pattern=r"^[^\0]*$", expected="text")

@@ -60,7 +60,8 @@ One file, `anyclaw.yaml`, declares everything. The first of these is taken: the 
 the one named by the variable `ANYCLAW_CONFIG`, `./anyclaw.yaml`, `/etc/anyclawd/anyclaw.yaml`.
 `anyclawctl validate` says everything that is wrong with a file, and where.
 
-Later sources win over earlier ones. Maps are merged key by key, lists and all else are replaced:
+Maps are merged key by key, lists and all else are replaced. A `readiness` or `health` that says its
+`type` replaces what was there; without one it adds to that. Later sources win over earlier ones:
 
 1. what is shipped: `units/<name>.<kind>.yaml`; an extension's file applies to every unit whose
    program names the extension by `@built-in/...` or `@ext/...`

@@ -157,7 +157,8 @@ class _Writer:
             case Table(name=name):
                 return self._ref(name, kind)
             case Tagged(variants=variants):
-                return {"anyOf": [self._ref(table.name, table) for table in variants.values()]}
+                schemas = [self._ref(table.name, table) for table in variants.values()]
+                return {"anyOf": [*schemas, self._added(kind)] if kind.is_layered else schemas}
             case MapOf(entry=entry):
                 return self._map_of(entry)
             case UnitMap():
@@ -185,6 +186,14 @@ class _Writer:
             schema = _any_of(schema, _NULL)
         names = {"pattern": r"^[^\0]+$"}
         return {"type": "object", "propertyNames": names, "additionalProperties": schema}
+
+    def _added(self, kind: Tagged) -> dict[str, Json]:
+        """What a layer may add to a map whose type a layer below has said."""
+        if kind.added.name not in self.defs:
+            schema = self.table(kind.added)
+            schema["properties"] |= {"type": _NULL}
+            self.defs[kind.added.name] = schema
+        return {"$ref": f"#/$defs/{kind.added.name}"}
 
     def _ref(self, name: str, table: Table) -> dict[str, Json]:
         if name not in self.defs:

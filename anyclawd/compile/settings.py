@@ -176,7 +176,7 @@ def _variants(
         )
         own = (replace(row, effect=effect) for row in rows)
         variants[kind.value] = Table(name=f"{of}.{kind}", settings=_rows(tag, *own))
-    return Tagged(name=of, variants=MappingProxyType(variants))
+    return Tagged(name=of, variants=MappingProxyType(variants), is_layered=True)
 
 
 READINESS = _variants(

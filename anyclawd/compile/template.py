@@ -182,7 +182,8 @@ class _Specifiers:
         if not 1 <= number <= 65535:
             text = f"expected a whole number from 1 to 65535, found {quote(port.value)}"
             self._report.error(port.span, key, text)
-        return probe._replace(value={**probe.value, "port": port._replace(value=number)})
+        settings = type(probe.value)(probe.value, port=port._replace(value=number))
+        return probe._replace(value=settings)
 
     def _node(self, node: Node, key: str, *, hidden: bool) -> Node:
         value = node.value
@@ -192,18 +193,16 @@ class _Specifiers:
             case str():
                 return self._text(node, key, hidden=hidden) if "%" in value else node
             case dict():
-                return node._replace(
-                    value={
-                        name: self._node(
-                            child, f"{key}.{name}", hidden=hidden or looks_secret(name)
-                        )
-                        for name, child in value.items()
-                    }
-                )
+                changed = {
+                    name: self._node(child, f"{key}.{name}", hidden=hidden or looks_secret(name))
+                    for name, child in value.items()
+                }
+                return node._replace(value=type(value)(changed))
             case list():
                 items = enumerate(value)
-                changed = [self._node(one, f"{key}[{n}]", hidden=hidden) for n, one in items]
-                return node._replace(value=changed)
+                return node._replace(
+                    value=[self._node(one, f"{key}[{n}]", hidden=hidden) for n, one in items]
+                )
             case Items():
                 return node._replace(value=self._items(value))
             case Commands(programs):

@@ -34,7 +34,7 @@ from anyclawd.compile.kinds import (
     ValueKind,
     Whole,
 )
-from anyclawd.compile.merge import merge
+from anyclawd.compile.merge import Anew, merge
 from anyclawd.compile.quantity import duration_s, format_duration, format_size, size_bytes
 from anyclawd.compile.read import Reader
 from anyclawd.compile.schema import anyclaw_schema
@@ -58,9 +58,10 @@ JSON = st.recursive(
 
 
 def node(value: Json, line: int = 1) -> Node:
-    """A value as a tree whose nodes all stand in one line."""
+    """A value as a tree whose nodes all stand in one line; a map with a `type` begins anew."""
     if isinstance(value, dict):
-        value = {key: node(child, line) for key, child in value.items()}
+        kind = Anew if "type" in value else dict
+        value = kind((key, node(child, line)) for key, child in value.items())
     elif isinstance(value, list):
         value = [node(child, line) for child in value]
     return Node(value, "f", line, 1)
@@ -70,7 +71,7 @@ def node(value: Json, line: int = 1) -> Node:
 LAYER = st.recursive(
     st.dictionaries(st.sampled_from("ab"), st.integers(0, 9) | st.lists(st.integers(0, 9))),
     lambda inner: st.fixed_dictionaries(
-        {}, optional={"m": inner, "a": st.integers(0, 9), "n": inner}
+        {}, optional={"m": inner, "a": st.integers(0, 9), "n": inner, "type": st.just("t")}
     ),
     max_leaves=6,
 )
@@ -272,8 +273,9 @@ def valid(kind: ValueKind) -> st.SearchStrategy[Json]:
             return st.dictionaries(st.sampled_from(["A", "B", "C=D"]), ANYTHING, max_size=2)
         case Table():
             return documents(kind)
-        case Tagged(variants=variants):
-            return st.one_of([documents(table) for table in variants.values()])
+        case Tagged(variants=variants, is_layered=is_layered, added=added):
+            tables = [*variants.values(), *([added] if is_layered else [])]
+            return st.one_of([documents(table) for table in tables])
         case MapOf(entry=entry):
             return st.dictionaries(st.sampled_from(["a", "b"]), documents(entry), max_size=1)
         case UnitMap():

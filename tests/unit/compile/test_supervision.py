@@ -163,6 +163,37 @@ def test_a_later_layer_changes_the_type_of_readiness(compile_text: Compile) -> N
     assert unit.readiness_probe == Probe(type=ProbeType.TCP, host="127.0.0.1", port=5)
 
 
+def test_a_later_layer_adds_to_a_probe(compile_text: Compile) -> None:
+    files = {
+        "/etc/claw/a.service.d/x.yaml": "health: {interval: 3s}\nreadiness: {timeout: 1s}",
+        "/etc/claw/a.service.d/y.yaml": "health: {failures: 1}",
+    }
+    keys = "health: {type: tcp, port: 80, interval: 1s}, readiness: {type: tcp, port: 80}"
+    unit = service(compile_text, keys, files=files)
+    probe = Probe(type=ProbeType.TCP, host="127.0.0.1", port=80, interval_s=3)
+    assert unit.health == HealthCheck(probe=probe, failures=1)
+    assert unit.readiness_probe == Probe(type=ProbeType.TCP, host="127.0.0.1", port=80, timeout_s=1)
+
+
+def test_a_probe_that_says_its_type_begins_anew(compile_text: Compile) -> None:
+    files = {"/etc/claw/a.service.d/x.yaml": "health: {type: tcp, port: 81}"}
+    keys = "health: {type: tcp, host: '::1', port: 80, interval: 1s}"
+    unit = service(compile_text, keys, files=files)
+    assert unit.health == HealthCheck(probe=Probe(type=ProbeType.TCP, host="127.0.0.1", port=81))
+
+
+def test_what_a_layer_adds_to_a_probe_has_to_fit_its_type(compile_text: Compile) -> None:
+    text = "units: {a.service: {exec: sh, protocol: none, health: {type: tcp, port: 80}}}\n"
+    files = {"/etc/claw/a.service.d/x.yaml": "health: {url: 'http://x/'}\nreadiness: {port: 1}"}
+    assert lines(compile_text(text, files=files)) == [
+        "a.service.d/x.yaml:1:10: error: units.a.service.health.url: unknown key of type tcp",
+        (
+            "a.service.d/x.yaml:2:1: error: units.a.service.readiness: needs the key 'type', one of"
+            " initialize, started, exited, none, notify, http, tcp, command, log"
+        ),
+    ]
+
+
 def test_health_has_its_defaults(compile_text: Compile) -> None:
     unit = service(compile_text, "health: {type: tcp, port: 80}")
     probe = Probe(type=ProbeType.TCP, host="127.0.0.1", port=80, interval_s=30, timeout_s=5)
