@@ -44,19 +44,26 @@ SWEEP = "integration/runtime/test_sweep.py"
 U_JOBS = "conformance/units/test_jobs.py"
 U_READINESS = "conformance/units/test_readiness.py"
 U_HEALTH = "conformance/units/test_health.py"
+U_LIFE = "conformance/units/test_daemon_life.py"
+U_RELOAD = "conformance/units/test_daemon_reload.py"
+NOTIFY = "integration/runtime/test_notify.py"
+PROBE = "integration/runtime/test_probe.py"
+HOOKS = "integration/runtime/test_hooks.py"
+MONITOR = "unit/runtime/test_monitor.py"
+TRANSACTIONS = "e2e/test_transactions.py"
 LOGS = "integration/runtime/test_logs.py"
 TIMELINE = "unit/draw/test_timeline.py"
 MISBEHAVIOUR = "chaos/test_misbehaviour.py"
 
 _LATER = "the daemon does not replace itself in place yet"
-_OPEN = "its test is not written yet"
 
 NUMBERED = {
     # -- order and requirement --------------------------------------------------------------------
     "01-chain": Requirement(
         "dinit, process-compose",
         "each unit of a chain begins once its predecessor is ready; a stop takes the exact reverse",
-        proved_by(ORDER, "a_chain_starts_one_by_one_and_stops_in_reverse"),
+        proved_by(ORDER, "a_chain_starts_one_by_one_and_stops_in_reverse")
+        + proved_by(U_LIFE, "a_chain_of_five_starts_ready_by_ready_and_stops_in_reverse"),
     ),
     "02-diamond": Requirement(
         "s6-rc",
@@ -105,7 +112,9 @@ NUMBERED = {
         "process-compose",
         "a line that is written in two pieces, or to stderr, makes a unit ready; without the line "
         "the start times out",
-        deferral=_OPEN,
+        proved_by(
+            U_LIFE, "a_line_in_two_pieces_makes_a_unit_ready", "without_its_line_a_start_times_out"
+        ),
     ),
     "09-soft-stopping": Requirement(
         "dinit",
@@ -117,7 +126,8 @@ NUMBERED = {
         "a cycle is told once, from its smallest member on, and nothing of it ever runs; a cycle "
         "that comes with a drop-in leaves the running plan as it is",
         proved_by(CYCLES, "a_cycle_of_five_begins_at_its_smallest_member")
-        + proved_by(GRAPH, "each_knot_is_named_once", "a_long_cycle_is_told_in_short"),
+        + proved_by(GRAPH, "each_knot_is_named_once", "a_long_cycle_is_told_in_short")
+        + proved_by(U_RELOAD, "a_cycle_that_comes_with_a_drop_in_leaves_everything_as_it_is"),
     ),
     "11-conflicts": Requirement(
         "systemd",
@@ -172,7 +182,8 @@ NUMBERED = {
         "systemd",
         "a waiting start that is taken back leaves its unit down and its requirement's job alone",
         proved_by(COMMANDS, "a_stop_before_the_start_has_begun_means_no_start")
-        + proved_by(U_JOBS, "canceling_a_waiting_start_leaves_the_requirement_its_own"),
+        + proved_by(U_JOBS, "canceling_a_waiting_start_leaves_the_requirement_its_own")
+        + proved_by(TRANSACTIONS, "a_job_that_waits_can_be_taken_back"),
     ),
     "17-irreversible": Requirement(
         "systemd",
@@ -190,7 +201,8 @@ NUMBERED = {
             ORDER,
             "the_order_of_arguments_does_not_matter",
             "a_restart_of_several_units_stops_all_before_it_starts_any",
-        ),
+        )
+        + proved_by(TRANSACTIONS, "the_order_of_arguments_means_nothing"),
     ),
     "19-dry-run": Requirement(
         "systemd",
@@ -199,12 +211,21 @@ NUMBERED = {
             U_JOBS,
             "a_dry_run_tells_exactly_the_jobs_that_are_then_installed",
             "a_dry_run_refuses_as_the_request_does",
+        )
+        + proved_by(
+            TRANSACTIONS,
+            "a_dry_run_tells_the_jobs_that_then_run",
+            "a_dry_run_is_refused_as_the_command_would_be",
         ),
     ),
     "20-wait": Requirement(
         "systemd",
         "`wait` ends with the unit: 0 for one at rest, its exit code, 128 and the signal's number",
-        deferral=_OPEN,
+        proved_by(
+            TRANSACTIONS,
+            "wait_passes_the_status_of_the_unit",
+            "start_can_wait_for_the_end_and_tells_the_worst",
+        ),
     ),
     "21-stop-while-starting": Requirement(
         "pebble, dinit",
@@ -241,7 +262,8 @@ NUMBERED = {
             "fifty_restarts_at_once_end_with_one_process",
             "restarts_that_keep_coming_while_it_starts_end_with_one_process",
         )
-        + proved_by("chaos/test_storm.py", "contradicting_jobs_all_end_and_the_last_wish_wins"),
+        + proved_by("chaos/test_storm.py", "contradicting_jobs_all_end_and_the_last_wish_wins")
+        + proved_by(U_LIFE, "many_restarts_never_make_two_processes"),
     ),
     "25-nothing-to-do": Requirement(
         "pebble",
@@ -266,7 +288,12 @@ NUMBERED = {
         "systemd",
         "READY counts from every process of the unit, or with `main` from the main one alone; what "
         "another unit's process sends is rejected and logged",
-        deferral=_OPEN,
+        proved_by(
+            NOTIFY,
+            "a_child_may_speak_where_all_may",
+            "a_child_is_not_heard_where_only_the_main_process_is",
+            "another_unit_is_not_heard",
+        ),
     ),
     "29-exec-failure": Requirement(
         "dinit",
@@ -283,7 +310,8 @@ NUMBERED = {
         "systemd",
         "programs that fail at once count as started and failed, many at a time, never as not "
         "executed",
-        proved_by(PROCESS, "a_program_that_fails_at_once_has_run"),
+        proved_by(PROCESS, "a_program_that_fails_at_once_has_run")
+        + proved_by(U_LIFE, "what_fails_at_once_has_been_started_every_time"),
     ),
     "31-start-timeout": Requirement(
         "dinit",
@@ -299,7 +327,8 @@ NUMBERED = {
             U_READINESS,
             "extending_moves_the_deadline_of_the_start",
             "an_extension_has_to_be_renewed",
-        ),
+        )
+        + proved_by(NOTIFY, "more_time_is_given_to_who_asks_for_it"),
     ),
     "33-dead-before-ready-is-read": Requirement(
         "systemd",
@@ -307,7 +336,8 @@ NUMBERED = {
         proved_by(
             NEEDS,
             "a_process_that_dies_between_its_answer_and_our_reading_it_is_not_ready",
-        ),
+        )
+        + proved_by(NOTIFY, "who_is_dead_when_its_ready_is_read_was_never_ready"),
     ),
     "34-readiness-lost": Requirement(
         "Start9",
@@ -330,6 +360,11 @@ NUMBERED = {
             "a_unit_that_reloads_itself_is_up_again_once_it_says_so",
             "a_reload_that_never_ends_times_out_and_the_unit_goes_on",
             "a_reload_command_that_fails_fails_its_job_alone",
+        )
+        + proved_by(
+            NOTIFY,
+            "a_reload_begins_and_ends_by_its_own_word",
+            "a_reload_that_never_ends_leaves_it_running",
         ),
     ),
     # -- restarts ---------------------------------------------------------------------------------
@@ -378,7 +413,7 @@ NUMBERED = {
     "42-clock": Requirement(
         "supervisord",
         "a jump of the wall clock changes no deadline",
-        deferral=_OPEN,
+        proved_by(U_LIFE, "a_jump_of_the_wall_clock_moves_no_deadline"),
     ),
     "43-direct": Requirement(
         "systemd",
@@ -422,7 +457,8 @@ NUMBERED = {
             "a_soft_dependency_that_is_forgotten_by_hand_stays_down",
             "a_stop_by_hand_is_remembered_over_the_next_boot",
         )
-        + proved_by(BOOT, "a_stop_by_hand_outlives_the_daemon"),
+        + proved_by(BOOT, "a_stop_by_hand_outlives_the_daemon")
+        + proved_by(U_RELOAD, "what_was_stopped_by_hand_stays_so"),
     ),
     "47-blocked-recovers": Requirement(
         "systemd",
@@ -474,7 +510,8 @@ NUMBERED = {
     "54-parallel-stop": Requirement(
         "supervisord",
         "a hundred units stop in the longest of their times, not in the sum",
-        proved_by(ORDER, "independent_units_are_stopped_at_the_same_time"),
+        proved_by(ORDER, "independent_units_are_stopped_at_the_same_time")
+        + proved_by(U_LIFE, "units_stop_at_the_same_time"),
     ),
     "55-stop-in-boot": Requirement(
         "pebble",
@@ -510,6 +547,12 @@ NUMBERED = {
             "below_the_threshold_nothing_happens",
             "the_threshold_restarts_once",
             "a_success_begins_the_count_anew",
+        )
+        + proved_by(
+            PROBE,
+            "so_many_failures_in_a_row_restart_a_unit_once",
+            "a_look_ends_within_its_timeout",
+            "a_look_that_is_given_up_ends_its_program_with_its_tree",
         ),
     ),
     "60-check-in-backoff": Requirement(
@@ -520,50 +563,63 @@ NUMBERED = {
     "61-check-of-the-killed": Requirement(
         "pebble",
         "a check of a process that was killed behind our back makes one restart",
-        proved_by(U_HEALTH, "a_check_of_what_was_killed_behind_our_back_makes_one_restart"),
+        proved_by(U_HEALTH, "a_check_of_what_was_killed_behind_our_back_makes_one_restart")
+        + proved_by(PROBE, "a_check_of_what_was_killed_behind_our_back_makes_one_restart"),
     ),
     "62-checks-and-reload": Requirement(
         "pebble",
         "checks end with their unit; one that did not change keeps its count over a reload",
-        proved_by(U_HEALTH, "an_unchanged_check_keeps_its_count_over_a_reload"),
+        proved_by(U_HEALTH, "an_unchanged_check_keeps_its_count_over_a_reload")
+        + proved_by(PROBE, "checks_end_with_their_unit")
+        + proved_by(MONITOR, "an_unchanged_check_goes_on_over_a_reload"),
     ),
     "63-storm-of-checks": Requirement(
         "DESIGN",
         "checks that are due together are spread and bounded; what comes late of an ended run is "
         "dropped",
-        proved_by(U_HEALTH, "what_comes_late_of_an_ended_run_counts_for_nobody"),
+        proved_by(U_HEALTH, "what_comes_late_of_an_ended_run_counts_for_nobody")
+        + proved_by(
+            MONITOR,
+            "a_storm_of_checks_is_bounded_and_nobody_is_left_out",
+            "checks_of_units_that_came_up_together_are_spread",
+        ),
     ),
     # -- reload and configuration -----------------------------------------------------------------
     "64-unchanged": Requirement(
         "s6-rc, pebble",
         "a reload of the same files sends no signal and begins no run",
-        deferral=_OPEN,
+        proved_by(U_RELOAD, "the_same_files_change_nothing"),
     ),
     "65-changed": Requirement(
         "s6-rc",
         "a changed program restarts its unit alone, a changed policy nobody; what is removed is "
         "stopped in reverse order, what is added is started",
-        deferral=_OPEN,
+        proved_by(
+            U_RELOAD,
+            "another_program_restarts_its_unit_alone",
+            "another_policy_restarts_nobody",
+            "what_is_gone_stops_in_reverse_and_what_is_new_starts",
+        ),
     ),
     "66-kind": Requirement(
         "s6-rc",
         "a unit that becomes a one-shot, or stops being one, is stopped and started",
-        deferral=_OPEN,
+        proved_by(U_RELOAD, "a_one_shot_that_becomes_a_service_and_back"),
     ),
     "67-bad-file": Requirement(
         "DESIGN",
         "a bad file is told whole, with file, line and column, and the running plan stays",
-        deferral=_OPEN,
+        proved_by(U_RELOAD, "a_bad_file_is_told_whole_and_changes_nothing"),
     ),
     "68-selection": Requirement(
         "process-compose",
         "what was stopped by hand or is not enabled stays so over a reload",
-        deferral=_OPEN,
+        proved_by(U_RELOAD, "what_was_stopped_by_hand_stays_so"),
     ),
     "69-reload-in-between": Requirement(
         "systemd",
         "a reload amid other jobs lets every caller have an answer",
-        deferral=_OPEN,
+        proved_by(U_RELOAD, "callers_have_their_answers_whatever_is_reloaded_meanwhile"),
     ),
     "70-names": Requirement(
         "process-compose",
@@ -573,7 +629,7 @@ NUMBERED = {
     "71-many-reloads": Requirement(
         "DESIGN",
         "reloads without end, with starts in between, lose no job and leak nothing",
-        deferral=_OPEN,
+        proved_by(U_RELOAD, "reloads_without_end_leak_nothing_and_lose_no_job"),
     ),
     # -- upgrade and state ------------------------------------------------------------------------
     "72-re-exec": Requirement("systemd", "children and turns outlive the re-exec", deferral=_LATER),
@@ -583,7 +639,7 @@ NUMBERED = {
     "74-disk": Requirement(
         "systemd",
         "with a full disk the daemon goes on and says so; a re-exec would be refused",
-        deferral=_OPEN,
+        proved_by(U_LIFE, "with_a_full_disk_the_daemon_goes_on_and_says_so"),
     ),
     "75-deadlines": Requirement(
         "systemd", "deadlines stay what they are across a re-exec", deferral=_LATER
@@ -631,6 +687,6 @@ NUMBERED = {
     "80-idle": Requirement(
         "DESIGN",
         "an idle daemon waits without a timeout",
-        deferral=_OPEN,
+        proved_by(U_LIFE, "an_idle_daemon_waits_without_a_timeout"),
     ),
 }
