@@ -75,6 +75,7 @@ class ReloadRequest:
 
     is_dry: bool = False
     waits: bool = True  #: for the jobs that follow from the difference
+    timeout_s: float | None = None  #: no longer than this
     origin: str = ""
 
 
@@ -191,8 +192,8 @@ class Control(Protocol):
 
     def status(self) -> Json: ...
 
-    async def units(self, names: Iterable[UnitName]) -> Json:
-        """Rows with what each unit uses now."""
+    async def units(self, names: Iterable[UnitName], *, has_usage: bool) -> Json:
+        """Rows, on request with what each unit uses now."""
 
     async def unit(self, name: UnitName, lines: int) -> Json:
         """One unit in detail, with so many lines of its log and of its last crash's."""

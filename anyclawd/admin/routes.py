@@ -120,7 +120,9 @@ class Routes:
 
     async def units(self, request: web.Request) -> web.Response:
         patterns = request.query.getall("unit", ["*"])
-        return answer(await self._control.units(self._control.select(patterns)))
+        has_usage = request.query.get("usage", "0") == "1"
+        names = self._control.select(patterns)
+        return answer(await self._control.units(names, has_usage=has_usage))
 
     async def unit(self, request: web.Request) -> web.Response:
         lines = _count(request.query.get("n", "10"))
@@ -217,6 +219,7 @@ class Routes:
         wanted = ReloadRequest(
             is_dry=_flag(body, "dry_run"),
             waits=body.get("wait") is None or _flag(body, "wait"),
+            timeout_s=_timeout(body.get("timeout_s")),
             origin=origin_of(request),
         )
         return answer(await self._control.reload(wanted))

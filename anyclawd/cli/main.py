@@ -33,6 +33,8 @@ VERBS = {
     "reset-failed": "forget that units have failed, and their start limits",
     "is-active": "tell by exit status whether one of the units is active",
     "is-failed": "tell by exit status whether one of the units has failed",
+    "set-property": "put settings of a unit into a drop-in, and take them up",
+    "edit": "edit a drop-in of a unit, and take it up",
     "top": "show what units use, again and again",
     "logs": "print what units wrote to stderr, and their state changes",
     "graph": "draw the unit graph",
@@ -58,7 +60,8 @@ def main(arguments: list[str] | None = None) -> int:
         status = _dispatch(words)
         sys.stdout.flush()
     except ClientError as error:
-        print(f"anyclawctl: {error}", file=sys.stderr)
+        for line in (*error.findings, f"anyclawctl: {error}"):
+            print(line, file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -143,7 +143,8 @@ def _refusal(status: int, body: bytes) -> ClientError:
     try:
         error = json.loads(body)["error"]
         code, text, hint = error["code"], error["message"], error["hint"]
+        findings = tuple(error.get("findings", ()))
     except (ValueError, KeyError, TypeError):
         return ClientError(f"the daemon answered with status {status} and no reason")
     exit_code = NO_SUCH_UNIT if code == "no-such-unit" else FAILED
-    return ClientError(f"{text} ({hint})" if hint else text, exit_code, code)
+    return ClientError(f"{text} ({hint})" if hint else text, exit_code, code, findings)

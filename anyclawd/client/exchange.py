@@ -27,9 +27,16 @@ class ClientError(Exception):
     It is no AnyclawError: importing that costs more than the whole request.
     """
 
-    def __init__(self, text: str, exit_code: int = FAILED, code: str = "failed") -> None:
+    def __init__(
+        self,
+        text: str,
+        exit_code: int = FAILED,
+        code: str = "failed",
+        findings: tuple[str, ...] = (),
+    ) -> None:
+        """`findings` are what is wrong with a configuration, line by line."""
         super().__init__(text)
-        self.exit_code, self.code = exit_code, code
+        self.exit_code, self.code, self.findings = exit_code, code, findings
 
 
 def utf8(text: str) -> bytes:

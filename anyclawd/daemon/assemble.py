@@ -82,6 +82,7 @@ class Assembly:
             handover.started_at,
             handover.state_dir,
             cgroup.containment(handover.cgroups, handover.no_cgroups),
+            handover.dropins,
         )
         self.reloader = Reloader(
             plan,

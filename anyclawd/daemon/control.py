@@ -8,6 +8,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from itertools import chain
 from operator import attrgetter
@@ -78,10 +79,12 @@ class DaemonControl:
         started_at: float,
         state_dir: str,
         containment: str,
+        dropins: str,
     ) -> None:
         self._driver, self._gateway = driver, gateway
         self._manager = driver.manager
         self._started_at, self._containment = started_at, containment
+        self._dropins = dropins
         self.clock = Clock()
         self.kept = Boots(driver, state_dir, started_at, self.clock.iso(started_at))
         self.reloader: Reloader | None = None  #: set before the boot
@@ -117,6 +120,7 @@ class DaemonControl:
             "pid": os.getpid(),
             "since": self.clock.iso(self._started_at),
             "config": self._driver.plan.config,
+            "dropins": self._dropins,
             "admin_port": self.admin_port,
             "containment": self._containment,
             "jobs": len(self._manager.jobs),
@@ -124,9 +128,11 @@ class DaemonControl:
             "units": [self._row(unit) for unit in self._driver.plan.units.values()],
         }
 
-    async def units(self, names: Iterable[UnitName]) -> Json:
+    async def units(self, names: Iterable[UnitName], *, has_usage: bool) -> Json:
         known, depths = self._driver.plan.units, self._gateway.queue_depths()
         rows = [{**self._row(known[name]), "queue": depths.get(name)} for name in names]
+        if not has_usage:
+            return {"units": rows}
         usages = await self._usages([row["name"] for row in rows])
         return {"units": [{**row, **usages[row["name"]]} for row in rows]}
 
@@ -284,17 +290,19 @@ class DaemonControl:
     async def _reload_rows(self, request: ReloadRequest, done: "Reloaded") -> list[Json]:
         """A row for each job of a reload, once they have ended where that is waited for."""
         assert done.outcomes is not None, "there were jobs to be asked for"
+        if request.waits:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(request.timeout_s):
+                    await asyncio.shield(done.outcomes)
         jobs, change = done.jobs, done.difference
-        if not request.waits:
-            touched = {*change.removed, *change.added, *change.changed}
+        if done.outcomes.done():
+            numbers = {name: job.id for name, job in jobs.items()}
             return [
-                job_row(name, job.asked, job.id) for name, job in jobs.items() if name in touched
+                job_row(end.unit, end.type, numbers.get(end.unit), end.result.value, end.reason)
+                for end in done.outcomes.result()
             ]
-        numbers = {name: job.id for name, job in jobs.items()}
-        return [
-            job_row(end.unit, end.type, numbers.get(end.unit), end.result.value, end.reason)
-            for end in await asyncio.shield(done.outcomes)
-        ]
+        touched = {*change.removed, *change.added, *change.changed}
+        return [job_row(name, job.asked, job.id) for name, job in jobs.items() if name in touched]
 
     def kill(self, request: KillRequest) -> Json:
         send = self._driver.signal_main if request.whom is Whom.MAIN else self._driver.signal_all

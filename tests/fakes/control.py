@@ -252,6 +252,7 @@ class FakeControl:
         self.running_plan = PLAN
         self.reasons: dict[str, str] = {}  #: unit to why its next job fails
         self.requests: list[JobRequest] = []
+        self.dropins = "/run/anyclawd/dropins"
         self.reloads: list[ReloadRequest] = []
         self.bad_configuration: tuple[Finding, ...] = ()  #: why a reload is refused
         self.jobs_finished = asyncio.Event()
@@ -280,6 +281,7 @@ class FakeControl:
             "pid": 4000,
             "since": SINCE,
             "config": self.running_plan.config,
+            "dropins": self.dropins,
             "admin_port": 3000,
             "containment": "best-effort: sessions, subreaper and marks; no cgroup delegated",
             "jobs": 0,
@@ -291,9 +293,12 @@ class FakeControl:
         names = pattern.expand(patterns, map(UnitName, self.rows))
         return tuple(UnitName(self._row(name)["name"]) for name in names)
 
-    async def units(self, names: Iterable[UnitName]) -> Json:
+    async def units(self, names: Iterable[UnitName], *, has_usage: bool) -> Json:
         rows = [self.rows[name] for name in names]
-        return {"units": [{**row, **(USAGE if row["pid"] else {}), "queue": None} for row in rows]}
+        used = [USAGE if row["pid"] and has_usage else {} for row in rows]
+        return {
+            "units": [{**row, **use, "queue": None} for row, use in zip(rows, used, strict=True)]
+        }
 
     async def unit(self, name: UnitName, lines: int) -> Json:
         return {

@@ -1,0 +1,170 @@
+"""Drop-ins of units as `set-property` and `edit` write them: whole, judged, or not at all.
+
+The daemon judges what is written, since it knows its own variables and directories: it reloads, and
+a drop-in that makes the configuration unusable is put back as it was. Without a daemon, or with a
+configuration named by -c, the compiler judges in this process, and what is written holds from the
+next start.
+"""
+
+import fcntl
+import os
+import re
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from anyclawd.cli import reload, render
+from anyclawd.cli.daemon import connect
+from anyclawd.client.client import Client
+from anyclawd.client.exchange import NO_DAEMON, NO_SUCH_UNIT, ClientError
+from anyclawd.compile.settings import UNIT_NAME
+from anyclawd.model.value import Json
+
+#: What the compiler says of a drop-in that belongs to no unit.
+_NOBODYS = "no unit"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where the drop-ins of a configuration are, and who judges them."""
+
+    client: Client | None  #: None where no daemon runs, or another configuration is meant
+    config: Path
+    directory: Path  #: holds `<unit>.d` directories
+
+    def file(self, unit: str, name: str) -> Path:
+        return self.directory / f"{unit}.d" / name
+
+
+def configure(parser: ArgumentParser) -> None:
+    parser.add_argument("unit", metavar="UNIT")
+    parser.add_argument(
+        "--runtime",
+        action="store_true",
+        help="write below the daemon's runtime directory, and be gone with it",
+    )
+
+
+def place_of(options: Namespace) -> Place:
+    """Raises ClientError where there is no such unit name, no configuration, or no place."""
+    if not re.fullmatch(UNIT_NAME, options.unit):
+        raise ClientError(f"no unit can be named {options.unit!r}", NO_SUCH_UNIT)
+    client = None if options.config else connect(options)
+    if client is not None:
+        try:
+            status = client.get("/v1/status")
+        except ClientError as error:
+            if error.exit_code != NO_DAEMON:
+                raise
+        else:
+            config = Path(status["config"])
+            directory = Path(status["dropins"]) if options.runtime else config.parent
+            return Place(client=client, config=config, directory=directory)
+    if options.runtime:
+        text = "--runtime needs a daemon that runs: what it writes goes when that one does"
+        raise ClientError(text, NO_DAEMON)
+    from anyclawd.cli.places import find_config
+
+    config = find_config(options, os.environ).absolute()
+    return Place(client=None, config=config, directory=config.parent)
+
+
+def put(place: Place, path: Path, text: str) -> Json:
+    """Write a drop-in, or remove it where the text is empty, and take it up.
+
+    Returns the answer of the reload, None where there was none. Raises ClientError, with
+    everything as it was, where the configuration could not be used then.
+    """
+    with _locked(place.directory):
+        before = path.read_bytes() if path.exists() else None
+        _replace(place, path, text.encode() if text else None)
+        try:
+            if place.client is not None:
+                answer = reload.reload(place.client)
+                findings = answer["findings"]
+            else:
+                answer, findings = None, _findings(place.config)
+            _refuse_nobodys(path, findings)
+        except KeyboardInterrupt:  # whether it was taken up by then, nobody knows
+            print(f"{path} is written; 'anyclawctl reload' takes it up", file=sys.stderr)
+            raise
+        except BaseException:
+            _replace(place, path, before)
+            raise
+    return answer
+
+
+def report(place: Place, path: Path, answer: Json, options: Namespace) -> int:
+    """Say what was written and what came of it; the exit status."""
+    if options.json:
+        body = {} if answer is None else answer
+        render.print_json({"file": str(path), "exists": path.exists(), "reload": body or None})
+    else:
+        print(f"wrote {path}" if path.exists() else f"removed {path}")
+        if answer is None:
+            print("no daemon was asked: it holds from the next start", file=sys.stderr)
+        else:
+            reload.report(answer)
+    return 0 if answer is None else reload.status(answer)
+
+
+def _findings(config: Path) -> tuple[str, ...]:
+    """What this process finds in a configuration. Raises ClientError where it cannot be used."""
+    from anyclawd.compile.compiler import compile_config
+    from anyclawd.compile.tree import Machine
+
+    outcome = compile_config(str(config), os.environ, Machine())
+    findings = tuple(map(str, outcome.findings))
+    if outcome.plan is None:
+        text = "the configuration cannot be used; nothing has changed"
+        raise ClientError(text, code="bad-configuration", findings=findings)
+    return findings
+
+
+def _refuse_nobodys(path: Path, findings: Iterable[str]) -> None:
+    for finding in findings:
+        place, _, text = finding.partition(": warning: ")
+        if place == str(path) and text.startswith(_NOBODYS):
+            raise ClientError(text, NO_SUCH_UNIT)
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """One at a time changes drop-ins here: what is read is still so when it is written."""
+    directory.mkdir(mode=0o700, exist_ok=True)  # the runtime one comes with its first drop-in
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _replace(place: Place, path: Path, content: bytes | None) -> None:
+    """Let a file be this, whole, or be no more; its directory comes and goes with it.
+
+    It may be read by whoever may read the configuration: what is put into it may be as secret.
+    """
+    if content is None:
+        path.unlink(missing_ok=True)
+        if path.parent.is_dir() and not any(path.parent.iterdir()):
+            path.parent.rmdir()
+        return
+    path.parent.mkdir(exist_ok=True)
+    new = path.with_name(f".{path.name}.new")
+    mode = place.config.stat().st_mode & 0o666
+    new.unlink(missing_ok=True)
+    new.touch(0o600)
+    try:
+        with new.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        new.replace(path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
