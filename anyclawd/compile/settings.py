@@ -361,14 +361,15 @@ TIMEOUTS = Table(
             name="start",
             kind=Duration(),
             default=f"{format_duration(_T.start_s)} (channels: 10s)",
-            doc="From the spawn until the unit has to be ready; 0 waits for ever.",
+            doc="From the spawn until the unit has to be ready, and for each hook of a start or a"
+            " reload; 0 waits for ever.",
             effect=Effect.LIVE,
         ),
         Setting(
             name="stop",
             kind=Duration(),
             default=f"{format_duration(_T.stop_s)} (channels: 5s)",
-            doc="From SIGTERM until SIGKILL; 0 means SIGKILL at once.",
+            doc="From SIGTERM until SIGKILL, and for `exec_stop_post`; 0 means SIGKILL at once.",
             effect=Effect.LIVE,
         ),
         Setting(
@@ -383,11 +384,15 @@ TIMEOUTS = Table(
 RESOURCES = Table(
     name="resources",
     settings=_rows(
-        Setting(name="memory_max", kind=Size(), doc="The most memory a process may have."),
+        Setting(
+            name="memory_max",
+            kind=Size(),
+            doc="The most memory of all its processes; of each where it has no control group.",
+        ),
         Setting(
             name="tasks_max",
             kind=Whole(least=1, most=2**31 - 1),
-            doc="The most processes and threads.",
+            doc="The most processes and threads; of its user where it has no control group.",
         ),
         Setting(
             name="cpu_weight",
@@ -395,7 +400,9 @@ RESOURCES = Table(
             doc="The share of the processors relative to other units; needs a control group.",
         ),
         Setting(
-            name="nofile", kind=Whole(least=1, most=2**31 - 1), doc="The most open descriptors."
+            name="nofile",
+            kind=Whole(least=1, most=2**31 - 1),
+            doc="The most open descriptors of each of its processes.",
         ),
     ),
 )
@@ -964,6 +971,7 @@ SUPERVISOR = Table(
             "health_check_interval_secs",
             f"{_LOOK.interval_s:g}",
             "The default of `health.interval`.",
+            effect=Effect.RELOAD,
         ),
         Setting(
             name="max_restarts",
