@@ -38,6 +38,8 @@ def _measure(
 ) -> list[Verdict]:
     if not lab.is_probe_compiled:
         _tell("no C compiler: the probes are Python programs, and start that much slower")
+    if not lab.has_cgroups:
+        _tell("no control groups: the rows about them are left out")
     measured = Measured()
     for number in range(rounds):
         for experiment in experiments:

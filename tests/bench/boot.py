@@ -9,7 +9,16 @@ from tests.bench.budget import Row, Samples, at_most, at_most_x
 from tests.bench.experiment import Experiment
 from tests.bench.lab import Lab, Running, Site
 
+#: Of how many units the boot is measured with control groups, too.
+_GROUPED = 100
 _LIMITS = {10: (0.45, 0.3, 4), 100: (0.9, 0.55, 4), 500: (1.25, 0.75, 3)}
+
+
+BOOT_CGROUP = Row(
+    key="boot-100-cgroup",
+    what="exec -> first instruction of the last of 100, each in a control group",
+    bare="the daemon without control groups",
+)
 
 
 def _boot(count: int) -> Experiment:
@@ -34,12 +43,17 @@ def _boot(count: int) -> Experiment:
         warm = _daemon_ms(site, count)
         bare = _bare_ms(lab, site, count)
         site.forget_plan()
-        return {
+        found = {
             cached.key: Samples([warm], [bare]),
             uncached.key: Samples([_daemon_ms(site, count)], [bare]),
         }
+        if count == _GROUPED and lab.has_cgroups:
+            grouped = _daemon_ms(lab.trivial(count, "auto"), count)
+            found[BOOT_CGROUP.key] = Samples([grouped], [warm])
+        return found
 
-    return Experiment(rows=(cached, uncached), run=run)
+    more = (BOOT_CGROUP,) if count == _GROUPED else ()
+    return Experiment(rows=(cached, uncached, *more), run=run)
 
 
 def _daemon_ms(site: Site, count: int) -> float:

@@ -23,6 +23,7 @@ import yaml
 from anyclawd.cli import places
 from anyclawd.client.client import Client
 from anyclawd.client.exchange import ClientError
+from anyclawd.runtime import cgroup
 
 HERE = Path(__file__).parent
 #: What runs where there is nothing to measure yet may take so long, and not longer.
@@ -246,6 +247,7 @@ class Lab:
         kept = ("PATH", "HOME", "LANG", "USER")
         self.environ = {key: os.environ[key] for key in kept if key in os.environ}
         self.is_probe_compiled = True
+        self.has_cgroups = cgroup.find("bench", "auto")[0] is not None
         self._probe = self._build_probe()
         self._sites: dict[str, Site] = {}
 
@@ -259,16 +261,18 @@ class Lab:
         directory.mkdir(exist_ok=True)
         return directory
 
-    def trivial(self, count: int) -> Site:
+    def trivial(self, count: int, cgroup_use: str = "never") -> Site:
         """A site of `count` units that do nothing; the plan is cached. Made once."""
-        name = f"trivial-{count}"
+        name = f"trivial-{count}-{cgroup_use}"
         if name not in self._sites:
             directory = self.site(name)
             units = {
                 f"{number}.service": trivial_unit(self.probe(directory / "marks", str(number)))
                 for number in range(count)
             }
-            site = self._sites[name] = Site(self, directory, {"units": units})
+            supervisor = {"admin_port": 0, "cgroup": cgroup_use}
+            config: Json = {"supervisor": supervisor, "units": units}
+            site = self._sites[name] = Site(self, directory, config)
             site.warm()
         return self._sites[name]
 

