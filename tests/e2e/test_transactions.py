@@ -6,15 +6,26 @@ Units wait at gates, which are named pipes: what a test does not open stays shut
 import json
 import os
 import shlex
+import socket
 import subprocess
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from http.client import HTTPResponse
 from pathlib import Path
 
 import pytest
 
 from anyclawd.model.value import Json
-from tests.fakes.daemon import Daemon, environment, running, system
+from tests.fakes.daemon import (
+    WAIT_S,
+    Daemon,
+    Deadline,
+    environment,
+    running,
+    system,
+    write_config,
+)
 
 #: Takes SIGTERM and goes on.
 STUBBORN = (
@@ -198,6 +209,34 @@ def test_what_is_as_it_should_be_is_left_alone(tmp_path: Path) -> None:
         assert daemon.unit("a.service")["story"] == story
 
 
+def test_units_reload_by_their_own_program(tmp_path: Path) -> None:
+    lines = tmp_path / "lines"
+    reload = ["/bin/sh", "-c", f"echo $MAINPID >> {shlex.quote(str(lines))}"]
+    bad = ["/bin/sh", "-c", "exit 3"]
+    config = system(
+        units={
+            "a.service": idle(exec_reload=reload),
+            "b.service": idle(exec_reload=bad),
+            "c.service": idle(),
+        }
+    )
+    with running(tmp_path, config) as daemon:
+        before = daemon.units()
+        assert daemon.ctl("reload", "a.service").stdout == "reloaded a.service\n"
+        assert lines.read_text() == f"{before['a.service']['pid']}\n"
+        failed = daemon.ctl("reload", "b.service")
+        assert (failed.returncode, failed.stderr.startswith("b.service: reload failed")) == (
+            1,
+            True,
+        )
+        refused = daemon.ctl("reload", "a.service", "c.service")
+        assert (refused.returncode, "c.service" in refused.stderr) == (1, True)
+        assert len(lines.read_text().splitlines()) == 1
+        after = daemon.units()
+        assert [after[name]["pid"] for name in after] == [before[name]["pid"] for name in before]
+        assert "reload: the last one failed" in daemon.ctl("status", "b.service").stdout
+
+
 # -- taking back --------------------------------------------------------------------------------
 
 
@@ -251,6 +290,44 @@ def test_wait_passes_the_status_of_the_unit(tmp_path: Path, gate: Gate) -> None:
         assert daemon.ctl("wait", "a.service").returncode == 137
 
 
+def test_waiting_outlives_a_reload_but_for_what_it_removes(tmp_path: Path, gate: Gate) -> None:
+    """Behaviour 20: the one goes on, the other is told that the unit is gone."""
+    kept = {"gone.service": idle(), "kept.service": ending(gate), "free.service": idle()}
+    with (
+        running(tmp_path, system(units=kept)) as daemon,
+        asked(daemon, "/v1/wait?unit=gone.service") as for_gone,
+        asked(daemon, "/v1/wait?unit=kept.service") as for_kept,
+    ):
+        del kept["gone.service"]
+        write_config(daemon.config, system(units=kept))
+        assert daemon.ctl("reload").returncode == 0
+        assert answer_of(for_gone)["units"][0] == {
+            **dict.fromkeys(("active", "sub", "result", "exit", "status")),
+            "unit": "gone.service",
+            "at_rest": True,
+        }
+        gate.open("5")
+        assert answer_of(for_kept)["units"][0]["status"] == 5
+
+
+@contextmanager
+def asked(daemon: Daemon, target: str) -> Iterator[socket.socket]:
+    """A connection whose request the daemon has taken up, and not yet answered."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(WAIT_S)
+        connection.connect(daemon.socket)
+        connection.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        for _ in range(3):  # it answers in order: what came before this has been seen
+            daemon.status()
+        yield connection
+
+
+def answer_of(connection: socket.socket) -> Json:
+    answer = HTTPResponse(connection)
+    answer.begin()
+    return json.load(answer)
+
+
 def test_start_can_wait_for_the_end_and_tells_the_worst(tmp_path: Path, gate: Gate) -> None:
     """Behaviour 20: after the longest run, with the worst result."""
     quick = shell("exit 3")
@@ -291,6 +368,28 @@ def test_a_crash_keeps_what_was_said_before_it(tmp_path: Path) -> None:
         shown = daemon.ctl("status", "a.service").stdout
         assert "last crash: exit-code, exited with code 7" in shown
         assert "line 60" in shown
+
+
+def test_health_is_seen_from_outside(tmp_path: Path) -> None:
+    sound = tmp_path / "sound"
+    sound.touch()
+    check = {"type": "command", "exec": ["/usr/bin/test", "-e", str(sound)], "failures": 2}
+    unit = idle(health={**check, "interval": "50ms"})
+    with running(tmp_path, system(units={"a.service": unit})) as daemon:
+        deadline = Deadline()
+        while daemon.unit("a.service")["health"] != "healthy":
+            deadline.left("a look at its health")
+        shown = daemon.ctl("status", "a.service").stdout
+        assert "health: healthy\n" in shown
+        assert "active (running)  healthy, pid" in daemon.ctl("status").stdout
+        metrics = daemon.tcp("/metrics")[1].decode()
+        assert '\nanyclawd_unit_health{health="healthy",unit="a.service"} 1.0\n' in metrics
+        assert 'unit_health_checks_total{result="passed",unit="a.service"}' in metrics
+        sound.unlink()
+        assert daemon.ctl("wait", "a.service").returncode == 143
+        failed = daemon.unit("a.service")
+        assert (failed["result"], failed["health"]) == ("health", "unhealthy")
+        assert "health: unhealthy" in daemon.ctl("status", "a.service").stdout
 
 
 def test_a_condition_that_does_not_hold_is_told(tmp_path: Path) -> None:
