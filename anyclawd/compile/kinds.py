@@ -83,7 +83,7 @@ class Program:
 
 
 @dataclass(frozen=True, slots=True)
-class Programs:
+class ProgramList:
     """Programs that run one after the other: text, a list of text for one, or a list of lists.
 
     A `-` in front of a program says that its failure does not matter.
@@ -187,7 +187,7 @@ ValueKind: TypeAlias = (
     | Size
     | Mode
     | Program
-    | Programs
+    | ProgramList
     | OneOrMore
     | ListOf
     | References

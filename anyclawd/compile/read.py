@@ -24,7 +24,7 @@ from anyclawd.compile.kinds import (
     Mode,
     OneOrMore,
     Program,
-    Programs,
+    ProgramList,
     Real,
     References,
     SchemaMap,
@@ -116,7 +116,7 @@ class Reader:
                 return self._list(node, kind, key)
             case OneOrMore():
                 return self._one_or_more(node, kind, key)
-            case Programs():
+            case ProgramList():
                 return self._programs(node, key)
             case Size():
                 return self._size(node, key)

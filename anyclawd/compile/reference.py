@@ -20,7 +20,7 @@ from anyclawd.compile.kinds import (
     Mode,
     OneOrMore,
     Program,
-    Programs,
+    ProgramList,
     Real,
     References,
     SchemaMap,
@@ -197,7 +197,7 @@ def said(kind: ValueKind) -> str:
             return "octal permissions in quotes"
         case Program():
             return "text or list of text"
-        case Programs():
+        case ProgramList():
             return "program, or list of programs"
         case OneOrMore(item=item):
             return f"{said(item)}, or a list"

@@ -19,7 +19,7 @@ from anyclawd.compile.kinds import (
     Mode,
     OneOrMore,
     Program,
-    Programs,
+    ProgramList,
     Real,
     References,
     SchemaMap,
@@ -137,7 +137,7 @@ class _Writer:
                 return {"type": "string", "pattern": MODE}
             case Program():
                 return _any_of(*_program(r"^[^\0]+$"))
-            case Programs():
+            case ProgramList():
                 one, words = _program(HOOK)
                 none = {"type": "array", "maxItems": 0}
                 several = {"type": "array", "items": words}

@@ -25,7 +25,7 @@ from anyclawd.compile.kinds import (
     Mode,
     OneOrMore,
     Program,
-    Programs,
+    ProgramList,
     Real,
     References,
     SchemaMap,
@@ -244,7 +244,7 @@ CONDITION = Table(
         ),
         Setting(
             name="command",
-            kind=Programs(),
+            kind=ProgramList(),
             doc="Programs that have to exit with code 0.",
             effect=Effect.LIVE,
         ),
@@ -445,7 +445,7 @@ UNIT: Mapping[str, Setting] = _rows(
         "`@built-in/<name>` stand for what is installed, a bare name is looked up in PATH.",
     ),
     *(
-        Setting(name=name, kind=Programs(), default="[]", doc=doc, effect=Effect.LIVE)
+        Setting(name=name, kind=ProgramList(), default="[]", doc=doc, effect=Effect.LIVE)
         for name, doc in (
             ("exec_start_pre", "Programs that run before it; one that fails fails the start."),
             ("exec_start_post", "Programs that run once it is ready; the start ends with them."),

@@ -21,7 +21,7 @@ from anyclawd.compile.kinds import (
     Mode,
     OneOrMore,
     Program,
-    Programs,
+    ProgramList,
     Real,
     References,
     SchemaMap,
@@ -248,7 +248,7 @@ def valid(kind: ValueKind) -> st.SearchStrategy[Json]:
             return st.from_regex(pattern) if "^(?" not in pattern and pattern else st.just("x")
         case Program():
             return st.sampled_from(["/bin/true", ["/bin/true", "", "x"]])
-        case Programs():
+        case ProgramList():
             program = st.sampled_from(["/bin/true", "-false", "--", ""])
             return (
                 program
