@@ -5,7 +5,7 @@ and waits for what its kind waits for, unless it says `after` itself. A referenc
 is switched off is left out, except where the unit cannot do without it.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
 from types import MappingProxyType
 
@@ -46,7 +46,7 @@ _MOST_TEMPLATES_COMPARED = 100
 
 
 class Linker:
-    """Works out the relations of all units. `names` are the units of the graph."""
+    """Works out the relations of all units; `drafts` are those that are switched on."""
 
     def __init__(
         self,
@@ -93,18 +93,28 @@ class Linker:
         )
 
     def _units_that_rescue(self) -> frozenset[UnitName]:
-        """The units that are started when another fails, but for those that some unit wants."""
-        rescuers: set[str] = set()
-        wanted: set[str] = set()
-        for draft in self._drafts.values():
-            for relation, names in (
-                (Relation.ON_FAILURE, rescuers),
-                *((r, wanted) for r in _PULLING),
-            ):
-                if relation in draft.settings:
-                    names.update(one.unit for one in draft.settings[relation].value)
-        named = (UnitName(name) for name in rescuers - wanted)
-        return frozenset(name for name in named if kind_of(name) in PROCESSES)
+        """The processes that are started when another fails, and that no other unit wants.
+
+        What a rescuer wants is no wish of a boot either, so it takes a unit that is none.
+        """
+        rescuers = {
+            name
+            for draft in self._drafts.values()
+            for name in self._names_in(draft, Relation.ON_FAILURE)
+            if kind_of(name) in PROCESSES
+        }
+        others = [name for name in self._drafts if name not in rescuers] if rescuers else []
+        while others:
+            draft = self._drafts[others.pop()]
+            wanted = rescuers.intersection(self._names_in(draft, *_PULLING))
+            rescuers -= wanted
+            others += wanted & self._drafts.keys()
+        return frozenset(rescuers)
+
+    def _names_in(self, draft: Draft, *relations: Relation) -> Iterator[UnitName]:
+        for relation in relations:
+            if relation in draft.settings:
+                yield from (UnitName(one.unit) for one in draft.settings[relation].value)
 
     def _imply(self, name: UnitName, draft: Draft) -> None:
         """Note what targets have to say of this unit."""

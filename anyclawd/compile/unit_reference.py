@@ -258,8 +258,8 @@ What a kind says for its units:
 - Without an `after` of its own, a service waits for nothing, a tool or a channel for
   `orchestrator.core`, and an agent for `tools.target` and `channels.target`.
 - Every enabled unit is wanted by its kind's target, but for one that stands in the `on_failure` of
-  another: that is started when it is needed. If a unit wants, requires or is bound to it, it is
-  started like all others.
+  another: that is started when it is needed. If a unit that does not stand in one itself wants,
+  requires or is bound to it, it is started like all others.
 - A unit with `required: true` is required by `default.target`: the boot fails without it.
 
 Two units that conflict cannot both be wanted by a boot; where they are, a warning names them.

@@ -40,6 +40,23 @@ def test_a_rescuer_that_is_wanted_is_started_like_all_others(
     assert wanted_by_services(found) == ["a", "b", "c"]
 
 
+def test_what_rescuers_want_of_each_other_is_no_wish_of_a_boot(compile_text: Compile) -> None:
+    found = units(
+        compile_text, a="on_failure: [b.service, c.service]", b="requires: [c.service]", c=""
+    )
+    assert wanted_by_services(found) == ["a"]
+
+
+def test_a_rescuer_that_is_wanted_wants_others_in_turn(compile_text: Compile) -> None:
+    found = units(
+        compile_text,
+        a="on_failure: [b.service, c.service], wants: [b.service]",
+        b="requires: [c.service]",
+        c="",
+    )
+    assert wanted_by_services(found) == ["a", "b", "c"]
+
+
 @pytest.mark.parametrize("relation", ["after", "before", "part_of", "conflicts"])
 def test_a_rescuer_is_not_wanted_by_being_mentioned(compile_text: Compile, relation: str) -> None:
     found = units(compile_text, a="on_failure: [b.service]", b="", c=f"{relation}: [b.service]")
