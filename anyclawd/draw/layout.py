@@ -29,7 +29,7 @@ _ORDER_SWEEPS, _HEIGHT_SWEEPS = 16, 12
 #: How much a line pulls its ends to one height: more the more of them are dummies, so that trunks
 #: are straight. Source: Gansner et al., "A Technique for Drawing Directed Graphs", section 4.
 _PULLS = (1.0, 2.0, 8.0)
-_TO_THE_MIDDLE = 0.2
+_TO_THE_MIDDLE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,4 +356,4 @@ def _column_gaps(web: _Web, y: Sequence[float]) -> list[float]:
         column = web.column_of[first]
         steepest[column] = max(steepest[column], abs(y[second] - y[first]))
     gaps = [min(COLUMN_GAP_MAX, max(COLUMN_GAP, 0.16 * slope)) for slope in steepest]
-    return [*gaps[:-1], 0.0]
+    return [*gaps[:-1], *[0.0] * bool(gaps)]

@@ -8,6 +8,7 @@ drawn in full, sixty units would be four hundred lines. What a unit *requires* i
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from heapq import heappop, heappush
 
 from anyclawd.draw.graph import ORDER, Edge, Graph
 from anyclawd.model.deps import Relation
@@ -49,6 +50,28 @@ def links_of(graph: Graph) -> tuple[list[Link], int]:
     ]
     kept = _reduced(links, len(graph.nodes))
     return kept, len(links) - len(kept)
+
+
+def sequence(links: Iterable[Link], count: int) -> list[int]:
+    """The units in an order in which every link leads forwards, as near to theirs as can be.
+
+    Where links run in a circle (order alone never does), the order of the graph is kept as it is.
+    """
+    leads: list[list[int]] = [[] for _ in range(count)]
+    waits = [0] * count
+    for link in links:
+        leads[link.source].append(link.target)
+        waits[link.target] += 1
+    free = [unit for unit in range(count) if not waits[unit]]  # a heap, being sorted
+    found = []
+    while free:
+        unit = heappop(free)
+        found.append(unit)
+        for target in leads[unit]:
+            waits[target] -= 1
+            if not waits[target]:
+                heappush(free, target)
+    return found if len(found) == count else list(range(count))
 
 
 def _directed(edge: Edge) -> Iterable[tuple[tuple[str, str], list[Relation]]]:

@@ -6,14 +6,15 @@ nothing overlaps. The critical chain is told by bold names, a mark, framed bars 
 joins them.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 from math import floor, log10
 
 from anyclawd.draw import theme
-from anyclawd.draw.measure import label, width
+from anyclawd.draw.measure import label, name_width, width
 from anyclawd.draw.theme import Paint
 from anyclawd.draw.timeline import Boot, BootUnit, critical_chain, milliseconds
 from anyclawd.draw.xml import element, escaped, number
@@ -21,6 +22,8 @@ from anyclawd.draw.xml import element, escaped, number
 _MARGIN, _ROW, _BAR = 28.0, 24.0, 12.0
 _FIELD = 860.0  # how wide the whole boot is drawn
 _NAME, _SMALL = 12.5, 11.0
+#: What took no time to speak of is seen all the same.
+_LEAST_BAR = 1.5
 #: The least distance of two ticks.
 _TICK_ROOM = 84.0
 
@@ -112,10 +115,17 @@ class _Plot:
         self._end = boot.settled_s or max(instants, default=0.0) or 0.001
         self._chain = [unit.name for unit in critical_chain(boot)]
         shown = [u for u in boot.units if u.begun_s is None or u.begun_s <= self._end]
+        depths = _depths(shown)
         self._rows = sorted(
-            shown, key=lambda unit: (_begin(unit, self._end), _last(unit), unit.name)
+            shown,
+            key=lambda unit: (
+                _begin(unit, self._end),
+                _last(unit),
+                depths.get(unit.name, 0),
+                unit.name,
+            ),
         )
-        names = [width(label(unit.name), _NAME, is_bold=True) for unit in self._rows]
+        names = [name_width(label(unit.name), _NAME) for unit in self._rows]
         self._names = max([*names, width("anyclawd", _NAME)]) + 18
         self._step = tick_step(self._end, _FIELD)
         self._left = _MARGIN + self._names + 12
@@ -243,7 +253,7 @@ class _Plot:
                 ("class", f"bar {bar.phase}"),
                 ("x", left),
                 ("y", self._y(row) - height / 2),
-                ("width", max(right - left, 0.0)),
+                ("width", max(right - left, _LEAST_BAR)),
                 ("height", height),
             ],
         )
@@ -326,6 +336,21 @@ def tick_text(at_s: float, step_s: float) -> str:
     return f"{at_s * 1000:.{max(0, -floor(log10(step_s * 1000) + 1e-9))}f} ms"
 
 
+def _depths(units: Iterable[BootUnit]) -> dict[str, int]:
+    """How many others stand before each unit in the longest row of those that waited for another.
+
+    Tells units of one instant apart. A record in which units wait in a circle has no depths.
+    """
+    waits = {unit.name: unit.after for unit in units}
+    depths: dict[str, int] = {}
+    try:
+        for name in TopologicalSorter(waits).static_order():
+            depths[name] = 1 + max((depths[other] for other in waits.get(name, ())), default=-1)
+    except CycleError:
+        return {}
+    return depths
+
+
 def _begin(unit: BootUnit, end_s: float) -> float:
     return end_s if unit.begun_s is None else min(unit.begun_s, end_s)
 
@@ -362,7 +387,7 @@ def _style_sheet() -> str:
         (".flag", {"fill": theme.ACCENT}),
         (".milestone", {"fill": theme.FAINT}),
         (".milestone.failed", {"fill": _FILLS[Phase.FAILED]}),
-        (".cross", {"stroke": _FILLS[Phase.FAILED]}),
+        (".cross", {"stroke": theme.INK}),
     )
     fixed = ".critical, .joint, .cross { fill: none; stroke-width: 2; }"
     return theme.style_sheet(*own, fixed=fixed)

@@ -3,14 +3,15 @@
 What is said of each unit is in its `title` and `desc` too, for those who do not see the picture.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from anyclawd.draw import theme
 from anyclawd.draw.graph import Graph, Node
 from anyclawd.draw.layout import Box, Layout, Line, Segment, layered
-from anyclawd.draw.links import Link, links_of
-from anyclawd.draw.measure import label, width
+from anyclawd.draw.links import Link, links_of, sequence
+from anyclawd.draw.measure import label, name_width, width
 from anyclawd.draw.xml import element, escaped, number
 from anyclawd.model.deps import Relation
 
@@ -19,6 +20,9 @@ _NAME, _SMALL = 13.0, 11.0
 _LOW, _HIGH = 30.0, 44.0  # of a box without and with a line for the state
 _PAD = 20.0  # left and right of a box's text
 _LEAST_WIDTH = 620.0
+
+#: While a boot is played, a note may become this.
+_LONGEST_PHASE = "preparing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,28 +33,43 @@ class Caption:
     subtitle: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """The second line of a unit: the mark of a state, and a few words."""
+
+    mark: str
+    text: str
+
+
 def svg(graph: Graph, caption: Caption) -> str:
     """The whole document."""
     picture = Picture(graph)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{picture.document(caption)}\n'
 
 
+_NO_NOTES: Mapping[str, Note] = MappingProxyType({})
+
+
 class Picture:
     """The layout of one graph, and the markup of its parts."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, notes: Mapping[str, Note] = _NO_NOTES) -> None:
+        """`notes` are for units of which no state is known."""
         self._graph = graph
         self.links, self._left_out = links_of(graph)
-        self._has_states = any(node.state for node in graph.nodes)
-        boxes = [self._box(node) for node in graph.nodes]
-        self._layout: Layout = layered(boxes, [_line(link) for link in self.links])
+        self._notes = {**notes, **_notes(graph)}
+        order = sequence(self.links, len(graph.nodes))
+        self._numbers = {unit: number for number, unit in enumerate(order)}
+        boxes = [self._box(graph.nodes[unit]) for unit in order]
+        self._layout = layered(boxes, [self._line(link) for link in self.links])
 
-    def document(self, caption: Caption, *, identity: str = "") -> str:
+    def document(self, caption: Caption, *, identity: str = "", is_embedded: bool = False) -> str:
+        """The `svg` element. One that is embedded leaves its caption to the page around it."""
         layout = self._layout
-        heading = _heading_width(caption)
+        heading = 0.0 if is_embedded else _heading_width(caption)
         inner = max(layout.width, heading, _LEAST_WIDTH)
         legend, legend_height = self._legend(inner)
-        top = _MARGIN + 62
+        top = _MARGIN + (14 if is_embedded else 62)
         legend_top = top + layout.height + 46
         page_width = inner + 2 * _MARGIN
         page_height = legend_top + legend_height + _MARGIN
@@ -71,9 +90,9 @@ class Picture:
             f"<style>\n{_style_sheet()}\n</style>",
             f"<defs>{''.join(map(_head, theme.STROKES))}</defs>",
             element("rect", [("class", "page"), ("width", page_width), ("height", page_height)]),
-            self._caption(caption),
+            "" if is_embedded else self._caption(caption),
             f'<g transform="translate({number(left)} {number(top)})">',
-            self._bands(layout, top),
+            self._bands(layout),
             "<g>",
             *(self._segment(segment) for segment in layout.segments),
             "</g>",
@@ -85,36 +104,35 @@ class Picture:
 
     # -- boxes -------------------------------------------------------------------------------
 
+    @property
+    def _height(self) -> float:
+        return _HIGH if self._notes else _LOW
+
     def _box(self, node: Node) -> Box:
-        texts = [width(label(node.name), _NAME, is_bold=True)]
-        if self._has_states:
-            texts.append(width(_state_text(node), _SMALL) + 16)
-        return Box(max(texts) + 2 * _PAD, _HIGH if self._has_states else _LOW)
+        texts = [name_width(label(node.name), _NAME)]
+        if (note := self._notes.get(node.name)) is not None:
+            texts.append(max(width(text, _SMALL) for text in (note.text, _LONGEST_PHASE)) + 16)
+        return Box(max(texts) + 2 * _PAD, self._height)
 
     def _unit(self, index: int, node: Node) -> str:
-        place = self._layout.places[index]
-        height = _HIGH if self._has_states else _LOW
-        x, y = place.x, place.y - height / 2
-        said = [node.kind, node.description, _state_text(node) if node.state else ""]
+        place = self._layout.places[self._numbers[index]]
+        note = self._notes.get(node.name)
+        x, y = place.x, place.y - self._height / 2
+        said = [node.kind, node.description, "" if note is None else note.text]
         parts = [
             element("title", (), escaped(label(node.name))),
             element("desc", (), escaped("; ".join(filter(None, said)))),
-            theme.outline(node.kind, x, y, place.width, height),
-            _name(node, x + _PAD, y + (19 if self._has_states else 19.5)),
+            theme.outline(node.kind, x, y, place.width, self._height),
+            _name(node, x + _PAD, y + (19.0 if self._notes else 19.5)),
         ]
-        if self._has_states:
-            parts.append(theme.mark(node.state, x + _PAD + 5, y + 31))
-            parts.append(
-                element(
-                    "text",
-                    [("x", x + _PAD + 16), ("y", y + 35), ("font-size", _SMALL)],
-                    escaped(_state_text(node)),
-                )
-            )
+        if note is not None:
+            where = [("x", x + _PAD + 16), ("y", y + 35), ("font-size", _SMALL)]
+            parts.append(theme.mark(note.mark, x + _PAD + 5, y + 31))
+            parts.append(element("text", [("class", "note"), *where], escaped(note.text)))
         classes = f"unit kind-{node.kind}" + (f" state-{node.state}" if node.state else "")
         return element("g", [("class", classes), ("data-unit", index)], "".join(parts))
 
-    def _bands(self, layout: Layout, top: float) -> str:
+    def _bands(self, layout: Layout) -> str:
         """A stripe behind each second rank, so that the steps of the order can be counted."""
         stripes = [
             element(
@@ -133,13 +151,22 @@ class Picture:
         ]
         return "".join(stripes)
 
+    def _is_forward(self, link: Link) -> bool:
+        return self._numbers[link.source] < self._numbers[link.target]
+
+    def _line(self, link: Link) -> Line:
+        """From left to right; a link that leads back is drawn with its head at its begin."""
+        first, second = sorted((self._numbers[link.source], self._numbers[link.target]))
+        direction = "" if self._is_forward(link) else " back"
+        return Line(first, second, f"{theme.stroke_of(link.strongest)}{direction}")
+
     # -- lines -------------------------------------------------------------------------------
 
     def _segment(self, piece: Segment) -> str:
         links = [self.links[index] for index in piece.lines]
         style = theme.stroke_of(links[0].strongest)
         head = style is not Relation.CONFLICTS
-        is_forward = links[0].source < links[0].target
+        is_forward = self._is_forward(links[0])
         x1, x2 = piece.x1, piece.x2
         ends = ""
         if head and piece.second is not None and is_forward:
@@ -191,7 +218,8 @@ class Picture:
         lines = [_stroke_item(relation) for relation in theme.STROKES if relation in drawn]
         note = "Left to right is the order of start; an arrow leads to the unit that depends."
         if self._left_out:
-            note += f" Not drawn: {self._left_out} links whose order follows from others."
+            links = "link" if self._left_out == 1 else "links"
+            note += f" Not drawn: {self._left_out} {links} whose order follows from others."
         rows = [*_rows(items, inner), *_rows(lines, inner)]
         markup = [element("path", [("class", "rule"), ("d", f"M0 -14 H{number(inner)}")])]
         y = 8.0
@@ -216,19 +244,22 @@ def _style_sheet() -> str:
     return theme.style_sheet(*theme.graph_rules(), fixed=theme.graph_lines())
 
 
-def _line(link: Link) -> Line:
-    """Lines run from left to right; a link that leads back is drawn with its head at its begin."""
-    first, second = sorted((link.source, link.target))
-    direction = "" if link.source < link.target else " back"
-    return Line(first, second, f"{theme.stroke_of(link.strongest)}{direction}")
-
-
 def _name(node: Node, x: float, y: float) -> str:
     """The name, its kind less loud."""
     stem, dot, kind = label(node.name).rpartition(".")
     parts = f'<tspan font-weight="bold">{escaped(stem)}</tspan>'
     parts += f'<tspan class="faint">{escaped(dot + kind)}</tspan>'
     return element("text", [("class", "name"), ("x", x), ("y", y), ("font-size", _NAME)], parts)
+
+
+def _notes(graph: Graph) -> dict[str, Note]:
+    """What is said of the states that are known; of the others that they are not."""
+    if not any(node.state for node in graph.nodes):
+        return {}
+    return {
+        node.name: Note(mark=node.state or "inactive", text=_state_text(node))
+        for node in graph.nodes
+    }
 
 
 def _state_text(node: Node) -> str:
@@ -263,8 +294,7 @@ def _kind_item(kind: str) -> _Item:
 
 
 def _state_item(state: str) -> _Item:
-    shape = f'<g class="state-{state}">{theme.mark(state, 8, 0)}</g>'
-    return _item(shape, 16, state)
+    return _item(theme.mark(state, 8, 0), 16, state)
 
 
 def _stroke_item(relation: Relation) -> _Item:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from anyclawd.draw.measure import FONTS
-from anyclawd.draw.xml import element
+from anyclawd.draw.xml import element, number
 from anyclawd.model.deps import Relation
 
 
@@ -112,13 +112,10 @@ def graph_rules() -> Rules:
     return (
         (".band", {"fill": BAND}),
         (".box", {"fill": _PLAIN.fill, "stroke": _PLAIN.edge}),
-        (".mark", {"stroke": FAINT, "fill": FAINT}),
         *((f".kind-{kind} .box", _look(look)) for kind, look in KINDS.items()),
         *((f".state-{state} .box", _look(look)) for state, look in STATES.items()),
-        *(
-            (f".state-{state} .mark", {"stroke": look.edge, "fill": look.edge})
-            for state, look in STATES.items()
-        ),
+        *((f".mark-{state}", {"fill": look.edge}) for state, look in STATES.items()),
+        *((f".mark-{state}.open", {"stroke": look.edge}) for state, look in STATES.items()),
         *((f".link.{name}", {"stroke": stroke.paint}) for name, stroke in STROKES.items()),
         *((f".head.{name}", {"fill": stroke.paint}) for name, stroke in STROKES.items()),
     )
@@ -126,7 +123,11 @@ def graph_rules() -> Rules:
 
 def graph_lines() -> str:
     """The widths and dashes of links."""
-    lines = [".box { stroke-width: 1.4; }", ".link { fill: none; }"]
+    lines = [
+        ".box { stroke-width: 1.4; }",
+        ".link { fill: none; }",
+        "path.mark.open { fill: none; stroke-width: 2; stroke-linecap: round; }",
+    ]
     for name, stroke in STROKES.items():
         dashes = f" stroke-dasharray: {stroke.dashes};" if stroke.dashes else ""
         lines.append(f".link.{name} {{ stroke-width: {stroke.width};{dashes} }}")
@@ -141,32 +142,28 @@ def _rule(selector: str, values: Mapping[str, str]) -> str:
     return f"{selector} {{ " + " ".join(f"{key}: {value};" for key, value in values.items()) + " }"
 
 
+#: The marks of the states, as in `status`, around (0, 0): a path, and whether it is only a line.
+_MARKS: Mapping[str, tuple[str, bool]] = {
+    "active": ("M-4.5 0 a4.5 4.5 0 1 0 9 0 a4.5 4.5 0 1 0 -9 0z", False),
+    "reloading": ("M4 -1.5 a4.2 4.2 0 1 0 -0.6 4.4 M4.2 -3.4 v3.2 h-3.2", True),
+    "activating": ("M-3 -4.5 l7 4.5 l-7 4.5z", False),
+    "deactivating": ("M-4 -4 h8 v8 h-8z", False),
+    "inactive": ("M-4 0 a4 4 0 1 0 8 0 a4 4 0 1 0 -8 0z", True),
+    "failed": ("M-4 -4 l8 8 M4 -4 l-8 8", True),
+}
+
+
+def mark_parts(state: str) -> tuple[str, str]:
+    """The path of a state's mark, and the class of its element."""
+    path, is_open = _MARKS[state]
+    return path, f"mark mark-{state} open" if is_open else f"mark mark-{state}"
+
+
 def mark(state: str, x: float, y: float) -> str:
-    """The mark of a state, 10 wide, with its middle at (x, y): the same as in `status`."""
-    match state:
-        case "active":
-            return _shape(x, y, "m-4.5 0 a4.5 4.5 0 1 0 9 0 a4.5 4.5 0 1 0 -9 0z")
-        case "failed":
-            return _shape(x, y, "m-4 -4 l8 8 m0 -8 l-8 8", is_open=True)
-        case "activating":
-            return _shape(x, y, "m-3 -4.5 l7 4.5 l-7 4.5z")
-        case "deactivating":
-            return _shape(x, y, "m-4 -4 h8 v8 h-8z")
-        case "reloading":
-            return _shape(x, y, "m4 -1.5 a4.2 4.2 0 1 0 -0.6 4.4 m0.8 -6 v3.2 h-3.2", is_open=True)
-        case _:
-            return _shape(x, y, "m-4 0 a4 4 0 1 0 8 0 a4 4 0 1 0 -8 0z", is_open=True)
-
-
-def _shape(x: float, y: float, path: str, *, is_open: bool = False) -> str:
-    attributes = [
-        ("class", "mark"),
-        ("transform", f"translate({x:.1f} {y:.1f})"),
-        ("d", f"M0 0 {path}"),
-    ]
-    if is_open:
-        attributes += [("style", "fill: none"), ("stroke-width", "2"), ("stroke-linecap", "round")]
-    return element("path", attributes)
+    """The mark of a state, 9 wide, with its middle at (x, y)."""
+    path, css = mark_parts(state)
+    place = f"translate({number(x)} {number(y)})"
+    return element("path", [("class", css), ("transform", place), ("d", path)])
 
 
 def outline(kind: str, x: float, y: float, width: float, height: float) -> str:

@@ -594,6 +594,7 @@ def test_analyze_follows_what_the_boot_waited_for(served: Served) -> None:
         ("graphml", "<?xml"),
         ("json", "{"),
         ("svg", "<?xml"),
+        ("html", "<!doctype html>"),
     ],
 )
 def test_graph_draws_what_runs(served: Served, form: str, begins: str) -> None:

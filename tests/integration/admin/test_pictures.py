@@ -1,0 +1,115 @@
+"""`anyclawctl graph` as a user runs it: parts of the graph, states, files, and no secrets."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.control import SECRET, row
+from tests.integration.admin.conftest import Served
+from tests.integration.admin.test_cli import anyclawctl
+from tests.integration.admin.test_offline import anyclawctl as offline
+
+FORMATS = ("dot", "mermaid", "json", "graphml", "svg", "html")
+WITH_SECRETS = """\
+agents_manager:
+  agents:
+    default:
+      description: says hunter2-hunter2 to everybody
+      workspace:
+        type: local
+        binary: ["@python", "-c", "hunter2-hunter2"]
+        env: {API_KEY: hunter2-hunter2, TOKEN: !env "THE_TOKEN:hunter3-hunter3"}
+      options: {api_token: hunter2-hunter2}
+"""
+
+
+def graph(served: Served, *words: str) -> dict[str, list[dict[str, str]]]:
+    done = anyclawctl(served, "graph", "--json", *words)
+    assert (done.returncode, done.stderr) == (0, "")
+    found: dict[str, list[dict[str, str]]] = json.loads(done.stdout)
+    return found
+
+
+def test_states_are_shown_on_request(served: Served) -> None:
+    served.control.rows["default.agent"] = row("default.agent", "failed", "cooldown")
+    states = {node["name"]: node["state"] for node in graph(served, "--state")["nodes"]}
+    assert (states["default.agent"], states["agents.target"]) == ("failed", "active")
+    assert {node["state"] for node in graph(served)["nodes"]} == {""}
+    picture = anyclawctl(served, "graph", "--format", "svg", "--state").stdout
+    assert "failed (cooldown)" in picture
+
+
+def test_a_unit_is_shown_with_all_that_depends_on_it_or_it_depends_on(served: Served) -> None:
+    nodes = graph(served, "--unit", "agents.target")["nodes"]
+    assert [node["name"] for node in nodes] == ["default.agent", "agents.target", "default.target"]
+    done = anyclawctl(served, "graph", "--unit", "agents.targte")
+    assert (done.returncode, done.stderr) == (
+        4,
+        "anyclawctl: no unit 'agents.targte' (did you mean 'agents.target'?)\n",
+    )
+
+
+def test_order_and_requirements_are_shown_apart(served: Served) -> None:
+    def relations(*words: str) -> set[str]:
+        return {one for edge in graph(served, *words)["edges"] for one in edge["relations"]}
+
+    assert relations("--order") == {"after"}
+    assert relations("--require") == {"wants", "requires"}
+    assert relations() == {"after", "wants", "requires"}
+    assert anyclawctl(served, "graph", "--order", "--require").returncode == 2
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_picture_is_written_whole_to_a_file(served: Served, tmp_path: Path, form: str) -> None:
+    target = tmp_path / "picture"
+    done = anyclawctl(served, "graph", "--format", form, "-o", str(target))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert target.read_text("utf-8") == anyclawctl(served, "graph", "--format", form).stdout
+    assert list(tmp_path.glob("picture*")) == [target]
+
+
+def test_a_file_that_cannot_be_written_is_named(served: Served, tmp_path: Path) -> None:
+    done = anyclawctl(served, "graph", "-o", str(tmp_path / "none" / "picture"))
+    assert done.returncode == 1
+    assert "picture" in done.stderr
+    assert "No such file or directory" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_configuration_has_no_states(served: Served, tmp_path: Path) -> None:
+    done = offline(tmp_path, "graph", "-c", "anyclaw.yaml", "--state")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "anyclawctl: a configuration has no states; leave --state or -c out\n",
+    )
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_no_format_shows_a_secret(served: Served, tmp_path: Path, form: str) -> None:
+    assert SECRET not in anyclawctl(served, "graph", "--format", form, "--state").stdout
+    (tmp_path / "anyclaw.yaml").write_text(WITH_SECRETS, "utf-8")
+    done = offline(tmp_path, "graph", "-c", "anyclaw.yaml", "--format", form)
+    assert done.returncode == 0, done.stderr
+    assert "default.agent" in done.stdout
+    assert "hunter" not in done.stdout
+
+
+@pytest.mark.parametrize("what", ["time", "blame", "critical-chain", "plot", "dump"])
+@pytest.mark.parametrize("boot", ["0", "-1"])
+def test_boots_are_analysed_by_number(served: Served, what: str, boot: str) -> None:
+    done = anyclawctl(served, "analyze", what, "--boot", boot)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout
+
+
+def test_a_boot_that_was_not_kept_is_refused(served: Served) -> None:
+    done = anyclawctl(served, "analyze", "--boot", "-2")
+    assert (done.returncode, "the earliest one is -1" in done.stderr) == (1, True)
+    done = anyclawctl(served, "analyze", "--boot", "1")
+    assert (done.returncode, "a boot is 0, -1, -2" in done.stderr) == (1, True)
+
+
+def test_without_daemon_and_kept_boots_the_daemon_is_missed(tmp_path: Path) -> None:
+    done = offline(tmp_path, "analyze", "--state-dir", str(tmp_path))
+    assert (done.returncode, done.stderr) == (1, f"anyclawctl: no boot is kept in {tmp_path}\n")
