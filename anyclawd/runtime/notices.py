@@ -26,7 +26,7 @@ from anyclawd.engine.events import (
     WatchdogTriggered,
 )
 from anyclawd.model.deps import UnitName
-from anyclawd.model.policy import NotifyAccess, ReadinessType
+from anyclawd.model.policy import Isolation, NotifyAccess, ReadinessType
 from anyclawd.model.unit import Unit
 from anyclawd.runtime import tree
 from anyclawd.runtime.logpump import harmless_text
@@ -205,7 +205,9 @@ class _Ear:
         main = self._notices.process_of(name)
         if main is None or pid == main.pid:
             return
-        if main.change_main(pid):
+        if self._unit.isolate is Isolation.PID:
+            self._drop(f"MAINPID={pid}, which is a number of its own namespace")
+        elif main.change_main(pid):
             self._notices.feed(MainPidChanged(name, self.invocation, pid))
         else:
             self._drop(f"MAINPID={pid}, which is no living process of it")

@@ -17,6 +17,7 @@ was sent before it has been dealt with by then. Source: sd_notify_barrier(3).
 
 import array
 import contextlib
+import errno
 import logging
 import os
 import pwd
@@ -25,6 +26,7 @@ import struct
 from pathlib import Path
 from typing import NamedTuple
 
+from anyclawd.model import world
 from anyclawd.model.fingerprint import fingerprint
 from anyclawd.wire.sdnotify import NOTICE_MAX_BYTES
 
@@ -56,7 +58,7 @@ class NotifySocket:
         if len(os.fsencode(self.path)) > _SUN_PATH_MAX:
             text = f"no room for its notification socket in {str(directory)!r}: "
             text += "the path is too long; name a shorter --runtime-dir"
-            raise OSError(None, text)
+            raise OSError(errno.ENAMETOOLONG, text)
         directory.mkdir(mode=0o700, exist_ok=True)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         try:
@@ -99,10 +101,9 @@ class NotifySocket:
             self._socket.bind(self.path)
         finally:
             os.umask(mask)
-        if user and os.geteuid() == 0:
-            account = pwd.getpwuid(int(user)) if user.isdecimal() else pwd.getpwnam(user)
-            self.uid = account.pw_uid
-            os.chown(self.path, account.pw_uid, account.pw_gid)
+        if user and os.geteuid() == 0:  # else it cannot be another user than ours
+            self.uid, gid = _account_of(user)
+            os.chown(self.path, self.uid, gid)
             _open_way(Path(self.path).parent)
 
 
@@ -118,6 +119,14 @@ def remove_stale(directory: Path) -> None:
                 path.unlink(missing_ok=True)
             except OSError as error:
                 log.debug("%s is left where it is: %s", path, error)
+
+
+def _account_of(user: str) -> tuple[int, int]:
+    try:
+        account = pwd.getpwuid(int(user)) if user.isdecimal() else pwd.getpwnam(user)
+    except KeyError:
+        raise OSError(errno.EINVAL, world.no_user(user)) from None
+    return account.pw_uid, account.pw_gid
 
 
 def _open_way(directory: Path) -> None:

@@ -16,7 +16,14 @@ import pytest
 
 from anyclawd.engine.events import Event, Exit, Invocation, Ready, Timer
 from anyclawd.model.deps import UnitName
-from anyclawd.model.policy import HookCommand, Hooks, NotifyAccess, ReadinessType, Timeouts
+from anyclawd.model.policy import (
+    HookCommand,
+    Hooks,
+    Isolation,
+    NotifyAccess,
+    ReadinessType,
+    Timeouts,
+)
 from anyclawd.model.state import JobType, Result, Sub
 from anyclawd.runtime.cgroup import Cgroups
 from anyclawd.runtime.notices import Notices
@@ -227,6 +234,24 @@ def test_a_name_that_is_too_long_says_so(tmp_path: Path) -> None:
         NotifySocket(tmp_path / ("x" * 90), "run", "")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+def test_a_user_who_does_not_exist_is_told(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="no user 'nobody-knows' on this machine"):
+        NotifySocket(tmp_path, "run", "nobody-knows")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a PID namespace")
+async def test_an_isolated_unit_speaks_and_names_no_pid(
+    supervise: Supervise, caplog: pytest.LogCaptureFixture
+) -> None:
+    code = f"say(f'MAINPID={{os.getpid()}}', 'READY=1')\n{STAY}"
+    async with supervise(notifying("one", code, isolate=Isolation.PID)) as house:
+        assert house.state("one").sub is Sub.RUNNING
+        assert house.driver.dropped_notices(ONE) == 1
+    assert "which is a number of its own namespace" in caplog.text
+
+
 def test_what_a_killed_daemon_has_left_is_removed(tmp_path: Path) -> None:
     """A socket that somebody listens on stays."""
     alive = NotifySocket(tmp_path, "alive", "")
@@ -295,6 +320,22 @@ async def test_systemd_notify_is_understood(supervise: Supervise) -> None:
     async with supervise(shell("one", script, readiness=ReadinessType.NOTIFY)) as house:
         assert house.state("one").sub is Sub.RUNNING
         assert house.driver.status_text(ONE) == "from a shell"
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which("systemd-notify"),
+    reason="only root can be another user, who needs systemd-notify",
+)
+async def test_a_unit_of_another_user_is_heard(containment: Cgroups | None) -> None:
+    place = Path(tempfile.mkdtemp(dir="/tmp"))  # the directories of tests are closed to others
+    script = 'systemd-notify --ready --status="$(id -un)"; exec sleep 1000'
+    unit = shell("one", script, readiness=ReadinessType.NOTIFY, user="nobody")
+    try:
+        async with supervised(place, unit, cgroups=containment) as house:
+            assert house.state("one").sub is Sub.RUNNING
+            assert house.driver.status_text(ONE) == "nobody"
+    finally:
+        shutil.rmtree(place)
 
 
 # -- what else it says --------------------------------------------------------------------------
