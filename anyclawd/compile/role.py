@@ -9,7 +9,7 @@ from anyclawd.compile.diagnose import Report
 from anyclawd.compile.read import Reader, named
 from anyclawd.compile.settings import ACK
 from anyclawd.model.deps import UnitName
-from anyclawd.model.unit import Ack, AgentRole, ChannelRole, Kind, kind_of
+from anyclawd.model.unit import Ack, AgentRole, ChannelRole, Kind
 
 
 class Roles:
@@ -24,8 +24,11 @@ class Roles:
     ) -> None:
         self._reader, self._report = reader, report
         self._enabled, self._disabled = enabled, disabled
-        self._tools = tuple(name for name in enabled if kind_of(name) is Kind.TOOL)
-        self._agents = tuple(name for name in enabled if kind_of(name) is Kind.AGENT)
+        self._tools, self._agents = self._of(Kind.TOOL), self._of(Kind.AGENT)
+
+    def _of(self, kind: Kind) -> tuple[UnitName, ...]:
+        enabled = self._enabled.items()
+        return tuple(name for name, draft in enabled if draft.declaration.kind is kind)
 
     def channel(self, draft: Draft) -> ChannelRole | None:
         if draft.declaration.kind is not Kind.CHANNEL:
