@@ -126,7 +126,7 @@ class UnitMeasure:
     active: str
     restarts: int = 0  #: automatic ones, since the daemon started
     start_s: float | None = None  #: from spawn until ready, of the latest start
-    health: Health = Health.NONE
+    health: Health | None = None  #: None without a check
     checks_passed: int = 0  #: health checks, since the daemon started
     checks_failed: int = 0
     memory_bytes: int | None = None

@@ -96,7 +96,7 @@ def _units(units: tuple[UnitMeasure, ...]) -> Iterable[Metric]:
 
 
 def _health(units: tuple[UnitMeasure, ...]) -> Iterable[Metric]:
-    checked = [unit for unit in units if unit.health is not Health.NONE]
+    checked = [unit for unit in units if unit.health is not None]
     healths = GaugeMetricFamily(
         "anyclawd_unit_health",
         "1 for the health a unit is in; units without a check have none.",

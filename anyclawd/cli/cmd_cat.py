@@ -5,18 +5,19 @@ from argparse import ArgumentParser, Namespace
 
 from anyclawd.cli import render
 from anyclawd.cli.daemon import connect
+from anyclawd.cli.units import add_units, names_of
 from anyclawd.client.client import quote
 from anyclawd.model.value import Json
 
 
 def configure(parser: ArgumentParser) -> None:
-    parser.add_argument("units", nargs="+", metavar="UNIT")
+    add_units(parser)
 
 
 def run(options: Namespace) -> int:
     client = connect(options)
     units: Json = {}
-    for name in options.units:
+    for name in names_of(client, options.units):
         units |= client.get(f"/v1/units/{quote(name)}/settings")["units"]
     if options.json:
         render.print_json({"units": units})

@@ -5,6 +5,7 @@ from argparse import ArgumentParser, Namespace
 from anyclawd.cli import render
 from anyclawd.cli.daemon import connect
 from anyclawd.cli.render import clean, duration
+from anyclawd.cli.units import add_units, names_of
 from anyclawd.client.client import quote
 from anyclawd.model.value import Json
 
@@ -16,7 +17,7 @@ _AT_LIMIT = {
 
 
 def configure(parser: ArgumentParser) -> None:
-    parser.add_argument("units", nargs="+", metavar="UNIT")
+    add_units(parser)
     parser.add_argument(
         "--restart",
         action="store_true",
@@ -27,7 +28,9 @@ def configure(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     client = connect(options)
     what = "schedule" if options.restart else "explain"
-    told = [client.get(f"/v1/units/{quote(name)}/{what}") for name in options.units]
+    told = [
+        client.get(f"/v1/units/{quote(name)}/{what}") for name in names_of(client, options.units)
+    ]
     if options.json:
         render.print_json({"units": told})
     else:

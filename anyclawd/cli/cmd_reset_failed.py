@@ -2,12 +2,13 @@
 
 from argparse import ArgumentParser, Namespace
 
-from anyclawd.cli import jobs, render
+from anyclawd.cli import render
 from anyclawd.cli.daemon import connect
+from anyclawd.cli.units import add_units
 
 
 def configure(parser: ArgumentParser) -> None:
-    jobs.add_units(parser)
+    add_units(parser)
 
 
 def run(options: Namespace) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from anyclawd.cli import render
 from anyclawd.cli.daemon import connect
 from anyclawd.cli.render import clean
+from anyclawd.cli.units import add_units, names_of
 from anyclawd.client.client import Client, quote
 from anyclawd.model.value import Json
 
@@ -14,7 +15,7 @@ _LEFT_OUT = ("log", "story", "units")
 
 
 def configure(parser: ArgumentParser) -> None:
-    parser.add_argument("units", nargs="*", metavar="UNIT")
+    add_units(parser, nargs="*")
     parser.add_argument(
         "-p", "--property", action="append", metavar="NAME", help="print this one only"
     )
@@ -23,7 +24,7 @@ def configure(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     client = connect(options)
     if options.units:
-        shown = [_everything(client, name) for name in options.units]
+        shown = [_everything(client, name) for name in names_of(client, options.units)]
     else:
         shown = [client.get("/v1/status")]
     if options.json:

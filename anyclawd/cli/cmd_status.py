@@ -9,11 +9,11 @@ from argparse import ArgumentParser, Namespace
 from anyclawd.cli import render
 from anyclawd.cli.daemon import connect
 from anyclawd.cli.render import Paint, clean
-from anyclawd.client.client import query, quote
+from anyclawd.cli.units import add_units, names_of
+from anyclawd.client.client import quote
 
 TYPE_CHECKING = False  # typing itself costs 2 ms of import
 if TYPE_CHECKING:
-    from anyclawd.client.client import Client
     from anyclawd.model.value import Json
 
 
@@ -29,7 +29,7 @@ _HEALTH_COLOURS = {"healthy": "green", "starting": "yellow", "unhealthy": "red"}
 
 
 def configure(parser: ArgumentParser) -> None:
-    parser.add_argument("units", nargs="*", metavar="UNIT", help="names or patterns")
+    add_units(parser, nargs="*")
     parser.add_argument(
         "-n",
         "--lines",
@@ -56,21 +56,13 @@ def run(options: Namespace) -> int:
         else:
             print("\n".join(_overview(status)))
         return 0
-    names = _names(client, options.units)
+    names = names_of(client, options.units)
     details = [client.get(f"/v1/units/{quote(name)}?n={options.lines}") for name in names]
     if options.json:
         render.print_json({"units": details})
     else:
         print("\n\n".join("\n".join(_detail(unit)) for unit in details))
     return 0 if all(unit["active"] in _UP for unit in details) else NOT_ACTIVE
-
-
-def _names(client: Client, patterns: list[str]) -> list[str]:
-    """Names as they are; the daemon is asked only where there are patterns."""
-    if not any(char in pattern for pattern in patterns for char in "*?["):
-        return patterns
-    found = client.get(f"/v1/units?{query(('unit', pattern) for pattern in patterns)}")
-    return [unit["name"] for unit in found["units"]]
 
 
 def _overview(status: Json) -> list[str]:
@@ -158,7 +150,7 @@ def _detail(unit: Json) -> list[str]:
 
 
 def _health(check: Json, paint: Paint) -> str:
-    if check is None:
+    if check is None or check["state"] is None:
         return ""
     state = paint(check["state"], _HEALTH_COLOURS[check["state"]])
     if not check["failed_checks"]:

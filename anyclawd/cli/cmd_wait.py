@@ -2,14 +2,15 @@
 
 from argparse import ArgumentParser, Namespace
 
-from anyclawd.cli import jobs, render, rest
+from anyclawd.cli import render, rest
 from anyclawd.cli.daemon import connect
 from anyclawd.cli.span import duration
+from anyclawd.cli.units import add_units
 from anyclawd.client.client import query
 
 
 def configure(parser: ArgumentParser) -> None:
-    jobs.add_units(parser)
+    add_units(parser)
     parser.add_argument(
         "--timeout", type=duration, metavar="DURATION", help="wait no longer than this"
     )

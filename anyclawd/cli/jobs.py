@@ -7,7 +7,8 @@ from anyclawd.cli import render, rest
 from anyclawd.cli.daemon import connect
 from anyclawd.cli.render import clean
 from anyclawd.cli.span import duration
-from anyclawd.client.exchange import FAILED
+from anyclawd.cli.units import add_units
+from anyclawd.client.exchange import FAILED, USAGE_ERROR
 from anyclawd.model.value import Json
 
 #: Verb to what a unit then is.
@@ -30,12 +31,6 @@ def configure(parser: ArgumentParser) -> None:
     """The arguments of a verb that asks for jobs."""
     add_units(parser)
     configure_waiting(parser)
-
-
-def add_units(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "units", nargs="+", metavar="UNIT", help="names, or patterns such as 'web-*.service'"
-    )
 
 
 def configure_waiting(parser: ArgumentParser) -> None:
@@ -69,6 +64,11 @@ def configure_rest(parser: ArgumentParser) -> None:
 
 def run(verb: str, options: Namespace) -> int:
     """Status 1 if a unit is not as it was asked to be; with `--wait` the worst of the ends."""
+    waits = options.timeout is not None or getattr(options, "wait", False)
+    if options.no_block and waits:
+        text = "--no-block waits for nothing; leave out --wait and --timeout, or --no-block"
+        print(f"anyclawctl {verb}: {text}", file=sys.stderr)
+        return USAGE_ERROR
     body = {
         "verb": verb,
         "units": options.units,

@@ -11,7 +11,7 @@ import sys
 from argparse import ArgumentParser, HelpFormatter, Namespace, RawDescriptionHelpFormatter
 from importlib import import_module
 
-from anyclawd.client.exchange import ClientError
+from anyclawd.client.exchange import FAILED, USAGE_ERROR, ClientError
 
 #: Verb to what it does, in the order of the help text.
 VERBS = {
@@ -49,7 +49,7 @@ VERBS = {
     "run": "run the daemon in the foreground",
 }
 
-USAGE_ERROR, FAILED, INTERRUPTED = 2, 1, 130
+INTERRUPTED = 130
 
 
 def main(arguments: list[str] | None = None) -> int:

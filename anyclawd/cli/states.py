@@ -2,13 +2,14 @@
 
 from argparse import ArgumentParser, Namespace
 
-from anyclawd.cli import jobs, render
+from anyclawd.cli import render
 from anyclawd.cli.daemon import connect
+from anyclawd.cli.units import add_units
 from anyclawd.client.client import query
 
 
 def configure(parser: ArgumentParser) -> None:
-    jobs.add_units(parser)
+    add_units(parser)
     parser.add_argument("-q", "--quiet", action="store_true", help="the exit status only")
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 #: Exit statuses of `anyclawctl`; the complete list is docs/reference/exit-codes.md.
-FAILED, NO_SUCH_UNIT, NO_DAEMON, NOT_PERMITTED = 1, 4, 69, 77
+FAILED, USAGE_ERROR, NO_SUCH_UNIT, NO_DAEMON, NOT_PERMITTED = 1, 2, 4, 69, 77
 
 _LINE_BYTES_MAX = 64 * 2**20
 _PIECE_BYTES = 64 * 2**10

@@ -431,7 +431,7 @@ class DaemonControl:
             active=ACTIVE_OF[state.sub].value,
             restarts=self._restarts.get(unit.name, 0),
             start_s=self._start_s.get(unit.name),
-            health=state.vitals.health,
+            health=None if unit.health is None else state.vitals.health,
             checks_passed=passed,
             checks_failed=failed,
             **usage,

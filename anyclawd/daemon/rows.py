@@ -58,11 +58,11 @@ def log_line(line: LogLine) -> Json:
 
 
 def health_view(unit: Unit, vitals: Vitals) -> Json:
-    """What the checks of a unit say; None where it has none."""
+    """What the checks of a unit say; None where it has none. Its state is None while it is down."""
     if unit.health is None:
         return None
     return {
-        "state": vitals.health.value,
+        "state": vitals.health.value or None,
         "failed_checks": vitals.failed_checks,
         "failures": unit.health.failures,
         "failure": vitals.failure,

@@ -238,6 +238,20 @@ def test_a_timeout_tells_what_goes_on(served: Served) -> None:
     )
 
 
+@pytest.mark.parametrize("option", [["--wait"], ["--timeout", "5"]], ids=" ".join)
+def test_nobody_waits_without_waiting(served: Served, option: list[str]) -> None:
+    done = anyclawctl(served, "start", "--no-block", *option, "default.agent")
+    assert (done.returncode, served.control.requests) == (2, [])
+    assert "--no-block waits for nothing" in done.stderr
+
+
+@pytest.mark.parametrize("verb", ["show", "cat", "explain", "status"])
+def test_who_looks_may_use_patterns_too(served: Served, verb: str) -> None:
+    both = anyclawctl(served, verb, "--json", "*.agent", "*.channel").stdout
+    assert ("default.agent" in both, "debug-http.channel" in both) == (True, True)
+    assert anyclawctl(served, verb, "*.tool").returncode == 4
+
+
 def test_start_can_wait_for_the_end(served: Served) -> None:
     served.control.statuses = {"default.agent": 3, "debug-http.channel": 7}
     done = anyclawctl(served, "start", "--wait", "default.agent", "debug-http.channel")

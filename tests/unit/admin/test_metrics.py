@@ -4,8 +4,9 @@ import asyncio
 import re
 from pathlib import Path
 
-from anyclawd.admin.control import Measures
+from anyclawd.admin.control import Measures, UnitMeasure
 from anyclawd.admin.metrics import render
+from anyclawd.model.state import Health
 from tests.fakes.control import FakeControl
 
 EXPECTED = """\
@@ -42,6 +43,26 @@ def test_each_number_has_its_name_and_labels() -> None:
     lines = render(asyncio.run(FakeControl().measures())).decode().splitlines()
     for expected in EXPECTED.splitlines():
         assert expected in lines
+
+
+def test_health_is_told_of_units_that_have_a_check() -> None:
+    """While such a unit is down it is in no health at all."""
+    measures = Measures(
+        units=(
+            UnitMeasure(name="down.service", active="failed", health=Health.NONE),
+            UnitMeasure(name="unchecked.service", active="active"),
+        )
+    )
+    lines = render(measures).decode().splitlines()
+    told = [line for line in lines if line.startswith("anyclawd_unit_health{")]
+    assert [line.rpartition(" ")[2] for line in told] == ["0.0"] * 3
+    assert all('unit="down.service"' in line for line in told)
+
+
+def test_what_is_not_known_is_left_out() -> None:
+    measures = Measures(units=(UnitMeasure(name="a.service", active="active"),))
+    lines = render(measures).decode().splitlines()
+    assert not any(line.startswith(("anyclawd_unit_memory", "anyclawd_unit_cpu")) for line in lines)
 
 
 def test_without_numbers_the_names_are_still_announced() -> None:

@@ -45,8 +45,7 @@ def test_each_exit_code_is_described() -> None:
     page = (REFERENCE / "exit-codes.md").read_text("utf-8")
     codes = {
         0,
-        main.FAILED,
-        main.USAGE_ERROR,
+        exchange.USAGE_ERROR,
         main.INTERRUPTED,
         cmd_is_active.NOT_ACTIVE,
         exchange.FAILED,
