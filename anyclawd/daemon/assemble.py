@@ -83,6 +83,7 @@ class Assembly:
             handover.state_dir,
             cgroup.containment(handover.cgroups, handover.no_cgroups),
             handover.dropins,
+            handover.early_at,
         )
         self.reloader = Reloader(
             plan,
@@ -170,6 +171,8 @@ class Assembly:
             return "it was stopped by hand"
         if state.reason:
             return state.reason
+        if state.invocation is None:
+            return "nothing has started it"
         return "it has ended" if state.result is Result.SUCCESS else state.result.value
 
     def _send_status(self) -> None:
@@ -182,8 +185,16 @@ class Assembly:
         if boot.state is SystemState.STOPPING:
             log.error("the boot has failed: %s", boot.failure)
             return
+        self._excuse_the_absent()
         log.info("%s: %s", boot.state.value, self._status())
         self._systemd.ready(self._status())
+
+    def _excuse_the_absent(self) -> None:
+        """Units that the boot has left out have no change of state that would tell of them."""
+        manager = self._driver.manager
+        for name, state in manager.states.items():
+            if state.sub in _OUT and state.invocation is None and name not in manager.jobs:
+                self._gateway.unit_failed(self._driver.plan.units[name], self._excuse(name))
 
     def _status(self) -> str:
         """How many units are in which state, the most telling first."""

@@ -355,6 +355,17 @@ def test_an_agent_that_is_stopped_by_hand_tells_its_user(tmp_path: Path, theatre
         assert channel.turn()[0] == ("agent_message_chunk", "here")
 
 
+def test_an_agent_that_a_boot_leaves_out_tells_its_user(tmp_path: Path) -> None:
+    """It was stopped by hand before; nothing happens to it in this life of the daemon."""
+    with running(tmp_path, system({"default": mock()})) as daemon:
+        daemon.job("stop", "default.agent")
+    with running(tmp_path) as daemon:
+        with pytest.raises(ClientError, match="stopped by hand"):
+            daemon.answer("hello", agent="default")
+        daemon.job("start", "default.agent")
+        assert daemon.answer("hello", agent="default")["text"] == "Echo: hello"
+
+
 def test_an_agent_that_falls_silent_is_given_up(tmp_path: Path, theatre: Stage) -> None:
     config = system(
         {"default": theatre.agent("a")},
