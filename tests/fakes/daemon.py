@@ -80,6 +80,7 @@ class Daemon:
         arguments: tuple[str, ...],
         log: int | None = None,
         containment: str = "",
+        within: Path | None = None,
     ) -> None:
         self.directory = directory
         self.config, self.state, self.run = (
@@ -95,9 +96,10 @@ class Daemon:
         self._notify.setblocking(False)
         self._notify.bind("")  # a free abstract name: no path can be too long for it
         name = "@" + self._notify.getsockname()[1:].decode()
+        joining = ["/bin/sh", "-c", f'echo 0 >{within}/cgroup.procs && exec "$@"', "sh"]
         with self.log.open("ab") as file:
             self.process = subprocess.Popen(
-                [*daemon_argv(), *self.arguments(), *arguments],
+                [*(joining if within else []), *daemon_argv(), *self.arguments(), *arguments],
                 cwd=directory,
                 env=environment({"NOTIFY_SOCKET": name, **environ}),
                 stdin=subprocess.DEVNULL,
@@ -345,13 +347,15 @@ def started(
     environ: Mapping[str, str] | None = None,
     log: int | None = None,
     containment: str = "",
+    within: Path | None = None,
 ) -> Iterator[Daemon]:
     """A daemon that has just been executed; nothing is expected of its end but an empty house.
 
     `config` is text, or a map that is written as YAML; without it the one of the last run is used.
-    `log` is the descriptor that it logs to, a file of the harness if missing.
+    `log` is the descriptor that it logs to, a file of the harness if missing; `within` is the
+    directory of the control group that it is started in, the harness's own if missing.
     """
-    daemon = Daemon(directory, config, environ or {}, arguments, log, containment)
+    daemon = Daemon(directory, config, environ or {}, arguments, log, containment, within)
     try:
         yield daemon
     except BaseException as error:
@@ -375,10 +379,17 @@ def running(
     environ: Mapping[str, str] | None = None,
     log: int | None = None,
     containment: str = "",
+    within: Path | None = None,
 ) -> Iterator[Daemon]:
     """A daemon from READY=1 on; afterwards it is stopped by SIGTERM and must exit with 0."""
     with started(
-        directory, config, *arguments, environ=environ, log=log, containment=containment
+        directory,
+        config,
+        *arguments,
+        environ=environ,
+        log=log,
+        containment=containment,
+        within=within,
     ) as daemon:
         daemon.wait_ready()
         yield daemon
