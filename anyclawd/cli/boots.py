@@ -4,6 +4,7 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace
 
+from anyclawd.cli import render
 from anyclawd.cli.daemon import connect
 from anyclawd.client import boots as files
 from anyclawd.client.exchange import NO_DAEMON, ClientError
@@ -48,6 +49,39 @@ def _kept_record(options: Namespace, none_is_kept: ClientError) -> Json:
         earliest = 1 - len(records)
         raise ClientError(f"no boot {options.boot} is kept; the earliest one is {earliest}")
     return records[-options.boot]
+
+
+def rows_of(options: Namespace) -> list[Json]:
+    """A line for each boot there is to tell of, the latest first; as `GET /v1/boots` has them."""
+    if not options.state_dir:
+        try:
+            answer = connect(options).get("/v1/boots")
+        except ClientError as error:
+            if error.exit_code != NO_DAEMON or options.socket:
+                raise
+        else:
+            for note in answer["notes"]:
+                print(f"anyclawctl: {note}", file=sys.stderr)
+            rows: list[Json] = answer["boots"]
+            return rows
+    return [files.row(-index, record) for index, record in enumerate(kept(options))]
+
+
+def rows_text(rows: list[Json]) -> str:
+    """A table of boots, one a line."""
+    cells = [
+        (
+            str(row["boot"]),
+            row["started_at"],
+            "goes on" if row["settled_s"] is None else render.duration(row["settled_s"]),
+            str(row["units"]),
+            str(row["failed_units"]),
+            render.clean(row["failure"] or row["state"]),
+        )
+        for row in rows
+    ]
+    headings = ("BOOT", "STARTED", "SETTLED IN", "UNITS", "FAILED", "")
+    return "\n".join(render.table(cells, headings)) + "\n"
 
 
 def kept(options: Namespace) -> list[Json]:

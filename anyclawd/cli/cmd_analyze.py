@@ -18,10 +18,11 @@ _VALUES = {
     "critical-chain": timeline.critical_chain_values,
 }
 _BOOT = (*_TEXTS, "plot", "dump")
+_WHATS = (*_BOOT, "boots", "verify", "simulate")
 
 
 def configure(parser: ArgumentParser) -> None:
-    parser.add_argument("what", nargs="?", choices=(*_BOOT, "verify", "simulate"), default="time")
+    parser.add_argument("what", nargs="?", choices=_WHATS, default="time")
     boots.configure(parser)
     output.configure(parser)
     parser.add_argument(
@@ -50,6 +51,10 @@ def run(options: Namespace) -> int:
                 text = predicted.json() if options.json else predicted.text()
             else:
                 text = drawn(options.form, predicted.record, as_json=options.json)
+        case "boots":
+            rows = boots.rows_of(options)
+            text = json.dumps({"boots": rows}, indent=2) + "\n"
+            text = text if options.json else boots.rows_text(rows)
         case what:
             text = drawn(what, boots.record_of(options), as_json=options.json)
     output.write(options, text)

@@ -63,6 +63,20 @@ def kept(state_dir: str) -> tuple[list[Json], list[str]]:
     return records, notes
 
 
+def row(offset: int, record: Json) -> Json:
+    """What a list of boots says of one."""
+    units = record["units"]
+    return {
+        "boot": offset,
+        "started_at": record["started_at"],
+        "settled_s": record["settled_s"],
+        "state": record["state"],
+        "failure": record["failure"],
+        "units": len(units),
+        "failed_units": sum(unit["result"] not in (None, "done", "skipped") for unit in units),
+    }
+
+
 def read(path: str) -> Json:
     """One record. Raises OSError, and ValueError saying what is wrong with the file."""
     with open(path, encoding="utf-8") as file:  # noqa: PTH123 - quick to import

@@ -9,10 +9,11 @@ import asyncio
 import json
 import logging
 import os
+from collections.abc import Mapping
 
 from anyclawd.client import boots as files
 from anyclawd.daemon import places
-from anyclawd.engine.boot import boot_record
+from anyclawd.engine.boot import Taken, record_of, taken
 from anyclawd.engine.commands import SettleBoot
 from anyclawd.model.errors import RequestError
 from anyclawd.model.value import Json
@@ -27,20 +28,33 @@ KEPT = 20
 class Boots:
     """This boot's record, and those of earlier boots. `run` keeps this one once it has settled."""
 
-    def __init__(self, driver: Driver, state_dir: str, began_at: float, started_at: str) -> None:
-        """`began_at` is the monotonic instant that `started_at` tells people of."""
+    def __init__(
+        self,
+        driver: Driver,
+        state_dir: str,
+        began_at: float,
+        started_at: str,
+        spawned_at: Mapping[str, float],
+    ) -> None:
+        """`began_at` is the monotonic instant that `started_at` tells people of.
+
+        `spawned_at` are the instants of processes that were there before the engine was.
+        """
         self._driver, self._state_dir = driver, state_dir
-        self._began_at, self._started_at = began_at, started_at
-        self._settled: asyncio.Future[Json | None] = asyncio.get_running_loop().create_future()
+        self._began_at, self._started_at, self._spawned_at = began_at, started_at, spawned_at
+        self._settled: asyncio.Future[tuple[Taken, str] | None]
+        self._settled = asyncio.get_running_loop().create_future()
+        self._record: Json = None  # of this boot, once it has settled
         driver.settled.append(self._take)
 
     async def run(self) -> None:
         """Keep the record of this boot; ends once that is done, or when the boot is abandoned."""
-        record = await self._settled
-        if record is None:
+        settled = await self._settled
+        if settled is None:
             return
         try:
-            await asyncio.to_thread(keep, self._state_dir, record)
+            self._record = await asyncio.to_thread(self._made, *settled)
+            await asyncio.to_thread(keep, self._state_dir, self._record)
         except OSError as error:
             log.warning("cannot keep the record of this boot: %s; analyze will lack it", error)
 
@@ -51,9 +65,11 @@ class Boots:
 
     def current(self) -> Json:
         """The record of this boot, as far as it has come."""
-        if self._settled.done() and (record := self._settled.result()) is not None:
-            return record
-        return self._record("")
+        if self._record is not None:
+            return self._record
+        if self._settled.done() and (settled := self._settled.result()) is not None:
+            return self._made(*settled)
+        return self._made(taken(self._driver.manager), "")
 
     def earlier(self) -> tuple[list[Json], list[str]]:
         """The records of boots before this one, newest first, and notes on what cannot be read.
@@ -79,7 +95,9 @@ class Boots:
         """A line for each boot, this one first. Reads files, and may be called from any thread."""
         records, notes = self.earlier()
         return {
-            "boots": [row(-index, one) for index, one in enumerate([self.current(), *records])],
+            "boots": [
+                files.row(-index, one) for index, one in enumerate([self.current(), *records])
+            ],
             "notes": notes,
         }
 
@@ -89,25 +107,16 @@ class Boots:
 
     def _finish(self, failure: str) -> None:
         if not self._settled.done():
-            self._settled.set_result(self._record(failure))
+            self._settled.set_result((taken(self._driver.manager), failure))
 
-    def _record(self, failure: str) -> Json:
-        manager = self._driver.manager
-        return boot_record(manager, self._began_at, started_at=self._started_at, failure=failure)
-
-
-def row(offset: int, record: Json) -> Json:
-    """What a list of boots says of one."""
-    units = record["units"]
-    return {
-        "boot": offset,
-        "started_at": record["started_at"],
-        "settled_s": record["settled_s"],
-        "state": record["state"],
-        "failure": record["failure"],
-        "units": len(units),
-        "failed_units": sum(unit["result"] not in (None, "done", "skipped") for unit in units),
-    }
+    def _made(self, boot: Taken, failure: str) -> Json:
+        return record_of(
+            boot,
+            self._began_at,
+            started_at=self._started_at,
+            failure=failure,
+            spawned_at=self._spawned_at,
+        )
 
 
 def keep(state_dir: str, record: Json) -> None:

@@ -7,7 +7,7 @@ import asyncio
 import os
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from itertools import chain
@@ -80,13 +80,15 @@ class DaemonControl:
         state_dir: str,
         containment: str,
         dropins: str,
+        early_at: Mapping[str, float],
     ) -> None:
         self._driver, self._gateway = driver, gateway
         self._manager = driver.manager
         self._started_at, self._containment = started_at, containment
         self._dropins = dropins
         self.clock = Clock()
-        self.kept = Boots(driver, state_dir, started_at, self.clock.iso(started_at))
+        iso = self.clock.iso(started_at)
+        self.kept = Boots(driver, state_dir, started_at, iso, early_at)
         self.reloader: Reloader | None = None  #: set before the boot
         self.admin_port: int | None = None
         self.warnings: list[str] = []

@@ -47,6 +47,7 @@ class Handover:
         self.plan: bytes | None = None  #: a cached plan that holds, marshalled
         self.compiler: tuple[int, int] | None = None  #: pid, and its stdout, where none does
         self.early: dict[str, Early] = {}
+        self.early_at: dict[str, float] = {}  #: when they were spawned
         self.stopped: frozenset[str] = frozenset()
         self.swept: Swept = ((), ())
         self.cgroups: Cgroups | None = None
@@ -137,6 +138,7 @@ def _prepare(handover: Handover) -> None:
     for order, needs in wave:
         if not needs & handover.stopped:
             invocation = os.urandom(16).hex()
+            handover.early_at[order[0]] = time.monotonic()
             handover.early[order[0]] = invocation, _spawn(order, invocation, handover, environ)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from anyclawd.draw import theme
-from anyclawd.draw.graph import Graph
+from anyclawd.draw.graph import Graph, Node
 from anyclawd.draw.measure import FONTS, label
 from anyclawd.draw.page_script import SCRIPT
 from anyclawd.draw.plot import Phase, phases
@@ -46,7 +46,7 @@ def html(graph: Graph, caption: Caption, cards: Mapping[str, Card], boot: Boot |
     told = _told(boot)
     picture = Picture(graph, notes=_notes(graph, told) if boot is not None else {})
     data = {
-        "units": [_unit(node.name, graph, cards, told) for node in graph.nodes],
+        "units": [_unit(node, cards, told.get(node.name)) for node in graph.nodes],
         "links": [
             [link.source, link.target, [str(one) for one in link.relations]]
             for link in picture.links
@@ -123,15 +123,15 @@ def _notes(graph: Graph, told: Mapping[str, BootUnit]) -> dict[str, Note]:
     return notes
 
 
-def _unit(name: str, graph: Graph, cards: Mapping[str, Card], told: Mapping[str, BootUnit]) -> Json:
-    node = next(node for node in graph.nodes if node.name == name)
-    unit = told.get(name)
-    facts = [*_state_facts(node.state, node.sub, node.result), *cards.get(name, Card()).facts]
-    if unit is not None:
-        facts += _boot_facts(unit)
+def _unit(node: Node, cards: Mapping[str, Card], unit: BootUnit | None) -> Json:
+    facts = [
+        *_state_facts(node.state, node.sub, node.result),
+        *cards.get(node.name, Card()).facts,
+        *(() if unit is None else _boot_facts(unit)),
+    ]
     bars = [] if unit is None else phases(unit, unit.settled_s or 0.0)
     return {
-        "name": label(name),
+        "name": label(node.name),
         "kind": node.kind,
         "description": label(node.description),
         "facts": [[term, label(value)] for term, value in facts],

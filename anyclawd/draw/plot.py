@@ -158,7 +158,7 @@ class _Plot:
             ("viewBox", f"0 0 {number(wide)} {number(high)}"),
             ("width", wide),
             ("height", high),
-            ("role", "img"),
+            ("role", "graphics-document document"),
             ("aria-labelledby", "plot-title plot-desc"),
         ]
         return element("svg", attributes, "\n" + "\n".join(body) + "\n")
@@ -242,7 +242,8 @@ class _Plot:
         parts.append(element("text", where, words))
         if note := self._note(unit):
             parts.append(_text(self._left + _FIELD + 10, y + 4, note, _SMALL, css="faint"))
-        return element("g", [("class", "unit")], "".join(parts))
+        attributes = [("class", "unit"), ("role", "graphics-symbol img")]
+        return element("g", attributes, "".join(parts))
 
     def _bar(self, bar: Bar, row: int) -> str:
         left, right = self._x(bar.begin_s), self._x(bar.end_s)
@@ -264,7 +265,8 @@ class _Plot:
         units = {unit.name: unit for unit in self._rows}
         on_page = [name for name in self._chain if name in rows]
         for later, earlier in pairwise(on_page):
-            x1, x2 = self._x(_last(units[earlier])), self._x(_begin(units[later], self._end))
+            x1 = self._x(_last(units[earlier]))
+            x2 = max(x1, self._x(_begin(units[later], self._end)))
             y1, y2 = self._y(rows[earlier]), self._y(rows[later])
             path = f"M{number(x1)} {number(y1)} V{number(y2)} H{number(x2)}"
             yield element("path", [("class", "joint"), ("d", path)])

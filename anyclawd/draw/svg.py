@@ -79,7 +79,7 @@ class Picture:
             ("viewBox", f"0 0 {number(page_width)} {number(page_height)}"),
             ("width", page_width),
             ("height", page_height),
-            ("role", "img"),
+            ("role", "graphics-document document"),
             ("aria-labelledby", "graph-title graph-desc"),
         ]
         if identity:
@@ -130,7 +130,8 @@ class Picture:
             parts.append(theme.mark(note.mark, x + _PAD + 5, y + 31))
             parts.append(element("text", [("class", "note"), *where], escaped(note.text)))
         classes = f"unit kind-{node.kind}" + (f" state-{node.state}" if node.state else "")
-        return element("g", [("class", classes), ("data-unit", index)], "".join(parts))
+        attributes = [("class", classes), ("data-unit", index), ("role", "graphics-symbol img")]
+        return element("g", attributes, "".join(parts))
 
     def _bands(self, layout: Layout) -> str:
         """A stripe behind each second rank, so that the steps of the order can be counted."""

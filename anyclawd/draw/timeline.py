@@ -4,8 +4,8 @@ A unit's life in a boot has these instants, in seconds since the daemon's exec, 
 did not happen: its job was *queued*; nothing it was ordered after was pending any more
 (*unblocked*); its process was *spawned*; it was *ready*; its job had ended, with any result
 (*settled*). What a unit did itself is the time from unblocked to settled; before, it waited for
-others. The first wave of a cached boot is spawned before there is an engine to queue it: there, a
-unit begins with its process.
+others. The first wave of a cached boot is spawned before there is an engine to queue it; until that
+is there nothing can settle, so that time is the daemon's own and not the unit's.
 
 The critical chain starts at what the boot waited for last and goes from each unit to the dependency
 that settled last before it began, failed ones included, since those were waited for too: shortening
@@ -45,11 +45,16 @@ class BootUnit:
         return min(begun, default=self.settled_s)
 
     @property
+    def went_on_s(self) -> float | None:
+        """From when on it was itself that was waited for, and not the daemon or another unit."""
+        return None if self.begun_s is None else max(self.begun_s, self.queued_s or 0.0)
+
+    @property
     def took_s(self) -> float | None:
         """How long it took once nothing held it back; None while it has not settled."""
-        if self.settled_s is None or self.begun_s is None:
+        if self.settled_s is None or self.went_on_s is None:
             return None
-        return max(0.0, self.settled_s - self.begun_s)
+        return max(0.0, self.settled_s - self.went_on_s)
 
     @property
     def has_failed(self) -> bool:
@@ -168,10 +173,10 @@ def critical_chain(boot: Boot) -> list[BootUnit]:
 
 
 def _waited_for(unit: BootUnit, units: Mapping[str, BootUnit]) -> BootUnit | None:
-    """The dependency that settled last, of those that had settled when the unit began."""
-    begun = unit.begun_s or 0.0
+    """The dependency that settled last, of those that had settled when the unit went on."""
+    went_on = unit.went_on_s or 0.0
     candidates = [
-        units[name] for name in unit.after if name in units and _end(units[name]) <= begun
+        units[name] for name in unit.after if name in units and _end(units[name]) <= went_on
     ]
     return max(candidates, key=_settled_last, default=None)
 

@@ -16,7 +16,7 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import assert_never
 
-from anyclawd.engine.boot import boot_record
+from anyclawd.engine.boot import record_of, taken
 from anyclawd.engine.commands import (
     Announce,
     ArmTimer,
@@ -91,11 +91,12 @@ def pasts_of(records: Iterable[Json]) -> dict[UnitName, Past]:
             if unit["result"] != "done" or unit["settled_s"] is None:
                 continue
             name = UnitName(unit["name"])
-            begun = unit["spawned_s"] if unit["spawned_s"] is not None else unit["unblocked_s"]
+            queued, spawned = unit["queued_s"] or 0.0, unit["spawned_s"]
+            begun = unit["unblocked_s"] if spawned is None else max(spawned, queued)
             if begun is not None:
                 took[name].append(max(0.0, unit["settled_s"] - begun))
-            if None not in (unit["spawned_s"], unit["unblocked_s"]):
-                prepared[name].append(max(0.0, unit["spawned_s"] - unit["unblocked_s"]))
+            if None not in (spawned, unit["unblocked_s"]):
+                prepared[name].append(max(0.0, spawned - unit["unblocked_s"]))
     return {
         name: Past(prepared_s=_median(prepared[name]), took_s=_median(took[name]))
         for name in {*prepared, *took}
@@ -137,7 +138,7 @@ def simulate(
     world = _World(plan, pasts, assumed_s)
     world.tell(BootRequested(stopped_by_hand), own_s)
     failure = world.run()
-    record = boot_record(world.manager, 0.0, started_at=started_at, failure=failure)
+    record = record_of(taken(world.manager), 0.0, started_at=started_at, failure=failure)
     assumed = tuple(name for name in plan.order if name in world.assumed)
     return Prediction(record=record, assumed=assumed)
 

@@ -53,9 +53,13 @@ def test_boots_are_told_with_the_daemon_and_after_it(tmp_path: Path) -> None:
             "anyclawctl: no boot -2 is kept; the earliest one is -1\n",
         )
         second = daemon.ctl_json("analyze", "dump")
+        assert daemon.ctl_json("analyze", "boots")["boots"] == rows
+        shows_early_processes(daemon, first, second)
     offline = ("--state-dir", str(daemon.state))
     assert daemon.ctl_json("analyze", "dump", *offline) == second
     assert daemon.ctl_json("analyze", "dump", "--boot", "-1", *offline) == first
+    assert daemon.ctl_json("analyze", "boots", *offline)["boots"] == rows
+    assert len(daemon.ctl("analyze", "boots", *offline).stdout.splitlines()) == 3
     picture = tmp_path / "boot.svg"
     done = daemon.ctl("analyze", "plot", "-o", str(picture), *offline)
     assert (done.returncode, done.stdout) == (0, "")
@@ -64,6 +68,13 @@ def test_boots_are_told_with_the_daemon_and_after_it(tmp_path: Path) -> None:
     }
     assert {unit["name"] for unit in second["units"]} < titles
     check_prediction(daemon, offline, second)
+
+
+def shows_early_processes(daemon: Daemon, compiled: Json, cached: Json) -> None:
+    """With the plan cached, the first wave is there before the engine is."""
+    for record, is_early in ((compiled, False), (cached, True)):
+        (late,) = [unit for unit in record["units"] if unit["name"] == "late.service"]
+        assert (late["spawned_s"] < late["queued_s"]) is is_early
 
 
 def check_prediction(daemon: Daemon, offline: tuple[str, ...], last: Json) -> None:
@@ -86,6 +97,15 @@ def test_a_boot_that_is_given_up_is_kept_with_its_reason(tmp_path: Path) -> None
     (record,), notes = files.kept(str(tmp_path / "state"))
     assert (record["state"], notes) == ("stopping", [])
     assert "default.agent" in record["failure"]
+
+
+def test_a_boot_that_cannot_be_kept_is_a_boot_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir(0o700)
+    (tmp_path / "state/boots").write_text("in the way")
+    with running(tmp_path, system({"default": mock()})) as daemon:
+        check_chain(daemon)
+        daemon.wait_log_text("cannot keep the record of this boot")
+        assert [row["boot"] for row in daemon.client.get("/v1/boots")["boots"]] == [0]
 
 
 def test_the_plan_that_runs_is_verified(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from anyclawd.client import boots as files
-from anyclawd.daemon.boots import KEPT, keep, row
+from anyclawd.daemon.boots import KEPT, keep
 from anyclawd.model.value import Json
 from tests.fakes.control import BOOT
 
@@ -85,7 +85,7 @@ def test_numbers_go_on_after_the_newest(tmp_path: Path) -> None:
 def test_a_list_says_how_many_did_not_come_up() -> None:
     broken = {**BOOT["units"][0], "result": "timeout"}
     skipped = {**BOOT["units"][1], "result": "skipped"}
-    assert row(-2, {**BOOT, "units": [broken, skipped]}) == {
+    assert files.row(-2, {**BOOT, "units": [broken, skipped]}) == {
         "boot": -2,
         "started_at": BOOT["started_at"],
         "settled_s": 0.412,

@@ -1,5 +1,7 @@
 """Where the time of a boot went, row by row."""
 
+from dataclasses import replace
+
 from anyclawd.draw.timeline import (
     Boot,
     BootUnit,
@@ -172,17 +174,18 @@ def test_a_unit_that_settles_after_the_boot_is_no_part_of_it() -> None:
     assert [row["unit"] for row in blame_values(boot)] == ["a.agent"]
 
 
-def test_a_chain_ends_at_what_was_spawned_before_its_turn() -> None:
-    """The first wave of a cached boot waits for nothing, whatever the engine settles later."""
-    boot = Boot(
-        settled_s=0.5,
-        units=(
-            unit("services.target", 0.2, 0.2),
-            unit("a.agent", 0.2, 0.5, "services.target", spawned_s=0.05),
-        ),
+def test_until_the_engine_is_there_time_is_the_daemons() -> None:
+    """The first wave of a cached boot is spawned before: it cannot settle, whatever it does."""
+    units = (
+        unit("services.target", 0.2, 0.2),
+        replace(unit("a.agent", 0.2, 0.5, "services.target", spawned_s=0.05), queued_s=0.2),
     )
-    (row,) = critical_chain_values(boot)
-    assert (row["unit"], row["took_s"], row["share_s"]) == ("a.agent", 0.45, 0.5)
+    assert units[1].took_s == 0.3
+    assert critical_chain_text(Boot(settled_s=0.5, units=units)).splitlines()[1:] == [
+        "a.agent @500.0ms +300.0ms",
+        "└─services.target @200.0ms +0.0ms",
+        "  └─the daemon itself +200.0ms",
+    ]
 
 
 def test_durations_are_short_to_read() -> None:
