@@ -183,17 +183,18 @@ class Routes:
         wait, timeout_s = _wait(body), _timeout(body.get("timeout_s"))
         if _flag(body, "dry_run"):
             return answer(self._control.preview(wanted))
-        rests = {name: self._control.rest([name]) for name in wanted.units}
+        rested = wanted.units if wait == _UNTIL_REST else ()
+        rests = {name: self._control.rest([name]) for name in rested}
         submission = self._control.submit(wanted)
         if not wait:
             return answer({"jobs": submission.rows()})
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 for job in await submission.wait_rows():
-                    if wait == _UNTIL_REST and job["result"] == JobResult.DONE:
+                    if rests and job["result"] == JobResult.DONE:
                         await rests[job["unit"]].wait_rows()
         jobs = submission.rows()
-        if wait == _UNTIL_REST:
+        if rests:
             jobs = [{**job, "rest": rests[job["unit"]].rows()[0]} for job in jobs]
         return answer({"jobs": jobs})
 

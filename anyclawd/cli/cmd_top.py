@@ -31,6 +31,13 @@ _KEYS = {
     "queue": "queue",
     "name": None,
 }
+#: Active state to the style of its row.
+_STYLES = {
+    "failed": ("red",),
+    "inactive": ("dim",),
+    "activating": ("yellow",),
+    "deactivating": ("yellow",),
+}
 _HEADINGS = ("UNIT", "STATE", "PID", "CPU%", "TIME", "MEMORY", "TASKS", "RESTARTS", "QUEUE")
 
 #: Switch to the second screen and hide the cursor; and back. Source: xterm's control sequences.
@@ -144,7 +151,10 @@ def _draw(units: list[Json]) -> None:
     columns, height = size.columns or 80, size.lines or 24  # a terminal may not know its size
     paint = Paint(sys.stdout)
     heading, *rows = [line[:columns] for line in _lines(units)]
-    shown = [paint(heading, "bold"), *rows[: max(0, height - 2)]]
+    painted = [
+        paint(row, *_STYLES.get(unit["active"], ())) for row, unit in zip(rows, units, strict=True)
+    ]
+    shown = [paint(heading, "bold"), *painted[: max(0, height - 2)]]
     shown.append(paint(f"{len(units)} units; q ends"[:columns], "dim"))
     text = "".join(f"{line}{_CLEAR_LINE}\r\n" for line in shown[:-1]) + shown[-1]
     sys.stdout.write(f"{_HOME}{text}{_CLEAR_LINE}{_CLEAR_BELOW}")

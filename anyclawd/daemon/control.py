@@ -131,8 +131,8 @@ class DaemonControl:
         }
 
     async def units(self, names: Iterable[UnitName], *, has_usage: bool) -> Json:
-        known, depths = self._driver.plan.units, self._gateway.queue_depths()
-        rows = [{**self._row(known[name]), "queue": depths.get(name)} for name in names]
+        known, waiting = self._driver.plan.units, self._gateway.waiting_messages()
+        rows = [{**self._row(known[name]), "queue": waiting.get(name)} for name in names]
         if not has_usage:
             return {"units": rows}
         usages = await self._usages([row["name"] for row in rows])
@@ -215,7 +215,7 @@ class DaemonControl:
     async def logs(self, query: LogQuery) -> AsyncIterator[Json]:
         wanted = query.units or tuple(self._driver.plan.units)
         pump = self._driver.logs
-        follower = pump.follow(frozenset(wanted)) if query.follow else None
+        follower = pump.follow(frozenset(query.units)) if query.follow else None
         if follower is not None:
             self._followers.add(follower)
         try:

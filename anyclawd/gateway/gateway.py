@@ -205,10 +205,15 @@ class Gateway:
         return [_shown(session) for session in self.router.sessions.values()]
 
     def queue_depths(self) -> dict[str, int]:
-        """Messages that wait for their turn, by agent."""
+        """Messages that wait for their turn, by agent as users see it."""
+        waiting = self.waiting_messages()
+        return {agent.route.name: waiting[unit] for unit, agent in self.router.agents.items()}
+
+    def waiting_messages(self) -> dict[UnitName, int]:
+        """Messages that wait for their turn, by the unit of their agent."""
         return {
-            agent.route.name: sum(len(session.queue) for session in agent.members)
-            for agent in self.router.agents.values()
+            unit: sum(len(session.queue) for session in agent.members)
+            for unit, agent in self.router.agents.items()
         }
 
     def noise(self, unit: UnitName) -> int:

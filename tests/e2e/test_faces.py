@@ -162,6 +162,12 @@ def test_every_verb_speaks_json(daemon: Daemon, words: list[str]) -> None:
     daemon.ctl_json(*words)
 
 
+def test_top_counts_the_messages_that_wait(daemon: Daemon) -> None:
+    rows = {row["name"]: row for row in daemon.ctl_json("top", "--once")["units"]}
+    assert rows["default.agent"]["queue"] == 0
+    assert rows["debug-http.channel"]["queue"] is None
+
+
 def test_health_is_as_the_original_has_it(daemon: Daemon) -> None:
     status, body = daemon.tcp("/health")
     assert status == 503
