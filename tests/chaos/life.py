@@ -70,6 +70,8 @@ class Life:
             self._thaw: 6,
             self._ask: 30,
             self._ask_for_a_signal: 4,
+            self._ask_for_a_reload: 2,
+            self._talk: 4,
             self._make_ill: 2,
             self._change_a_unit: 4,
             self._add_or_remove_a_unit: 4,
@@ -118,7 +120,7 @@ class Life:
         return "all"
 
     def _ask(self) -> str:
-        verb = self._random.choice(["start", "stop", "restart"])
+        verb = self._random.choice(["start", "stop", "restart", "try-restart"])
         names = self._random.sample(
             sorted(self._wishes.names), self._random.choice([1, 1, 1, 2, 3])
         )
@@ -126,7 +128,7 @@ class Life:
             names.remove("night.service")  # which would be refused
         if verb == "stop":
             self._wishes.stop(names)
-        else:
+        elif verb != "try-restart":
             self._wishes.start(names)
         body = {"verb": verb, "units": names}
         jobs = self.daemon.client.post("/v1/jobs", body, waits=self._random.random() < 0.3)["jobs"]
@@ -140,6 +142,27 @@ class Life:
         except ClientError as error:
             return f"{blow.name} for {name}: {error}"
         return f"{blow.name} for {name}"
+
+    def _ask_for_a_reload(self) -> str:
+        """Of a unit; the one that has a program for that may be anywhere."""
+        try:
+            [row] = self.daemon.job("reload", "hooked.service")
+        except ClientError as error:
+            return str(error)
+        return str(row["result"])
+
+    def _talk(self) -> str:
+        """Whatever has become of the agent, a message has exactly one outcome (invariant I1)."""
+        self._thaw()  # an agent that is frozen may take minutes before it is given up
+        try:
+            events = list(self.daemon.talk("hello", agent="default", peer=f"p{len(self.steps)}"))
+        except ClientError as error:
+            if "is not available" not in str(error):
+                raise
+            return str(error)
+        assert [event["type"] for event in events].count("result") == 1, events
+        assert events[-1]["type"] == "result", events
+        return str(events[-1]["text"])
 
     def _make_ill(self) -> str:
         """Its checks fail until it is another process."""
@@ -194,7 +217,8 @@ class Life:
         self.daemon.client.post("/v1/reload", {"wait": self._random.random() < 0.5})
 
     def _config(self) -> Json:
-        return contained(system(units=self._units), self._containment)
+        whole = system(self._menagerie.agents, units=self._units)
+        return contained(whole, self._containment)
 
     def _write_config(self) -> None:
         """In one step, as editors do: a daemon that starts or reloads meets a whole file."""
@@ -267,6 +291,19 @@ class Life:
         for one in census(self.daemon.instance, self.daemon.pid):
             _kill(one.pid, signal.SIGKILL)
 
+    def tell_units(self) -> list[str]:
+        """A line for each unit, for whoever has to find out what went wrong."""
+        if self.daemon.process.poll() is not None:
+            return [f"  the daemon has ended with {self.daemon.process.returncode}"]
+        try:
+            rows = self.daemon.units()
+        except ClientError as error:
+            return [f"  {error}"]
+        return [
+            f"  {name}: {row['active']} ({row['sub']}), {row['result']}, process {row['pid']}"
+            for name, row in rows.items()
+        ]
+
     def _count_descriptors(self) -> int:
         return len(list(Path(f"/proc/{self.daemon.pid}/fd").iterdir()))
 
@@ -315,6 +352,7 @@ def living(directory: Path, seed: int, containment: str) -> Iterator[Life]:
     except BaseException as error:
         error.add_note(f"{containment}, seed {seed}, step {len(life.steps)}; the last steps:")
         error.add_note("\n".join(f"  {step}" for step in life.steps[-12:]))
+        error.add_note("the units:\n" + "\n".join(life.tell_units()))
         error.add_note("the end of the daemon's log:\n" + life.daemon.log_text()[-8000:])
         raise
     finally:

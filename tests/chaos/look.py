@@ -110,7 +110,7 @@ def trouble(daemon: Daemon, wishes: Wishes) -> str:
         status = daemon.status()
     except ClientError as error:
         return f"the admin socket does not answer: {error}"
-    rows = {row["name"]: row for row in status["units"] if row["kind"] == "service"}
+    rows = {row["name"]: row for row in status["units"] if row["kind"] in ("service", "agent")}
     if rows.keys() != wishes.names:
         return f"the units are {sorted(rows)} and have to be {sorted(wishes.names)}"
     if status["jobs"]:

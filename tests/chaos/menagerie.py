@@ -1,5 +1,6 @@
 """The units of the chaos suite, one of each sort, and what they are to each other."""
 
+import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from anyclawd.model.value import Json
+from tests.fakes.daemon import mock
 
 BEAST = str(Path(__file__).parent / "peers" / "beast.py")
 
@@ -32,6 +34,7 @@ def program(*words: str) -> list[str]:
 class Menagerie:
     """A configuration, and what of it matters to what is to be expected of a unit."""
 
+    agents: Mapping[str, Json]  #: the section `agents_manager.agents`
     config: Mapping[str, Json]  #: the section `units`
     spares: Mapping[str, Json]  #: units that come and go, instances of a template among them
     needs: Mapping[str, frozenset[str]]  #: a unit is blocked while one of these is down
@@ -59,6 +62,7 @@ def menagerie(directory: Path) -> Menagerie:
             condition={"path_exists": [str(directory)], "command": program("once")},
             exec_start_pre=program("once"),
             exec_start_post=program("once"),
+            exec_reload=program("once"),
             exec_stop_post=program("once"),
         ),
         "worker@.service": beast("family"),
@@ -72,6 +76,8 @@ def menagerie(directory: Path) -> Menagerie:
         "day.service": beast("plain"),
         "night.service": beast("stubborn", conflicts=["day.service"]),
     }
+    if can_isolate():
+        config["isolated.service"] = beast("forker", isolate="pid")
     spares = {
         "worker@one.service": {},
         "worker@two.service": {},
@@ -79,6 +85,7 @@ def menagerie(directory: Path) -> Menagerie:
         "late.service": beast("plain", requires=["once.service"]),
     }
     return Menagerie(
+        agents=MappingProxyType({"default": {**mock(), **TOUGH}}),
         config=MappingProxyType(config),
         spares=MappingProxyType(spares),
         needs=MappingProxyType(
@@ -91,3 +98,12 @@ def menagerie(directory: Path) -> Menagerie:
         rivals=MappingProxyType({"day.service": "night.service", "night.service": "day.service"}),
         illness=illness,
     )
+
+
+def can_isolate() -> bool:
+    """Whether a program can be given a PID namespace here."""
+    command = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "true"]
+    try:
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False

@@ -12,7 +12,9 @@ from tests.chaos.menagerie import Menagerie
 
 class Wishes:
     def __init__(self, menagerie: Menagerie) -> None:
-        self.names = {name for name in menagerie.config if "@." not in name}  #: of all units
+        #: Of all units that have a process.
+        self.names = {name for name in menagerie.config if "@." not in name}
+        self.names |= {f"{name}.agent" for name in menagerie.agents}
         self._menagerie = menagerie
         self._by_hand: set[str] = set()  # stopped by name; outlives the daemon
         self._along: set[str] = set()  # stopped since another was stopped, or started
