@@ -23,12 +23,9 @@ def check(manager: Manager) -> None:
         _check_unit(manager, unit, manager.states[name])
     for name in manager.jobs:
         _check_job(manager, name)
-    starting = [
-        name
-        for name, unit in manager.plan.units.items()
-        if unit.has_to_answer and manager.sub(name) in COMING_UP
-    ]
+    starting = manager.starting
     assert len(starting) <= max(1, manager.plan.settings.start_concurrency), starting
+    assert all(manager.sub(name) in COMING_UP for name in starting), starting
     if manager.state is SystemState.RUNNING:
         assert not manager.troubled, manager.troubled
 

@@ -1,7 +1,7 @@
 """The relations of a plan, seen from both ends: who pulls in whom, and who waits for whom."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from anyclawd.model.deps import Ref, UnitName, Until
 from anyclawd.model.unit import Unit
@@ -14,10 +14,15 @@ class Links:
 
     Every table maps a unit to the others, in the order they were written; a unit that has none is
     absent, so that ten thousand unrelated units cost nothing.
+
+    `leaving` are units of an earlier plan that are here until they have stopped. They know the
+    others, which know them no more: two plans together make no ring that neither of them has.
     """
 
-    def __init__(self, units: Mapping[UnitName, Unit]) -> None:
-        self._units = units
+    def __init__(
+        self, units: Mapping[UnitName, Unit], leaving: Container[UnitName] = frozenset()
+    ) -> None:
+        self._units, self._leaving = units, leaving
         self.requires = self._table(
             (u.name, (*u.deps.requires, *u.deps.binds_to)) for u in units.values()
         )
@@ -36,9 +41,12 @@ class Links:
     def _table(self, rows: Iterable[tuple[UnitName, Iterable[Ref]]]) -> dict[UnitName, Names]:
         table = {}
         for name, refs in rows:
-            if known := tuple(ref.unit for ref in refs if ref.unit in self._units):
+            if known := tuple(ref.unit for ref in refs if self._knows(name, ref.unit)):
                 table[name] = known
         return table
+
+    def _knows(self, name: UnitName, other: UnitName) -> bool:
+        return other in self._units and (other not in self._leaving or name in self._leaving)
 
     def _successes(self) -> dict[UnitName, Names]:
         """Whose success each unit waits for, required or not."""
@@ -59,11 +67,11 @@ class Links:
         after: defaultdict[UnitName, dict[UnitName, Until]] = defaultdict(dict)
         for unit in self._units.values():
             for ref in unit.deps.after:
-                if ref.unit in self._units:
+                if self._knows(unit.name, ref.unit):
                     after[unit.name].setdefault(ref.unit, ref.until)
         for unit in self._units.values():
             for ref in unit.deps.before:
-                if ref.unit in self._units:
+                if ref.unit in self._units and self._knows(ref.unit, unit.name):
                     after[ref.unit].setdefault(unit.name, Until.READY)
         followers: defaultdict[UnitName, list[UnitName]] = defaultdict(list)
         for name, leaders in after.items():

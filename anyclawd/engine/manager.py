@@ -101,6 +101,9 @@ _TROUBLED = frozenset({Sub.FAILED, Sub.COOLDOWN, Sub.BLOCKED, Sub.AUTO_RESTART, 
 #: What a changed configuration may mend: such a unit is started when its own has changed.
 _HELD = frozenset({Sub.FAILED, Sub.COOLDOWN, Sub.AUTO_RESTART})
 
+#: The state of a unit that the plan has not had before; most of them are one object.
+_NEVER = UnitState()
+
 #: What comes often and says little: told in a unit's story only where it moves the unit.
 _QUIET = (WatchdogFed, HealthChecked)
 
@@ -150,6 +153,9 @@ class Manager:
         self._called: UnitName | None = None  # from the gate: its turn has come
         self._requests: dict[RequestId, _Request] = {}
         self._leaving: tuple[UnitName, ...] = ()  # not in the configuration any more; still here
+        self._going: set[UnitName] = set()  # those of them that have not stopped yet
+        self._held_back: dict[UnitName, None] = {}  # whose start waits for all of them
+        self._rescues: dict[UnitName, UnitName] = {}  # who was started since that one had failed
         self._last_job = 0
         self._exit_code = 0
         self._is_hurrying = False
@@ -170,6 +176,11 @@ class Manager:
     def exit_code(self) -> int:
         return self._exit_code
 
+    @property
+    def starting(self) -> frozenset[UnitName]:
+        """Who counts against `start_concurrency` now."""
+        return frozenset(self._starting)
+
     def sub(self, name: UnitName) -> Sub:
         return self.states[name].sub
 
@@ -188,7 +199,10 @@ class Manager:
         if job is None or job.is_running:
             return []
         candidates = (self._candidate(job, index) for index in range(self._candidates(job)))
-        return [other for other, stands in candidates if stands]
+        standing = [other for other, stands in candidates if stands]
+        if self._is_held_back(job):
+            standing += [other for other in self._leaving if other in self._going]
+        return standing
 
     # -- the one way in ----------------------------------------------------------------------
 
@@ -246,10 +260,12 @@ class Manager:
         except RequestError as error:
             self._commands.append(FinishRequest(event.request, (), str(error)))
             return
-        if event.type in (JobType.START, JobType.STOP, JobType.RESTART):
-            for name in event.units:
+        for name in event.units:
+            if name in jobs:
                 self._remember(name, is_stopped=event.type is JobType.STOP)
         self._open(event.request, event.units, jobs)
+        for name in event.units:
+            self._rescues.pop(name, None)  # what a person asks for is nobody's rescue any more
         for name, wanted in jobs.items():
             is_anchor = name in event.units
             if not is_anchor and wanted.type is not JobType.STOP:
@@ -271,7 +287,7 @@ class Manager:
     ) -> None:
         """Note who waits for which jobs; a unit for which there is nothing to do is told at once.
 
-        Only a try-restart comes down to nothing.
+        Of what people ask for, only a try-restart comes down to nothing.
         """
         skipped = [
             JobOutcome(
@@ -336,9 +352,23 @@ class Manager:
             raise RequestError(f"cannot reload {name}: it is not running; start it")
 
     def _on_cancel(self, event: CancelRequested) -> None:
-        for job in list(self.jobs.values()):
-            if job.id == event.job:
-                self._finish(job, JobResult.CANCELED, f"canceled by {event.origin}")
+        if self.is_stopping:
+            return  # the jobs of the end are not to be had otherwise
+        job = next((job for job in self.jobs.values() if job.id == event.job), None)
+        if job is None:
+            return
+        if job.type is JobType.STOP and not job.is_running:
+            self._remember(job.unit, is_stopped=False)  # it stays up after all
+        self._finish(job, JobResult.CANCELED, f"canceled by {event.origin}")
+        if self._is_due(job.unit):
+            self._apply(job.unit, Stop())  # nobody else would ever start it
+
+    def _is_due(self, name: UnitName) -> bool:
+        """Whether a unit has waited for its start and waits for nothing any more."""
+        state = self.states[name]
+        if state.sub is Sub.BLOCKED:
+            return self.needs.lacking(name) is None
+        return state.sub in (Sub.AUTO_RESTART, Sub.COOLDOWN) and state.next_at is None
 
     def _on_reset(self, event: ResetRequested) -> None:
         for name in event.units:
@@ -369,7 +399,7 @@ class Manager:
     # -- another configuration ---------------------------------------------------------------
 
     def _on_plan(self, event: PlanReplaced) -> None:
-        """Take over a new plan; a refusal leaves everything as it was."""
+        """Take over a new plan; only a daemon that stops refuses one."""
         if self.is_stopping:
             refusal = "cannot reload the configuration: the daemon is stopping"
             self._commands.append(FinishRequest(event.request, (), refusal))
@@ -377,79 +407,104 @@ class Manager:
         new, old = event.plan.units, self.plan.units
         leaving = tuple(name for name in self.plan.order if name not in new)
         units = {**new, **{name: old[name] for name in leaving}}
-        links = Links(units)
+        links = Links(units, leaving=frozenset(leaving))
         wishes = self._wishes(event, links, leaving)
-        try:
-            jobs = transaction.build_mixed(
-                wishes,
-                links,
-                lambda name: self.states[name].sub if name in self.states else Sub.DEAD,
-                busy=self.jobs,
-                left_out=self.stopped_by_hand,
-                spares_requirers=True,
-            )
-        except RequestError as error:
-            self._commands.append(FinishRequest(event.request, (), str(error)))
-            return
-        self._adopt(replace(event.plan, units=units, order=(*event.plan.order, *leaving)), links)
+        jobs = transaction.build_mixed(
+            wishes,
+            links,
+            lambda name: self.states[name].sub if name in self.states else Sub.DEAD,
+            busy=self.jobs,
+            left_out=self.stopped_by_hand,
+            spares_requirers=True,
+        )
         self._leaving = leaving
+        self._adopt(replace(event.plan, units=units, order=(*event.plan.order, *leaving)), links)
         for name in leaving:
             self._remember(name, is_stopped=False)
-        self._open(event.request, wishes, jobs)
+        jobs = {
+            name: wanted
+            for name, wanted in jobs.items()
+            if wanted.type is JobType.STOP or name not in self.stopped_by_hand
+        }
+        asked = {name for name in wishes if name in jobs}
+        if asked:
+            self._requests[event.request] = _Request(asked)
+        else:
+            self._commands.append(FinishRequest(event.request, ()))
         for name, wanted in jobs.items():
             is_anchor = name in wishes
             origin = Origin.RELOAD if is_anchor else Origin.DEPENDENCY
             requests = frozenset({event.request}) if is_anchor else frozenset[RequestId]()
             self._order(name, wanted, origin, event.origin, requests=requests)
+        self._going = set(leaving)
 
     def _wishes(
         self, event: PlanReplaced, links: Links, leaving: tuple[UnitName, ...]
-    ) -> dict[UnitName, JobType]:
+    ) -> dict[UnitName, Wanted]:
         """What the difference between two plans asks for: stops first, then restarts and starts.
 
-        What a person has stopped stays so, and what has failed is tried again only where its own
-        configuration has changed.
+        What a person has stopped stays so, what is about to stop for another reason is not held
+        up, and what has failed is tried again only where its own configuration has changed. Only
+        the stops matter: of two units that conflict the first is started, as at a boot.
         """
-        wishes = dict.fromkeys(leaving, JobType.STOP)
-        pulled_in = _reachable(DEFAULT_TARGET, links)
+        wishes = {name: Wanted(JobType.STOP) for name in leaving}
+        wanted_before = _reachable(DEFAULT_TARGET, self.links)
+        wanted_now = _reachable(DEFAULT_TARGET, links)
         for name in event.plan.order:
             if name in self.stopped_by_hand:
                 continue
-            state = self.states.get(name)
-            if state is None or name in self._leaving:
-                if name in pulled_in:
-                    wishes[name] = JobType.START
-            elif name in event.restart and (state.is_alive or state.sub is Sub.EXITED):
-                wishes[name] = JobType.RESTART
-            elif name in event.changed and name in pulled_in and _is_held(state):
-                wishes[name] = JobType.START
+            state = self.states.get(name, _NEVER)
+            job = self.jobs.get(name)
+            has_run = state.is_alive or state.sub is Sub.EXITED
+            comes_back = name in self._leaving
+            is_due = name in wanted_now and (
+                name not in wanted_before
+                or name not in self.states
+                or comes_back
+                or (name in event.changed and _is_held(state))
+            )
+            if has_run and comes_back:
+                if name in wanted_now:
+                    wishes[name] = Wanted(JobType.RESTART, matters=False)
+            elif has_run and name in event.restart:
+                if job is None or job.type is not JobType.STOP:
+                    wishes[name] = Wanted(JobType.RESTART, matters=False)
+            elif is_due and state.sub not in UP:
+                wishes[name] = Wanted(JobType.START, matters=False)
         return wishes
 
     def _adopt(self, plan: Plan, links: Links) -> None:
         self.plan, self.links = plan, links
-        for name in plan.units:
-            self.states.setdefault(name, UnitState())
+        for name, unit in plan.units.items():
+            self.states[name] = unit_fsm.adapted(self.states.get(name, _NEVER), unit)
         self.needs = Needs(links, self.states, self.jobs, self.stopped_by_hand)
         self._watchers.clear()
         self._cursors.clear()
-        for name, state in self.states.items():
-            if state.sub is Sub.BLOCKED:
-                self.needs.note_root(name)
+        self._held_back.clear()
         self._dirty.update(dict.fromkeys(self.jobs))
-        for name in list(self.states):
-            if self.sub(name) is Sub.BLOCKED and self.needs.lacking(name) is None:
+        blocked = [name for name, state in self.states.items() if state.sub is Sub.BLOCKED]
+        for name in blocked:
+            self.needs.note_root(name)
+        for name in blocked:
+            lacking = self.needs.lacking(name)
+            if lacking is None:
                 self._start_by_itself(name, Origin.DEPENDENCY, "it needs nothing else any more")
+            elif name not in self.jobs and lacking != self.states[name].reason:
+                self._apply(name, Block(lacking))
 
     def _let_go(self) -> bool:
         """Forget who has left the configuration, once the last of them has come to rest."""
-        if any(name in self.jobs or self.states[name].is_alive for name in self._leaving):
+        if self._going or any(
+            name in self.jobs or self.states[name].is_alive for name in self._leaving
+        ):
             return False
         gone, self._leaving = frozenset(self._leaving), ()
         plan = self.plan
         units = {name: unit for name, unit in plan.units.items() if name not in gone}
         order = tuple(name for name in plan.order if name not in gone)
         for name in gone:
-            for table in (self.states, self.stories, self.boot):
+            self._remember(name, is_stopped=False)
+            for table in (self.states, self.stories, self.boot, self._rescues):
                 table.pop(name, None)
             self.troubled.discard(name)
             self._commands.append(ForgetUnit(name))
@@ -509,7 +564,7 @@ class Manager:
             self._commands += [CancelTimer(None, Timer.DRAIN), CutOff()]
             self._stop_all()
         for name, state in list(self.states.items()):
-            if state.is_alive or state.next_at is not None or state.side.owes_stop_post:
+            if state.is_alive or state.next_at is not None or state.side.has_begun:
                 self._apply(name, Hurry())
         if not self._is_hurrying:
             self._is_hurrying = True
@@ -545,14 +600,18 @@ class Manager:
         requests: frozenset[RequestId] = frozenset(),
         ignores_dependencies: bool = False,
     ) -> None:
-        """Make and install a job. `by` says for people whose command or which cause it is."""
+        """Make and install a job. `by` says for people whose command or which cause it is.
+
+        For a unit that is leaving, whatever is pulled in comes down to its stop.
+        """
         self._last_job += 1
+        type_ = JobType.STOP if name in self._leaving else wanted.type
         self._install(
             Job(
                 id=JobId(self._last_job),
                 unit=name,
-                type=wanted.type,
-                asked=wanted.type,
+                type=type_,
+                asked=type_,
                 origin=origin,
                 by=by,
                 cause=wanted.cause,
@@ -691,8 +750,6 @@ class Manager:
         if job.type is JobType.START:
             count += len(self.links.after.get(job.unit, ()))
             count += len(self.links.conflicts.get(job.unit, ()))
-            if job.origin is Origin.RELOAD:
-                count += len(self._leaving)  # what comes may need the port of what goes
         return count
 
     def _candidate(self, job: Job, index: int) -> tuple[UnitName, bool]:
@@ -703,14 +760,11 @@ class Manager:
                 other, until = after[index]
                 return other, self._delays(other, until)
             index -= len(after)
-        followers = self.links.followers.get(job.unit, ())
-        conflicts = self.links.conflicts.get(job.unit, ())
-        if index < len(followers):
-            other = followers[index]
-        elif index < len(followers) + len(conflicts):
-            other = conflicts[index - len(followers)]
-        else:
-            other = self._leaving[index - len(followers) - len(conflicts)]
+        others = self.links.followers.get(job.unit, ())
+        if index >= len(others):
+            index -= len(others)
+            others = self.links.conflicts[job.unit]
+        other = others[index]
         theirs = self.jobs.get(other)
         return other, theirs is not None and theirs.is_stop_phase
 
@@ -724,7 +778,21 @@ class Manager:
                 self._cursors[job.unit] = index
                 self._watchers.setdefault(other, {})[job.unit] = None
                 return True
+        if self._is_held_back(job):
+            self._held_back[job.unit] = None
+            return True
         return False
+
+    def _is_held_back(self, job: Job) -> bool:
+        """What comes with another configuration may need the port of what goes with it."""
+        return bool(self._going) and job.type is JobType.START and job.origin is Origin.RELOAD
+
+    def _note_gone(self, name: UnitName) -> None:
+        """A leaving unit has no stop before it any more; with the last one others may start."""
+        self._going.discard(name)
+        if not self._going:
+            self._dirty.update(self._held_back)
+            self._held_back.clear()
 
     def _wake(self, name: UnitName) -> None:
         self._dirty.update(self._watchers.pop(name, {}))
@@ -814,29 +882,46 @@ class Manager:
             )
 
     def _on_failed(self, name: UnitName) -> None:
-        """Start what the unit names in `on_failure`, with all that takes."""
+        """Start what the unit names in `on_failure`, with all that takes.
+
+        Two that are to rescue each other do so once: who failed soon after it was started for
+        that reason does not start those whose failures led to its start.
+        """
+        spent = self._rescued_by(name)
         names = [
             other
             for other in self.links.on_failure[name]
-            if other not in self.stopped_by_hand and self.sub(other) not in UP
+            if other not in self.stopped_by_hand
+            and other not in spent
+            and self.sub(other) not in UP
         ]
         if self.is_stopping or not names:
             return
-        try:
-            jobs = transaction.build(
-                names,
-                JobType.START,
-                self.links,
-                self.sub,
-                busy=self.jobs,
-                left_out=self.stopped_by_hand,
-            )
-        except RequestError as error:
-            self._commands.append(ReportFault(name, f"cannot start its on_failure: {error}"))
-            return
+        jobs = transaction.build_mixed(
+            {other: Wanted(JobType.START, matters=False) for other in names},
+            self.links,
+            self.sub,
+            busy=self.jobs,
+            left_out=self.stopped_by_hand,
+        )
         for other, wanted in jobs.items():
-            if other not in self.jobs:
+            is_free = other not in self.stopped_by_hand or wanted.type is JobType.STOP
+            if other not in self.jobs and is_free:
                 self._order(other, wanted, Origin.DEPENDENCY, f"{name} has failed")
+                if other in names:
+                    self._rescues[other] = name
+
+    def _rescued_by(self, name: UnitName) -> set[UnitName]:
+        """The unit, and those whose failures led to the start of the run that has failed now."""
+        state, unit = self.states[name], self.plan.units[name]
+        if unit_fsm.was_stable(state, unit, self._now):
+            self._rescues.pop(name, None)
+        chain: set[UnitName] = set()
+        one: UnitName | None = name
+        while one is not None and one not in chain:
+            chain.add(one)
+            one = self._rescues.get(one)
+        return chain
 
     def _go_on(self, name: UnitName) -> None:
         """Do what the unit's state asks for by itself, once its job has been dealt with."""
@@ -876,8 +961,9 @@ class Manager:
             self._dirty[name] = None
             self._wake(name)
             return True
+        reason = self._block_after_stop.get(name)
         self._finish(job, JobResult.DONE)
-        if (reason := self._block_after_stop.pop(name, None)) is not None:
+        if reason is not None:
             self._apply(name, Block(reason))
         return True
 
@@ -898,6 +984,10 @@ class Manager:
         del self.jobs[job.unit]
         self._wake(job.unit)
         self._cursors.pop(job.unit, None)
+        self._block_after_stop.pop(job.unit, None)
+        self._held_back.pop(job.unit, None)
+        if job.unit in self._going:
+            self._note_gone(job.unit)
         if (times := self.boot.get(job.unit)) is not None and times.settled_at is None:
             times.settled_at, times.result = self._now, result
             if job.unit == DEFAULT_TARGET:

@@ -82,9 +82,8 @@ class Needs:
         """
         if self._has_reached(other, until):
             return True
-        state = self._states[other]
-        is_skipped = state.sub is Sub.DEAD and state.result is Result.EXEC_CONDITION
-        return is_skipped and other not in self._links.binds_to.get(name, ())
+        is_bound = other in self._links.binds_to.get(name, ())
+        return _is_skipped(self._states[other]) and not is_bound
 
     def _is_in_vain(self, name: UnitName, other: UnitName) -> bool:
         """Whether a unit is bound to one that rests and that nothing is about to start."""
@@ -108,10 +107,13 @@ class Needs:
                 assert_never(until)
 
     def _has_missed_success(self, name: UnitName) -> bool:
-        """Whether it is wanted and has not succeeded; what nobody wants is not waited for."""
+        """Whether it is wanted and has not succeeded.
+
+        What nobody wants is not waited for, nor what was skipped, as it has nothing to do.
+        """
         state = self._states[name]
         is_wanted = _has_run(state) or state.sub is Sub.BLOCKED
-        return is_wanted and not _has_succeeded(state)
+        return is_wanted and not _has_succeeded(state) and not _is_skipped(state)
 
     def _is_renounced(self, name: UnitName) -> bool:
         """Whether the unit is missing because a person has stopped it, or what it requires."""
@@ -133,6 +135,10 @@ class Needs:
 def _has_run(state: UnitState) -> bool:
     """Whether its last run says anything: it was neither stopped nor reset since."""
     return state.invocation is not None and not state.is_forgotten
+
+
+def _is_skipped(state: UnitState) -> bool:
+    return state.sub is Sub.DEAD and state.result is Result.EXEC_CONDITION
 
 
 def _has_succeeded(state: UnitState) -> bool:

@@ -13,7 +13,7 @@ Source: systemd.unit(5) "Requires=", "Wants=", "BindsTo=", "PartOf=", "Conflicts
 
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from anyclawd.engine.job import MERGED, collapsed
 from anyclawd.engine.links import Links
@@ -37,6 +37,7 @@ Transaction = dict[UnitName, Wanted]
 #: Resting for good: no process, and no timer that would start one.
 _SETTLED_DOWN = frozenset({Sub.DEAD, Sub.FAILED})
 _UP_OR_COMING = UP | COMING_UP
+_STARTS = frozenset({JobType.START, JobType.RESTART})
 
 
 def build(
@@ -52,21 +53,22 @@ def build(
     """The jobs that `type_` for `anchors` amounts to, anchors first.
 
     `busy` are units that have a job, so that where they are now is not where they stay;
-    `left_out` are units that nothing but an anchor or a requirement may start; `alone` ignores all
-    relations. Raises RequestError where jobs that matter contradict each other.
+    `left_out` are units that nothing but an anchor or a requirement may start, so that what they
+    are part of does not restart them; `alone` ignores all relations. Raises RequestError where
+    jobs that matter contradict each other.
     """
     wishes = {
-        name: job
+        name: Wanted(job)
         for name in dict.fromkeys(anchors)
         if (job := collapsed(type_, subs(name))) is not None
     }
     if alone:
-        return {name: Wanted(job) for name, job in wishes.items()}
+        return wishes
     return build_mixed(wishes, links, subs, busy=busy, left_out=left_out)
 
 
 def build_mixed(
-    anchors: Mapping[UnitName, JobType],
+    anchors: Mapping[UnitName, Wanted],
     links: Links,
     subs: Callable[[UnitName], Sub],
     *,
@@ -74,19 +76,29 @@ def build_mixed(
     left_out: Container[UnitName] = (),
     spares_requirers: bool = False,
 ) -> Transaction:
-    """The same for anchors of several types; `spares_requirers` as for a changed configuration."""
+    """The same for anchors of several types, some of which may not matter.
+
+    `spares_requirers` as for a changed configuration. Where no job matters, nothing is refused.
+    """
     transaction: Transaction = {}
     pulled = _Pull(links, subs, left_out, spares_requirers=spares_requirers)
-    agenda = deque((name, Wanted(type_)) for name, type_ in anchors.items())
+    agenda = deque(anchors.items())
     while agenda:
         name, wanted = agenda.popleft()
         if _add(transaction, name, wanted):
             agenda.extend(pulled.by(name, transaction[name]))
     return {
-        name: wanted
+        name: _installable(wanted, subs(name))
         for name, wanted in transaction.items()
         if wanted.cause is None or name in busy or not _is_redundant(wanted, subs(name))
     }
+
+
+def _installable(wanted: Wanted, sub: Sub) -> Wanted:
+    """A start and a reload that have met come down to one of them; what is there already did."""
+    if wanted.type is not JobType.RELOAD_OR_START:
+        return wanted
+    return replace(wanted, type=JobType.RELOAD if sub in _UP_OR_COMING else JobType.START)
 
 
 def _add(transaction: Transaction, name: UnitName, new: Wanted) -> bool:
@@ -116,8 +128,8 @@ def _resolve(transaction: Transaction, name: UnitName, old: Wanted, new: Wanted)
 
 def _yields(transaction: Transaction, old: Wanted, new: Wanted) -> bool:
     """Whether a start that nobody depends on yields to another one that conflicts with it."""
-    is_conflict = old.type is JobType.START and new.relation is Relation.CONFLICTS
-    return is_conflict and new.cause is not None and transaction[new.cause].type is JobType.START
+    is_conflict = old.type in _STARTS and new.relation is Relation.CONFLICTS
+    return is_conflict and new.cause is not None and transaction[new.cause].type in _STARTS
 
 
 def _because(name: UnitName, wanted: Wanted) -> str:
@@ -143,7 +155,7 @@ class _Pull:
         )
 
     def by(self, name: UnitName, wanted: Wanted) -> Iterator[tuple[UnitName, Wanted]]:
-        if wanted.type in (JobType.START, JobType.RESTART):
+        if wanted.type in _STARTS:
             yield from self._with_start(name, wanted)
         if wanted.type in (JobType.STOP, JobType.RESTART):
             yield from self._with_stop(name, wanted)
@@ -164,7 +176,8 @@ class _Pull:
     def _with_stop(self, name: UnitName, wanted: Wanted) -> Iterator[tuple[UnitName, Wanted]]:
         for table, relation in (self._takes_along, (self._links.parts, Relation.PART_OF)):
             for other in table.get(name, ()):
-                if wanted.type is JobType.STOP or self._subs(other) in _UP_OR_COMING:
+                is_up = self._subs(other) in _UP_OR_COMING and other not in self._left_out
+                if wanted.type is JobType.STOP or is_up:
                     yield other, Wanted(wanted.type, wanted.matters, name, relation)
 
 

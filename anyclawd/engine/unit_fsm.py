@@ -78,7 +78,7 @@ from anyclawd.engine.events import (
 )
 from anyclawd.model.errors import IllegalTransition
 from anyclawd.model.policy import OnLimit, ReadinessType, Timeouts
-from anyclawd.model.state import ALIVE, Health, Result, Sub
+from anyclawd.model.state import ALIVE, COMING_UP, UP, Health, Result, Sub
 from anyclawd.model.unit import Kind, Protocol, Unit
 
 
@@ -127,7 +127,8 @@ class Side:
     is_checking: bool = False  #: its conditions were asked for and have not answered
     hook: Hook | None = None  #: the hook that was commanded and has not ended
     run: int = 0  #: the number of that hook, or of the last one, within the invocation
-    owes_stop_post: bool = False  #: something has run, so that `exec_stop_post` has to follow
+    has_begun: bool = False  #: something has run, so that `exec_stop_post` has to follow
+    is_given_up: bool = False  #: that hook took too long and was killed; it need only end
     has_said_reloading: bool = False  #: RELOADING=1, and not yet READY=1
     reload_failure: str = ""  #: of the last reload; empty where it went well
     is_reload_late: bool = False  #: that failure was that it took too long
@@ -144,7 +145,9 @@ class Vitals:
     failure: str = ""  #: of the last check, empty where it was passed
 
 
-_NO_SIDE, _NO_VITALS = Side(), Vitals()
+#: What most units have beside their main process, and before they had one; shared by all of them.
+_NO_SIDE, _BEGUN = Side(), Side(has_begun=True)
+_NO_VITALS = Vitals()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +203,9 @@ _DEADLINES = MappingProxyType(
     }
 )
 
+#: Where health checks are made, or will be.
+_CHECKED = COMING_UP | (UP - {Sub.EXITED})
+
 #: Where a watchdog counts.
 _WATCHED = frozenset({Sub.START_POST, Sub.RUNNING, Sub.DEGRADED, Sub.RELOAD})
 
@@ -243,6 +249,16 @@ def condemn(state: UnitState, unit: Unit, reason: str, now: float) -> Step:
     else:
         decided = _kill(doomed, unit)
     return _completed(state, decided, unit, now)
+
+
+def adapted(state: UnitState, unit: Unit) -> UnitState:
+    """The state of a unit whose settings are others now: what is checked has a health."""
+    is_checked = unit.health is not None and state.sub in _CHECKED
+    if is_checked is (state.vitals.health is not Health.NONE) or not state.is_alive:
+        return state
+    health = Health.STARTING if is_checked else Health.NONE
+    vitals = replace(state.vitals, health=health, failed_checks=0, failure="")
+    return replace(state, vitals=vitals)
 
 
 def _elapsed(state: UnitState, timer: Timer) -> UnitState:
@@ -308,7 +324,7 @@ def _at_rest(state: UnitState, event: Input, unit: Unit, now: float) -> Step | N
         case Stop() if state.sub is Sub.BLOCKED:
             nothing = replace(state, result=Result.SUCCESS, reason="", is_forgotten=True)
             return replace(nothing, sub=Sub.DEAD), []
-        case Stop() if state.sub is Sub.EXITED and state.side.owes_stop_post:
+        case Stop() if state.sub is Sub.EXITED and _owes_stop_post(state, unit):
             return _stop_post(replace(state, stop_asked=True), unit, now)
         case Stop():
             return replace(state, sub=Sub.DEAD, next_at=None, is_forgotten=True), []
@@ -400,9 +416,7 @@ def _spawn(state: UnitState, unit: Unit, now: float) -> Step:
     assert state.invocation is not None, "a start has given it one"
     is_core = unit.kind is Kind.CORE
     spawn = (StartCore if is_core else Spawn)(unit.name, state.invocation)
-    side = state.side
-    if unit.hooks.stop_post and not side.owes_stop_post:
-        side = replace(side, owes_stop_post=True)
+    side = _BEGUN if state.side is _NO_SIDE else replace(state.side, has_begun=True)
     if unit.readiness is ReadinessType.NONE and not unit.hooks.start_post:
         up, commands = _up(replace(state, has_main=True, side=side), unit, now)
         return up, [spawn, *commands]
@@ -415,8 +429,7 @@ def _run_hook(state: UnitState, sub: Sub, hook: Hook, unit: Unit) -> Step:
     """Begin a hook; the deadline is the caller's to set."""
     assert state.invocation is not None, "what never ran has no hooks to run"
     run = state.side.run + 1
-    owes = bool(unit.hooks.stop_post) and hook is not Hook.STOP_POST
-    side = replace(state.side, hook=hook, run=run, owes_stop_post=owes)
+    side = replace(state.side, hook=hook, run=run, has_begun=hook is not Hook.STOP_POST)
     return replace(state, sub=sub, side=side), [RunHook(unit.name, state.invocation, hook, run)]
 
 
@@ -424,7 +437,7 @@ def _without_hook(state: UnitState, event: HookEnded) -> UnitState | None:
     """The state after a hook has ended; None where the news is of one that was given up."""
     if state.side.hook is None or event.run != state.side.run:
         return None
-    return replace(state, side=replace(state.side, hook=None))
+    return replace(state, side=replace(state.side, hook=None, is_given_up=False))
 
 
 def _in_condition(
@@ -586,19 +599,20 @@ def _while_up(
             return _timed(replace(state, sub=Sub.RELOAD, side=side), unit, now), []
         case Ready() if state.sub is Sub.RELOAD:
             said = replace(state, side=replace(state.side, has_said_reloading=False))
-            return _reloaded(said) if said.side.hook is None else (said, [])
+            waits = said.side.hook is not None and not said.side.is_given_up
+            return (said, []) if waits else _reloaded(said)
         case Ready():
             return state, []  # `started` and `none` do not wait for the handshake
         case HookEnded():
             ended = _without_hook(state, event)
-            if ended is None or state.sub is not Sub.RELOAD:
-                return ended or state, []  # it was given up when it took too long
+            if ended is None or state.side.is_given_up:
+                return ended or state, []
             if event.failure:
                 return _not_reloaded(ended, event.failure), []
             return (ended, []) if ended.side.has_said_reloading else _reloaded(ended)
         case TimerElapsed(timer=Timer.START):
             late = f"not done within {unit.timeouts.start_s:g} s"
-            side = replace(state.side, is_reload_late=True)
+            side = replace(state.side, is_reload_late=True, is_given_up=state.side.hook is not None)
             return _not_reloaded(replace(state, side=side), late), _hook_killed(state, unit)
         case HealthChecked():
             return _checked(state, event, unit, now)
@@ -746,9 +760,9 @@ def _hurried(state: UnitState, unit: Unit) -> Step:
 
 def _relieved(state: UnitState) -> UnitState:
     """The state without an `exec_stop_post` to come."""
-    if not state.side.owes_stop_post:
+    if not state.side.has_begun:
         return state
-    return replace(state, side=replace(state.side, owes_stop_post=False))
+    return replace(state, side=replace(state.side, has_begun=False))
 
 
 def _on_the_way_down(
@@ -820,9 +834,13 @@ def _landed(state: UnitState, unit: Unit, now: float, draw: Callable[[], float])
     else:
         result = restart.result_of(state.exit, unit.exit_codes)
     landed = replace(state, result=result)
-    if state.side.owes_stop_post:
+    if _owes_stop_post(state, unit):
         return _stop_post(landed, unit, now)
     return _concluded(landed, unit, now, draw)
+
+
+def _owes_stop_post(state: UnitState, unit: Unit) -> bool:
+    return state.side.has_begun and bool(unit.hooks.stop_post)
 
 
 def _stop_post(state: UnitState, unit: Unit, now: float) -> Step:
@@ -847,12 +865,17 @@ def _in_stop_post(
             if ended is None:
                 return state, []
             if event.failure and ended.result is Result.SUCCESS:
-                failed = _failed_hook(ended, event, Hook.STOP_POST, unit)
+                failed = ended
+                if ended.doom is None:
+                    failed = _failed_hook(ended, event, Hook.STOP_POST, unit)
                 ended = replace(failed, result=failed.doom or Result.EXIT_CODE, is_hopeless=False)
             return _concluded(ended, unit, now, draw)
         case Stop():
             return replace(state, stop_asked=True), []
         case TimerElapsed():
+            if state.result is Result.SUCCESS:
+                late = f"{Hook.STOP_POST.value} took more than {_patience_s(unit):g} s"
+                state = replace(state, doom=Result.TIMEOUT, reason=late)
             return _kill(state, unit)
         case Hurry():
             return _hurried(state, unit)
@@ -882,10 +905,10 @@ def _concluded(state: UnitState, unit: Unit, now: float, draw: Callable[[], floa
     if is_bad and restart.is_permanent(end, unit.exit_codes):
         reason = f"{end}, which its exit_codes call permanent"
         return _rest(replace(state, reason=reason), Sub.FAILED, result), []
-    was_stable = state.ready_at is not None and now - state.ready_at >= unit.backoff.stable_after_s
-    streak = 0 if was_stable else state.streak
+    is_stable = was_stable(state, unit, now)
+    streak = 0 if is_stable else state.streak
     ends = restart.counted(state.ends, unit.start_limit, now)
-    if restart.trips(ends, unit.start_limit) or (state.on_probation and not was_stable):
+    if restart.trips(ends, unit.start_limit) or (state.on_probation and not is_stable):
         return _tripped(replace(state, ends=ends, streak=streak), unit, now), []
     if restart.is_temporary(end, unit.exit_codes):
         delay = restart.longest_delay_s(unit.backoff, draw)
@@ -901,6 +924,11 @@ def _concluded(state: UnitState, unit: Unit, now: float, draw: Callable[[], floa
         on_probation=False,
     )
     return waiting, []
+
+
+def was_stable(state: UnitState, unit: Unit, now: float) -> bool:
+    """Whether the run that ends now was ready for long enough to begin a new row."""
+    return state.ready_at is not None and now - state.ready_at >= unit.backoff.stable_after_s
 
 
 def _tripped(state: UnitState, unit: Unit, now: float) -> UnitState:
@@ -920,9 +948,13 @@ def _tripped(state: UnitState, unit: Unit, now: float) -> UnitState:
 
 def _rest(state: UnitState, sub: Sub, result: Result) -> UnitState:
     """The state at rest: nothing of the run is left but how it ended."""
-    side = state.side
-    if side is not _NO_SIDE:
-        side = replace(side, is_checking=False, hook=None, has_said_reloading=False)
+    side, has_begun = state.side, sub is Sub.EXITED
+    if side in (_NO_SIDE, _BEGUN):
+        side = _BEGUN if has_begun else _NO_SIDE
+    else:
+        side = replace(
+            side, is_checking=False, hook=None, has_begun=has_begun, has_said_reloading=False
+        )
     vitals = state.vitals
     if vitals is not _NO_VITALS:
         is_ill = vitals.health is Health.UNHEALTHY

@@ -153,6 +153,7 @@ class World:
         self.hooked: list[str] = []  #: `<unit> <hook>` in the order of their beginnings
         self.unmet: dict[str, str] = {}  #: the conditions that do not hold, by unit
         self.checks_at_once = True  #: else a test calls `check_conditions`
+        self.hooks_die_at_once = True  #: when killed; else a test ends them
         self.checking: dict[UnitName, Invocation] = {}
         self.forgotten: list[UnitName] = []
         self.tolerates_faults = False
@@ -194,6 +195,7 @@ class World:
             case StopCore(unit):
                 self.exit(unit)
             case CheckConditions(unit, invocation):
+                assert unit not in self.checking, f"{unit}: asked for its conditions twice"
                 self.checking[unit] = invocation
                 if self.checks_at_once:
                     self.check_conditions(unit)
@@ -201,10 +203,11 @@ class World:
                 assert unit not in self.hooks, f"{unit}: two hooks at a time"
                 self.hooks[unit] = command
                 self.hooked.append(f"{unit} {command.hook}")
-            case KillHook(unit) | KillTree(unit) if unit in self.hooks:
-                self.end_hook(unit, signal=9)
-            case KillHook(unit) | KillTree(unit) if unit in self.checking:
-                self.check_conditions(unit)
+            case KillHook(unit) | KillTree(unit) if self.hooks_die_at_once:
+                if unit in self.hooks:
+                    self.end_hook(unit, signal=9)
+                if unit in self.checking:
+                    self.check_conditions(unit)
             case ForgetUnit(unit):
                 self.forgotten.append(unit)
             case ArmTimer(unit, timer, at):

@@ -104,7 +104,7 @@ _UP = replace(
     has_main=True,
     pid=7,
     ready_at=60.0,
-    side=Side(run=2, owes_stop_post=True),
+    side=Side(run=2, has_begun=True),
     vitals=Vitals(
         watchdog_s=20.0,
         watchdog_at=110.0,
@@ -128,7 +128,7 @@ SAMPLES = MappingProxyType(
             sub=Sub.EXITED,
             exit=Exit(code=0),
             ready_at=60.0,
-            side=Side(run=2, owes_stop_post=True),
+            side=Side(run=2, has_begun=True),
         ),
         Sub.AUTO_RESTART: replace(_CRASHED, sub=Sub.AUTO_RESTART, next_at=101.0),
         Sub.COOLDOWN: replace(
@@ -138,10 +138,10 @@ SAMPLES = MappingProxyType(
         Sub.START_PRE: replace(
             _COMING,
             sub=Sub.START_PRE,
-            side=Side(hook=Hook.START_PRE, run=1, owes_stop_post=True),
+            side=Side(hook=Hook.START_PRE, run=1, has_begun=True),
         ),
         Sub.START: replace(
-            _COMING, sub=Sub.START, has_main=True, pid=7, side=Side(run=1, owes_stop_post=True)
+            _COMING, sub=Sub.START, has_main=True, pid=7, side=Side(run=1, has_begun=True)
         ),
         Sub.START_POST: replace(
             _COMING,
@@ -149,7 +149,7 @@ SAMPLES = MappingProxyType(
             has_main=True,
             pid=7,
             ready_at=90.0,
-            side=Side(hook=Hook.START_POST, run=2, owes_stop_post=True),
+            side=Side(hook=Hook.START_POST, run=2, has_begun=True),
             vitals=replace(_COMING.vitals, watchdog_at=110.0),
         ),
         Sub.RUNNING: replace(_UP, sub=Sub.RUNNING),
@@ -159,7 +159,7 @@ SAMPLES = MappingProxyType(
             sub=Sub.RELOAD,
             since=90.0,
             deadline_at=120.0,
-            side=Side(hook=Hook.RELOAD, run=3, owes_stop_post=True),
+            side=Side(hook=Hook.RELOAD, run=3, has_begun=True),
         ),
         Sub.STOP: replace(_LEAVING, sub=Sub.STOP, since=99.0, deadline_at=101.0),
         Sub.STOP_WATCHDOG: replace(

@@ -162,7 +162,7 @@ def landed(sub: Sub, result: Result, changes: dict[str, object]) -> Row:
     """Nothing is left, and `exec_stop_post` has its turn."""
     run = SAMPLES[sub].side.run + 1
     after = until(110.0, result=result, **GONE) | changes
-    after |= side(sub, hook=Hook.STOP_POST, run=run, owes_stop_post=False) | unwatched(sub)
+    after |= side(sub, hook=Hook.STOP_POST, run=run, has_begun=False) | unwatched(sub)
     return Sub.STOP_POST, after, run_hook(Hook.STOP_POST, run), ESCALATION
 
 
@@ -183,7 +183,7 @@ def killed(sub: Sub, changes: dict[str, object]) -> Row:
 
 
 def hurried(sub: Sub) -> Row:
-    return killed(sub, {"stop_asked": True} | side(sub, owes_stop_post=False))
+    return killed(sub, {"stop_asked": True} | side(sub, has_begun=False))
 
 
 def aborted(sub: Sub, reason: str) -> Row:
@@ -253,14 +253,14 @@ ROWS: dict[tuple[Sub, str], Row] = {
         for s in (Sub.AUTO_RESTART, Sub.COOLDOWN)
     },
     **ignored((Sub.DEAD, Sub.FAILED, Sub.BLOCKED), "hurry"),
-    (Sub.EXITED, "hurry"): stays(Sub.EXITED, side(Sub.EXITED, owes_stop_post=False)),
+    (Sub.EXITED, "hurry"): stays(Sub.EXITED, side(Sub.EXITED, has_begun=False)),
     **{(s, "hurry"): stays(s, {"next_at": None}, {}) for s in (Sub.AUTO_RESTART, Sub.COOLDOWN)},
     (Sub.AUTO_RESTART, "timer restart"): stays(Sub.AUTO_RESTART, {"next_at": None}, {}),
     (Sub.COOLDOWN, "timer cooldown"): stays(Sub.COOLDOWN, {"next_at": None}, {}),
     # -- before there is a main process
     (Sub.CONDITION, "conditions hold"): (
         Sub.START_PRE,
-        until(130.0) | {"side": Side(hook=Hook.START_PRE, run=1, owes_stop_post=True)},
+        until(130.0) | {"side": Side(hook=Hook.START_PRE, run=1, has_begun=True)},
         run_hook(Hook.START_PRE, 1),
         STARTING_IN_TIME,
     ),
@@ -383,7 +383,8 @@ ROWS: dict[tuple[Sub, str], Row] = {
     ),
     (Sub.RELOAD, "timer start"): (
         Sub.RUNNING,
-        until(None) | side(Sub.RELOAD, reload_failure=RELOADED_LATE, is_reload_late=True),
+        until(None)
+        | side(Sub.RELOAD, is_given_up=True, reload_failure=RELOADED_LATE, is_reload_late=True),
         KILL_HOOK,
         WATCHDOG_LATE,
     ),
@@ -470,9 +471,7 @@ ROWS: dict[tuple[Sub, str], Row] = {
         (s, "spawn failed for now"): ended_on_the_way_down(s, {"reason": "Out of memory"})
         for s in LEAVING
     },
-    (Sub.STOP_SIGKILL, "hurry"): stays(
-        Sub.STOP_SIGKILL, side(Sub.STOP_SIGKILL, owes_stop_post=False)
-    ),
+    (Sub.STOP_SIGKILL, "hurry"): stays(Sub.STOP_SIGKILL, side(Sub.STOP_SIGKILL, has_begun=False)),
     (Sub.STOP, "timer eof"): terminated(Sub.STOP, {}),
     (Sub.STOP_WATCHDOG, "timer kill"): killed(Sub.STOP_WATCHDOG, {}),
     (Sub.STOP_SIGTERM, "timer kill"): killed(
