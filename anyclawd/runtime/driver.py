@@ -5,11 +5,11 @@ event are all performed before the next is handed to the engine, also when perfo
 produces an event at once, as a spawn does. A unit whose spawn has failed has no process while that
 news waits for its turn; what is commanded for it meanwhile reaches nobody.
 
-Owned here: the processes, the programs beside them (hooks, conditions, checks), the timers, what
-units say of themselves, and the tasks that start and stop core units and look at units. What the
-driver does not know is handed in: who speaks a unit's protocol (`attach`), what the core units are
-(`cores`), how the intake of messages is closed (`intake`), and where stops by hand are noted
-(`remember`). Whoever wants to watch subscribes to `announced` and `settled`.
+Owned here: the main processes, the timers, and the tasks that start and stop core units; what goes
+on around the main processes is the `Entourage`'s. What the driver does not know is handed in: who
+speaks a unit's protocol (`attach`), what the core units are (`cores`), how the intake of messages
+is closed (`intake`), and where stops by hand are noted (`remember`). Whoever wants to watch
+subscribes to `announced` and `settled`.
 """
 
 import asyncio
@@ -20,7 +20,6 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Hashable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias, assert_never
 
@@ -50,12 +49,9 @@ from anyclawd.engine.commands import (
 )
 from anyclawd.engine.events import (
     BootRequested,
-    ConditionsChecked,
     Event,
     Exit,
     Exited,
-    Hook,
-    HookEnded,
     IntakeClosed,
     Invocation,
     JobsRequested,
@@ -76,19 +72,16 @@ from anyclawd.model.deps import UnitName
 from anyclawd.model.errors import RequestError
 from anyclawd.model.plan import Plan
 from anyclawd.model.policy import ReadinessType
-from anyclawd.model.state import ALIVE, JobMode, JobType, Sub
+from anyclawd.model.state import JobMode, JobType, Sub
 from anyclawd.model.unit import Protocol as Speaks
 from anyclawd.model.unit import Unit
-from anyclawd.runtime import condition, hook, spawn
-from anyclawd.runtime.cgroup import Cgroups, part_of
-from anyclawd.runtime.crash import Crash, crash_of
-from anyclawd.runtime.logpump import Awaited, LogPump
-from anyclawd.runtime.monitor import Monitors
-from anyclawd.runtime.notices import Notices
-from anyclawd.runtime.order import limits_of, order_of
-from anyclawd.runtime.probe import Prober
+from anyclawd.runtime import spawn
+from anyclawd.runtime.cgroup import Cgroups
+from anyclawd.runtime.crash import Crash
+from anyclawd.runtime.entourage import Entourage
+from anyclawd.runtime.launcher import Launcher
+from anyclawd.runtime.logpump import LogPump
 from anyclawd.runtime.process import Process
-from anyclawd.runtime.program import Programs, Sequence, Variables
 from anyclawd.runtime.reaper import Reaper
 from anyclawd.runtime.seam import Attach, Sink
 from anyclawd.runtime.timer import Timers
@@ -152,31 +145,30 @@ class Driver:
         self.settled: list[Callable[[SettleBoot], None]] = []
         self.rested: list[Callable[[], None]] = []  #: called when all that was fed is dealt with
         self.forgotten: list[Callable[[UnitName], None]] = []  #: of units that have left the plan
-        self._instance = instance
         self._attach, self._cores, self._intake = attach, cores, intake
         self._remember = remember
         self._early = early  # taken over: what is paired with a spawn leaves it
-        self._cgroups = cgroups
         self._reaper = Reaper(loop, instance)
-        self._sinks: dict[UnitName, Sink] = {}
-        self._ends: dict[UnitName, tuple[Invocation, Exit]] = {}  # of main processes
-        self._crashes: dict[UnitName, Crash] = {}
-        self._sequences: dict[UnitName, Sequence] = {}  # the last hook, or conditions
-        self._programs = Programs(self._launch)
-        self._notices = Notices(
-            notify_dir,
-            self._reaper.poller,
-            feed=self.learn,
-            process_of=self.processes.get,
-            owner_of=self._reaper.owner_of,
+        self._launcher = Launcher(
+            lambda: self.plan,
+            instance=instance,
+            environ=environ,
+            reaper=self._reaper,
+            logs=self.logs,
+            cgroups=cgroups,
         )
-        self._monitors = Monitors(
-            Known(self.manager),
-            look=Prober(self._programs, self._sinks.get).look,
+        self._sinks: dict[UnitName, Sink] = {}
+        self._entourage = Entourage(
+            self.manager,
+            self._launcher,
+            processes=self.processes,
+            sinks=self._sinks,
+            environ=environ,
+            logs=self.logs,
+            reaper=self._reaper,
+            notify_dir=notify_dir,
             feed=self.learn,
             own=self._own,
-            sleep=asyncio.sleep,
-            draw=random.random,
         )
         self._inbox: deque[Event] = deque()
         self._requests: dict[RequestId, asyncio.Future[tuple[JobOutcome, ...]]] = {}
@@ -195,10 +187,8 @@ class Driver:
                 try:
                     return await self._quit
                 finally:
-                    self._monitors.stop_all()
+                    self._entourage.close()  # no task of it may keep us
         finally:
-            self._programs.kill_all()
-            self._notices.close_all()
             self.timers.cancel_all()
             self._reaper.close()
 
@@ -214,7 +204,7 @@ class Driver:
                     log.debug("command: %s", command)
                     self._perform(command)
                 if isinstance(self._inbox[0], PlanReplaced):
-                    self._monitors.refresh()
+                    self._entourage.monitors.refresh()
             finally:
                 self._inbox.popleft()
         for tell in self.rested:
@@ -246,7 +236,8 @@ class Driver:
         )
         _unless_refused(future)
         for name in changed - restart:
-            self._limit(plan.units[name])
+            if name in self.processes:
+                self._launcher.limit(plan.units[name])
         return future
 
     def spare(self, pid: int) -> None:
@@ -262,21 +253,7 @@ class Driver:
         future = self._requests[request] = asyncio.get_running_loop().create_future()
         return request, future
 
-    def _limit(self, unit: Unit) -> None:
-        """Let the limits hold that a process need not be started for."""
-        if unit.name not in self.processes:
-            return
-        self.logs.of(unit.name, unit.stderr_rate)
-        if self._cgroups is not None and self._cgroups.has_controllers:
-            try:
-                self._cgroups.limit(unit.name, limits_of(unit.resources))
-            except OSError as error:
-                text = "%s: cannot change its limits: %s; restart it"
-                log.warning(text, unit.name, error.strerror, extra={"unit": unit.name})
-
-    def outcomes(
-        self, asked: "asyncio.Future[tuple[JobOutcome, ...]]"
-    ) -> tuple[JobOutcome, ...]:
+    def outcomes(self, asked: "asyncio.Future[tuple[JobOutcome, ...]]") -> tuple[JobOutcome, ...]:
         """How those jobs have ended that `submit` has asked for and that have ended by now."""
         if asked.done():
             return asked.result()
@@ -292,10 +269,10 @@ class Driver:
 
     def signal_all(self, name: UnitName, number: int) -> int | None:
         """Signal all processes of a unit, those of its hook included; the pid of the first one."""
-        process, programs = self.processes.get(name), list(self._programs.of(name))
+        process, programs = self.processes.get(name), self._entourage.programs(name)
         if process is not None:
             process.signal_all(number)
-        self._programs.signal(name, number)
+        self._entourage.signal(name, number)
         return next((program.pid for program in (process, *programs) if program is not None), None)
 
     # -- what others may ask -------------------------------------------------------------------
@@ -307,23 +284,23 @@ class Driver:
 
     def status_text(self, name: UnitName) -> str:
         """What a unit says of its state (STATUS=); empty where it says nothing."""
-        return self._notices.status(name)
+        return self._entourage.notices.status(name)
 
     def errno(self, name: UnitName) -> int | None:
         """What a unit gives as the cause of its trouble (ERRNO=)."""
-        return self._notices.errno(name)
+        return self._entourage.notices.errno(name)
 
     def dropped_notices(self, name: UnitName) -> int:
         """How many notifications to a unit's socket were garbage, or of somebody else."""
-        return self._notices.dropped[name]
+        return self._entourage.notices.dropped[name]
 
     def crash(self, name: UnitName) -> Crash | None:
         """The last run of a unit that ended badly, if one has."""
-        return self._crashes.get(name)
+        return self._entourage.crash(name)
 
     def health_checks(self, name: UnitName) -> tuple[int, int]:
         """How many looks at a unit's health have passed, and how many failed."""
-        return self._monitors.checks(name)
+        return self._entourage.monitors.checks(name)
 
     def usage(self, name: UnitName) -> "Usage":
         """What the processes of a unit use at the moment; may be called from any thread."""
@@ -347,32 +324,32 @@ class Driver:
                 if (process := self.processes.get(unit)) is not None:
                     process.close_stdin()
             case CheckConditions(unit, invocation):
-                self._check_conditions(unit, invocation)
+                self._entourage.check_conditions(unit, invocation)
             case RunHook(unit, invocation, which, run):
-                self._run_hook(unit, invocation, which, run)
+                self._entourage.run_hook(unit, invocation, which, run)
             case KillHook(unit):
-                if (sequence := self._sequences.get(unit)) is not None:
-                    sequence.kill()
+                self._entourage.kill_hook(unit)
             case SendSignal(unit, number):
                 if (process := self.processes.get(unit)) is not None:
                     process.signal_group(number)
-                self._programs.signal(unit, number)
+                self._entourage.signal(unit, number)
             case KillTree(unit):
                 if (process := self.processes.get(unit)) is not None:
                     process.kill_tree()
-                if (sequence := self._sequences.get(unit)) is not None:
-                    sequence.kill()
-                self._programs.kill(unit)
+                self._entourage.kill(unit)
             case ArmTimer(unit, timer, at):
                 self.timers.arm((unit, timer), at)
             case CancelTimer(unit, timer):
                 self.timers.cancel((unit, timer))
             case Announce(unit, before, after):
-                self._follow(unit, before, after)
+                self._entourage.follow(unit, before, after)
                 for tell in self.announced:
                     tell(unit, before, after)
             case ForgetUnit(unit):
-                self._forget(unit)
+                self._entourage.forget(unit)
+                self.logs.forget(unit)
+                for forget in self.forgotten:
+                    forget(unit)
             case FinishRequest():
                 self._finish_request(command)
             case RememberStop():
@@ -397,12 +374,8 @@ class Driver:
         early = self._early.pop(name, None)
         try:
             if early is None:
-                order = order_of(unit, self.plan.settings, self._instance)
-                variables = (*self._notices.open(unit, invocation), *_watchdog_of(unit))
-                cgroup = self._join(unit, invocation)
-                spawned = spawn.spawn(
-                    order, invocation, self.environ, cgroup=cgroup, extra=variables
-                )
+                variables = self._entourage.greet(unit, invocation)
+                spawned = self._launcher.spawn(unit, invocation, variables)
             elif isinstance(early[1], OSError):
                 raise early[1]
             else:
@@ -411,21 +384,15 @@ class Driver:
             is_permanent = error.errno not in _TEMPORARY
             self.feed(SpawnFailed(name, invocation, error.strerror or str(error), is_permanent))
             return
-        process = Process(
+        process = self.processes[name] = self._launcher.process(
             unit,
             invocation,
             spawned,
-            reaper=self._reaper,
-            log=self.logs.of(name, unit.stderr_rate),
-            exited=self._on_exit,
-            cgroups=self._cgroups,
+            self._on_exit,
             starved=self._on_starvation,
             ending=self._on_ending,
         )
-        self.processes[name] = process
-        if unit.readiness is ReadinessType.LOG:
-            ready = partial(self.learn, Ready(name, invocation))
-            self.logs.expect(name, Awaited(unit.readiness_pattern, ready))
+        self._entourage.watch(unit, invocation)
         self.feed(Spawned(name, invocation, process.pid))
         if unit.protocol is Speaks.NONE:
             process.open()
@@ -441,103 +408,10 @@ class Driver:
                 continue
             log.warning("%s was started from a stale plan and is ended", name, extra={"unit": name})
             unit = self.plan.units[UnitName(name)]
-            logs = self.logs.of(name)
-            process = Process(
-                unit,
-                invocation,
-                spawned,
-                reaper=self._reaper,
-                log=logs,
-                exited=_ignore_exit,
-                cgroups=self._cgroups,
-            )
+            process = self._launcher.process(unit, invocation, spawned, _ignore_exit)
             process.open()
             process.kill_tree()
         self._early.clear()
-
-    def _check_conditions(self, name: UnitName, invocation: Invocation) -> None:
-        sequence = condition.check(
-            self.plan.units[name],
-            invocation,
-            self._programs,
-            self.environ,
-            lambda unmet: self.feed(ConditionsChecked(name, invocation, unmet)),
-        )
-        if sequence is not None:
-            self._sequences[name] = sequence
-
-    def _run_hook(self, name: UnitName, invocation: Invocation, which: Hook, run: int) -> None:
-        unit = self.plan.units[name]
-
-        def ended(failure: str, end: Exit | None) -> None:
-            self.feed(
-                HookEnded(unit=name, invocation=invocation, run=run, failure=failure, exit=end)
-            )
-
-        try:
-            variables = self._told(unit, invocation, which)
-        except OSError as error:
-            ended(error.strerror or str(error), None)
-            return
-        self._sequences[name] = hook.run(
-            unit, invocation, which, run, variables, self._programs, ended
-        )
-
-    def _told(self, unit: Unit, invocation: Invocation, which: Hook) -> Variables:
-        """What the programs of a hook are told beside the environment of their unit."""
-        told = self._notices.open(unit, invocation)
-        if which is Hook.STOP_POST:
-            of_run, end = self._ends.get(unit.name, (None, None))
-            result = self.manager.states[unit.name].result
-            return (*told, *hook.about_end(result, end if of_run == invocation else None))
-        main = self.processes.get(unit.name)
-        return (*told, *hook.about_main(None if main is None else main.pid))
-
-    def _launch(
-        self,
-        unit: Unit,
-        invocation: str,
-        argv: tuple[str, ...],
-        variables: Variables,
-        exited: Callable[[Exit], None],
-    ) -> Process:
-        """Start a program beside the main process of a unit; see `program.Launch`."""
-        order = order_of(unit, self.plan.settings, self._instance, argv=argv, has_stdin=False)
-        cgroup = self._join(unit, invocation)
-        spawned = spawn.spawn(order, invocation, self.environ, cgroup=cgroup, extra=variables)
-        process = Process(
-            unit,
-            invocation,
-            spawned,
-            reaper=self._reaper,
-            log=self.logs.of(unit.name, unit.stderr_rate),
-            exited=lambda _, end: exited(end),
-            cgroups=self._cgroups,
-        )
-        process.open()
-        return process
-
-    def _follow(self, name: UnitName, before: Sub, after: Sub) -> None:
-        """A unit has changed its sub state: look at it accordingly, and keep what is kept."""
-        self._monitors.follow(name, after)
-        if before is Sub.START:
-            self.logs.expect(name, None)
-        if before in ALIVE and after not in ALIVE:
-            self._notices.close(name)
-            state = self.manager.states.get(name)  # None: it has left the plan meanwhile
-            if state is not None and (crash := crash_of(name, state, self.logs)) is not None:
-                self._crashes[name] = crash
-
-    def _forget(self, name: UnitName) -> None:
-        """A unit is not in the plan any more, and nothing of it runs."""
-        self._monitors.forget(name)
-        self._notices.forget(name)
-        self.logs.forget(name)
-        self._ends.pop(name, None)
-        self._crashes.pop(name, None)
-        self._sequences.pop(name, None)
-        for tell in self.forgotten:
-            tell(name)
 
     def _own(self, work: Coroutine[None, None, None], name: str) -> "asyncio.Task[None]":
         assert self._tasks is not None, "nothing is performed before run()"
@@ -595,22 +469,15 @@ class Driver:
 
     def _on_ending(self, process: Process) -> None:
         """The main process is dead. It may have named another one that takes its place."""
-        self._notices.drain(process.unit.name)
+        self._entourage.notices.drain(process.unit.name)
 
     def _on_exit(self, process: Process, end: Exit) -> None:
         name, invocation = process.unit.name, Invocation(process.invocation)
         if self.processes.get(name) is process:
-            self._notices.drain(name)
+            self._entourage.note_end(process, end)
             del self.processes[name]
             self._sinks.pop(name, None)
-            self._ends[name] = (invocation, end)
         self.feed(Exited(name, invocation, end))
-
-    def _join(self, unit: Unit, invocation: str) -> str:
-        """The control group for a process of a unit, empty where there are none. Raises OSError."""
-        if self._cgroups is None:
-            return ""
-        return self._cgroups.open(unit.name, limits_of(unit.resources), part_of(invocation))
 
     def _on_starvation(self, process: Process) -> None:
         self.feed(OutOfMemory(process.unit.name, Invocation(process.invocation)))
@@ -641,31 +508,6 @@ class UnitReport:
 
     def recovered(self) -> None:
         self._driver.feed(ReadinessRegained(self._unit.name, self._invocation))
-
-
-class Known:
-    """The `Subject` of the monitors: what the engine knows of units."""
-
-    __slots__ = ("_manager",)
-
-    def __init__(self, manager: Manager) -> None:
-        self._manager = manager
-
-    def unit(self, name: UnitName) -> Unit | None:
-        return self._manager.plan.units.get(name)
-
-    def sub(self, name: UnitName) -> Sub:
-        return self._manager.sub(name)
-
-    def invocation(self, name: UnitName) -> Invocation | None:
-        return self._manager.states[name].invocation
-
-
-def _watchdog_of(unit: Unit) -> Variables:
-    """Source: sd_watchdog_enabled(3). WATCHDOG_PID is left out: no pid is known before the exec."""
-    if not unit.watchdog_s:
-        return ()
-    return (("WATCHDOG_USEC", str(round(unit.watchdog_s * 1e6))),)
 
 
 def _unless_refused(

@@ -111,7 +111,7 @@ async def test_the_protocol_of_another_readiness_is_not_cut_short(supervise: Sup
     settings = {"readiness": ReadinessType.LOG, "readiness_pattern": "never", "watchdog_s": 1000.0}
     async with supervise(python("one", code, **settings), waits=False) as house:
         await house.wait_line("one", "up")
-        house.driver._notices.drain(ONE)
+        house.driver._entourage.notices.drain(ONE)
         assert house.state("one").sub is Sub.START
 
 
