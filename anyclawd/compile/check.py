@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from anyclawd.compile.anyclaw import SECTION_OF
-from anyclawd.compile.build import PROTOCOLS, Draft, protocol_of, readiness_of
 from anyclawd.compile.command import words_of
 from anyclawd.compile.diagnose import quote
+from anyclawd.compile.draft import PROTOCOLS, Draft, protocol_of, readiness_of
 from anyclawd.compile.read import Schema, one_of, show
 from anyclawd.compile.secret import looks_secret, marked
 from anyclawd.compile.supervision import check_supervision

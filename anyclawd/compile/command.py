@@ -33,10 +33,9 @@ def words_of(settings: Mapping[str, Node]) -> Iterator[tuple[str, Items]]:
     if "condition" in settings and "command" in settings["condition"].value:
         yield from _each("condition.command", settings["condition"].value["command"])
     for name in _PROBES:
-        if name in settings and settings[name].value["type"].value == "command":
-            program = settings[name].value.get("exec")
-            if program is not None and program.value.nodes:
-                yield f"{name}.exec", program.value
+        program = settings[name].value.get("exec") if name in settings else None
+        if program is not None and program.value.nodes:
+            yield f"{name}.exec", program.value
 
 
 def _each(name: str, node: Node) -> Iterator[tuple[str, Items]]:

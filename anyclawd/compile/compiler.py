@@ -15,10 +15,11 @@ from anyclawd.compile.anyclaw import (
     extensions_dir,
     health_interval_s,
 )
-from anyclawd.compile.build import Builder, Draft, is_template
+from anyclawd.compile.build import Builder
 from anyclawd.compile.check import Checker
 from anyclawd.compile.command import NONE, resolve_all, words_of
 from anyclawd.compile.diagnose import Report
+from anyclawd.compile.draft import Draft, is_template
 from anyclawd.compile.graph import start_graph, start_order, unit_graph
 from anyclawd.compile.layers import Layers
 from anyclawd.compile.link import Linker

@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
 from types import MappingProxyType
 
-from anyclawd.compile.build import Draft
 from anyclawd.compile.diagnose import Report
+from anyclawd.compile.draft import Draft
 from anyclawd.compile.kinds import PROCESSES
 from anyclawd.compile.read import Reference, named
 from anyclawd.compile.template import Instances

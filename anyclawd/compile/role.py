@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from anyclawd.compile.anyclaw import escape
-from anyclawd.compile.build import Builder, Draft, read_ack
+from anyclawd.compile.build import Builder, read_ack
 from anyclawd.compile.diagnose import Report
+from anyclawd.compile.draft import Draft
 from anyclawd.compile.read import Reader, named
 from anyclawd.compile.settings import ACK
 from anyclawd.model.deps import UnitName

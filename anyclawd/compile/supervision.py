@@ -3,8 +3,9 @@
 import re
 from urllib.parse import urlsplit
 
-from anyclawd.compile.build import PROBED, Draft, notify_access_of, protocol_of, readiness_of
 from anyclawd.compile.diagnose import Report
+from anyclawd.compile.draft import Draft, protocol_of, readiness_of
+from anyclawd.compile.policies import PROBED, notify_access_of
 from anyclawd.compile.quantity import format_duration
 from anyclawd.compile.read import show
 from anyclawd.compile.settings import HOST

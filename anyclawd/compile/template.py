@@ -13,8 +13,8 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 
 from anyclawd.compile.anyclaw import Declaration
-from anyclawd.compile.build import Draft, is_template
 from anyclawd.compile.diagnose import Report, quote
+from anyclawd.compile.draft import Draft, is_template
 from anyclawd.compile.merge import merge_all
 from anyclawd.compile.read import Commands, Items, Reference, Schema, named, show
 from anyclawd.compile.secret import looks_secret
