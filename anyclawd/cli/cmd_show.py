@@ -37,7 +37,10 @@ def run(options: Namespace) -> int:
 def _everything(client: Client, name: str) -> Json:
     """What runs and what was configured; where both have a name, what runs is meant."""
     settings = client.get(f"/v1/units/{quote(name)}/settings")["units"][name]
-    return {**settings, **client.get(f"/v1/units/{quote(name)}")}
+    running = client.get(f"/v1/units/{quote(name)}")
+    if settings["health"] is not None:
+        running["health_check"] = {**settings["health"], **running["health_check"]}
+    return {**settings, **running}
 
 
 def _lines(known: Json, properties: list[str] | None) -> Iterator[str]:

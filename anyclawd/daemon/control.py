@@ -6,7 +6,6 @@ Reads the engine's state and hands requests to the driver and the gateway; decid
 import asyncio
 import os
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -44,6 +43,7 @@ from anyclawd.daemon.rows import (
     signal_name,
     usage_view,
 )
+from anyclawd.daemon.tally import Tally
 from anyclawd.daemon.waiting import JobsSubmission, ResetSubmission, UnitsRest, Watch
 from anyclawd.engine.events import CancelRequested, ResetRequested
 from anyclawd.engine.explain import schedule, sentences
@@ -53,8 +53,8 @@ from anyclawd.model.deps import UnitName
 from anyclawd.model.errors import UnknownUnit
 from anyclawd.model.plan import Plan
 from anyclawd.model.policy import Isolation
-from anyclawd.model.state import ACTIVE_OF, COMING_UP, Active, JobResult, JobType, Result, Sub
-from anyclawd.model.unit import Kind, Unit
+from anyclawd.model.state import ACTIVE_OF, Active, JobResult, JobType, Result, Sub
+from anyclawd.model.unit import Unit
 from anyclawd.model.value import Json
 from anyclawd.runtime.driver import Driver
 from anyclawd.runtime.logpump import Follower, LogLine
@@ -95,10 +95,7 @@ class DaemonControl:
         self.changes = Fanout()
         self._watch = Watch()
         self._followers: set[Follower] = set()  # of the logs
-        self._restarts: dict[UnitName, int] = {}
-        self._begun_at: dict[UnitName, float] = {}
-        self._start_s: dict[UnitName, float] = {}
-        self._past_restarts: Counter[str] = Counter()  # by kind, of units that are no more
+        self._tally = Tally()
         driver.announced.append(self._note_change)
         driver.forgotten.append(self._forget)
         driver.rested.append(self._watch.look)
@@ -238,7 +235,7 @@ class DaemonControl:
         lag = Timing(count=timers.lag_count, sum_s=timers.lag_sum_s)
         usages = await self._usages(list(self._driver.plan.units))
         return Measures(
-            manager_restarts=self._restarts_by_kind(),
+            manager_restarts=self._tally.restarts_by_manager(),
             agents_connected=sum(bool(agent["connected"]) for agent in self._gateway.agents()),
             channels_running=len(self._gateway.channels()),
             units=tuple(
@@ -392,12 +389,7 @@ class DaemonControl:
         state = self._manager.states.get(name)
         if state is None:
             return  # it has left the configuration with that, which is told in a moment
-        if after is Sub.START:
-            self._begun_at[name] = state.since
-        elif before in COMING_UP and after is Sub.RUNNING and name in self._begun_at:
-            self._start_s[name] = state.since - self._begun_at[name]
-        if after is Sub.AUTO_RESTART:
-            self._restarts[name] = self._restarts.get(name, 0) + 1
+        self._tally.note(name, before, after, state.since)
         if len(self.changes):
             self.changes.publish_nowait(
                 {
@@ -410,10 +402,8 @@ class DaemonControl:
             )
 
     def _forget(self, name: UnitName) -> None:
-        """A unit has left the configuration and is at rest; its restarts have been all the same."""
-        self._past_restarts[name.rpartition(".")[2]] += self._restarts.pop(name, 0)
-        self._begun_at.pop(name, None)
-        self._start_s.pop(name, None)
+        """A unit has left the configuration and is at rest."""
+        self._tally.forget(name)
         if len(self.changes):
             self.changes.publish_nowait(
                 {
@@ -431,21 +421,13 @@ class DaemonControl:
         return UnitMeasure(
             name=unit.name,
             active=ACTIVE_OF[state.sub].value,
-            restarts=self._restarts.get(unit.name, 0),
-            start_s=self._start_s.get(unit.name),
+            restarts=self._tally.restarts(unit.name),
+            start_s=self._tally.start_s(unit.name),
             health=None if unit.health is None else state.vitals.health,
             checks_passed=passed,
             checks_failed=failed,
             **usage,
         )
-
-    def _restarts_by_kind(self) -> dict[str, int]:
-        """Restarts as the original counts them: by the manager that had to act."""
-        counts = {f"{kind.value}s": 0 for kind in (Kind.AGENT, Kind.CHANNEL, Kind.TOOL)}
-        by_kind = self._past_restarts.copy()
-        for name, count in self._restarts.items():
-            by_kind[name.rpartition(".")[2]] += count
-        return counts | {f"{kind}s": count for kind, count in by_kind.items() if count}
 
 
 def _since(lines: list[LogLine], since: datetime | None) -> list[LogLine]:

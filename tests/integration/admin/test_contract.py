@@ -86,6 +86,43 @@ def test_jobs_answer_with_a_row_a_unit(client: Client) -> None:
     assert [(row["unit"], row["result"]) for row in answer["jobs"]] == [("default.agent", "done")]
 
 
+def test_a_dry_run_answers_with_the_jobs_that_would_be(client: Client) -> None:
+    body = {"verb": "restart", "units": ["default.*"], "dry_run": True}
+    answer = client.post("/v1/jobs", body)
+    check(answer, schema_of("/v1/jobs", "post"))
+    foretold = {row["unit"]: row["type"] for row in answer["jobs"]}
+    assert (foretold["default.agent"], foretold["default.target"]) == ("restart", "restart")
+
+
+def test_who_waits_for_the_end_is_told_how_far_it_is(client: Client) -> None:
+    body = {"verb": "start", "units": ["default.agent"], "wait": "rest", "timeout_s": 0}
+    answer = client.post("/v1/jobs", body)
+    check(answer, schema_of("/v1/jobs", "post"))
+    check(answer["jobs"][0]["rest"], DOCUMENT["components"]["schemas"]["RestRow"])
+
+
+@pytest.mark.parametrize("whom", ["main", "all"])
+def test_a_signal_answers_with_the_process_that_took_it(client: Client, whom: str) -> None:
+    body = {"units": ["default.*"], "signal": "CONT", "whom": whom}
+    answer = client.post("/v1/kill", body)
+    check(answer, schema_of("/v1/kill", "post"))
+    pids = {row["name"]: row["pid"] for row in answer["units"]}
+    assert (pids["default.agent"] is None, pids["default.target"]) == (False, None)
+
+
+def test_what_units_use_is_read_on_request(client: Client) -> None:
+    target = "/v1/units?unit=default.agent"
+    [idle], [used] = (client.get(target + more)["units"] for more in ("", "&usage=1"))
+    check({"units": [used]}, schema_of("/v1/units"))
+    assert (idle["tasks"], idle["memory_bytes"]) == (None, None)
+    assert used["tasks"] > 0
+
+
+def test_logs_begin_where_they_are_told_to(client: Client) -> None:
+    target = "/v1/logs?unit=*.agent&n=1000&since=2999-01-01T00:00:00Z"
+    assert list(client.stream("GET", target, timeout_s=20)) == []
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "code"),
     [
@@ -100,6 +137,13 @@ def test_jobs_answer_with_a_row_a_unit(client: Client) -> None:
         ("GET", "/v1/wait?unit=no-*", None, "no-such-unit"),
         ("GET", "/v1/wait", None, "bad-request"),
         ("GET", "/v1/logs?unit=no.agent", None, "no-such-unit"),
+        ("GET", "/v1/logs?since=yesterday", None, "bad-request"),
+        ("GET", "/v1/units/default.agent?n=all", None, "bad-request"),
+        ("POST", "/v1/jobs", {"verb": "start", "units": ["*"], "wait": 1}, "bad-request"),
+        ("POST", "/v1/jobs", {"verb": "start", "units": ["*"], "timeout_s": -1}, "bad-request"),
+        ("POST", "/v1/jobs", {"verb": "start", "units": ["*"], "dry_run": "no"}, "bad-request"),
+        ("POST", "/v1/kill", {"units": ["*"], "whom": "nobody"}, "bad-request"),
+        ("GET", "/v1/wait?unit=default.agent&timeout_s=nan", None, "bad-request"),
         ("DELETE", "/v1/jobs/999999", None, "no-such-job"),
         ("DELETE", "/v1/jobs/x", None, "bad-request"),
         ("POST", "/v1/permissions/no", {"optionId": "x"}, "failed"),
