@@ -142,7 +142,8 @@ NUMBERED = {
     "12-branches": Requirement(
         "s6-rc",
         "one branch that fails leaves the others going, and the command tells of both",
-        proved_by(NEEDS, "independent_branches_go_on_and_the_command_lists_both"),
+        proved_by(NEEDS, "independent_branches_go_on_and_the_command_lists_both")
+        + proved_by(U_LIFE, "a_command_tells_of_every_branch_and_fails_if_one_did"),
     ),
     # -- jobs -------------------------------------------------------------------------------------
     "13-merging": Requirement(
@@ -408,7 +409,8 @@ NUMBERED = {
         "agent gateways",
         "a permanent exit code holds at once and for good, until the configuration changes",
         proved_by(POLICY, "a_permanent_exit_code_holds_until_a_hand_comes")
-        + proved_by(RESTART, "exit_codes_have_meanings"),
+        + proved_by(RESTART, "exit_codes_have_meanings")
+        + proved_by(U_RELOAD, "a_permanent_end_is_tried_again_once_the_configuration_is_mended"),
     ),
     "42-clock": Requirement(
         "supervisord",
@@ -447,7 +449,8 @@ NUMBERED = {
         "a hundred units that crash together come back spread by jitter, no more of them starting "
         "than `start_concurrency`",
         proved_by(ORDER, "the_gate_lets_only_so_many_units_be_starting")
-        + proved_by(U_READINESS, "a_hundred_that_crash_together_come_back_apart"),
+        + proved_by(U_READINESS, "a_hundred_that_crash_together_come_back_apart")
+        + proved_by("chaos/test_storm.py", "a_crash_loop_of_many_units_leaves_the_rest_quick"),
     ),
     "46-sticky-stop": Requirement(
         "agent gateways",
@@ -529,7 +532,8 @@ NUMBERED = {
         "flox",
         "after SIGKILL of the daemon its children are gone before the next start starts anything",
         proved_by(BOOT, "after_sigkill_the_next_start_sweeps_and_says_so")
-        + proved_by("chaos/test_storm.py", "two_daemons_leave_each_other_alone"),
+        + proved_by("chaos/test_storm.py", "two_daemons_leave_each_other_alone")
+        + proved_by("chaos/test_random.py", "nothing_is_left_whatever_happens"),
     ),
     "58-descriptors": Requirement(
         "DESIGN",
@@ -624,7 +628,12 @@ NUMBERED = {
     "70-names": Requirement(
         "process-compose",
         "a name that is no unit name is refused or escaped, everywhere alike",
-        proved_by("unit/compile/test_original.py", "an_entry_s_key_becomes_part_of_a_unit_name"),
+        proved_by("unit/compile/test_original.py", "an_entry_s_key_becomes_part_of_a_unit_name")
+        + proved_by(
+            U_LIFE,
+            "an_entry_of_any_name_is_a_unit_like_all_others",
+            "a_unit_of_no_good_name_is_refused",
+        ),
     ),
     "71-many-reloads": Requirement(
         "DESIGN",
@@ -659,6 +668,11 @@ NUMBERED = {
             "the_chain_follows_the_dependency_that_settled_last",
             "a_failed_dependency_was_waited_for_too",
             "a_dependency_that_settled_later_was_not_waited_for",
+        )
+        + proved_by(
+            TIMELINE,
+            "the_chain_adds_up_to_the_boot",
+            "a_unit_that_settles_after_the_boot_is_no_part_of_it",
         ),
     ),
     "78-watch": Requirement(

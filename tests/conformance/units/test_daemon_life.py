@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.units.programs import TOUGH, idle, service
+from tests.conformance.units.programs import TOUGH, idle, runs, service
 from tests.fakes.daemon import Daemon, Deadline, running, started, system
 
 #: Notes what happens to it in a file that it shares with others, and says that it is ready.
@@ -102,6 +102,48 @@ def test_units_stop_at_the_same_time(tmp_path: Path) -> None:
             daemon.wait_log(name, "waiting")
         daemon.job("stop", *units)
         assert {daemon.unit(name)["result"] for name in units} == {"success"}
+
+
+def test_a_command_tells_of_every_branch_and_fails_if_one_did(tmp_path: Path) -> None:
+    """Behaviour 12."""
+    false = {"exec": ["/bin/false"], "protocol": "none", "restart": "never"}
+    units = {
+        "bad.service": {**false, "readiness": {"type": "exited"}},
+        "above.service": idle(requires=["bad.service"]),
+        "good.service": idle(),
+    }
+    with running(tmp_path, system(units=units)) as daemon:
+        daemon.job("stop", *units)
+        done = daemon.ctl("start", "above.service", "good.service")
+        assert done.returncode == 1
+        assert all(name in done.stdout + done.stderr for name in units)
+        assert daemon.units()["good.service"]["active"] == "active"
+
+
+@pytest.mark.parametrize("key", ["media store", "größe", "a/b", "x.y", "50%"])
+def test_an_entry_of_any_name_is_a_unit_like_all_others(tmp_path: Path, key: str) -> None:
+    """Behaviour 70: in the file, in drop-ins, on the command line and in the admin API."""
+    entry = {"binary": "/bin/sleep", "args": ["1000000"], "protocol": "none"}
+    config = system(services_manager={"services": {key: entry, "other": entry}})
+    with running(tmp_path, config) as daemon:
+        [name] = (name for name in runs(daemon) if name != "other.service")
+        assert daemon.unit(name)["active"] == "active"
+        for verb, status in (("stop", 3), ("start", 0), ("restart", 0)):
+            assert daemon.ctl(verb, name).returncode == 0
+            assert daemon.ctl("is-active", name).returncode == status
+        drop_ins = tmp_path / f"{name}.d"
+        drop_ins.mkdir()
+        (drop_ins / "x.yaml").write_text("description: found\n")
+        daemon.client.post("/v1/reload", {}, waits=True)
+        assert daemon.units()[name]["description"] == "found"
+
+
+def test_a_unit_of_no_good_name_is_refused(tmp_path: Path) -> None:
+    """Behaviour 70."""
+    config = system(units={"a b.service": idle()})
+    with started(tmp_path, config) as daemon:
+        assert daemon.wait_exit() == 78
+        assert "'a b.service'" in daemon.log_text()
 
 
 # -- readiness by a line --------------------------------------------------------------------------

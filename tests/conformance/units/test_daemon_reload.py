@@ -149,6 +149,19 @@ def test_what_was_stopped_by_hand_stays_so(tmp_path: Path) -> None:
         assert daemon.units()["b.service"]["active"] == "active"
 
 
+def test_a_permanent_end_is_tried_again_once_the_configuration_is_mended(tmp_path: Path) -> None:
+    """Behaviour 41: and not by a reload that changes nothing of it."""
+    broken = service("raise SystemExit(78)")
+    units = {**THREE, "broken.service": broken}
+    with running(tmp_path, system(units=units)) as daemon:
+        daemon.wait_unit("broken.service", "failed")
+        before = runs(daemon)
+        reload(daemon, {**units, "new.service": idle()})
+        assert runs(daemon)["broken.service"] == before["broken.service"]
+        reload(daemon, {**units, "broken.service": idle()})
+        assert daemon.units()["broken.service"]["active"] == "active"
+
+
 def test_callers_have_their_answers_whatever_is_reloaded_meanwhile(tmp_path: Path) -> None:
     """Behaviour 69: jobs of units that stay, change and go."""
     editions = [
