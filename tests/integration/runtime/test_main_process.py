@@ -4,6 +4,8 @@ import os
 import signal
 from collections.abc import Callable
 
+import pytest
+
 from anyclawd.engine.events import Exit
 from anyclawd.model.span import BUILT_IN
 from anyclawd.model.unit import Kind, Protocol, Unit
@@ -144,6 +146,7 @@ async def test_usage_is_that_of_all_processes_of_the_unit(
     assert tasks == 3
 
 
+@pytest.mark.parametrize("loop", ["uvloop"], indirect=True)
 async def test_descriptors_are_constant_over_many_runs(house: House) -> None:
     def count() -> int:
         return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - counted only
@@ -151,6 +154,6 @@ async def test_descriptors_are_constant_over_many_runs(house: House) -> None:
     for _ in range(3):
         await house.wait_exit(house.start("/bin/true"))
     before = count()
-    for _ in range(100):
+    for _ in range(200):
         await house.wait_exit(house.start("/bin/true"))
     assert count() == before
