@@ -67,7 +67,8 @@ def _next(step: Json) -> str:
 def _end(unit: Json) -> str:
     limit, left = unit["start_limit"], (unit["restarts"] or 0) - len(unit["delays"])
     if unit["restarts"] is None:
-        return "and so on: its start limit is not reached"
+        every = duration(unit["delays"][-1]["delay_s"])
+        return f"and so on, every {every}: its start limit is not reached"
     what = _AT_LIMIT[limit["on_limit"]].format(duration(limit["cooldown_s"]))
     after = f"and {left} more; the end after them" if left else "the next end"
     return (

@@ -136,14 +136,16 @@ def _detail(unit: Json) -> list[str]:
         "command": clean(" ".join(unit["argv"])),
         "contained": unit["containment"] if unit["argv"] else "",
         "declared": unit["span"],
-        "unheard": f"{unit['dropped_notices']} notifications" if unit["dropped_notices"] else "",
+        "unheard": f"{unit['dropped_notices']} notifications of others, or without a meaning"
+        if unit["dropped_notices"]
+        else "",
         "noise": f"{unit['noise']} lines on stdout were no frames" if unit["noise"] else "",
         "dropped": f"{unit['dropped_lines']} lines of stderr" if unit["dropped_lines"] else "",
     }
     lines = [f"{paint.mark(unit)} {paint(unit['name'], 'bold')}{title}"]
     lines += [f"  {label:>10}: {text}" for label, text in facts.items() if text]
     if unit["crash"] is not None:
-        lines += ["", *_crash(unit["crash"], paint)]
+        lines += ["", *_crash(unit["crash"], unit["log"], paint)]
     if unit["log"]:
         lines += ["", *(render.log_line(line, paint) for line in unit["log"])]
     return lines
@@ -174,11 +176,12 @@ def _usage(unit: Json) -> str:
     return ", ".join(used)
 
 
-def _crash(crash: Json, paint: Paint) -> list[str]:
-    """How a run has failed, and what it said before."""
+def _crash(crash: Json, log: list[Json], paint: Paint) -> list[str]:
+    """How a run has failed, and what it said before, unless it is in the log that follows."""
     ended = f", {clean(crash['exit'])}" if crash["exit"] else ""
     title = f"last crash: {crash['result']}{ended}, {render.moment(crash['at'])}"
-    return [paint(title, "red"), *(render.log_line(line, paint) for line in crash["log"])]
+    said = [render.log_line(line, paint) for line in crash["log"] if line not in log]
+    return [paint(title, "red"), *said]
 
 
 def _exit(ended: Json) -> str:

@@ -274,7 +274,7 @@ class Delay:
 class Schedule:
     """The restarts of a unit that goes on ending at once, from the end of a stable run on."""
 
-    delays: tuple[Delay, ...] = ()  #: the first of them
+    delays: tuple[Delay, ...] = ()  #: the first of them; those after these are all as the last one
     restarts: int | None = None  #: how many there are; None: any number
 
 
@@ -293,8 +293,17 @@ def schedule(unit: Unit, state: UnitState, now: float) -> Schedule:
         total_s += delay_s
         if number < _DELAYS_TOLD:
             delays.append(Delay(delay_s=delay_s, total_s=total_s, is_next=number == streak))
-    is_limited = limit.burst > 0 and total_s < limit.interval_s
-    return Schedule(delays=tuple(delays), restarts=limit.burst - 1 if is_limited else None)
+    if limit.burst and total_s < limit.interval_s:
+        return Schedule(delays=tuple(delays), restarts=limit.burst - 1)
+    return Schedule(delays=tuple(_until_constant(delays)))
+
+
+def _until_constant(delays: list[Delay]) -> list[Delay]:
+    """The delays up to the first of the longest ones, and the one that comes next."""
+    longest_s = delays[-1].delay_s
+    first = next(number for number, step in enumerate(delays, 1) if step.delay_s == longest_s)
+    coming = next((number for number, step in enumerate(delays, 1) if step.is_next), 0)
+    return delays[: max(first, coming)]
 
 
 def _span(seconds: float) -> str:

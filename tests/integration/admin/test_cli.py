@@ -357,6 +357,13 @@ def test_status_tells_health_usage_and_the_last_crash(served: Served) -> None:
     assert "word 0\n" in anyclawctl(served, "status", "--full", "default.agent").stdout
 
 
+def test_what_was_said_before_a_crash_is_not_shown_twice(served: Served) -> None:
+    said = [log_line("default.agent", "earlier"), *served.control.history]
+    served.control.crash = {"at": SINCE, "result": "signal", "exit": "", "log": said}
+    done = anyclawctl(served, "status", "default.agent")
+    assert (done.stdout.count("earlier"), done.stdout.count("line 2")) == (1, 1)
+
+
 def test_status_takes_patterns(served: Served) -> None:
     done = anyclawctl(served, "status", "--json", "*.agent", "agents.target")
     names = [unit["name"] for unit in json.loads(done.stdout)["units"]]

@@ -56,16 +56,24 @@ def test_ends_that_are_too_far_apart_reach_no_limit(
     slow = Backoff(initial_s=30.0, max_s=30.0, jitter=0)
     limit = StartLimit(interval_s=interval_s)
     foretold = schedule(replace(UNIT, backoff=slow, start_limit=limit), UnitState(), now=0.0)
-    assert [step.total_s for step in foretold.delays] == [30.0, 60.0, 90.0, 120.0]
     assert foretold.restarts == restarts
+    assert [step.total_s for step in foretold.delays] == [30.0, 60.0, 90.0, 120.0][: restarts or 1]
 
 
-@pytest.mark.parametrize(("burst", "restarts"), [(0, None), (1000, 999)])
-def test_of_many_restarts_the_first_are_told(burst: int, restarts: int | None) -> None:
-    limit = StartLimit(burst=burst, interval_s=1e9)
+def test_of_many_restarts_the_first_are_told() -> None:
+    limit = StartLimit(burst=1000, interval_s=1e9)
     foretold = schedule(replace(UNIT, start_limit=limit), UnitState(), now=0.0)
-    assert (len(foretold.delays), foretold.restarts) == (50, restarts)
+    assert (len(foretold.delays), foretold.restarts) == (50, 999)
     assert foretold.delays[-1].delay_s == 30.0
+
+
+@pytest.mark.parametrize(("streak", "told"), [(0, 10), (3, 10), (12, 13), (1000, 10)])
+def test_without_a_limit_they_are_told_until_they_are_all_alike(streak: int, told: int) -> None:
+    """The tenth delay is the first that is as long as delays become."""
+    unlimited = replace(UNIT, start_limit=StartLimit(burst=0))
+    foretold = schedule(unlimited, UnitState(streak=streak), now=0.0)
+    assert (len(foretold.delays), foretold.restarts) == (told, None)
+    assert [step.delay_s for step in foretold.delays[8:10]] == [25.6, 30.0]
 
 
 def test_the_first_end_can_be_one_too_many() -> None:
