@@ -103,7 +103,7 @@ class _Compilation:
 
         directory, is_set = extensions_dir(document)
         programs = Programs(self._sources, self._report, data, directory, is_set, self._cwd)
-        instances = Instances(layers.declared, layers.waiting, self._report)
+        instances = Instances(layers.declared, layers.take_waiting, self._report)
         drafts = []
         for one in instances:
             draft = self._draft(one, programs, shipped)

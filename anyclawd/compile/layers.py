@@ -5,7 +5,7 @@ stands. What the layers come to is `merge`'s business.
 """
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from anyclawd.compile.anyclaw import Declaration, declarations
 from anyclawd.compile.read import Reader, show
@@ -24,8 +24,8 @@ class Layers:
     def __init__(self, sources: Sources, reader: Reader) -> None:
         self._sources, self._report, self._reader = sources, sources.report, reader
         self.declared: dict[UnitName, Declaration] = {}
-        #: drop-ins of units that are not declared, or not yet: an instance may be made later
-        self.waiting: dict[UnitName, list[Node]] = {}
+        #: drop-ins, not read, of units that are not declared yet; an instance may be made later
+        self._waiting: dict[UnitName, list[str]] = {}
 
     def add_shipped(self, parts: Mapping[UnitName, Node], settings: Settings) -> None:
         """Declare targets and core units; the store only where sessions are to be kept."""
@@ -75,7 +75,7 @@ class Layers:
             text = f"no core unit {name!r}"
             self._report.error(node.key_span, key, text, word=name, among=cores)
         elif kind is not None:
-            layers = [*self.waiting.pop(name, ()), node]
+            layers = [*self.take_waiting(name), node]
             self.declared[name] = Declaration(
                 name=name, kind=kind, span=node.key_span, key=key, layers=layers
             )
@@ -101,22 +101,27 @@ class Layers:
             name = UnitName(entry.removesuffix(".d"))
             if kind_of(name) is None:
                 continue
-            for path in self._yaml_files(posixpath.join(directory, entry)):
-                tree = self._sources.document(path)
-                typed = self._reader.unit(name, tree, name) if tree is not None else None
-                if typed is None:
-                    continue
-                if name in self.declared:
-                    self.declared[name].layers.append(typed)
-                else:
-                    self.waiting.setdefault(name, []).append(typed)
+            paths = self._yaml_files(posixpath.join(directory, entry))
+            if name in self.declared:
+                self.declared[name].layers += self._read(name, paths)
+            elif paths:
+                self._waiting.setdefault(name, []).extend(paths)
+
+    def take_waiting(self, name: UnitName) -> list[Node]:
+        """The drop-ins that were there before their unit was."""
+        return self._read(name, self._waiting.pop(name, ()))
 
     def report_waiting(self) -> None:
-        """Warn of drop-ins whose unit there is not."""
-        for name, nodes in self.waiting.items():
-            for node in nodes:
+        """Warn of drop-ins whose unit there is not; what they say is nobody's business."""
+        for name, paths in self._waiting.items():
+            for path in paths:
                 text = f"no unit {name!r} to apply this to"
-                self._report.warning(Span(node.file), "", text, word=name, among=self.declared)
+                self._report.warning(Span(path), "", text, word=name, among=self.declared)
+
+    def _read(self, name: UnitName, paths: Iterable[str]) -> list[Node]:
+        trees = [self._sources.document(path) for path in paths]
+        typed = [self._reader.unit(name, tree, name) for tree in trees if tree is not None]
+        return [node for node in typed if node is not None]
 
     def _yaml_files(self, directory: str) -> list[str]:
         names = self._sources.names_in(directory, ".yaml")

@@ -10,7 +10,7 @@ an `@` in their name are never expanded. Source: systemd.unit(5) "Specifiers".
 
 import re
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from anyclawd.compile.anyclaw import Declaration
 from anyclawd.compile.diagnose import Report, quote
@@ -34,10 +34,11 @@ class Instances:
     def __init__(
         self,
         declared: Mapping[UnitName, Declaration],
-        waiting: dict[UnitName, list[Node]],
+        take_waiting: Callable[[UnitName], list[Node]],
         report: Report,
     ) -> None:
-        self._waiting, self._report = waiting, report
+        """`take_waiting` gives the drop-ins of an instance that nobody has declared."""
+        self._take_waiting, self._report = take_waiting, report
         self.templates: dict[UnitName, Declaration] = {}
         #: those that are there since a relation names them
         self.referred: set[UnitName] = set()
@@ -96,7 +97,7 @@ class Instances:
                 self._report.error(span, key, text)
             return
         one = Declaration(name=name, kind=template.kind, span=span, key=f"units.{name}")
-        one.layers = self._waiting.pop(name, [])
+        one.layers = self._take_waiting(name)
         self._units[name] = one
         self._queue.append(one)
         self._adopt(one)

@@ -74,6 +74,15 @@ def test_a_mistake_in_a_drop_in_is_told_there(compile_text: Compile) -> None:
     ]
 
 
+def test_a_drop_in_of_no_unit_is_not_read(compile_text: Compile) -> None:
+    """What is left of a unit that has gone must not keep the others from starting."""
+    files = {"/etc/claw/gone.agent.d/x.yaml": "{restrat: never, options: {a: !env GONE}}"}
+    outcome = compile_text(AGENT, files=files)
+    assert lines(outcome) == ["gone.agent.d/x.yaml: warning: no unit 'gone.agent' to apply this to"]
+    assert outcome.plan is not None
+    assert ("file", "/etc/claw/gone.agent.d/x.yaml") not in {one[:2] for one in outcome.inputs}
+
+
 def test_a_unit_loosens_its_own_order(compile_text: Compile) -> None:
     text = AGENT + "units: {a.agent: {after: []}}\n"
     outcome = compile_text(text)
