@@ -69,7 +69,7 @@ def drawn(what: str, record: Json, *, as_json: bool) -> str:
     if what == "plot":
         from anyclawd.draw.plot import plot
 
-        return plot(boot, f"boot of {boot.started_at}")
+        return plot(boot, f"boot of {timeline.moment(boot.started_at)}")
     if as_json:
         return json.dumps({what: _VALUES[what](boot)}, indent=2) + "\n"
     return _TEXTS[what](boot) + "\n"

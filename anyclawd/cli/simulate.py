@@ -8,7 +8,7 @@ from anyclawd.cli import boots
 from anyclawd.cli.daemon import connect
 from anyclawd.cli.offline import compiled
 from anyclawd.client.exchange import NO_DAEMON, ClientError
-from anyclawd.draw import timeline
+from anyclawd.draw import compare, timeline
 from anyclawd.engine.simulate import Prediction, own_time_of, pasts_of, simulate
 from anyclawd.model.value import Json
 
@@ -40,8 +40,8 @@ class Predicted:
             timeline.critical_chain_text(boot),
         ]
         if self.past:
-            compared = timeline.comparison_values(boot, timeline.boot_of(self.past[0]))
-            parts.append(timeline.comparison_text(compared, most=10))
+            compared = compare.comparison_values(boot, timeline.boot_of(self.past[0]))
+            parts.append(compare.comparison_text(compared, most=10))
         return "\n\n".join(parts) + "\n"
 
     def json(self) -> str:
@@ -53,7 +53,7 @@ class Predicted:
             "start_concurrency": self.concurrency,
             **timeline.dump_values(self.record),
             "comparison": (
-                timeline.comparison_values(boot, timeline.boot_of(self.past[0]))
+                compare.comparison_values(boot, timeline.boot_of(self.past[0]))
                 if self.past
                 else None
             ),
@@ -82,7 +82,7 @@ def predicted(options: Namespace) -> Predicted:
         pasts_of(past),
         assumed_s=options.assume,
         own_s=own_time_of(past),
-        started_at="a prediction",
+        started_at=f"{plan.config}, predicted",
     )
     return Predicted(
         prediction=prediction,

@@ -15,7 +15,7 @@ from anyclawd.draw import theme
 from anyclawd.draw.graph import Graph, Node
 from anyclawd.draw.measure import FONTS, label
 from anyclawd.draw.page_script import SCRIPT
-from anyclawd.draw.plot import Phase, phases
+from anyclawd.draw.phases import Phase, phases
 from anyclawd.draw.svg import Caption, Note, Picture
 from anyclawd.draw.timeline import Boot, BootUnit, milliseconds
 from anyclawd.draw.xml import escaped

@@ -7,14 +7,13 @@ joins them.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from graphlib import CycleError, TopologicalSorter
-from itertools import pairwise
-from math import floor, log10
 
 from anyclawd.draw import theme
+from anyclawd.draw.axis import tick_step, tick_text, ticks
+from anyclawd.draw.legend import item, legend
 from anyclawd.draw.measure import label, name_width, width
+from anyclawd.draw.phases import Bar, Phase, phases
 from anyclawd.draw.theme import Paint
 from anyclawd.draw.timeline import Boot, BootUnit, critical_chain, milliseconds
 from anyclawd.draw.xml import element, escaped, number
@@ -24,18 +23,6 @@ _FIELD = 860.0  # how wide the whole boot is drawn
 _NAME, _SMALL = 12.5, 11.0
 #: What took no time to speak of is seen all the same.
 _LEAST_BAR = 1.5
-#: The least distance of two ticks.
-_TICK_ROOM = 84.0
-
-
-class Phase(StrEnum):
-    DAEMON = "daemon"
-    WAITING = "waiting"
-    PREPARING = "preparing"
-    STARTING = "starting"
-    READY = "ready"
-    SKIPPED = "skipped"
-    FAILED = "failed"
 
 
 _MEANINGS: Mapping[Phase, str] = {
@@ -67,40 +54,6 @@ _HEIGHTS: Mapping[Phase, float] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """One phase of a unit, in seconds."""
-
-    phase: Phase
-    begin_s: float
-    end_s: float
-
-
-def phases(unit: BootUnit, end_s: float) -> list[Bar]:
-    """What the unit did until `end_s`, in order; instants after that are not there."""
-    settled = unit.settled_s if unit.settled_s is not None and unit.settled_s <= end_s else None
-    stop = end_s if settled is None else settled
-    begun = stop if unit.begun_s is None else min(unit.begun_s, stop)
-    spawned = stop if unit.spawned_s is None else min(max(unit.spawned_s, begun), stop)
-    if unit.kind in ("core", "target") or unit.spawned_s is None:
-        spawned = begun if unit.spawned_s is not None or unit.result == "done" else stop
-    queued = begun if unit.queued_s is None else min(unit.queued_s, begun)
-    bars = [
-        Bar(Phase.WAITING, queued, begun),
-        Bar(Phase.PREPARING, begun, spawned),
-        Bar(Phase.STARTING, spawned, stop),
-    ]
-    if settled is not None:
-        bars.append(Bar(_outcome(unit), settled, end_s))
-    return [bar for bar in bars if bar.end_s > bar.begin_s or bar.phase is _outcome(unit)]
-
-
-def _outcome(unit: BootUnit) -> Phase:
-    if unit.result == "skipped":
-        return Phase.SKIPPED
-    return Phase.FAILED if unit.has_failed else Phase.READY
-
-
 def plot(boot: Boot, title: str) -> str:
     """The whole document."""
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{_Plot(boot, title).document()}\n'
@@ -113,6 +66,8 @@ class _Plot:
         self._boot, self._title = boot, label(title)
         instants = [at for unit in boot.units for at in (unit.settled_s, unit.begun_s) if at]
         self._end = boot.settled_s or max(instants, default=0.0) or 0.001
+        queued = [unit.queued_s for unit in boot.units if unit.queued_s is not None]
+        self._engine_s = min(queued, default=self._end)
         self._chain = [unit.name for unit in critical_chain(boot)]
         shown = [u for u in boot.units if u.begun_s is None or u.begun_s <= self._end]
         depths = _depths(shown)
@@ -126,7 +81,7 @@ class _Plot:
             ),
         )
         names = [name_width(label(unit.name), _NAME) for unit in self._rows]
-        self._names = max([*names, width("anyclawd", _NAME)]) + 18
+        self._names = max([*names, width("anyclawd", _NAME, is_bold=True)]) + 18
         self._step = tick_step(self._end, _FIELD)
         self._left = _MARGIN + self._names + 12
         notes = [width(self._note(unit), _SMALL) for unit in self._rows]
@@ -138,8 +93,8 @@ class _Plot:
         inner = self._names + 12 + _FIELD + self._right
         inner = max(inner, width(self._title, 17.0, is_bold=True), width(subtitle, 12.0))
         bottom = self._top + _ROW * (len(self._rows) + 1)
-        legend, legend_height = self._legend(inner)
-        wide, high = inner + 2 * _MARGIN, bottom + 52 + legend_height + _MARGIN
+        below, below_height = self._legend(inner)
+        wide, high = inner + 2 * _MARGIN, bottom + 52 + below_height + _MARGIN
         body = [
             element("title", [("id", "plot-title")], escaped(self._title)),
             element("desc", [("id", "plot-desc")], escaped(subtitle)),
@@ -151,7 +106,7 @@ class _Plot:
             self._daemon(),
             *(self._row(index, unit) for index, unit in enumerate(self._rows, 1)),
             *self._joints(),
-            f'<g transform="translate({number(_MARGIN)} {number(bottom + 52)})">{legend}</g>',
+            f'<g transform="translate({number(_MARGIN)} {number(bottom + 52)})">{below}</g>',
         ]
         attributes = [
             ("xmlns", "http://www.w3.org/2000/svg"),
@@ -195,10 +150,32 @@ class _Plot:
             yield _text(x, bottom + 20, words, _SMALL, css="faint", anchor="middle")
 
     def _daemon(self) -> str:
-        queued = [unit.queued_s for unit in self._rows if unit.queued_s is not None]
-        bar = self._bar(Bar(Phase.DAEMON, 0.0, min(queued, default=self._end)), 0)
-        name = _text(self._left - 12, self._y(0) + 4, "anyclawd", _NAME, css="faint", anchor="end")
-        return f"<g><title>the daemon, until its engine queued the boot</title>{name}{bar}</g>"
+        """The row of the daemon, with which every chain begins."""
+        bar = Bar(Phase.DAEMON, 0.0, self._engine_s)
+        name = _text(self._left - 12, self._y(0) + 4, "anyclawd", _NAME, anchor="end", bold=True)
+        title = "<title>the daemon, until its engine queued the boot</title>"
+        parts = [title, name, self._bar(bar, 0)]
+        if self._chain:
+            parts += [self._frame(0.0, self._engine_s, 0), self._flag(0)]
+        return element("g", (), "".join(parts))
+
+    def _frame(self, begin_s: float, end_s: float, row: int) -> str:
+        left, right = self._x(begin_s), self._x(end_s)
+        return element(
+            "rect",
+            [
+                ("class", "critical"),
+                ("x", left - 1),
+                ("y", self._y(row) - _BAR / 2 - 1),
+                ("width", max(3.0, right - left) + 2),
+                ("height", _BAR + 2),
+                ("rx", 3.0),
+            ],
+        )
+
+    def _flag(self, row: int) -> str:
+        path = f"M{number(_MARGIN)} {number(self._y(row) - 4.5)} l7 4.5 l-7 4.5z"
+        return element("path", [("class", "flag"), ("d", path)])
 
     def _row(self, index: int, unit: BootUnit) -> str:
         y, is_critical = self._y(index), unit.name in self._chain
@@ -209,22 +186,12 @@ class _Plot:
             element("desc", (), escaped(self._told(unit, bars))),
             *(self._bar(bar, index) for bar in bars),
         ]
-        begin, end = _begin(unit, self._end), min(_last(unit), self._end)
+        end = min(_last(unit), self._end)
         if is_critical:
-            left, right = self._x(begin), self._x(end)
-            frame = [
-                ("x", left - 1),
-                ("y", y - _BAR / 2 - 1),
-                ("width", max(3.0, right - left) + 2),
-            ]
             if own:
-                parts.append(
-                    element(
-                        "rect", [("class", "critical"), *frame, ("height", _BAR + 2), ("rx", 3.0)]
-                    )
-                )
-            flag = f"M{number(_MARGIN)} {number(y - 4.5)} l7 4.5 l-7 4.5z"
-            parts.append(element("path", [("class", "flag"), ("d", flag)]))
+                went_on = max(_begin(unit, self._end), self._engine_s)
+                parts.append(self._frame(min(went_on, end), end, index))
+            parts.append(self._flag(index))
         if not own and unit.settled_s is not None and unit.settled_s <= self._end:
             x = self._x(end)
             path = f"M{number(x)} {number(y - 6)} l6 6 l-6 6 l-6 -6z"
@@ -260,16 +227,15 @@ class _Plot:
         )
 
     def _joints(self) -> Iterator[str]:
-        """From the end of each unit of the chain to the begin of the one that waited for it."""
+        """From the end of each link of the chain to the begin of the one that waited for it."""
         rows = {unit.name: index for index, unit in enumerate(self._rows, 1)}
         units = {unit.name: unit for unit in self._rows}
-        on_page = [name for name in self._chain if name in rows]
-        for later, earlier in pairwise(on_page):
-            x1 = self._x(_last(units[earlier]))
-            x2 = max(x1, self._x(_begin(units[later], self._end)))
-            y1, y2 = self._y(rows[earlier]), self._y(rows[later])
-            path = f"M{number(x1)} {number(y1)} V{number(y2)} H{number(x2)}"
-            yield element("path", [("class", "joint"), ("d", path)])
+        x, row = self._x(self._engine_s), 0
+        for name in reversed([name for name in self._chain if name in rows]):
+            begin = max(x, self._x(_begin(units[name], self._end)))
+            path = f"M{number(x)} {number(self._y(row))} V{number(self._y(rows[name]))}"
+            yield element("path", [("class", "joint"), ("d", f"{path} H{number(begin)}")])
+            x, row = self._x(_last(units[name])), rows[name]
 
     def _note(self, unit: BootUnit) -> str:
         """What stands behind the row: what it took, or why it did not come up."""
@@ -292,50 +258,18 @@ class _Plot:
         return "; ".join([*spans, *ends, *chain])
 
     def _legend(self, inner: float) -> tuple[str, float]:
-        found = {bar.phase for unit in self._rows for bar in phases(unit, self._end)} | {
-            Phase.DAEMON
-        }
-        items = []
-        for phase in Phase:
-            if phase in found:
-                height = 3.0 if phase is Phase.WAITING else 10.0
-                swatch = [
-                    ("class", f"bar {phase}"),
-                    ("y", -height / 2),
-                    ("width", 22.0),
-                    ("height", height),
-                ]
-                items.append(_item(element("rect", swatch), _MEANINGS[phase]))
+        bars = (bar for unit in self._rows for bar in phases(unit, self._end))
+        found = {Phase.DAEMON, *(bar.phase for bar in bars)}
+        items = [item(_swatch(phase), 22, _MEANINGS[phase]) for phase in Phase if phase in found]
         flag = '<path class="flag" d="M6 -4.5 l7 4.5 l-7 4.5z"/>'
-        items.append(_item(flag, "is on the critical chain: what the boot waited for"))
-        markup = [element("path", [("class", "rule"), ("d", f"M0 -16 H{number(inner)}")])]
-        x, y = 0.0, 6.0
-        for item, wide in items:
-            if x and x + wide > inner:
-                x, y = 0.0, y + 24
-            markup.append(f'<g transform="translate({number(x)} {number(y)})">{item}</g>')
-            x += wide
-        return "".join(markup), y + 8
+        items.append(item(flag, 22, "is on the critical chain: what the boot waited for"))
+        return legend([items], inner)
 
 
-def tick_step(end_s: float, field: float) -> float:
-    """The least of 1, 2 and 5 times a power of ten that leaves room for the words of each tick."""
-    least = end_s * _TICK_ROOM / field
-    power = 10.0 ** floor(log10(least))
-    return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= least)
-
-
-def ticks(end_s: float, step_s: float) -> list[float]:
-    return [step_s * count for count in range(floor(end_s / step_s + 1e-9) + 1)]
-
-
-def tick_text(at_s: float, step_s: float) -> str:
-    """An instant with as many digits as tell it from its neighbours."""
-    if step_s >= 1:
-        return f"{at_s:.0f} s"
-    if at_s >= 1 or step_s >= 0.1:
-        return f"{at_s:.{max(1, -floor(log10(step_s) + 1e-9))}f} s"
-    return f"{at_s * 1000:.{max(0, -floor(log10(step_s * 1000) + 1e-9))}f} ms"
+def _swatch(phase: Phase) -> str:
+    height = _HEIGHTS.get(phase, 10.0)
+    size = [("y", -height / 2), ("width", 22.0), ("height", height)]
+    return element("rect", [("class", f"bar {phase}"), *size])
 
 
 def _depths(units: Iterable[BootUnit]) -> dict[str, int]:
@@ -375,10 +309,6 @@ def _text(
     attributes += [("class", css)] * bool(css) + [("text-anchor", anchor)] * bool(anchor)
     attributes += [("font-weight", "bold")] * bold
     return element("text", attributes, escaped(text))
-
-
-def _item(shape: str, text: str) -> tuple[str, float]:
-    return shape + _text(30.0, 4.0, text, 12.0), 30 + width(text, 12.0) + 22
 
 
 def _style_sheet() -> str:

@@ -3,13 +3,14 @@
 What is said of each unit is in its `title` and `desc` too, for those who do not see the picture.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from anyclawd.draw import theme
 from anyclawd.draw.graph import Graph, Node
 from anyclawd.draw.layout import Box, Layout, Line, Segment, layered
+from anyclawd.draw.legend import Item, item, legend
 from anyclawd.draw.links import Link, links_of, sequence
 from anyclawd.draw.measure import label, name_width, width
 from anyclawd.draw.xml import element, escaped, number
@@ -68,11 +69,11 @@ class Picture:
         layout = self._layout
         heading = 0.0 if is_embedded else _heading_width(caption)
         inner = max(layout.width, heading, _LEAST_WIDTH)
-        legend, legend_height = self._legend(inner)
+        below, below_height = self._legend(inner)
         top = _MARGIN + (14 if is_embedded else 62)
         legend_top = top + layout.height + 46
         page_width = inner + 2 * _MARGIN
-        page_height = legend_top + legend_height + _MARGIN
+        page_height = legend_top + below_height + _MARGIN
         left = _MARGIN + (inner - layout.width) / 2
         attributes: list[tuple[str, object]] = [
             ("xmlns", "http://www.w3.org/2000/svg"),
@@ -98,7 +99,7 @@ class Picture:
             "</g>",
             *(self._unit(index, node) for index, node in enumerate(self._graph.nodes)),
             "</g>",
-            f'<g transform="translate({number(_MARGIN)} {number(legend_top)})">{legend}</g>',
+            f'<g transform="translate({number(_MARGIN)} {number(legend_top)})">{below}</g>',
         ]
         return element("svg", attributes, "\n" + "\n".join(body) + "\n")
 
@@ -212,33 +213,32 @@ class Picture:
 
     def _legend(self, inner: float) -> tuple[str, float]:
         """Shapes, states and lines that are in the picture, and what they mean."""
-        kinds = [kind for kind in theme.KINDS if any(n.kind == kind for n in self._graph.nodes)]
-        states = [s for s in theme.STATES if any(n.state == s for n in self._graph.nodes)]
-        drawn = {theme.stroke_of(link.strongest) for link in self.links}
-        items = [*(_kind_item(kind) for kind in kinds), *(_state_item(state) for state in states)]
+        nodes, drawn = self._graph.nodes, {theme.stroke_of(link.strongest) for link in self.links}
+        kinds, states = {node.kind for node in nodes}, {node.state for node in nodes}
+        boxes = [
+            *(_kind_item(kind) for kind in theme.KINDS if kind in kinds),
+            *(_state_item(state) for state in theme.STATES if state in states),
+        ]
         lines = [_stroke_item(relation) for relation in theme.STROKES if relation in drawn]
         note = "Left to right is the order of start; an arrow leads to the unit that depends."
         if self._left_out:
             links = "link" if self._left_out == 1 else "links"
             note += f" Not drawn: {self._left_out} {links} whose order follows from others."
-        rows = [*_rows(items, inner), *_rows(lines, inner)]
-        markup = [element("path", [("class", "rule"), ("d", f"M0 -14 H{number(inner)}")])]
-        y = 8.0
-        for row in rows:
-            markup += [
-                f'<g transform="translate({number(x)} {number(y)})">{item}</g>' for x, item in row
-            ]
-            y += 26
-        for line in _wrapped(note, inner):
-            markup.append(
-                element(
-                    "text",
-                    [("class", "faint"), ("x", 0.0), ("y", y + 4), ("font-size", 12.0)],
-                    escaped(line),
-                )
-            )
-            y += 17
-        return "".join(markup), y - 8
+        return legend([boxes, lines], inner, note)
+
+
+def _kind_item(kind: str) -> Item:
+    return item(f'<g class="kind-{kind}">{theme.outline(kind, 0, -9, 34, 18)}</g>', 34, kind)
+
+
+def _state_item(state: str) -> Item:
+    return item(theme.mark(state, 8, 0), 16, state)
+
+
+def _stroke_item(relation: Relation) -> Item:
+    head = "" if relation is Relation.CONFLICTS else f' marker-end="url(#head-{relation})"'
+    line = f'<path class="link {relation}" d="M0 0 H30"{head}/>'
+    return item(line, 38, theme.STROKES[relation].meaning)
 
 
 def _style_sheet() -> str:
@@ -282,52 +282,3 @@ def _head(relation: Relation) -> str:
 def _heading_width(caption: Caption) -> float:
     title = width(label(caption.title), 17.0, is_bold=True)
     return max(title, width(label(caption.subtitle), 12.0))
-
-
-# -- the legend ------------------------------------------------------------------------------
-
-_Item = tuple[str, float]
-
-
-def _kind_item(kind: str) -> _Item:
-    shape = f'<g class="kind-{kind}">{theme.outline(kind, 0, -9, 34, 18)}</g>'
-    return _item(shape, 34, kind)
-
-
-def _state_item(state: str) -> _Item:
-    return _item(theme.mark(state, 8, 0), 16, state)
-
-
-def _stroke_item(relation: Relation) -> _Item:
-    head = "" if relation is Relation.CONFLICTS else f' marker-end="url(#head-{relation})"'
-    shape = f'<path class="link {relation}" d="M0 0 H30"{head}/>'
-    return _item(shape, 38, theme.STROKES[relation].meaning)
-
-
-def _item(shape: str, wide: float, text: str) -> _Item:
-    words = element("text", [("x", wide + 8), ("y", 4.0), ("font-size", 12.0)], escaped(text))
-    return shape + words, wide + 8 + width(text, 12.0) + 22
-
-
-def _rows(items: Sequence[_Item], inner: float) -> list[list[tuple[float, str]]]:
-    """Items side by side, as many in a row as fit; each with its left end."""
-    rows: list[list[tuple[float, str]]] = []
-    x = 0.0
-    for markup, wide in items:
-        if not rows or x + wide > inner:
-            rows.append([])
-            x = 0.0
-        rows[-1].append((x, markup))
-        x += wide
-    return rows
-
-
-def _wrapped(text: str, inner: float) -> list[str]:
-    lines = [""]
-    for word in text.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if lines[-1] and width(longer, 12.0) > inner:
-            lines.append(word)
-        else:
-            lines[-1] = longer
-    return lines

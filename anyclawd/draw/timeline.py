@@ -80,6 +80,14 @@ class Boot:
         )
 
 
+def moment(started_at: str) -> str:
+    """An instant of ISO 8601 in UTC as people read it; any other text as it is."""
+    day, letter, time = started_at.partition("T")
+    if not (letter and time.endswith("Z")):
+        return started_at
+    return f"{day} {time.partition('.')[0].removesuffix('Z')} UTC"
+
+
 def boot_of(record: Json) -> Boot:
     """The boot that a record tells of."""
     units = (
@@ -240,48 +248,6 @@ def parallel_values(boot: Boot) -> Json:
         if now > most:
             most, at_s = now, instant
     return {"most": most, "at_s": at_s}
-
-
-def comparison_values(predicted: Boot, real: Boot) -> Json:
-    """What a prediction says of each unit, beside what was; the largest difference first."""
-    ours = {unit.name: unit.took_s for unit in predicted.counted}
-    theirs = {unit.name: unit.took_s for unit in real.counted}
-    rows = [
-        {
-            "unit": name,
-            "predicted_s": ours.get(name),
-            "took_s": theirs.get(name),
-        }
-        for name in {**ours, **theirs}
-    ]
-    return {
-        "predicted_s": predicted.settled_s,
-        "settled_s": real.settled_s,
-        "started_at": real.started_at,
-        "units": sorted(rows, key=lambda row: (-_difference(row), row["unit"])),
-    }
-
-
-def comparison_text(values: Json, most: int) -> str:
-    """Two totals, and the `most` units in which they differ most, if by a millisecond at least."""
-    real, ours = _time(values["settled_s"]), _time(values["predicted_s"])
-    lines = [f"the boot of {values['started_at']} settled in {real}, predicted {ours}"]
-    for row in values["units"][:most]:
-        if _difference(row) >= 0.001:
-            told = f"took {_time(row['took_s'])}, predicted {_time(row['predicted_s'])}"
-            lines.append(f"  {row['unit']} {told}")
-    return "\n".join(lines)
-
-
-def _difference(row: Json) -> float:
-    """A unit that only one of two boots has differs by all that it took there."""
-    ours: float = row["predicted_s"] or 0.0
-    theirs: float = row["took_s"] or 0.0
-    return abs(ours - theirs)
-
-
-def _time(seconds: float | None) -> str:
-    return "nothing" if seconds is None else milliseconds(seconds)
 
 
 def dump_values(record: Json) -> Json:

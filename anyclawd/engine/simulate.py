@@ -210,6 +210,7 @@ class _World:
 
     def _spawn(self, unit: Unit, invocation: Invocation, now: float) -> None:
         name = unit.name
+        now += self._spawn_s(unit)
         self._later(now, Spawned(name, invocation, next(self._numbers)))
         if unit.readiness is ReadinessType.EXITED:
             end = Exited(name, invocation, Exit(code=min(unit.exit_codes.success, default=0)))
@@ -231,6 +232,13 @@ class _World:
 
     def _took_s(self, name: UnitName) -> float:
         return self._known(name, self._pasts.get(name, Past()).took_s)
+
+    def _spawn_s(self, unit: Unit) -> float:
+        """How long the daemon took to come to it; what waits at the gate, the gate holds up."""
+        is_prepared = unit.hooks.start_pre or not unit.condition.is_empty
+        if unit.has_to_answer or is_prepared:
+            return 0.0
+        return self._pasts.get(unit.name, Past()).prepared_s or 0.0
 
     def _hook_s(self, name: UnitName, hook: Hook) -> float:
         """Only what comes before the process is timed apart; the rest is part of becoming ready."""

@@ -6,7 +6,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from anyclawd.draw.plot import Phase, phases, plot, tick_step, tick_text, ticks
+from anyclawd.draw.axis import tick_step, tick_text, ticks
+from anyclawd.draw.phases import Phase, phases
+from anyclawd.draw.plot import plot
 from anyclawd.draw.timeline import Boot, BootUnit
 
 SVG = "{http://www.w3.org/2000/svg}"
