@@ -76,11 +76,11 @@ def test_a_mistake_in_a_drop_in_is_told_there(compile_text: Compile) -> None:
 
 def test_a_drop_in_of_no_unit_is_not_read(compile_text: Compile) -> None:
     """What is left of a unit that has gone must not keep the others from starting."""
-    files = {"/etc/claw/gone.agent.d/x.yaml": "{restrat: never, options: {a: !env GONE}}"}
+    files = {"/etc/claw/gone.tool.d/x.yaml": "{restrat: never, options: {a: !env X}}"}
     outcome = compile_text(AGENT, files=files)
-    assert lines(outcome) == ["gone.agent.d/x.yaml: warning: no unit 'gone.agent' to apply this to"]
+    assert lines(outcome) == ["gone.tool.d/x.yaml: warning: no unit 'gone.tool' to apply this to"]
     assert outcome.plan is not None
-    assert ("file", "/etc/claw/gone.agent.d/x.yaml") not in {one[:2] for one in outcome.inputs}
+    assert ("file", "/etc/claw/gone.tool.d/x.yaml") not in {one[:2] for one in outcome.inputs}
 
 
 def test_a_unit_loosens_its_own_order(compile_text: Compile) -> None:
