@@ -293,8 +293,8 @@ units:
   cache@.service: {exec: [/opt/x/cache, "%i"], protocol: none, part_of: ["model@%i.service"]}
 ```
 
-In every text of a template and of an instance, but for `options_schema`, names of options and
-variables, and what `!env` says, these specifiers stand for something:
+In every text of a template and of an instance, but for `options_schema`, the names of options,
+variables and users, and what `!env` says, these specifiers stand for something:
 
 | specifier | stands for |
 | --- | --- |
