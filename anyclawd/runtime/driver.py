@@ -473,11 +473,13 @@ class Driver:
 
     def _on_exit(self, process: Process, end: Exit) -> None:
         name, invocation = process.unit.name, Invocation(process.invocation)
-        if self.processes.get(name) is process:
-            self._entourage.note_end(process, end)
+
+        def tell() -> None:
             del self.processes[name]
             self._sinks.pop(name, None)
-        self.feed(Exited(name, invocation, end))
+            self.feed(Exited(name, invocation, end))
+
+        self._entourage.note_end(process, end, tell)
 
     def _on_starvation(self, process: Process) -> None:
         self.feed(OutOfMemory(process.unit.name, Invocation(process.invocation)))

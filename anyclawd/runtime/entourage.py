@@ -72,9 +72,11 @@ class Entourage:
             process_of=processes.get,
             owner_of=reaper.owner_of,
         )
+        self._prober = Prober(self._programs, sinks.get)
+        self._deserted: set[UnitName] = set()  # their main process is dead, and a look goes on
         self.monitors = Monitors(
             Known(manager),
-            look=Prober(self._programs, sinks.get).look,
+            look=self._prober.look,
             feed=feed,
             own=own,
             sleep=asyncio.sleep,
@@ -145,7 +147,8 @@ class Entourage:
 
     def follow(self, name: UnitName, before: Sub, after: Sub) -> None:
         """A unit has changed its sub state: look at it accordingly, and keep what is kept."""
-        self.monitors.follow(name, after)
+        if name not in self._deserted:
+            self.monitors.follow(name, after)
         if before is Sub.START:
             self._logs.expect(name, None)
         if before in ALIVE and after not in ALIVE:
@@ -154,10 +157,22 @@ class Entourage:
             if state is not None and (crash := crash_of(name, state, self._logs)) is not None:
                 self._crashes[name] = crash
 
-    def note_end(self, process: Process, end: Exit) -> None:
-        """A main process has ended; what it has said before is dealt with first."""
-        self.notices.drain(process.unit.name)
-        self._ends[process.unit.name] = (process.invocation, end)
+    def note_end(self, process: Process, end: Exit, told: Callable[[], None]) -> None:
+        """A main process has ended: `told` tells so, once what belongs before it is done with.
+
+        That is what it has said, and the looks at it, of which nothing may outlive the unit.
+        """
+        name = process.unit.name
+        self.notices.drain(name)
+        self._ends[name] = (process.invocation, end)
+        self._deserted.add(name)
+        self.monitors.stop(name)
+
+        def gone() -> None:
+            self._deserted.discard(name)
+            told()
+
+        self._prober.give_up(name, gone)
 
     def forget(self, name: UnitName) -> None:
         """A unit is not in the plan any more, and nothing of it runs."""

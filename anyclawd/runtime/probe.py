@@ -30,7 +30,9 @@ class Prober:
 
     def __init__(self, programs: Programs, sink_of: Callable[[UnitName], Sink | None]) -> None:
         self._programs, self._sink_of = programs, sink_of
-        self._lingering: dict[UnitName, Running] = {}  # killed, and not gone
+        self._commands: dict[UnitName, set[Running]] = {}
+        self._killed: set[Running] = set()
+        self._waiting: dict[UnitName, Callable[[], None]] = {}
         self._last = 0
 
     async def look(self, unit: Unit, invocation: str, probe: Probe) -> str:
@@ -51,13 +53,23 @@ class Prober:
         except TimeoutError:
             return f"{_subject(probe)}: no answer within {probe.timeout_s:g} s"
 
+    def give_up(self, name: UnitName, gone: Callable[[], None]) -> None:
+        """Kill the commands of a unit; `gone` is called once nothing of them is left, maybe now."""
+        commands = self._commands.get(name)
+        if not commands:
+            gone()
+            return
+        self._waiting[name] = gone
+        for program in commands:
+            self._kill(program)
+
     async def _look_by_command(self, unit: Unit, invocation: str, argv: tuple[str, ...]) -> str:
-        if unit.name in self._lingering:
+        if not self._killed.isdisjoint(self._commands.get(unit.name, ())):
             return f"{argv[0]!r} of the last look does not end, although it was killed"
         ended: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
 
         def end(status: Exit) -> None:
-            self._lingering.pop(unit.name, None)
+            self._note_end(unit.name, program)
             if not ended.done():
                 ended.set_result(status)
 
@@ -67,13 +79,26 @@ class Prober:
             program = self._programs.start(unit, label, argv, variables=(), exited=end)
         except OSError as error:
             return error.strerror or str(error)
+        self._commands.setdefault(unit.name, set()).add(program)
         try:
             status = await ended
         finally:
-            if not ended.done() or ended.cancelled():
-                self._lingering[unit.name] = program
-                program.kill_tree()
+            if program in self._commands.get(unit.name, ()):
+                self._kill(program)
         return "" if status.code == 0 else f"{argv[0]!r} {status}"
+
+    def _kill(self, program: Running) -> None:
+        self._killed.add(program)
+        program.kill_tree()
+
+    def _note_end(self, name: UnitName, program: Running) -> None:
+        commands = self._commands[name]
+        commands.discard(program)
+        self._killed.discard(program)
+        if not commands:
+            del self._commands[name]
+            if (gone := self._waiting.pop(name, None)) is not None:
+                gone()
 
     async def _look_by_rpc(self, unit: Unit) -> str:
         sink = self._sink_of(unit.name)

@@ -338,15 +338,19 @@ def test_a_condition_that_does_not_hold_skips_the_unit(tmp_path: Path) -> None:
 # -- what is left -------------------------------------------------------------------------------
 
 
-def test_a_stop_ends_hooks_and_checks_with_all_they_have_started(tmp_path: Path) -> None:
-    """`running` looks at the process table when the daemon has ended."""
+@pytest.mark.parametrize("containment", ["", "marks"], ids=["default", "marks"])
+def test_a_stop_ends_hooks_and_checks_with_all_they_have_started(
+    tmp_path: Path, containment: str
+) -> None:
+    """`started` looks at the process table when the daemon has ended."""
     check = {
         "type": "command",
         "exec": ["/bin/sh", "-c", "setsid sleep 1000 & echo check $!; sleep 1000"],
         "timeout": 1000,
     }
     slow = idle(exec_start_post=[["/bin/sh", "-c", "setsid sleep 1000 & echo hook; wait"]])
-    with started(tmp_path, config(checked=idle(health=check), slow=slow)) as daemon:
+    units = config(checked=idle(health=check), slow=slow)
+    with started(tmp_path, units, containment=containment) as daemon:
         daemon.wait_log_text("admin.core: running")
         daemon.wait_log("checked.service", "check")
         daemon.wait_log("slow.service", "hook")

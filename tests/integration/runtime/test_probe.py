@@ -1,6 +1,7 @@
 """Looks at real servers and by real programs, on both loops."""
 
 import asyncio
+import os
 import signal
 import socket
 import ssl
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from anyclawd.engine.events import Exit
+from anyclawd.model.deps import UnitName
 from anyclawd.model.policy import (
     Backoff,
     HealthCheck,
@@ -26,6 +28,7 @@ from anyclawd.model.unit import Unit
 from anyclawd.model.value import Json
 from anyclawd.runtime import probe as probes
 from anyclawd.runtime.cgroup import Cgroups
+from anyclawd.runtime.driver import Driver
 from anyclawd.runtime.probe import Prober, look_by_http, look_by_tcp
 from anyclawd.runtime.program import Programs, Variables
 from tests.integration.runtime.conftest import House
@@ -288,6 +291,27 @@ async def test_a_check_of_what_was_killed_behind_our_back_makes_one_restart(
         state = await house.wait_state("one", lambda one: one.restarts and one.pid)
         assert state.restarts == 1
         assert state.result in (Result.SIGNAL, Result.HEALTH)  # whichever is noticed first
+
+
+async def test_the_end_of_a_unit_waits_for_the_end_of_its_check(
+    supervise: Supervise, is_alive: Callable[[int], bool]
+) -> None:
+    """Whatever the check has started is gone before anybody hears that the unit is."""
+    probe = by_command("setsid sleep 1000 & echo $!; exec sleep 1000", timeout_s=1000.0)
+    living: list[bool] = []
+
+    def look(driver: Driver, unit: UnitName, sub: Sub) -> None:
+        if sub is Sub.FAILED:
+            pid = int(driver.logs.last(unit)[0].text)
+            living.append(is_alive(pid))
+
+    unit = shell("one", STAY, health=HealthCheck(probe=probe))
+    async with supervise(unit, watch=look) as house:
+        await house.wait_line("one", "")
+        os.kill(house.pid("one"), signal.SIGKILL)
+        await house.wait_sub("one", Sub.FAILED)
+        assert living == [False]
+        assert len(house.lines("one")) == 1
 
 
 async def test_checks_end_with_their_unit(
