@@ -493,3 +493,15 @@ def test_a_signal_is_for_the_main_process_or_for_all(tmp_path: Path, isolate: st
         told = daemon.ctl("logs", "a.service").stdout
         assert told.count("other took it") == 1
         assert daemon.units()["a.service"]["restarts"] == 0
+
+
+def test_a_signal_reaches_what_runs_before_the_main_process(tmp_path: Path, gate: Gate) -> None:
+    before = ["/bin/sh", "-c", f"read line < {shlex.quote(str(gate.path))}"]
+    with running(tmp_path, lazy(tmp_path, a=idle(exec_start_pre=before))) as daemon:
+        wake(tmp_path)
+        daemon.ctl("start", "--no-block", "a.service")
+        daemon.wait_unit("a.service", "activating", "start-pre")
+        assert daemon.ctl("kill", "--whom", "main", "a.service").returncode == 1
+        assert daemon.ctl("kill", "--signal", "KILL", "a.service").returncode == 0
+        failed = daemon.wait_unit("a.service", "failed")
+        assert (failed["result"], failed["pid"]) == ("signal", None)
