@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from anyclawd.engine import invariants
-from anyclawd.engine.commands import FinishRequest
+from anyclawd.engine.commands import Command, FinishRequest
 from anyclawd.engine.events import (
     Event,
     Exit,
@@ -63,6 +63,7 @@ from anyclawd.model.state import (
     JobMode,
     JobResult,
     JobType,
+    Result,
     Sub,
 )
 from anyclawd.model.unit import Kind, Protocol, Unit
@@ -189,7 +190,30 @@ def plans(draw: st.DrawFn, former: Plan | None = None) -> Plan:
 
 
 class OpenManager(Manager):
-    """Shows what it keeps for itself."""
+    """Looks after every event at who has begun a run, and shows what it keeps for itself."""
+
+    keeps_order = True  #: until somebody ignores the dependencies
+
+    def handle(self, event: Event, now: float) -> list[Command]:
+        before = {name: state.invocation for name, state in self.states.items()}
+        commands = super().handle(event, now)
+        if self.keeps_order:
+            for name, state in self.states.items():
+                if state.invocation is not None and state.invocation != before.get(name):
+                    self._check_begun(self.plan.units[name])
+        return commands
+
+    def _check_begun(self, unit: Unit) -> None:
+        """Who has begun a run has what it requires and is ordered after."""
+        untils = {ref.unit: ref.until for ref in reversed(unit.deps.after)}
+        for ref in (*unit.deps.requires, *unit.deps.binds_to):
+            if untils.get(ref.unit) is not Until.READY or unit.kind is Kind.TARGET:
+                continue
+            theirs = self.states[ref.unit]
+            is_skipped = theirs.sub is Sub.DEAD and theirs.result is Result.EXEC_CONDITION
+            assert theirs.sub in UP or is_skipped, (
+                f"{unit.name} began while {ref.unit} was {theirs.sub}"
+            )
 
     def check_tables(self) -> None:
         """Nothing is kept of jobs that have ended, nor of units that have left."""
@@ -233,8 +257,6 @@ class Life:
         self.world = World(plan, engine=OpenManager)
         self.plan = plan  # without those that are leaving
         self.draw = draw
-        self.keeps_order = True  # until somebody ignores the dependencies
-        self._runs: dict[UnitName, Invocation] = {}
         self._told = 0
 
     @property
@@ -267,7 +289,7 @@ class Life:
         draw = self.draw
         names = draw(st.lists(st.sampled_from([*NAMES, DEFAULT_TARGET]), min_size=1))[:2]
         mode = draw(st.sampled_from([JobMode.REPLACE, JobMode.REPLACE, *JobMode]))
-        self.keeps_order &= mode is not JobMode.IGNORE_DEPENDENCIES
+        self.manager.keeps_order &= mode is not JobMode.IGNORE_DEPENDENCIES
         self.world.ask(draw(st.sampled_from(JobType)), *names, mode=mode)
 
     def _reset(self) -> None:
@@ -340,7 +362,6 @@ class Life:
     def check(self) -> None:
         self.manager.check_tables()
         self._check_what_runs()
-        self._check_order()
         self._check_answers()
         for name in self.names():
             for sentence in sentences(self.manager, name, self.world.now):
@@ -358,25 +379,6 @@ class Life:
             assert state.side.is_checking is (name in world.checking), name
         known = self.manager.plan.units.keys()
         assert world.alive.keys() | world.hooks.keys() | world.checking.keys() <= known
-
-    def _check_order(self) -> None:
-        """Who has begun a run has what it requires and is ordered after."""
-        for name, unit in self.manager.plan.units.items():
-            state = self.manager.states[name]
-            is_new = state.invocation is not None and self._runs.get(name) != state.invocation
-            if state.invocation is not None:
-                self._runs[name] = state.invocation
-            if not is_new or not self.keeps_order or unit.kind is Kind.TARGET:
-                continue
-            untils = {ref.unit: ref.until for ref in reversed(unit.deps.after)}
-            for ref in (*unit.deps.requires, *unit.deps.binds_to):
-                if untils.get(ref.unit) is Until.READY and ref.unit in self.plan.units:
-                    self._check_satisfied(name, ref.unit)
-
-    def _check_satisfied(self, name: UnitName, other: UnitName) -> None:
-        theirs = self.manager.states[other]
-        is_skipped = theirs.sub is Sub.DEAD and theirs.result == "exec-condition"
-        assert theirs.sub in UP or is_skipped, f"{name} began while {other} was {theirs.sub}"
 
     def _check_answers(self) -> None:
         """A start that is done has its unit up, and a stop that is done has it down."""
