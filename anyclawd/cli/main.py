@@ -98,7 +98,7 @@ def _dispatch(words: list[str]) -> int:
     )
     add_global_options(parser)
     module.configure(parser)
-    options = parser.parse_args(words[:position] + words[position + 1 :])
+    options = parser.parse_args(joined(words[:position] + words[position + 1 :]))
     status: int = module.run(options)
     return status
 
@@ -125,6 +125,18 @@ def verb_position(words: list[str]) -> int | None:
         else:
             takes_value = word in ("-s", "--socket", "-c", "--config")
     return None
+
+
+def joined(words: list[str]) -> list[str]:
+    """`--since -1h` as the one word `--since=-1h`: argparse takes `-1h` for an option."""
+    found: list[str] = []
+    for word in words:
+        is_value = word.startswith("-") and word[1:2].isdecimal() and not word[1:].isdecimal()
+        if is_value and found and found[-1].startswith("--") and "=" not in found[-1]:
+            found[-1] += f"={word}"
+        else:
+            found.append(word)
+    return found
 
 
 def add_global_options(parser: ArgumentParser) -> None:

@@ -415,6 +415,7 @@ def test_logs_begin_where_they_are_told_to(served: Served) -> None:
         "2",
     ]
     assert anyclawctl(served, "logs", "--since", "soon").returncode == 2
+    assert anyclawctl(served, "logs", "--since", "-1h30min").stdout == ""
 
 
 def test_logs_of_several_units(served: Served) -> None:
