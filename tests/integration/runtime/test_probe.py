@@ -284,11 +284,11 @@ async def test_a_check_of_what_was_killed_behind_our_back_makes_one_restart(
     note = tmp_path / "main"
     kill = f"test -e {note} && kill -KILL $(cat {note}) && rm {note} && exit 1; exit 0"
     health = HealthCheck(probe=by_command(kill), failures=1)
-    script = f"test -e {note}.once || echo $$ >{note}; touch {note}.once; {STAY}"
+    script = f"test -e {note}.once || {{ touch {note}.once; echo $$ >{note}; }}; {STAY}"
     unit = shell("one", script, health=health, restart=Restart.ALWAYS, backoff=AT_ONCE)
     async with supervise(unit) as house:
+        await house.wait_state("one", lambda one: one.restarts and one.pid)
         state = await house.wait_state("one", lambda one: one.vitals.health is Health.HEALTHY)
-        state = await house.wait_state("one", lambda one: one.restarts and one.pid)
         assert state.restarts == 1
         assert state.result in (Result.SIGNAL, Result.HEALTH)  # whichever is noticed first
 
