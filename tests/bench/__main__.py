@@ -13,7 +13,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from tests.bench import boot, contest, faces, footprint, relay, upkeep
+from tests.bench import boot, contest, faces, footprint, relay, reload, upkeep
 from tests.bench.budget import Measured, Verdict, table
 from tests.bench.experiment import Experiment
 from tests.bench.lab import Lab, LabError, opened, wait_calm
@@ -24,6 +24,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     *footprint.EXPERIMENTS,
     *relay.EXPERIMENTS,
     *faces.EXPERIMENTS,
+    *reload.EXPERIMENTS,
 )
 
 
