@@ -1,5 +1,6 @@
 """Where a verb that draws puts its picture: stdout, or with -o a file that is written whole."""
 
+import os
 import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -18,10 +19,12 @@ def write(options: Namespace, text: str) -> None:
     if target.exists() and not target.is_file():  # a pipe, or the null device
         target.write_text(text, "utf-8")
         return
-    new = target.with_name(f"{target.name}.new")
-    try:
-        new.write_text(text, "utf-8")
-        new.replace(target)
-    except OSError:
-        new.unlink(missing_ok=True)
-        raise
+    new = target.with_name(f".{target.name}.{os.getpid()}")
+    with new.open("x", encoding="utf-8") as file:  # never through a link that is there already
+        try:
+            file.write(text)
+            file.flush()
+            new.replace(target)
+        except OSError:
+            new.unlink()
+            raise

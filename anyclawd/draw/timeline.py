@@ -16,6 +16,7 @@ of a chain add up to the boot. What settled after the boot had is no part of it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 from anyclawd.model.value import Json
 
@@ -181,12 +182,23 @@ def critical_chain(boot: Boot) -> list[BootUnit]:
 
 
 def _waited_for(unit: BootUnit, units: Mapping[str, BootUnit]) -> BootUnit | None:
-    """The dependency that settled last, of those that had settled when the unit went on."""
-    went_on = unit.went_on_s or 0.0
+    """The dependency that let the unit go on last, of those that had when it did."""
     candidates = [
-        units[name] for name in unit.after if name in units and _end(units[name]) <= went_on
+        (let_go_s, *_settled_last(units[name])[1:])
+        for name in unit.after
+        if name in units and (let_go_s := _let_go(units[name], unit)) is not None
     ]
-    return max(candidates, key=_settled_last, default=None)
+    return units[max(candidates)[-1]] if candidates else None
+
+
+def _let_go(unit: BootUnit, later: BootUnit) -> float | None:
+    """When a unit let a later one go on: it had settled, or was there at least.
+
+    The latter is what `until: started` waits for. None where it was no matter for the later one.
+    """
+    went_on = later.went_on_s or 0.0
+    instants = (_end(unit), unit.spawned_s)
+    return next((at for at in instants if at is not None and at <= went_on), None)
 
 
 def _end(unit: BootUnit) -> float:
@@ -199,19 +211,23 @@ def _settled_last(unit: BootUnit) -> tuple[float, bool, str]:
 
 
 def critical_chain_values(boot: Boot) -> list[Json]:
-    """The chain; its `share_s` add up to the last unit's `settled_s`."""
+    """The chain; its `share_s` add up to the last unit's `settled_s`.
+
+    A unit of the chain is told of until it let the next one go on.
+    """
     chain = critical_chain(boot)
-    earlier = [*(_end(unit) for unit in chain[1:]), 0.0]
+    let_go = [_end(unit) for unit in chain[:1]]
+    let_go += [_let_go(earlier, later) or 0.0 for later, earlier in pairwise(chain)]
     return [
         {
             "unit": unit.name,
             "settled_s": unit.settled_s,
-            "took_s": unit.took_s,
-            "share_s": round(_end(unit) - before, 6),
+            "took_s": round(max(0.0, until - (unit.went_on_s or 0.0)), 6),
+            "share_s": round(until - before, 6),
             "result": unit.result,
             "reason": unit.reason,
         }
-        for unit, before in zip(chain, earlier, strict=True)
+        for unit, until, before in zip(chain, let_go, [*let_go[1:], 0.0], strict=True)
     ]
 
 

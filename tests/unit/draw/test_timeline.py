@@ -160,6 +160,19 @@ def test_the_chain_adds_up_to_the_boot() -> None:
     ]
 
 
+def test_a_unit_that_is_waited_for_until_it_is_there_counts_until_then() -> None:
+    """`until: started`: what it took to become ready was not waited for."""
+    units = (
+        unit("slow.service", 0.1, 0.8, spawned_s=0.3),
+        unit("a.agent", 0.3, 0.9, "slow.service"),
+    )
+    assert critical_chain_text(Boot(settled_s=0.9, units=units)).splitlines()[1:] == [
+        "a.agent @900.0ms +600.0ms",
+        "└─slow.service @800.0ms +200.0ms",
+        "  └─the daemon itself +100.0ms",
+    ]
+
+
 def test_a_unit_that_settles_after_the_boot_is_no_part_of_it() -> None:
     """As one that the default target pulls in and does not wait for."""
     boot = Boot(
