@@ -10,8 +10,9 @@ is exact, since the call returns when the child has executed its program, and no
 in between as long as the interpreter lock is held; a thread that opens files by relative paths
 must not exist in the daemon.
 
-What only the child itself can do needs a chain of programs in front of the unit's own: a shell that
-joins the control group, `prlimit` for limits, `unshare` and our `init` for isolation, `setpriv` for
+A control group is joined by the clone itself where that is possible (see `clone`). What only the
+child can do needs a chain of programs in front of the unit's own: a shell that joins the control
+group elsewhere, `prlimit` for limits, `unshare` and our `init` for isolation, `setpriv` for
 another user. The program is checked before such a chain is used, so that "cannot be executed"
 stays apart from "failed fast".
 """
@@ -23,7 +24,7 @@ import resource
 import sys
 
 from anyclawd.model import world
-from anyclawd.runtime import mark
+from anyclawd.runtime import clone, mark
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -158,8 +159,9 @@ def spawn(
     name, argv, _, _, working_dir, has_stdin, limits, user, instance, is_isolated = order
     variables = environment_of(order, invocation, environ)
     variables.update(extra)
+    is_cloned = bool(cgroup) and clone.is_possible(cgroup)
     chain = (
-        *_preparing(cgroup, variables, is_isolated=is_isolated),
+        *_preparing("" if is_cloned else cgroup, variables, is_isolated=is_isolated),
         *_limiting(limits, cgroup),
         *_isolating(is_isolated=is_isolated),
         *_becoming(user, variables),
@@ -171,23 +173,30 @@ def spawn(
         child_in, our_in = _pipe(opened) if has_stdin else (_null(opened), -1)
         our_out, child_out = _pipe(opened)
         our_err, child_err = _pipe(opened)
-        actions = [
-            (posix.POSIX_SPAWN_DUP2, child_in, 0),
-            (posix.POSIX_SPAWN_DUP2, child_out, 1),
-            (posix.POSIX_SPAWN_DUP2, child_err, 2),
-        ]
+        dup2 = ((child_in, 0), (child_out, 1), (child_err, 2))
         line = (*chain, program, *argv[1:]) if chain else argv
         worn = _put_on(working_dir, mark.brand(instance, invocation))
         try:
-            pid = posix.posix_spawn(
-                line[0] if chain else program,
-                line,
-                variables,
-                file_actions=actions,
-                setsid=True,
-                setsigmask=(),
-                setsigdef=_DEFAULT_SIGNALS,
-            )
+            first = line[0] if chain else program
+            if is_cloned:
+                pid = clone.posix_spawn(
+                    first,
+                    line,
+                    variables,
+                    dup2=dup2,
+                    default_signals=_DEFAULT_SIGNALS,
+                    cgroup=cgroup,
+                )
+            else:
+                pid = posix.posix_spawn(
+                    first,
+                    line,
+                    variables,
+                    file_actions=[(posix.POSIX_SPAWN_DUP2, *pair) for pair in dup2],
+                    setsid=True,
+                    setsigmask=(),
+                    setsigdef=_DEFAULT_SIGNALS,
+                )
         except ValueError as error:  # a zero byte, or text that no byte string stands for
             text = f"its command line or environment cannot be passed on: {error}"
             raise OSError(errno.EINVAL, text) from error

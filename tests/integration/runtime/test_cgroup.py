@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from anyclawd.runtime import cgroup, spawn, tree
+from anyclawd.runtime import cgroup, clone, spawn, tree
 from anyclawd.runtime.cgroup import Cgroups
 
 IsAlive = Callable[[int], bool]
@@ -77,7 +77,19 @@ def wait_empty(cgroups: Cgroups, unit: str) -> None:
 # -- joining ---------------------------------------------------------------------------------------
 
 
-def test_a_program_is_in_its_cgroup_before_it_runs(cgroups: Cgroups, start: Start) -> None:
+@pytest.fixture(params=["clone", "shell"])
+def joining(request: pytest.FixtureRequest, cgroups: Cgroups) -> Iterator[str]:
+    """By whom a cgroup is joined."""
+    if request.param == "clone" and not clone.is_possible(cgroups.open("probe.service")):
+        pytest.skip("needs posix_spawnattr_setcgroup_np, of glibc 2.39")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clone, "_is_possible", request.param == "clone")
+        yield request.param
+
+
+def test_a_program_is_in_its_cgroup_before_it_runs(
+    cgroups: Cgroups, start: Start, joining: str
+) -> None:
     child = start(cgroups.open("a.service"), "grep ^0:: /proc/self/cgroup; read wait")
     assert place_in(child.line()) == place_in(f"{cgroups.path}/a.service/main")
     assert cgroups.place_of(child.pid) == "a.service/main"
@@ -96,7 +108,7 @@ NAMES = {
 
 @pytest.mark.parametrize("variables", NAMES.values(), ids=NAMES)
 def test_the_environment_is_the_same_with_a_cgroup_and_without(
-    cgroups: Cgroups, variables: tuple[tuple[str, str], ...]
+    cgroups: Cgroups, variables: tuple[tuple[str, str], ...], joining: str
 ) -> None:
     script = "import json; print(json.dumps(open('/proc/self/environ').read().split(chr(0))))"
     argv = (sys.executable, "-c", script)
@@ -116,10 +128,49 @@ def test_the_environment_is_the_same_with_a_cgroup_and_without(
     assert {f"{name}={value}" for name, value in variables} <= set(seen[0])
 
 
-def test_a_program_that_cannot_be_executed_says_so_all_the_same(cgroups: Cgroups) -> None:
-    order = ("a.service", ("/no/such",), (), (), "", False, NO_LIMITS, "", "i", False)
-    with pytest.raises(FileNotFoundError, match="no program '/no/such'"):
+@pytest.mark.parametrize("path", ["/no/such", "/", "/etc/passwd"])
+def test_a_program_that_cannot_be_executed_says_so_all_the_same(
+    cgroups: Cgroups, path: str, joining: str
+) -> None:
+    order = ("a.service", (path,), (), (), "", False, NO_LIMITS, "", "i", False)
+    said = []
+    for directory in ("", cgroups.open("a.service")):
+        with pytest.raises(OSError, match=path) as caught:
+            spawn.spawn(order, "f00d", {}, cgroup=directory)
+        said.append((caught.value.errno, caught.value.strerror))
+    assert said[0] == said[1]
+    assert not cgroups.is_populated("a.service")
+
+
+@pytest.mark.parametrize("variables", [(("A", "x\0y"),), (("A=B", "x"),), (("", "x"),)])
+def test_what_cannot_be_passed_on_says_so_all_the_same(
+    cgroups: Cgroups, variables: tuple[tuple[str, str], ...], joining: str
+) -> None:
+    order = ("a.service", ("/bin/true",), variables, (), "", False, NO_LIMITS, "", "i", False)
+    with pytest.raises(OSError, match="its command line or environment cannot be passed on"):
         spawn.spawn(order, "f00d", {}, cgroup=cgroups.open("a.service"))
+
+
+def test_a_child_in_a_cgroup_has_signals_session_and_pipes_like_any_other(
+    cgroups: Cgroups, joining: str
+) -> None:
+    argv = ("/bin/sh", "-c", "grep ^Sig /proc/self/status; ls /proc/self/fd | wc -w; echo err >&2")
+    order = ("a.service", argv, (), (), "/", False, NO_LIMITS, "", "i", False)
+    seen = []
+    for directory in ("", cgroups.open("a.service")):
+        pid, pidfd, _, stdout, stderr = spawn.spawn(
+            order, "f00d", {"PATH": "/bin:/usr/bin"}, cgroup=directory
+        )
+        assert os.getsid(pid) == os.getpgid(pid) == pid
+        os.waitpid(pid, 0)
+        os.close(pidfd)
+        said = []
+        for descriptor in (stdout, stderr):
+            with os.fdopen(descriptor, encoding="utf-8") as file:
+                said.append(file.read())
+        seen.append(said)
+    assert seen[0] == seen[1]
+    assert seen[1][1] == "err\n"
 
 
 def test_a_name_longer_than_the_kernels_has_a_cgroup(cgroups: Cgroups, start: Start) -> None:
