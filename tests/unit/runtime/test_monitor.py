@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 
+import pytest
+
 from anyclawd.engine.events import (
     Event,
     HealthChecked,
@@ -70,6 +72,7 @@ class House:
         self.runs: dict[UnitName, Invocation] = dict.fromkeys(self.units, RUN)
         self.clock, self.told = Clock(), list[tuple[float, Event]]()
         self.looks: list[tuple[float, UnitName]] = []
+        self.faults = 0  #: how many of the next looks raise what nobody expects
         self.failures: list[str] = []  #: of the next looks; later ones find nothing
         self.gate = asyncio.Event()  #: that looks have to pass
         self.gate.set()
@@ -112,6 +115,9 @@ class House:
             await self.gate.wait()
         finally:
             self.going_on -= 1
+        if self.faults:
+            self.faults -= 1
+            raise LookupError("a fault of ours")
         return self.failures.pop(0) if self.failures else ""
 
     def _feed(self, event: Event) -> None:
@@ -288,6 +294,23 @@ def test_looks_end_during_the_backoff_and_begin_anew_with_the_next_run() -> None
             ]
 
     run(story())
+
+
+def test_a_fault_of_ours_is_a_failure_and_costs_nobody_else(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def story() -> None:
+        async with house_of(checked(), draws=(0.0, 1.0)) as house:
+            house.faults = 1
+            house.enter(Sub.RUNNING)
+            await house.clock.pass_by(10.0)
+            [first, second] = house.events
+            assert isinstance(first, HealthChecked)
+            assert "a fault in anyclawd" in first.failure
+            assert second == HealthChecked(ONE, RUN)
+
+    run(story())
+    assert "a fault of ours" in caplog.text
 
 
 # -- another plan -------------------------------------------------------------------------------
