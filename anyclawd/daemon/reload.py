@@ -64,13 +64,11 @@ class Reloaded:
     jobs: Mapping[UnitName, Job] = field(default_factory=dict)  #: that wait or run right after it
 
 
-@dataclass(slots=True, eq=False)
 class _Request:
-    origin: str
-    is_dry: bool
-    done: "asyncio.Future[Reloaded]" = field(
-        default_factory=lambda: asyncio.get_running_loop().create_future()
-    )
+    def __init__(self, origin: str, *, is_dry: bool) -> None:
+        self.origin, self.is_dry = origin, is_dry
+        self.done: asyncio.Future[Reloaded] = asyncio.get_running_loop().create_future()
+        self.done.add_done_callback(_look_at_exception)  # who asked may have gone meanwhile
 
 
 class Reloader:
@@ -113,7 +111,7 @@ class Reloader:
         """
         if self._driver.manager.is_stopping:
             raise RequestError(_STOPPING)
-        request = _Request(origin, is_dry)
+        request = _Request(origin, is_dry=is_dry)
         self._queue.append(request)
         self._has_work.set()
         return await asyncio.shield(request.done)
@@ -123,9 +121,7 @@ class Reloader:
         if self._driver.manager.is_stopping:
             log.warning("not reloaded by %s: %s", origin, _STOPPING)
         elif not any(waiting.origin == origin for waiting in self._queue):
-            request = _Request(origin, is_dry=False)
-            request.done.add_done_callback(_look_at_exception)
-            self._queue.append(request)
+            self._queue.append(_Request(origin, is_dry=False))
             self._has_work.set()
 
     async def keep_first(self, plan: Plan, fresh: "Fresh") -> None:
@@ -319,6 +315,6 @@ def _is_same_code(handover: Handover) -> bool:
 
 
 def _look_at_exception(done: "asyncio.Future[Reloaded]") -> None:
-    """Nobody waits, and the log has been told."""
+    """Nobody may be there to do so; the log has been told."""
     if not done.cancelled():
         done.exception()

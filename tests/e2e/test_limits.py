@@ -8,7 +8,7 @@ import pytest
 
 from anyclawd.model.value import Json
 from anyclawd.runtime import cgroup
-from tests.fakes.daemon import Daemon, running, system
+from tests.fakes.daemon import Daemon, contained, running, system, write_config
 
 NEEDED = {"memory", "pids", "cpu"}
 
@@ -83,6 +83,30 @@ def test_limits_are_the_units_and_the_daemon_is_in_a_leaf(tmp_path: Path, delega
             leaf = (subtree(daemon, delegated) / "daemon" / "cgroup.procs").read_text().split()
             assert leaf == [str(daemon.pid)]
             assert 0 < daemon.unit("a.service")["memory_bytes"] <= 64 * 2**20
+
+
+def test_other_limits_hold_while_the_process_runs_on(tmp_path: Path, delegated: Path) -> None:
+    code = "import time; time.sleep(1000)"
+
+    def config(**resources: Json) -> Json:
+        return contained(units(a=python(code, resources=resources)), "cgroup")
+
+    with running(
+        tmp_path, config(memory_max="64MiB", tasks_max=7), containment="cgroup", within=delegated
+    ) as daemon:
+        pid = daemon.unit("a.service")["pid"]
+        write_config(daemon.config, config(tasks_max=9, cpu_weight=50))
+        answer = daemon.client.post("/v1/reload", {}, waits=True)
+        [changed] = answer["modified"]
+        assert (changed["effect"], answer["jobs"]) == ("live", [])
+        unit = subtree(daemon, delegated) / "a.service"
+        files = ("memory.max", "pids.max", "cpu.weight")
+        assert [(unit / name).read_text().strip() for name in files] == ["max", "9", "50"]
+        assert daemon.unit("a.service")["pid"] == pid
+        write_config(daemon.config, config(tasks_max=9, cpu_weight=50, nofile=100))
+        answer = daemon.client.post("/v1/reload", {}, waits=True)
+        assert [change["effect"] for change in answer["modified"]] == ["restart"]
+        assert daemon.unit("a.service")["pid"] != pid
 
 
 def test_a_unit_over_its_memory_ends_by_an_oom_kill(tmp_path: Path, delegated: Path) -> None:
