@@ -91,18 +91,29 @@ def written_texts(values: "Iterable[Json]") -> tuple[str, ...]:
 
 
 def scrub(value: "Json", texts: tuple[str, ...]) -> "Json":
-    """The value with these texts replaced wherever they appear in it."""
-    if not texts:
-        return value
+    """The value with these texts, and passwords in URLs, replaced wherever they appear in it."""
     if isinstance(value, str):
         for text in texts:
             value = value.replace(text, SHOWN_AS)
-        return value
+        return _without_password(value) if "://" in value else value
     if isinstance(value, Mapping):
         return {key: scrub(item, texts) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [scrub(item, texts) for item in value]
     return value
+
+
+def _without_password(text: str) -> str:
+    """A text in which no URL names a password. Source: RFC 3986 section 3.2.1."""
+    before, mark, after = text.partition("://")
+    if not mark:
+        return text
+    ends = (place for place in map(after.find, ("/", "?", "#", " ")) if place >= 0)
+    end = min(ends, default=len(after))
+    user, at, host = after[:end].rpartition("@")
+    name, colon, _ = user.partition(":")
+    shown = f"{name}:{SHOWN_AS}@{host}" if at and colon else after[:end]
+    return f"{before}{mark}{shown}{_without_password(after[end:])}"
 
 
 def _texts(value: "Json") -> "Iterator[Json]":

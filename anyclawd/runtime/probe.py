@@ -142,16 +142,16 @@ async def look_by_http(url: str) -> str:
         writer.write(_request(parts.netloc, parts.path, parts.query))
         line = await reader.readline()
     except OSError as error:
-        return f"{url}: {_reason(error)}"
+        return f"{_shown(url)}: {_reason(error)}"
     except ValueError:
-        return f"{url}: the first line of the answer is longer than {_LINE_MAX_BYTES} bytes"
+        return f"{_shown(url)}: the first line of the answer is longer than {_LINE_MAX_BYTES} bytes"
     finally:
         if writer is not None:
             writer.transport.abort()
     status = _STATUS_LINE.match(line)
     if status is None:
-        return f"{url}: " + ("no HTTP answer" if line else "it hung up without an answer")
-    return "" if status[1].startswith(b"2") else f"{url}: answered {status[1].decode()}"
+        return f"{_shown(url)}: " + ("no HTTP answer" if line else "it hung up without an answer")
+    return "" if status[1].startswith(b"2") else f"{_shown(url)}: answered {status[1].decode()}"
 
 
 def _request(place: str, path: str, query: str) -> bytes:
@@ -173,10 +173,16 @@ def _context() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
+def _shown(url: str) -> str:
+    """A URL without what may be secret: a user's name and password, and what is asked for."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
 def _subject(probe: Probe) -> str:
     match probe.type:
         case ProbeType.HTTP:
-            return probe.url
+            return _shown(probe.url)
         case ProbeType.TCP:
             return f"{probe.host}:{probe.port}"
         case ProbeType.COMMAND:

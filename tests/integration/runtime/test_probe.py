@@ -135,6 +135,13 @@ async def test_a_port_is_there_or_not(unused_port: int) -> None:
     assert await look_by_http(url) == f"{url}: connection refused"
 
 
+async def test_what_may_be_secret_in_a_url_is_not_told(unused_port: int) -> None:
+    """Invariant I7."""
+    place = f"127.0.0.1:{unused_port}/health"
+    failure = await look_by_http(f"http://me:hunter2@{place}?token=hunter2")
+    assert failure == f"http://{place}: connection refused"
+
+
 async def test_a_host_that_nobody_knows_is_told() -> None:
     assert (await look_by_tcp("no-such-host.invalid", 1)).startswith("no-such-host.invalid:1: ")
 

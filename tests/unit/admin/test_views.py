@@ -150,6 +150,12 @@ def test_no_secret_is_left_in_what_runs_around_a_unit() -> None:
     assert view["exec_start_pre"] == [["/bin/x", "--key=<secret>"]]
 
 
+def test_a_password_in_a_url_is_not_shown() -> None:
+    probe = Probe(type=ProbeType.HTTP, url="https://me:hunter2@localhost:8443/health")
+    view = unit_view(replace(UNIT, health=HealthCheck(probe=probe)))
+    assert view["health"]["url"] == "https://me:<secret>@localhost:8443/health"
+
+
 def test_an_instance_names_its_template() -> None:
     instance = replace(UNIT, name=UnitName("one@two.agent"))
     assert unit_view(instance)["template"] == "one@.agent"

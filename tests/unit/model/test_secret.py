@@ -2,7 +2,16 @@
 
 import pytest
 
-from anyclawd.model.secret import MARK, SHOWN_AS, as_variable, is_secret, redact, retype, reveal
+from anyclawd.model.secret import (
+    MARK,
+    SHOWN_AS,
+    as_variable,
+    is_secret,
+    redact,
+    retype,
+    reveal,
+    scrub,
+)
 from anyclawd.model.value import Json
 
 TYPED = {  # behaviour: (text, value)
@@ -84,3 +93,25 @@ def test_nothing_of_a_secret_is_shown() -> None:
 )
 def test_a_variable_holds_text_as_it_is_and_all_else_as_json(value: Json, text: str) -> None:
     assert as_variable(value) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://me:hunter2@host:8443/x?deep=1", "https://me:<secret>@host:8443/x?deep=1"),
+        ("http://:hunter2@host", "http://:<secret>@host"),
+        ("http://me:hun:ter@2@host/", "http://me:<secret>@host/"),
+        (
+            "--proxy=http://me:a@b no://you:c@d/ x",
+            "--proxy=http://me:<secret>@b no://you:<secret>@d/ x",
+        ),
+        ("http://me@host:80/", "http://me@host:80/"),
+        ("http://host:80/a:b@c", "http://host:80/a:b@c"),
+        ("http://host?x=a:b@c", "http://host?x=a:b@c"),
+        ("a:b@c", "a:b@c"),
+        ("://", "://"),
+        ("", ""),
+    ],
+)
+def test_a_password_in_a_url_is_not_shown(text: str, shown: str) -> None:
+    assert scrub({"deep": [text]}, ()) == {"deep": [shown]}
