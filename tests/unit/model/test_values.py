@@ -9,10 +9,10 @@ from anyclawd.model import world
 from anyclawd.model.deps import Ref, UnitName
 from anyclawd.model.errors import Finding, Severity, UnknownUnit
 from anyclawd.model.fingerprint import fingerprint
-from anyclawd.model.policy import Backoff, ReadinessType
+from anyclawd.model.policy import Backoff, Probe, ProbeType, ReadinessType
 from anyclawd.model.span import BUILT_IN, Span
-from anyclawd.model.state import ACTIVE_OF, ALIVE, UP, Active, Sub
-from anyclawd.model.unit import AgentRole, ChannelRole, Kind, kind_of
+from anyclawd.model.state import ACTIVE_OF, ALIVE, COMING_UP, GOING_DOWN, UP, Active, Sub
+from anyclawd.model.unit import AgentRole, ChannelRole, Kind, kind_of, template_of
 from tests.fakes.world import SPAN, make_unit
 
 # -- states ------------------------------------------------------------------------------------
@@ -23,8 +23,14 @@ def test_every_sub_state_has_an_active_state() -> None:
     assert set(ACTIVE_OF.values()) == set(Active)
 
 
-def test_what_is_up_is_active_and_the_reverse() -> None:
-    assert {sub for sub in Sub if ACTIVE_OF[sub] is Active.ACTIVE} == UP
+def test_what_is_up_is_active_or_reloading_and_the_reverse() -> None:
+    assert {sub for sub in Sub if ACTIVE_OF[sub] in (Active.ACTIVE, Active.RELOADING)} == UP
+
+
+def test_what_is_coming_up_or_going_down_may_have_a_process() -> None:
+    assert COMING_UP | GOING_DOWN < ALIVE
+    assert {ACTIVE_OF[sub] for sub in COMING_UP} == {Active.ACTIVATING}
+    assert {ACTIVE_OF[sub] for sub in GOING_DOWN} == {Active.DEACTIVATING}
 
 
 def test_what_is_going_down_has_a_process() -> None:
@@ -56,6 +62,13 @@ def test_what_is_inactive_or_failed_has_no_process() -> None:
 def test_a_name_ends_in_its_kind(name: str, kind: Kind | None) -> None:
     assert kind_of(name) is kind
 
+
+#: Probes by the readiness that needs one.
+PROBES = {
+    ReadinessType.HTTP: Probe(type=ProbeType.HTTP, url="http://localhost/"),
+    ReadinessType.TCP: Probe(type=ProbeType.TCP, host="localhost", port=1),
+    ReadinessType.COMMAND: Probe(type=ProbeType.COMMAND, argv=("/bin/true",)),
+}
 
 REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "name-of-another-kind": (
@@ -102,9 +115,40 @@ def test_core_units_and_targets_are_no_processes(name: str) -> None:
 
 
 @pytest.mark.parametrize("type_", ReadinessType)
-def test_only_a_handshake_has_to_be_answered(type_: ReadinessType) -> None:
-    unit = make_unit("a.service", readiness=type_)
-    assert unit.has_to_answer is (type_ is ReadinessType.INITIALIZE)
+def test_what_the_process_brings_about_itself_has_to_be_waited_for(type_: ReadinessType) -> None:
+    has_probe = type_ in PROBES
+    unit = make_unit("a.service", readiness=type_, readiness_probe=PROBES.get(type_))
+    answering = (ReadinessType.INITIALIZE, ReadinessType.NOTIFY, ReadinessType.LOG)
+    assert unit.has_to_answer is (has_probe or type_ in answering)
+
+
+@pytest.mark.parametrize("type_", ReadinessType)
+def test_a_probe_belongs_to_what_is_looked_for_from_outside(type_: ReadinessType) -> None:
+    wrong = None if type_ in PROBES else Probe(type=ProbeType.TCP, port=1)
+    with pytest.raises(ValueError, match=f"a.service: readiness {type_} and its probe disagree"):
+        make_unit("a.service", readiness=type_, readiness_probe=wrong)
+
+
+@pytest.mark.parametrize(
+    ("settings", "notifies"),
+    [({}, False), ({"readiness": ReadinessType.NOTIFY}, True), ({"watchdog_s": 1.0}, True)],
+    ids=["neither", "readiness", "watchdog"],
+)
+def test_who_has_to_notify_gets_a_socket(settings: dict[str, object], notifies: bool) -> None:
+    assert make_unit("a.service", **settings).notifies is notifies
+
+
+@pytest.mark.parametrize(
+    ("name", "template"),
+    [
+        ("a@1.service", "a@.service"),
+        ("a@b.c.service", "a@.service"),
+        ("a.service", None),
+        ("a@.service", None),
+    ],
+)
+def test_an_instance_knows_its_template(name: str, template: str | None) -> None:
+    assert template_of(name) == template
 
 
 @pytest.mark.parametrize(
