@@ -332,7 +332,7 @@ class Driver:
             case SendSignal(unit, number):
                 if (process := self.processes.get(unit)) is not None:
                     process.signal_group(number)
-                self._entourage.signal(unit, number)
+                self._entourage.terminate(unit, number)
             case KillTree(unit):
                 if (process := self.processes.get(unit)) is not None:
                     process.kill_tree()

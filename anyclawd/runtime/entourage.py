@@ -125,6 +125,12 @@ class Entourage:
         if (sequence := self._sequences.get(name)) is not None:
             sequence.kill()
 
+    def terminate(self, name: UnitName, number: int) -> None:
+        """Signal what runs beside a main process; a hook begins no other program after that."""
+        if (sequence := self._sequences.get(name)) is not None:
+            sequence.cut_short()
+        self.signal(name, number)
+
     def signal(self, name: UnitName, number: int) -> None:
         self._programs.signal(name, number)
 

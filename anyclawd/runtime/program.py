@@ -112,11 +112,11 @@ class Sequence:
         self._left = list(commands)
         self._count = 0
         self._current: Running | None = None
-        self._is_killed = False
+        self._is_over = False  # no other program is begun
 
     def run(self) -> None:
         """Begin; `ended` is called exactly once, maybe before this returns."""
-        while self._left and not self._is_killed:
+        while self._left and not self._is_over:
             command = self._left.pop(0)
             self._count += 1
             try:
@@ -133,18 +133,22 @@ class Sequence:
                     return
             else:
                 return
-        self._ended("it was killed" if self._is_killed else "", None)
+        self._ended("", None)
+
+    def cut_short(self) -> None:
+        """Let the program that runs be the last; it has failed by that, even if it ends well."""
+        self._is_over = True
 
     def kill(self) -> None:
         """End it with all that it has started; it still tells of its end."""
-        self._is_killed = True
+        self.cut_short()
         if self._current is not None:
             self._current.kill_tree()
 
     def _note_end(self, command: HookCommand, end: Exit) -> None:
         self._current = None
-        if self._is_killed:
-            self._ended("it was killed", end)
+        if self._is_over:
+            self._ended(f"{command.argv[0]!r} was ended before its time", end)
         elif end.code == 0 or command.may_fail:
             self.run()
         else:

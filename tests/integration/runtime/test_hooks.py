@@ -135,6 +135,16 @@ async def test_a_stop_ends_a_hook_that_runs(supervise: Supervise) -> None:
         assert house.subs["one"] == [Sub.START_PRE, Sub.STOP_SIGTERM, Sub.DEAD]
 
 
+async def test_a_hook_that_ends_well_when_it_is_told_to_stop_begins_nothing_more(
+    supervise: Supervise,
+) -> None:
+    pre = commands("trap 'exit 0' TERM; echo begun; sleep 1000 & wait", "echo not reached")
+    async with supervise(shell("one", STAY, hooks=Hooks(start_pre=pre)), waits=False) as house:
+        await house.wait_line("one", "begun")
+        assert await house.job(JobType.STOP, "one") == ["done"]
+        assert house.lines("one") == ["begun"]
+
+
 # -- after the start ----------------------------------------------------------------------------
 
 
