@@ -9,7 +9,7 @@ from anyclawd.cli.cmd_list_dependencies import pulled_in, tree_lines
 from anyclawd.cli.cmd_show import flattened
 from anyclawd.cli.demo_channel import server_sent
 from anyclawd.cli.main import verb_position
-from anyclawd.cli.render import Paint, branches, clean, duration, table
+from anyclawd.cli.render import Paint, branches, clean, duration, size, table
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,22 @@ from anyclawd.cli.render import Paint, branches, clean, duration, table
 )
 def test_durations_have_two_units_at_most(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0B"),
+        (999, "999B"),
+        (1000, "1.0K"),
+        (12_582_912, "12M"),
+        (1_610_612_736, "1.5G"),
+        (5 * 2**40, "5.0T"),
+        (5000 * 2**40, "5000.0T"),
+    ],
+)
+def test_sizes_have_three_digits_and_a_unit(count: int, text: str) -> None:
+    assert size(count) == text
 
 
 def test_control_characters_cannot_steer_a_terminal() -> None:
