@@ -225,13 +225,10 @@ class Control(Protocol):
     def plan(self) -> Plan:
         """The plan that runs; `admin.views` shows it."""
 
-    def boot(self, offset: int) -> Json:
-        """The record of a boot: 0 is this one, -1 the one before; raises RequestError if unkept.
+    async def boot(self, offset: int) -> Json:
+        """The record of a boot: 0 is this one, -1 the one before; raises RequestError if unkept."""
 
-        Reads files unless `offset` is 0; may then be called from any thread, as may `boots`.
-        """
-
-    def boots(self) -> Json:
+    async def boots(self) -> Json:
         """A line for each boot that is kept, this one first."""
 
     def logs(self, query: LogQuery) -> AsyncIterator[Json]:

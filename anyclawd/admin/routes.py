@@ -157,12 +157,10 @@ class Routes:
 
     async def boot(self, request: web.Request) -> web.Response:
         offset = _offset(request.query.get("boot", "0"))
-        if offset == 0:
-            return answer(self._control.boot(0))
-        return answer(await asyncio.to_thread(self._control.boot, offset))
+        return answer(await self._control.boot(offset))
 
     async def boots(self, _request: web.Request) -> web.Response:
-        return answer(await asyncio.to_thread(self._control.boots))
+        return answer(await self._control.boots())
 
     async def verify(self, _request: web.Request) -> web.Response:
         from anyclawd.engine import lint  # few ever ask, and it would stay in memory

@@ -22,7 +22,9 @@ _WHATS = (*_BOOT, "boots", "verify", "simulate")
 
 
 def configure(parser: ArgumentParser) -> None:
-    parser.add_argument("what", nargs="?", choices=_WHATS, default="time")
+    parser.add_argument(
+        "what", nargs="?", choices=_WHATS, default="time", help="what to tell; the default is time"
+    )
     boots.configure(parser)
     output.configure(parser)
     parser.add_argument(

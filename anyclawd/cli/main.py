@@ -38,7 +38,7 @@ VERBS = {
     "top": "show what units use, again and again",
     "logs": "print what units wrote to stderr, and their state changes",
     "graph": "draw the unit graph",
-    "analyze": "tell where the time of the boot went",
+    "analyze": "tell where the time of a boot went, lint the plan, predict the next boot",
     "send": "send a message to an agent and print its answer",
     "notify": "send a text to a chat, without an agent",
     "chat": "talk to an agent",

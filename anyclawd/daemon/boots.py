@@ -71,35 +71,28 @@ class Boots:
             return self._made(*settled)
         return self._made(taken(self._driver.manager), "")
 
-    def earlier(self) -> tuple[list[Json], list[str]]:
-        """The records of boots before this one, newest first, and notes on what cannot be read.
+    async def record(self, offset: int) -> Json:
+        """The boot at `offset`: 0 is this one, -1 the one before. Raises RequestError if unkept."""
+        if offset == 0:
+            return self.current()
+        records, _notes = await asyncio.to_thread(self._earlier)
+        if -offset > len(records):
+            raise RequestError(f"no boot {offset} is kept; the earliest one is {-len(records)}")
+        return records[-offset - 1]
 
-        Reads files, and may be called from any thread.
-        """
+    async def rows(self) -> Json:
+        """A line for each boot, this one first, and notes on what cannot be read."""
+        earlier, notes = await asyncio.to_thread(self._earlier)
+        records = enumerate([self.current(), *earlier])
+        return {"boots": [files.row(-index, one) for index, one in records], "notes": notes}
+
+    def _earlier(self) -> tuple[list[Json], list[str]]:
+        """The records of boots before this one, newest first; reads files, and no state."""
         try:
             records, notes = files.kept(self._state_dir)
         except OSError as error:
             return [], [f"cannot read the boots that are kept: {error}"]
         return [one for one in records if one["started_at"] != self._started_at], notes
-
-    def record(self, offset: int) -> Json:
-        """The boot at `offset`: 0 is this one, -1 the one before. Raises RequestError if unkept."""
-        if offset == 0:
-            return self.current()
-        records, _notes = self.earlier()
-        if not 0 < -offset <= len(records):
-            raise RequestError(f"no boot {offset} is kept; the earliest one is {-len(records)}")
-        return records[-offset - 1]
-
-    def rows(self) -> Json:
-        """A line for each boot, this one first. Reads files, and may be called from any thread."""
-        records, notes = self.earlier()
-        return {
-            "boots": [
-                files.row(-index, one) for index, one in enumerate([self.current(), *records])
-            ],
-            "notes": notes,
-        }
 
     def _take(self, settled: SettleBoot) -> None:
         """Once the command that is being performed, and all who are told of it, are done."""

@@ -190,11 +190,11 @@ class DaemonControl:
     def plan(self) -> Plan:
         return self._driver.plan
 
-    def boot(self, offset: int) -> Json:
-        return self.kept.record(offset)
+    async def boot(self, offset: int) -> Json:
+        return await self.kept.record(offset)
 
-    def boots(self) -> Json:
-        return self.kept.rows()
+    async def boots(self) -> Json:
+        return await self.kept.rows()
 
     def sessions(self) -> Json:
         return {"sessions": self._gateway.sessions()}

@@ -421,12 +421,12 @@ class FakeControl:
     def plan(self) -> Plan:
         return self.running_plan
 
-    def boot(self, offset: int) -> Json:
+    async def boot(self, offset: int) -> Json:
         if offset < -1:
             raise RequestError(f"no boot {offset} is kept; the earliest one is -1")
         return BOOT if offset == 0 else {**BOOT, "started_at": BEFORE}
 
-    def boots(self) -> Json:
+    async def boots(self) -> Json:
         rows = [
             {
                 "boot": offset,
