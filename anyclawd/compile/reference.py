@@ -68,6 +68,7 @@ Maps are merged key by key, lists and all else are replaced. A `readiness` or `h
 2. `anyclaw.yaml`: the sections, then `units`
 3. `units.d/*.yaml` beside it: each a map from unit names to settings, as under `units`
 4. `<unit>.d/*.yaml` beside it: each the settings of the one unit
+5. the same two below `dropins` in the daemon's runtime directory, which goes with a reboot
 
 ## Dialect
 

@@ -230,6 +230,8 @@ class Reloader:
             if error.findings:
                 raise BadConfiguration(error.findings) from error
             raise RequestError(str(error)) from error
+        except OSError as error:
+            raise RequestError(f"cannot start the compiler: {error.strerror}") from error
         plan = await asyncio.to_thread(_plan_of, fresh[0])
         if handover.log_level:
             plan = replace(plan, settings=replace(plan.settings, log_level=handover.log_level))
