@@ -245,11 +245,12 @@ def test_a_job_that_waits_can_be_taken_back(tmp_path: Path, gate: Gate) -> None:
     config = lazy(tmp_path, app=idle(requires=["db.service"]), db=gated(gate))
     with running(tmp_path, config) as daemon:
         wake(tmp_path)
-        daemon.ctl("start", "--no-block", "app.service")
-        daemon.wait_unit("db.service", "activating", "start")
-        number = str(job_of(daemon, "app.service")["id"])
-        done = daemon.ctl("cancel", number)
-        assert (done.returncode, done.stdout) == (0, "canceled start of app.service\n")
+        with begun(daemon, "start", "app.service") as waiting:
+            daemon.wait_unit("db.service", "activating", "start")
+            number = str(job_of(daemon, "app.service")["id"])
+            done = daemon.ctl("cancel", number)
+            assert (done.returncode, done.stdout) == (0, "canceled start of app.service\n")
+            assert waiting.wait(WAIT_S) == 1
         assert jobs(daemon) == {("db.service", "start")}
         gate.open()
         daemon.wait_unit("db.service", "active")
