@@ -203,8 +203,6 @@ class Driver:
                 for command in self.manager.handle(self._inbox[0], time.monotonic()):
                     log.debug("command: %s", command)
                     self._perform(command)
-                if isinstance(self._inbox[0], PlanReplaced):
-                    self._entourage.monitors.refresh()
             finally:
                 self._inbox.popleft()
         for tell in self.rested:
@@ -235,6 +233,7 @@ class Driver:
             )
         )
         _unless_refused(future)
+        self._entourage.adopt(changed)
         for name in changed - restart:
             if name in self.processes:
                 self._launcher.limit(plan.units[name])

@@ -7,7 +7,7 @@ and how it last crashed is kept for people.
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -73,9 +73,9 @@ class Entourage:
             owner_of=reaper.owner_of,
         )
         self._prober = Prober(self._programs, sinks.get)
-        self._deserted: set[UnitName] = set()  # their main process is dead, and a look goes on
+        self._deserted: set[UnitName] = set()  # their main process is dead, and a check is ending
         self.monitors = Monitors(
-            Known(manager),
+            Known(manager, self._deserted),
             look=self._prober.look,
             feed=feed,
             own=own,
@@ -153,8 +153,7 @@ class Entourage:
 
     def follow(self, name: UnitName, before: Sub, after: Sub) -> None:
         """A unit has changed its sub state: look at it accordingly, and keep what is kept."""
-        if name not in self._deserted:
-            self.monitors.follow(name, after)
+        self.monitors.follow(name, after)
         if before is Sub.START:
             self._logs.expect(name, None)
         if before in ALIVE and after not in ALIVE:
@@ -162,6 +161,15 @@ class Entourage:
             state = self._manager.states.get(name)  # None: it has left the plan meanwhile
             if state is not None and (crash := crash_of(name, state, self._logs)) is not None:
                 self._crashes[name] = crash
+
+    def adopt(self, names: Collection[UnitName]) -> None:
+        """These units are configured in another way from now on."""
+        self.monitors.refresh(names)
+        for name in names:
+            unit, state = self._manager.plan.units[name], self._manager.states[name]
+            self.notices.adopt(unit)
+            if state.sub is Sub.START and state.invocation is not None:
+                self.watch(unit, state.invocation)
 
     def note_end(self, process: Process, end: Exit, told: Callable[[], None]) -> None:
         """A main process has ended: `told` tells so, once what belongs before it is done with.
@@ -206,15 +214,15 @@ class Entourage:
 
 
 class Known:
-    """The `Subject` of the monitors: what the engine knows of units."""
+    """The `Subject` of the monitors: what the engine knows of units, but for the deserted."""
 
-    __slots__ = ("_manager",)
+    __slots__ = ("_deserted", "_manager")
 
-    def __init__(self, manager: Manager) -> None:
-        self._manager = manager
+    def __init__(self, manager: Manager, deserted: Collection[UnitName]) -> None:
+        self._manager, self._deserted = manager, deserted
 
     def unit(self, name: UnitName) -> Unit | None:
-        return self._manager.plan.units.get(name)
+        return None if name in self._deserted else self._manager.plan.units.get(name)
 
     def sub(self, name: UnitName) -> Sub:
         return self._manager.sub(name)

@@ -16,7 +16,7 @@ more than `AT_ONCE` are looked at at any moment; who waits is served in order.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from enum import StrEnum
 from typing import NamedTuple, Protocol, assert_never
 
@@ -49,7 +49,7 @@ class Subject(Protocol):
     """What the engine knows of the units, whenever it is asked."""
 
     def unit(self, name: UnitName) -> Unit | None:
-        """None where it is not in the plan any more."""
+        """None where it is not in the plan any more, or is not to be looked at for now."""
 
     def sub(self, name: UnitName) -> Sub: ...
 
@@ -96,9 +96,12 @@ class Monitors:
         self._keep(Purpose.READINESS, name, unit.readiness_probe if sub in _LOOKED_FOR else None)
         self._keep(Purpose.HEALTH, name, health if sub in _UP else None)
 
-    def refresh(self) -> None:
-        """The plan is another one: begin anew what is looked at in another way than before."""
-        for name in {name for _, name in self._watches}:
+    def refresh(self, names: Iterable[UnitName]) -> None:
+        """The plan is another one: begin anew what is looked at in another way than before.
+
+        `names` are the units that have changed, or all.
+        """
+        for name in names:
             self.follow(name, self._subject.sub(name))
 
     def stop(self, name: UnitName) -> None:

@@ -87,6 +87,11 @@ class Notices:
             self._poller.watch(heard.fileno(), READABLE, ear.listen)
         return (("NOTIFY_SOCKET", ear.socket.path),)
 
+    def adopt(self, unit: Unit) -> None:
+        """The unit is configured in another way: whose word counts may have changed."""
+        if (ear := self._ears.get(unit.name)) is not None:
+            ear.unit = unit
+
     def drain(self, name: UnitName) -> None:
         """Deal with everything that was sent before now."""
         if (ear := self._ears.get(name)) is not None:
@@ -124,11 +129,11 @@ class _Ear:
     def __init__(
         self, notices: Notices, unit: Unit, invocation: Invocation, heard: NotifySocket
     ) -> None:
-        self.invocation, self.socket = invocation, heard
+        self.unit, self.invocation, self.socket = unit, invocation, heard
         self.status = ""
         self.errno: int | None = None
         self.is_closed = False
-        self._notices, self._unit = notices, unit
+        self._notices = notices
         self._is_reloading = False
         self._dropped, self._quiet_until = 0, 0.0
 
@@ -154,11 +159,11 @@ class _Ear:
 
     def _objection(self, datagram: Datagram) -> str:
         """Why this sender is not listened to; empty where it is."""
-        name, pid = self._unit.name, datagram.pid
+        name, pid = self.unit.name, datagram.pid
         main = self._notices.process_of(name)
         if main is not None and pid == main.pid:
             return ""
-        if self._unit.notify_access is NotifyAccess.MAIN:
+        if self.unit.notify_access is NotifyAccess.MAIN:
             return f"a notification of process {pid}, and notify_access is main"
         owner = self._notices.owner_of(pid)
         if owner is not None and owner.unit.name == name:
@@ -171,7 +176,7 @@ class _Ear:
 
     def _note(self, notice: Notice) -> None:
         """Tell the engine; what may end the run comes last."""
-        name, invocation, feed = self._unit.name, self.invocation, self._notices.feed
+        name, invocation, feed = self.unit.name, self.invocation, self._notices.feed
         if notice.main_pid is not None:
             self._change_main(notice.main_pid)
         if notice.status is not None:
@@ -196,16 +201,16 @@ class _Ear:
 
     def _note_ready(self) -> None:
         """READY=1 ends a reload; it ends a start only where the readiness is `notify`."""
-        if self._is_reloading or self._unit.readiness is ReadinessType.NOTIFY:
+        if self._is_reloading or self.unit.readiness is ReadinessType.NOTIFY:
             self._is_reloading = False
-            self._notices.feed(Ready(self._unit.name, self.invocation))
+            self._notices.feed(Ready(self.unit.name, self.invocation))
 
     def _change_main(self, pid: int) -> None:
-        name = self._unit.name
+        name = self.unit.name
         main = self._notices.process_of(name)
         if main is None or pid == main.pid:
             return
-        if self._unit.isolate is Isolation.PID:
+        if self.unit.isolate is Isolation.PID:
             self._drop(f"MAINPID={pid}, which is a number of its own namespace")
         elif main.change_main(pid):
             self._notices.feed(MainPidChanged(name, self.invocation, pid))
@@ -214,10 +219,10 @@ class _Ear:
 
     def _drop(self, what: str) -> None:
         """Count what is not dealt with, and tell of the first of it, then now and then."""
-        self._notices.dropped[self._unit.name] += 1
+        self._notices.dropped[self.unit.name] += 1
         self._dropped += 1
         now = asyncio.get_running_loop().time()
         if self._dropped <= DROPPED_BURST or now >= self._quiet_until:
             self._quiet_until = now + DROPPED_INTERVAL_S
-            name = self._unit.name
+            name = self.unit.name
             log.warning("%s: %s: ignored", name, what, extra={"unit": name})

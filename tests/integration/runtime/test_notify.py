@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -134,6 +135,23 @@ async def test_a_child_is_not_heard_where_only_the_main_process_is(
         assert house.driver.status_text(ONE) == "main"
         assert house.driver.dropped_notices(ONE) == 1
     assert "notify_access is main" in caplog.text
+
+
+async def test_whose_word_counts_may_change_while_it_runs(supervise: Supervise) -> None:
+    code = (
+        f"{BY_A_CHILD}\nsignal.signal(signal.SIGUSR1, lambda *_: say_as_child('STATUS=child'))\n"
+        "say('READY=1')\nwhile True: signal.pause()\n"
+    )
+    one = notifying("one", code, notify_access=NotifyAccess.MAIN)
+    async with supervise(one) as house:
+        plan = house.driver.plan
+        os.kill(house.pid("one"), signal.SIGUSR1)
+        await house.wait_until(lambda: house.driver.dropped_notices(ONE) == 1)
+        units = {**plan.units, ONE: replace(one, notify_access=NotifyAccess.ALL)}
+        changed = frozenset({ONE})
+        await house.driver.adopt(replace(plan, units=units), frozenset(), changed, "test")
+        os.kill(house.pid("one"), signal.SIGUSR1)
+        await house.wait_until(lambda: house.driver.status_text(ONE) == "child")
 
 
 async def test_another_unit_is_not_heard(

@@ -324,17 +324,18 @@ async def test_the_end_of_a_unit_waits_for_the_end_of_its_check(
 
 async def test_another_check_holds_as_soon_as_it_is_in_the_plan(supervise: Supervise) -> None:
     """The unit itself notices nothing; without a check there are no looks any more."""
-    one = shell("one", STAY, health=HealthCheck(probe=by_command("echo old")))
+    checks = {text: HealthCheck(probe=by_command(f"echo {text}")) for text in ("old", "new")}
+    one = shell("one", STAY)
     async with supervise(one) as house:
-        await house.wait_line("one", "old")
         pid, plan = house.pid("one"), house.driver.plan
-        for health in (HealthCheck(probe=by_command("echo new", interval_s=1000.0)), None):
+        for text in ("old", "new", "none"):
+            health = checks.get(text)
             units = {**plan.units, one.name: replace(one, health=health)}
             changed = frozenset({one.name})
             await house.driver.adopt(replace(plan, units=units), frozenset(), changed, "test")
             assert house.driver.plan.units[one.name].health is health
             if health is not None:
-                await house.wait_line("one", "new")
+                await house.wait_line("one", text)
         assert house.driver._entourage.monitors._watches == {}
         assert house.pid("one") == pid
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -69,6 +70,23 @@ async def test_without_the_line_the_start_times_out(supervise: Supervise) -> Non
         await house.elapse("one", Timer.START)
         state = await house.wait_sub("one", Sub.FAILED)
         assert state.result is Result.TIMEOUT
+
+
+async def test_another_pattern_holds_for_what_is_printed_from_then_on(
+    supervise: Supervise, tmp_path: Path
+) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    one = awaiting("never", f"echo begun; read -r _ <{fifo}; echo listening; {STAY}")
+    async with supervise(one, waits=False) as house:
+        await house.wait_line("one", "begun")
+        plan = house.driver.plan
+        units = {**plan.units, ONE: replace(one, readiness_pattern="^listening$")}
+        house.driver.adopt(replace(plan, units=units), frozenset(), frozenset({ONE}), "test")
+        descriptor = os.open(fifo, os.O_RDWR)
+        os.write(descriptor, b"\n")
+        await house.wait_sub("one", Sub.RUNNING)
+        os.close(descriptor)
 
 
 async def test_a_line_of_a_hook_is_not_the_one(supervise: Supervise) -> None:

@@ -322,7 +322,7 @@ def test_an_unchanged_check_goes_on_over_a_reload() -> None:
             house.enter(Sub.RUNNING)
             await house.clock.pass_by(9.0)
             house.units[ONE] = checked()
-            house.monitors.refresh()
+            house.monitors.refresh([ONE])
             await house.clock.pass_by(1.0)
             assert house.instants == [0.0, 10.0]
 
@@ -336,13 +336,26 @@ def test_a_changed_check_begins_anew_and_one_that_is_gone_ends() -> None:
             await house.clock.pass_by(9.0)
             often = Probe(type=ProbeType.TCP, host="localhost", port=2, interval_s=2.0)
             house.units[ONE] = checked(often)
-            house.monitors.refresh()
+            house.monitors.refresh([ONE])
             await house.clock.pass_by(4.0)
             assert house.instants == [0.0, 9.0, 11.0, 13.0]
             house.units[ONE] = service()
-            house.monitors.refresh()
+            house.monitors.refresh([ONE])
             await house.clock.pass_by(100.0)
             assert len(house.looks) == 4
+
+    run(story())
+
+
+def test_a_check_that_comes_with_a_reload_begins_at_once() -> None:
+    async def story() -> None:
+        async with house_of(service(), draws=(0.5, 1.0)) as house:
+            house.enter(Sub.RUNNING)
+            await house.clock.pass_by(9.0)
+            house.units[ONE] = checked()
+            house.monitors.refresh([ONE])
+            await house.clock.pass_by(1.0)
+            assert house.instants == [9.5]
 
     run(story())
 
@@ -353,7 +366,7 @@ def test_a_unit_that_has_left_the_plan_is_not_looked_at() -> None:
             house.enter(Sub.RUNNING)
             await house.clock.pass_by(1.0)
             del house.units[ONE]
-            house.monitors.refresh()
+            house.monitors.refresh([ONE])
             await house.clock.pass_by(100.0)
             assert len(house.looks) == 1
 
