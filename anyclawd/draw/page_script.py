@@ -180,6 +180,7 @@ SCRIPT = r"""
   byId("larger").addEventListener("click", () => size(scale * 1.25));
   byId("smaller").addEventListener("click", () => size(scale / 1.25));
   size(Math.max(0.6, Math.min(1, stage.clientWidth / natural.width)));
+  stage.scrollTop = (stage.scrollHeight - stage.clientHeight) / 2;  // the first units are there
 
   // -- the boot, played -------------------------------------------------------------------------
   if (!data.boot) return;
