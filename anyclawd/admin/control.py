@@ -175,10 +175,10 @@ class Rest(Protocol):
     """Units on their way to rest: no process, no job, and nothing that is about to start them."""
 
     def rows(self) -> list[Json]:
-        """A row for each unit as it stands now."""
+        """A row for each unit: as it stands now, or as it was when it was seen at rest."""
 
-    async def wait_rows(self) -> list[Json]:
-        """The rows once every unit has come to rest, or has left the configuration."""
+    async def wait(self, names: Iterable[UnitName]) -> None:
+        """Return once each of these has come to rest, or has left the configuration."""
 
 
 class Control(Protocol):

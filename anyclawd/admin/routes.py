@@ -181,19 +181,20 @@ class Routes:
         wait, timeout_s = _wait(body), _timeout(body.get("timeout_s"))
         if _flag(body, "dry_run"):
             return answer(self._control.preview(wanted))
-        rested = wanted.units if wait == _UNTIL_REST else ()
-        rests = {name: self._control.rest([name]) for name in rested}
+        rest = self._control.rest(wanted.units) if wait == _UNTIL_REST else None
         submission = self._control.submit(wanted)
         if not wait:
             return answer({"jobs": submission.rows()})
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                for job in await submission.wait_rows():
-                    if rests and job["result"] == JobResult.DONE:
-                        await rests[job["unit"]].wait_rows()
+                jobs = await submission.wait_rows()
+                if rest is not None:
+                    done = [job["unit"] for job in jobs if job["result"] == JobResult.DONE]
+                    await rest.wait(done)
         jobs = submission.rows()
-        if rests:
-            jobs = [{**job, "rest": rests[job["unit"]].rows()[0]} for job in jobs]
+        if rest is not None:
+            rows = {row["unit"]: row for row in rest.rows()}
+            jobs = [{**job, "rest": rows[job["unit"]]} for job in jobs]
         return answer({"jobs": jobs})
 
     async def cancel(self, request: web.Request) -> web.Response:
@@ -207,10 +208,11 @@ class Routes:
         if not patterns:
             raise BadRequest("unit: found nothing, expected the name of a unit")
         timeout_s = _timeout(request.query.get("timeout_s"))
-        rest = self._control.rest(self._control.select(patterns))
+        names = self._control.select(patterns)
+        rest = self._control.rest(names)
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                await rest.wait_rows()
+                await rest.wait(names)
         return answer({"units": rest.rows()})
 
     async def reload(self, request: web.Request) -> web.Response:

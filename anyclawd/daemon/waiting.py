@@ -97,13 +97,22 @@ class UnitsRest:
     def __init__(self, manager: Manager, names: Iterable[UnitName], watch: Watch) -> None:
         self._manager, self._watch = manager, watch
         self._begun = {name: _run_of(manager, name) for name in names}
+        self._ended: dict[UnitName, Json] = {}  # what a unit was like when it had come to rest
 
     def rows(self) -> list[Json]:
-        return [self._row(name) for name in self._begun]
+        return [self._ended.get(name) or self._row(name) for name in self._begun]
 
-    async def wait_rows(self) -> list[Json]:
-        await self._watch.wait_until(lambda: all(map(self._is_over, self._begun)))
-        return self.rows()
+    async def wait(self, names: Iterable[UnitName]) -> None:
+        """Who has been seen at rest is waited for no more, whatever becomes of it then."""
+        left = set(names)
+
+        def is_over() -> bool:
+            ended = {name for name in left if self._is_over(name)}
+            self._ended.update((name, self._row(name)) for name in ended)
+            left.difference_update(ended)
+            return not left
+
+        await self._watch.wait_until(is_over)
 
     def _is_over(self, name: UnitName) -> bool:
         state = self._manager.states.get(name)

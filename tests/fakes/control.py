@@ -229,13 +229,13 @@ class FakeRest:
     def rows(self) -> list[Json]:
         return [self._control.rest_row(name) for name in self._names]
 
-    async def wait_rows(self) -> list[Json]:
+    async def wait(self, names: Iterable[UnitName]) -> None:
         self._control.waiting += 1
         try:
-            await self._control.come_to_rest.wait()
+            if list(names):
+                await self._control.come_to_rest.wait()
         finally:
             self._control.waiting -= 1
-        return self.rows()
 
 
 class FakeControl:

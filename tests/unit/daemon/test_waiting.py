@@ -115,14 +115,17 @@ def test_who_waits_goes_on_when_the_last_one_has_ended() -> None:
 
     async def wait() -> list[int]:
         async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
-            waiting = tasks.create_task(rest.wait_rows())
-            for name, code in ((A, 1), (B, 2)):
-                await asyncio.sleep(0)
-                watch.look()
-                assert not waiting.done()
-                world.exit(name, code=code)
+            waiting = tasks.create_task(rest.wait([A, B]))
+            await asyncio.sleep(0)
+            world.exit(A, code=1)
             watch.look()
-        return [row["status"] for row in waiting.result()]
+            world.start(A)  # who has ended once is waited for no more
+            watch.look()
+            await asyncio.sleep(0)
+            assert not waiting.done()
+            world.exit(B, code=2)
+            watch.look()
+        return [row["status"] for row in rest.rows()]
 
     assert asyncio.run(wait()) == [1, 2]
 
@@ -134,7 +137,7 @@ def test_who_gives_up_waiting_is_forgotten() -> None:
     async def give_up() -> None:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0):
-                await rest.wait_rows()
+                await rest.wait([A])
 
     asyncio.run(give_up())
     world.exit(A, code=1)
