@@ -370,10 +370,12 @@ def _wait_empty(path: str, timeout_s: float) -> None:
 
 
 def _kill(path: str) -> None:
+    if not _is_populated(path):  # mostly so; a kill would wait for whoever joins any other cgroup
+        return
     try:
         _write(f"{path}/cgroup.kill", "1")
     except FileNotFoundError:
-        return  # the cgroup is gone, and was empty then
+        return  # it is gone, and was empty then
 
 
 def _make(path: str) -> bool:
