@@ -100,6 +100,25 @@ def test_a_policy_is_in_force_and_nothing_was_touched(tmp_path: Path) -> None:
         assert daemon.units()["a.service"]["description"] == "x"
 
 
+def test_a_health_check_begins_and_ends_while_its_unit_runs_on(tmp_path: Path) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+        port = listening.getsockname()[1]
+        check = {"type": "tcp", "port": port, "interval": "50ms", "failures": 2}
+        with running(tmp_path, units(a=service(), b=service())) as daemon:
+            before = runs(daemon)
+            answer = reload(daemon, units(a=service(health=check), b=service()))
+            assert modified(answer) == {"a.service": ("reload", ["health"])}
+            deadline = Deadline()
+            while daemon.units()["a.service"]["health"] != "healthy":
+                deadline.left("a look at a.service")
+            assert runs(daemon) == before
+            listening.close()
+            daemon.wait_restarted("a.service", before["a.service"][0])
+            reload(daemon, units(a=service(), b=service()))
+            assert daemon.units()["a.service"]["health"] is None
+            assert runs(daemon)["b.service"] == before["b.service"]
+
+
 def test_another_variable_restarts_only_its_unit(tmp_path: Path) -> None:
     with running(tmp_path, units(a=service(SHOW), b=service())) as daemon:
         before = runs(daemon)

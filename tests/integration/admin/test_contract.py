@@ -123,6 +123,12 @@ def test_logs_begin_where_they_are_told_to(client: Client) -> None:
     assert list(client.stream("GET", target, timeout_s=20)) == []
 
 
+def test_a_reload_tells_the_difference(client: Client) -> None:
+    for body in ({"dry_run": True}, {"wait": False}, {"timeout_s": 20}):
+        answer = client.post("/v1/reload", body, waits=True)
+        check(answer, schema_of("/v1/reload", "post"))
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "code"),
     [
@@ -132,6 +138,7 @@ def test_logs_begin_where_they_are_told_to(client: Client) -> None:
         ("POST", "/v1/jobs", {"verb": "start", "units": ["no.agent"]}, "no-such-unit"),
         ("POST", "/v1/kill", {"units": ["no.agent"]}, "no-such-unit"),
         ("POST", "/v1/jobs", {"verb": "start", "units": ["no-*"]}, "no-such-unit"),
+        ("POST", "/v1/reload", {"dry_run": "yes"}, "bad-request"),
         ("GET", "/v1/units?unit=no.agent", None, "no-such-unit"),
         ("GET", "/v1/units/*", None, "no-such-unit"),
         ("GET", "/v1/wait?unit=no-*", None, "no-such-unit"),
