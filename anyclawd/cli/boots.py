@@ -15,7 +15,6 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--boot",
         type=int,
-        default=0,
         metavar="N",
         help="0 is this boot (without a daemon the last one), -1 the one before it",
     )
@@ -29,26 +28,27 @@ def record_of(options: Namespace) -> Json:
 
     Raises ClientError where there is none, and the daemon's absence where nothing is kept either.
     """
-    if options.boot > 0:
+    offset = options.boot or 0
+    if offset > 0:
         raise ClientError("a boot is 0, -1, -2 and so on; see 'analyze --help'")
     if options.state_dir:
-        return _kept_record(options, ClientError(f"no boot is kept in {options.state_dir}"))
+        return _kept_record(options, offset, ClientError(f"no boot is kept in {options.state_dir}"))
     try:
-        return connect(options).get(f"/v1/boot?boot={options.boot}" if options.boot else "/v1/boot")
+        return connect(options).get(f"/v1/boot?boot={offset}")
     except ClientError as error:
         if error.exit_code != NO_DAEMON or options.socket:
             raise
-        return _kept_record(options, error)
+        return _kept_record(options, offset, error)
 
 
-def _kept_record(options: Namespace, none_is_kept: ClientError) -> Json:
+def _kept_record(options: Namespace, offset: int, none_is_kept: ClientError) -> Json:
     records = kept(options)
     if not records:
         raise none_is_kept
-    if -options.boot >= len(records):
+    if -offset >= len(records):
         earliest = 1 - len(records)
-        raise ClientError(f"no boot {options.boot} is kept; the earliest one is {earliest}")
-    return records[-options.boot]
+        raise ClientError(f"no boot {offset} is kept; the earliest one is {earliest}")
+    return records[-offset]
 
 
 def rows_of(options: Namespace) -> list[Json]:

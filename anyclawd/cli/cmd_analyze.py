@@ -4,6 +4,7 @@ import json
 from argparse import ArgumentParser, Namespace
 
 from anyclawd.cli import boots, output
+from anyclawd.client.exchange import ClientError
 from anyclawd.draw import timeline
 from anyclawd.model.value import Json
 
@@ -20,6 +21,15 @@ _VALUES = {
 _BOOT = (*_TEXTS, "plot", "dump")
 _WHATS = (*_BOOT, "boots", "verify", "simulate")
 
+#: Options that mean something to some of these only.
+_ONLY_FOR = {
+    "boot": _BOOT,
+    "state_dir": (*_BOOT, "boots", "simulate"),
+    "form": ("simulate",),
+    "assume": ("simulate",),
+}
+_SPELLED = {"boot": "boot", "state_dir": "state-dir", "form": "as", "assume": "assume"}
+
 
 def configure(parser: ArgumentParser) -> None:
     parser.add_argument(
@@ -33,13 +43,15 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--assume",
         type=float,
-        default=0.1,
         metavar="SECONDS",
         help="for simulate: what a unit takes that no earlier boot tells of (0.1)",
     )
 
 
 def run(options: Namespace) -> int:
+    for name, whats in _ONLY_FOR.items():
+        if getattr(options, name) is not None and options.what not in whats:
+            raise ClientError(f"--{_SPELLED[name]} says nothing to {options.what}; leave it out")
     match options.what:
         case "verify":
             from anyclawd.cli import verify

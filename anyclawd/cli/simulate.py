@@ -9,8 +9,11 @@ from anyclawd.cli.daemon import connect
 from anyclawd.cli.offline import compiled
 from anyclawd.client.exchange import NO_DAEMON, ClientError
 from anyclawd.draw import compare, timeline
-from anyclawd.engine.simulate import Prediction, own_time_of, pasts_of, simulate
+from anyclawd.engine.simulate import HORIZON_S, Prediction, own_time_of, pasts_of, simulate
 from anyclawd.model.value import Json
+
+#: What a unit takes that no earlier boot tells of, unless another time is given.
+_ASSUMED_S = 0.1
 
 #: Units that are named before the rest of a list is counted.
 _NAMED = 6
@@ -73,21 +76,22 @@ class Predicted:
 
 def predicted(options: Namespace) -> Predicted:
     """The next boot of the configuration that is named, or that the daemon uses."""
-    if options.assume < 0:
-        raise ClientError("--assume takes a number of seconds, 0 or more")
+    assumed_s = _ASSUMED_S if options.assume is None else options.assume
+    if not 0 <= assumed_s < HORIZON_S:
+        raise ClientError(f"--assume takes a number of seconds, 0 to {HORIZON_S:g}")
     past = _past(options)
     plan = compiled(options)
     prediction = simulate(
         plan,
         pasts_of(past),
-        assumed_s=options.assume,
+        assumed_s=assumed_s,
         own_s=own_time_of(past),
         started_at=f"{plan.config}, predicted",
     )
     return Predicted(
         prediction=prediction,
         past=past,
-        assumed_s=options.assume,
+        assumed_s=assumed_s,
         concurrency=plan.settings.start_concurrency,
     )
 

@@ -113,3 +113,20 @@ def test_a_boot_that_was_not_kept_is_refused(served: Served) -> None:
 def test_without_daemon_and_kept_boots_the_daemon_is_missed(tmp_path: Path) -> None:
     done = offline(tmp_path, "analyze", "--state-dir", str(tmp_path))
     assert (done.returncode, done.stderr) == (1, f"anyclawctl: no boot is kept in {tmp_path}\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "refused"),
+    [
+        (["time", "--as", "plot"], "--as says nothing to time"),
+        (["plot", "--assume", "1"], "--assume says nothing to plot"),
+        (["verify", "--boot", "-1"], "--boot says nothing to verify"),
+        (["verify", "--state-dir", "/x"], "--state-dir says nothing to verify"),
+        (["simulate", "--assume", "-1"], "--assume takes a number of seconds"),
+        (["simulate", "--assume", "nan"], "--assume takes a number of seconds"),
+    ],
+)
+def test_what_would_be_ignored_is_refused(tmp_path: Path, words: list[str], refused: str) -> None:
+    done = offline(tmp_path, "analyze", *words)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"anyclawctl: {refused}")
