@@ -13,7 +13,16 @@ from pathlib import Path
 import pytest
 
 from anyclawd.model.value import Json
-from tests.fakes.daemon import Daemon, Deadline, mock, running, started, system, wait_dead
+from tests.fakes.daemon import (
+    Daemon,
+    Deadline,
+    debug_http,
+    mock,
+    running,
+    started,
+    system,
+    wait_dead,
+)
 
 #: What programs that speak sd_notify(3) begin with.
 CLIENT = """
@@ -263,6 +272,13 @@ def test_an_agent_is_asked_in_its_own_protocol(tmp_path: Path) -> None:
         daemon.wait_restarted("default.agent", pid)
         assert daemon.unit("default.agent")["result"] == "health"
         assert daemon.answer("hello")["text"] == "Echo: hello"
+
+
+def test_a_channel_is_asked_in_its_own_protocol(tmp_path: Path) -> None:
+    channel = debug_http() | {"health": {"type": "rpc", **OFTEN}}
+    with running(tmp_path, system({"default": mock()}, {"debug-http": channel})) as daemon:
+        wait_health(daemon, "debug-http.channel", "healthy")
+        assert ("", "Echo: hi") in daemon.chat().converse("hi", "Echo: hi")
 
 
 # -- hooks and conditions -----------------------------------------------------------------------

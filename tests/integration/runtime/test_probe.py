@@ -216,6 +216,17 @@ async def test_a_look_ends_within_its_timeout(prober: Prober, house: House) -> N
     assert await house.wait_exit(process) == Exit(signal=signal.SIGKILL)
 
 
+async def test_a_server_that_does_not_answer_has_failed(prober: Prober) -> None:
+    """It takes the connection, which is all that a look by TCP asks for."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        url = f"http://127.0.0.1:{port}/"
+        by_http = Probe(type=ProbeType.HTTP, url=url, timeout_s=0.05)
+        by_tcp = Probe(type=ProbeType.TCP, host="127.0.0.1", port=port)
+        assert await prober.look(UNIT, "run", by_http) == f"{url}: no answer within 0.05 s"
+        assert await prober.look(UNIT, "run", by_tcp) == ""
+
+
 # -- looks at units that run --------------------------------------------------------------------
 
 OFTEN_S = 0.01
