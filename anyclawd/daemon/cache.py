@@ -40,7 +40,9 @@ if TYPE_CHECKING:
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 #: A change of any of these changes what a plan or its wave means, also between two versions.
 _CODE = (
-    *("model/unit.py", "model/plan.py", "compile/settings.py", "compile/build.py"),
+    *("model/unit.py", "model/plan.py", "model/policy.py", "model/deps.py"),
+    *("compile/settings.py", "compile/kinds.py", "compile/layers.py", "compile/template.py"),
+    *("compile/draft.py", "compile/policies.py", "compile/supervision.py", "compile/build.py"),
     *("compile/link.py", "engine/manager.py", "engine/needs.py", "engine/unit_fsm.py"),
     *("daemon/main.py", "runtime/order.py", "runtime/spawn.py"),
 )
