@@ -1,5 +1,7 @@
 """The first wave of a cached plan is what the engine decides for the boot of the same plan."""
 
+from dataclasses import replace
+
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -9,6 +11,7 @@ from anyclawd.engine.events import BootRequested, Invocation
 from anyclawd.engine.manager import Manager
 from anyclawd.model.deps import UnitName
 from anyclawd.model.plan import Plan
+from anyclawd.model.policy import CgroupUse, ReadinessType
 from tests.fakes.world import link, make_plan, make_unit
 from tests.property.test_engine import NAMES, plans
 
@@ -34,3 +37,20 @@ def test_wave_and_engine_agree(plan: Plan, stopped: frozenset[str]) -> None:
     assert set(names) <= set(spawned)
     if not stopped:
         assert names == [name for name in spawned if not plan.units[name].notifies]
+
+
+def test_a_unit_that_notifies_is_left_to_the_driver() -> None:
+    """Its socket is bound before it starts, and stage 0 binds none."""
+    plan = make_plan(
+        make_unit("plain.service"),
+        make_unit("notify.service", readiness=ReadinessType.NOTIFY),
+        make_unit("watched.service", watchdog_s=10.0),
+    )
+    _, wave = first_wave(plan, "instance")
+    assert [order[0] for order, _ in wave] == ["plain.service"]
+
+
+def test_the_wave_says_whether_cgroups_are_wanted() -> None:
+    plan = make_plan(make_unit("plain.service"))
+    never = replace(plan, settings=replace(plan.settings, cgroup=CgroupUse.NEVER))
+    assert [first_wave(each, "instance")[0] for each in (plan, never)] == ["auto", "never"]
