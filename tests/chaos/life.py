@@ -48,7 +48,7 @@ class Life:
         self.steps: list[str] = []  #: what was done, in words
         self._random = random.Random(seed)
         self._directory, self._menagerie = directory, menagerie(directory)
-        self._wishes = Wishes(self._menagerie)
+        self._wishes = Wishes(self._menagerie.names, self._menagerie.ties)
         self._units = dict(self._menagerie.config)
         self._containment = containment
         self.daemon = Daemon(directory, self._config(), {}, ())
@@ -124,7 +124,7 @@ class Life:
         names = self._random.sample(
             sorted(self._wishes.names), self._random.choice([1, 1, 1, 2, 3])
         )
-        if self._menagerie.rivals.keys() <= {*names} and verb != "stop":
+        if self._menagerie.ties.rivals.keys() <= {*names} and verb != "stop":
             names.remove("night.service")  # which would be refused
         if verb == "stop":
             self._wishes.stop(names)

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from anyclawd.model.value import Json
+from tests.chaos.wishes import Ties
 from tests.fakes.daemon import mock
 
 BEAST = str(Path(__file__).parent / "peers" / "beast.py")
@@ -37,10 +38,14 @@ class Menagerie:
     agents: Mapping[str, Json]  #: the section `agents_manager.agents`
     config: Mapping[str, Json]  #: the section `units`
     spares: Mapping[str, Json]  #: units that come and go, instances of a template among them
-    needs: Mapping[str, frozenset[str]]  #: a unit is blocked while one of these is down
-    wholes: Mapping[str, str]  #: a part to what it is a part of
-    rivals: Mapping[str, str]  #: a unit to the one that it conflicts with; a boot starts the first
+    ties: Ties
     illness: Path  #: while this file is there, the unit with a health check is ill
+
+    @property
+    def names(self) -> set[str]:
+        """Of the units that a daemon begins with and that have a process."""
+        names = {name for name in self.config if "@." not in name}
+        return names | {f"{name}.agent" for name in self.agents}
 
 
 def menagerie(directory: Path) -> Menagerie:
@@ -88,14 +93,14 @@ def menagerie(directory: Path) -> Menagerie:
         agents=MappingProxyType({"default": {**mock(), **TOUGH}}),
         config=MappingProxyType(config),
         spares=MappingProxyType(spares),
-        needs=MappingProxyType(
-            {
+        ties=Ties(
+            needs={
                 name: frozenset([*settings.get("requires", ()), *settings.get("binds_to", ())])
                 for name, settings in (config | spares).items()
-            }
+            },
+            wholes={"part.service": "base.service"},
+            rivals={"day.service": "night.service", "night.service": "day.service"},
         ),
-        wholes=MappingProxyType({"part.service": "base.service"}),
-        rivals=MappingProxyType({"day.service": "night.service", "night.service": "day.service"}),
         illness=illness,
     )
 

@@ -5,17 +5,23 @@ what is required, and ends what conflicts with that; what is stopped takes its p
 stay down, and who needs it, which come back with it.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 
-from tests.chaos.menagerie import Menagerie
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ties:
+    """What units are to each other, as far as it decides which of them are up."""
+
+    needs: Mapping[str, frozenset[str]]  #: a unit is blocked while one of these is down
+    wholes: Mapping[str, str] = field(default_factory=dict)  #: a part to what it is a part of
+    rivals: Mapping[str, str] = field(default_factory=dict)  #: both ways; a boot starts the first
 
 
 class Wishes:
-    def __init__(self, menagerie: Menagerie) -> None:
-        #: Of all units that have a process.
-        self.names = {name for name in menagerie.config if "@." not in name}
-        self.names |= {f"{name}.agent" for name in menagerie.agents}
-        self._menagerie = menagerie
+    def __init__(self, names: Iterable[str], ties: Ties) -> None:
+        self.names = {*names}  #: of all units that there are
+        self._ties = ties
         self._by_hand: set[str] = set()  # stopped by name; outlives the daemon
         self._along: set[str] = set()  # stopped since another was stopped, or started
         self.begin_anew()
@@ -24,7 +30,7 @@ class Wishes:
         started = self._required(names)
         self._by_hand -= started
         self._along -= started
-        self._stop_along({self._menagerie.rivals[name] for name in started & self._rivals})
+        self._stop_along({self._ties.rivals[name] for name in started & self._rivals})
 
     def stop(self, names: Collection[str]) -> None:
         self._by_hand.update(names)
@@ -43,7 +49,7 @@ class Wishes:
     def begin_anew(self) -> None:
         """The daemon has been started: a boot wants all but what was stopped by name."""
         self._along.clear()
-        for first, second in self._menagerie.rivals.items():
+        for first, second in self._ties.rivals.items():
             if first < second and first not in self._by_hand:
                 self._along.add(second)
 
@@ -51,11 +57,11 @@ class Wishes:
         """Whether a unit has to be up once everything has come to rest."""
         if name in self._by_hand or name in self._along:
             return False
-        return all(map(self.is_up, self._menagerie.needs.get(name, ())))
+        return all(map(self.is_up, self._ties.needs.get(name, ())))
 
     @property
     def _rivals(self) -> set[str]:
-        return {*self._menagerie.rivals}
+        return {*self._ties.rivals}
 
     def _stop_along(self, names: Collection[str]) -> None:
         self._along.update({name for name in names if self.is_up(name)} | self._dragged(names))
@@ -67,15 +73,15 @@ class Wishes:
             name = left.pop()
             if name not in found:
                 found.add(name)
-                left.extend(self._menagerie.needs.get(name, ()))
+                left.extend(self._ties.needs.get(name, ()))
         return found
 
     def _dragged(self, gone: Collection[str]) -> set[str]:
         """The parts that stop with these, and with those that need them."""
         reached = {*gone}
         while True:
-            needing = {name for name, needs in self._menagerie.needs.items() if needs & reached}
-            parts = {part for part, whole in self._menagerie.wholes.items() if whole in reached}
+            needing = {name for name, needs in self._ties.needs.items() if needs & reached}
+            parts = {part for part, whole in self._ties.wholes.items() if whole in reached}
             if needing | parts <= reached:
-                return reached & self._menagerie.wholes.keys()
+                return reached & self._ties.wholes.keys()
             reached |= needing | parts
