@@ -47,7 +47,9 @@ _HOME, _CLEAR_LINE, _CLEAR_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
 
 
 def configure(parser: ArgumentParser) -> None:
-    parser.add_argument("-n", "--count", type=int, metavar="COUNT", help="end after so many tables")
+    parser.add_argument(
+        "-n", "--count", type=_count, metavar="COUNT", help="end after so many tables"
+    )
     parser.add_argument(
         "--once", action="store_const", const=1, dest="count", help="the same as -n 1"
     )
@@ -62,6 +64,12 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--sort", choices=tuple(_KEYS), default="cpu", help="what comes first; default cpu"
     )
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise ArgumentTypeError(f"found {text!r}, expected a number from 1")
+    return int(text)
 
 
 def _delay(text: str) -> float:

@@ -667,6 +667,11 @@ def test_top_gives_the_screen_back_when_it_is_interrupted(
         os.close(terminal)
 
 
+@pytest.mark.parametrize("words", [["-n", "0"], ["-n", "two"], ["--delay", "1ms"]], ids=" ".join)
+def test_top_refuses_what_it_cannot_do(words: list[str]) -> None:
+    assert run(["top", *words], {}).returncode == 2
+
+
 def test_top_elsewhere_prints_one_table_after_the_other(served: Served) -> None:
     done = anyclawctl(served, "top", "-n", "2", "-d", "100ms", "--sort", "memory")
     tables = done.stdout.split("\n\n")
