@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from anyclawd.cli import dropin
@@ -50,7 +50,7 @@ def run(options: Namespace) -> int:
             print("nothing was changed", file=sys.stderr)
             return 0
         try:
-            answer = dropin.put(place, path, text)
+            answer = dropin.put(place, path, _always(text))
         except ClientError as error:
             if not _wants_to_go_on(error):
                 _keep(kept, text, options.unit)
@@ -58,6 +58,10 @@ def run(options: Namespace) -> int:
         else:
             kept.unlink(missing_ok=True)
             return dropin.report(place, path, answer, options)
+
+
+def _always(text: str) -> Callable[[bytes], str]:
+    return lambda _: text
 
 
 def _edited(text: str, reference: str, unit: str) -> str:

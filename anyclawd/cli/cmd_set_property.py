@@ -36,11 +36,15 @@ def run(options: Namespace) -> int:
         return _USAGE_ERROR
     place = dropin.place_of(options)
     path = place.file(options.unit, _FILE)
-    content = path.read_bytes() if path.exists() else b""
-    found = Report()
-    pairs = ((key, value) for key, _, value in (one.partition("=") for one in options.settings))
-    text = with_settings(content, str(path), pairs, found)
-    if found.has_errors:
-        raise ClientError("nothing has changed", findings=tuple(map(str, found.findings())))
-    answer = dropin.put(place, path, _HEADER + text if text else "")
+    parted = (setting.partition("=") for setting in options.settings)
+    pairs = [(key, value) for key, _, value in parted]
+
+    def change(content: bytes) -> str:
+        found = Report()
+        text = with_settings(content, str(path), pairs, found)
+        if found.has_errors:
+            raise ClientError("nothing has changed", findings=tuple(map(str, found.findings())))
+        return _HEADER + text if text else ""
+
+    answer = dropin.put(place, path, change)
     return dropin.report(place, path, answer, options)

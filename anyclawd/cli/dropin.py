@@ -11,7 +11,7 @@ import os
 import re
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,14 +72,16 @@ def place_of(options: Namespace) -> Place:
     return Place(client=None, config=config, directory=config.parent)
 
 
-def put(place: Place, path: Path, text: str) -> Json:
-    """Write a drop-in, or remove it where the text is empty, and take it up.
+def put(place: Place, path: Path, change: Callable[[bytes], str]) -> Json:
+    """Change what a drop-in says, or remove it where that is nothing, and take it up.
 
-    Returns the answer of the reload, None where there was none. Raises ClientError, with
-    everything as it was, where the configuration could not be used then.
+    `change` makes the new text of the old one, which nobody else changes meanwhile. Returns the
+    answer of the reload, None where there was none. Raises ClientError, with everything as it was,
+    where the configuration could not be used then.
     """
     with _locked(place.directory):
         before = path.read_bytes() if path.exists() else None
+        text = change(before or b"")
         _replace(place, path, text.encode() if text else None)
         try:
             if place.client is not None:

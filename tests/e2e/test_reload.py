@@ -434,6 +434,20 @@ def test_many_who_reload_at_once_all_get_the_last_word(tmp_path: Path) -> None:
         assert daemon.units()["b.service"]["active"] == "active"
 
 
+def test_who_hangs_up_cuts_no_reload_short(tmp_path: Path) -> None:
+    with running(tmp_path, units(a=service())) as daemon:
+        daemon.status()
+        write_config(daemon.config, contained(units(a=service(), b=service())))
+        with closing(socket.socket(socket.AF_UNIX)) as client:
+            client.connect(daemon.socket)
+            head = b"POST /v1/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
+            client.sendall(head)
+        daemon.wait_log_text("1 added")
+        assert reload(daemon)["changed"] is False
+        assert daemon.units()["b.service"]["active"] == "active"
+        assert "never retrieved" not in daemon.log_text()
+
+
 def test_the_next_start_begins_with_what_was_reloaded(tmp_path: Path) -> None:
     with running(tmp_path, units(a=service())) as daemon:
         plan = daemon.state / "plan"
@@ -474,6 +488,25 @@ def test_a_property_is_in_force_at_once(tmp_path: Path) -> None:
         assert "restart: never" in path.read_text()
         assert daemon.ctl("set-property", "b.service", "restart=never").returncode == 4
         assert not (tmp_path / "b.service.d").exists()
+
+
+def test_templates_and_units_that_are_not_enabled_have_properties(tmp_path: Path) -> None:
+    web = service(instances=["a", "b"])
+    with running(tmp_path, units(**{"web@": web, "off": service(enabled=False)})) as daemon:
+        before = runs(daemon)
+        assert daemon.ctl("set-property", "web@.service", "restart=never").returncode == 0
+        assert daemon.ctl("set-property", "web@a.service", "description=one").returncode == 0
+        assert daemon.ctl("set-property", "off.service", "enabled=true").returncode == 0
+        assert daemon.ctl("set-property", "web@c.service", "description=none").returncode == 4
+        shown = {
+            name: daemon.client.get(f"/v1/units/{name}/settings")["units"][name]
+            for name in ("web@a.service", "web@b.service")
+        }
+        assert [one["restart"] for one in shown.values()] == ["never", "never"]
+        assert [one["description"] for one in shown.values()] == ["one", ""]
+        after = runs(daemon)
+        assert after.keys() - before.keys() == {"off.service"}
+        assert {name: after[name] for name in before} == before
 
 
 def test_a_runtime_property_goes_with_the_runtime_directory(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import os
 import pty
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,19 @@ def test_a_property_is_written_beside_the_daemons_configuration(
     assert done.stdout.splitlines()[0] == f"removed {path}"
     assert list(config.parent.iterdir()) == [config]
     assert len(served.control.reloads) == 3
+
+
+def test_properties_that_are_set_at_once_are_all_there(served: Served, config: Path) -> None:
+    keys = [f"environment.V{number}" for number in range(5)]
+
+    def put(key: str) -> Done:
+        return anyclawctl(served, "set-property", "web.service", f"{key}=x")
+
+    with ThreadPoolExecutor() as pool:
+        done = list(pool.map(put, keys))
+    assert [one.returncode for one in done] == [0] * len(keys)
+    text = (config.parent / "web.service.d" / "50-set-property.yaml").read_text()
+    assert all(f"  V{number}: x\n" in text for number in range(5)), text
 
 
 def test_a_runtime_property_is_written_where_the_daemon_says(served: Served, config: Path) -> None:
