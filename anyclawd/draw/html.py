@@ -43,15 +43,15 @@ class Card:
 
 def html(graph: Graph, caption: Caption, cards: Mapping[str, Card], boot: Boot | None) -> str:
     """The whole page; with a boot, it can be played."""
-    told = _told(boot)
+    told, end_s = _told(boot), 0.0 if boot is None else _end(boot)
     picture = Picture(graph, notes=_notes(graph, told) if boot is not None else {})
     data = {
-        "units": [_unit(node, cards, told.get(node.name)) for node in graph.nodes],
+        "units": [_unit(node, cards, told.get(node.name), end_s) for node in graph.nodes],
         "links": [
             [link.source, link.target, [str(one) for one in link.relations]]
             for link in picture.links
         ],
-        "boot": None if boot is None else {"end_s": _end(boot)},
+        "boot": None if boot is None else {"end_s": end_s},
         "marks": {name: theme.mark_parts(mark) for name, (mark, _) in _LOOKS.items()},
     }
     heading, subtitle = escaped(label(caption.title)), escaped(label(caption.subtitle))
@@ -71,7 +71,7 @@ def html(graph: Graph, caption: Caption, cards: Mapping[str, Card], boot: Boot |
 <div class="tools">{_tools(boot)}</div>
 </header>
 <main id="stage" tabindex="-1">
-{picture.document(caption, identity="graph", is_embedded=True)}
+{picture.document(caption, embedded_as="graph")}
 </main>
 <div id="card" role="status" hidden></div>
 <script type="application/json" id="data">{_json(data)}</script>
@@ -123,13 +123,13 @@ def _notes(graph: Graph, told: Mapping[str, BootUnit]) -> dict[str, Note]:
     return notes
 
 
-def _unit(node: Node, cards: Mapping[str, Card], unit: BootUnit | None) -> Json:
+def _unit(node: Node, cards: Mapping[str, Card], unit: BootUnit | None, end_s: float) -> Json:
     facts = [
         *_state_facts(node.state, node.sub, node.result),
         *cards.get(node.name, Card()).facts,
         *(() if unit is None else _boot_facts(unit)),
     ]
-    bars = [] if unit is None else phases(unit, unit.settled_s or 0.0)
+    bars = [] if unit is None else phases(unit, end_s)
     return {
         "name": label(node.name),
         "kind": node.kind,

@@ -64,13 +64,13 @@ class Picture:
         boxes = [self._box(graph.nodes[unit]) for unit in order]
         self._layout = layered(boxes, [self._line(link) for link in self.links])
 
-    def document(self, caption: Caption, *, identity: str = "", is_embedded: bool = False) -> str:
-        """The `svg` element. One that is embedded leaves its caption to the page around it."""
+    def document(self, caption: Caption, *, embedded_as: str = "") -> str:
+        """The `svg` element; or one with that id, which leaves its caption to the page around."""
         layout = self._layout
-        heading = 0.0 if is_embedded else _heading_width(caption)
+        heading = 0.0 if embedded_as else _heading_width(caption)
         inner = max(layout.width, heading, _LEAST_WIDTH)
         below, below_height = self._legend(inner)
-        top = _MARGIN + (14 if is_embedded else 62)
+        top = _MARGIN + (14 if embedded_as else 62)
         legend_top = top + layout.height + 46
         page_width = inner + 2 * _MARGIN
         page_height = legend_top + below_height + _MARGIN
@@ -83,15 +83,15 @@ class Picture:
             ("role", "graphics-document document"),
             ("aria-labelledby", "graph-title graph-desc"),
         ]
-        if identity:
-            attributes.insert(0, ("id", identity))
+        if embedded_as:
+            attributes.insert(0, ("id", embedded_as))
         body = [
             element("title", [("id", "graph-title")], escaped(caption.title)),
             element("desc", [("id", "graph-desc")], escaped(self._summary())),
             f"<style>\n{_style_sheet()}\n</style>",
             f"<defs>{''.join(map(_head, theme.STROKES))}</defs>",
             element("rect", [("class", "page"), ("width", page_width), ("height", page_height)]),
-            "" if is_embedded else self._caption(caption),
+            "" if embedded_as else self._caption(caption),
             f'<g transform="translate({number(left)} {number(top)})">',
             self._bands(layout),
             "<g>",

@@ -3,6 +3,7 @@
 import json
 import re
 from base64 import b64encode
+from dataclasses import replace
 from hashlib import sha256
 from xml.etree import ElementTree as ET
 
@@ -108,6 +109,20 @@ def test_the_page_holds_what_cards_tell() -> None:
     assert ["restart", "</script>"] in unit["facts"]
     assert [phase for phase, _ in unit["phases"]] == ["waiting", "starting", "ready"]
     assert data["boot"] == {"end_s": system.boot.settled_s}
+
+
+def test_a_unit_that_has_not_settled_is_played_as_far_as_it_has_come() -> None:
+    system = System(4)
+    units = [
+        replace(unit, settled_s=None, result="") if unit.name == "orchestrator.core" else unit
+        for unit in system.boot.units
+    ]
+    text = html(system.graph(), CAPTION, {}, replace(system.boot, units=tuple(units)))
+    found = re.search(r'id="data">(.*?)</script>', text, re.DOTALL)
+    assert found is not None
+    (unit,) = [u for u in json.loads(found[1])["units"] if u["name"] == "orchestrator.core"]
+    assert [phase for phase, _ in unit["phases"]] == ["waiting", "starting"]
+    assert ["boot", "has not settled"] in unit["facts"]
 
 
 def test_without_a_boot_there_is_nothing_to_play() -> None:
