@@ -341,8 +341,8 @@ class Process:
         assert self._cgroups is not None
         if self._memory_events == -1:
             return
+        _acknowledge(self._memory_events)
         count = self._cgroups.oom_kills(self.unit.name)
-        os.pread(self._memory_events, 1, 0)  # which acknowledges the event
         if count > self._oom_kills and self._status is None and not _is_dead(self.pidfd):
             self._oom_kills = count
             if self._starved is not None:
@@ -354,9 +354,15 @@ class Process:
 
     def watch_loneliness(self, call: Callable[[], None]) -> None:
         """Have it called whenever `is_alone` may have become true."""
+
+        def tell() -> None:
+            if self._events != -1:
+                _acknowledge(self._events)
+                call()
+
         if self._cgroups is not None and self._events == -1:
             self._events = self._cgroups.open_events(self.unit.name, self.part)
-            self._reaper.poller.watch(self._events, EXCEPTIONAL, call)
+            self._reaper.poller.watch(self._events, EXCEPTIONAL, tell)
 
     def finish(self) -> None:
         """Reap it, read what is left, and report; called by the reaper, once."""
@@ -468,6 +474,11 @@ class Process:
             self._is_paused = False
             if self._sink is not None:
                 self._sink.resume_writing()
+
+
+def _acknowledge(events: int) -> None:
+    """A file of events stays exceptional until it is read; look into it after this."""
+    os.pread(events, 1, 0)
 
 
 def _is_dead(pidfd: int) -> bool:

@@ -1,5 +1,6 @@
 """Which process a unit's run stands and falls with, and the programs that run beside it."""
 
+import asyncio
 import os
 import signal
 from collections.abc import Callable
@@ -144,6 +145,21 @@ async def test_usage_is_that_of_all_processes_of_the_unit(
     assert cpu_s is not None
     assert cpu_s >= 0
     assert tasks == 3
+
+
+@pytest.mark.parametrize("containment", ["cgroup"], indirect=True)
+async def test_a_change_of_a_cgroup_wakes_once(house: House, sink: RecordingSink) -> None:
+    """A file of the kernel that says it has changed would say so for ever."""
+    process = house.shell("echo up; read wait; exec sleep 1000", sink=sink)
+    await sink.wait_lines(1)
+    calls: list[bool] = []
+    process.watch_loneliness(lambda: calls.append(process.is_alone()))
+    await wait_until(lambda: calls == [False])
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert calls == [False]
+    process.kill_tree()
+    await house.wait_exit(process)
 
 
 @pytest.mark.parametrize("loop", ["uvloop"], indirect=True)
