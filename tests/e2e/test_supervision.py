@@ -177,9 +177,9 @@ def test_more_time_is_given_to_who_asks_for_it(tmp_path: Path) -> None:
     asking = python(
         f"say('EXTEND_TIMEOUT_USEC=1000000000')\nwait({str(go)!r})\nsay('READY=1'){STAY}",
         readiness={"type": "notify"},
-        timeouts={"start": 2},
+        timeouts={"start": 3},
     )
-    silent = python(STAY, readiness={"type": "notify"}, timeouts={"start": 2})
+    silent = python(STAY, readiness={"type": "notify"}, timeouts={"start": 3})
     with started(tmp_path, config(asking=asking, silent=silent)) as daemon:
         daemon.wait_log_text("admin.core: running")
         assert daemon.wait_unit("silent.service", "failed")["result"] == "timeout"
@@ -263,7 +263,7 @@ def test_a_unit_that_fails_its_checks_is_restarted(tmp_path: Path) -> None:
 
 
 def test_an_agent_is_asked_in_its_own_protocol(tmp_path: Path) -> None:
-    check = {"type": "rpc", "timeout": 0.5, "failures": 2, **OFTEN}
+    check = {"type": "rpc", "timeout": 2, "failures": 1, **OFTEN}
     agent = mock() | {"health": check, "timeouts": {"stop": 0}}
     with running(tmp_path, system({"default": agent})) as daemon:
         wait_health(daemon, "default.agent", "healthy")
