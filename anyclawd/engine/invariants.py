@@ -3,7 +3,6 @@
 from anyclawd.engine.manager import Manager
 from anyclawd.engine.unit_fsm import UnitState, timers
 from anyclawd.model.deps import UnitName
-from anyclawd.model.policy import ReadinessType
 from anyclawd.model.state import (
     ALIVE,
     COMING_UP,
@@ -52,8 +51,6 @@ def _check_unit(manager: Manager, unit: Unit, state: UnitState) -> None:
         assert excused, f"{name}: {state.sub} has elapsed and nobody starts it"
     if state.sub is Sub.BLOCKED and name not in manager.jobs and not manager.is_stopping:
         _check_blocked(manager, name)
-    if state.sub is Sub.EXITED:
-        assert unit.readiness is ReadinessType.EXITED, f"{name}: exited, but is no one-shot"
 
 
 def _check_blocked(manager: Manager, name: UnitName) -> None:

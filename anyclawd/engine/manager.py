@@ -155,7 +155,7 @@ class Manager:
         self._leaving: tuple[UnitName, ...] = ()  # not in the configuration any more; still here
         self._going: set[UnitName] = set()  # those of them that have not stopped yet
         self._held_back: dict[UnitName, None] = {}  # whose start waits for all of them
-        self._rescues: dict[UnitName, UnitName] = {}  # who was started since that one had failed
+        self._rescues: dict[UnitName, frozenset[UnitName]] = {}  # by whose failures it was started
         self._last_job = 0
         self._exit_code = 0
         self._is_hurrying = False
@@ -498,7 +498,7 @@ class Manager:
             name in self.jobs or self.states[name].is_alive for name in self._leaving
         ):
             return False
-        gone, self._leaving = frozenset(self._leaving), ()
+        gone, self._leaving = dict.fromkeys(self._leaving), ()
         plan = self.plan
         units = {name: unit for name, unit in plan.units.items() if name not in gone}
         order = tuple(name for name in plan.order if name not in gone)
@@ -884,44 +884,29 @@ class Manager:
     def _on_failed(self, name: UnitName) -> None:
         """Start what the unit names in `on_failure`, with all that takes.
 
-        Two that are to rescue each other do so once: who failed soon after it was started for
-        that reason does not start those whose failures led to its start.
+        Units that are to rescue each other do so once: neither who has failed is started, nor
+        those whose failures led to the start of the run that has failed now.
         """
-        spent = self._rescued_by(name)
-        names = [
-            other
+        if unit_fsm.was_stable(self.states[name], self.plan.units[name], self._now):
+            self._rescues.pop(name, None)
+        spent = self._rescues.get(name, frozenset()) | {name}
+        barred = spent | self.stopped_by_hand
+        rescuers = {
+            other: Wanted(JobType.START, matters=False)
             for other in self.links.on_failure[name]
-            if other not in self.stopped_by_hand
-            and other not in spent
-            and self.sub(other) not in UP
-        ]
-        if self.is_stopping or not names:
+            if other not in barred and self.sub(other) not in UP
+        }
+        if self.is_stopping or not rescuers:
             return
         jobs = transaction.build_mixed(
-            {other: Wanted(JobType.START, matters=False) for other in names},
-            self.links,
-            self.sub,
-            busy=self.jobs,
-            left_out=self.stopped_by_hand,
+            rescuers, self.links, self.sub, busy=self.jobs, left_out=barred
         )
         for other, wanted in jobs.items():
-            is_free = other not in self.stopped_by_hand or wanted.type is JobType.STOP
-            if other not in self.jobs and is_free:
-                self._order(other, wanted, Origin.DEPENDENCY, f"{name} has failed")
-                if other in names:
-                    self._rescues[other] = name
-
-    def _rescued_by(self, name: UnitName) -> set[UnitName]:
-        """The unit, and those whose failures led to the start of the run that has failed now."""
-        state, unit = self.states[name], self.plan.units[name]
-        if unit_fsm.was_stable(state, unit, self._now):
-            self._rescues.pop(name, None)
-        chain: set[UnitName] = set()
-        one: UnitName | None = name
-        while one is not None and one not in chain:
-            chain.add(one)
-            one = self._rescues.get(one)
-        return chain
+            if other in self.jobs or (other in barred and wanted.type is not JobType.STOP):
+                continue
+            self._order(other, wanted, Origin.DEPENDENCY, f"{name} has failed")
+            if wanted.type is JobType.START:
+                self._rescues[other] = spent
 
     def _go_on(self, name: UnitName) -> None:
         """Do what the unit's state asks for by itself, once its job has been dealt with."""

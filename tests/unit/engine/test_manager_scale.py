@@ -146,3 +146,40 @@ def test_a_hub_that_comes_back_starts_all_that_waited_for_it() -> None:
     assert len(world.alive) == MANY + 1
     assert manager.steps <= 3 * MANY
     assert manager.looks <= 4 * MANY
+
+
+@pytest.mark.parametrize("kept", [0, MANY])
+def test_another_configuration_of_ten_thousand_units_is_linear(kept: int) -> None:
+    """What comes waits for all that goes, and looks at it once."""
+    world = World(flat(MANY), is_checked=False, engine=CountingManager)
+    manager = world.manager
+    assert isinstance(manager, CountingManager)
+    world.boot()
+    manager.steps = manager.looks = 0
+    stays = names(kept)
+    comes = [f"new{index}.service" for index in range(MANY - kept)]
+    plan = make_plan(*map(make_unit, (*stays, *comes)))
+    world.replace_plan(plan)
+    end(world)
+    assert world.alive.keys() == {*stays, *comes}
+    assert len(world.forgotten) == MANY - kept
+    assert manager.steps <= 6 * (MANY - kept)
+    assert manager.looks <= 6 * (MANY - kept)
+
+
+def test_ten_thousand_units_that_have_changed_restart_in_linear_time() -> None:
+    plan = star(MANY)
+    world = World(plan, is_checked=False, engine=CountingManager)
+    manager = world.manager
+    assert isinstance(manager, CountingManager)
+    world.boot()
+    answer(world)
+    manager.steps = manager.looks = 0
+    changed = [name for name in plan.units if name != "default.target"]
+    world.replace_plan(plan, restart=changed)
+    end(world)
+    answer(world)
+    assert len(world.alive) == MANY + 1
+    assert len(world.spawned) == 2 * (MANY + 1)
+    assert manager.steps <= 6 * MANY
+    assert manager.looks <= 6 * size(plan)
