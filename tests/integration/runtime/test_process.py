@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -175,6 +176,20 @@ async def test_a_process_spawned_before_the_loop_ran_is_watched_like_any_other(
     os.waitid(os.P_PIDFD, process.pidfd, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222
     assert await house.wait_exit(process) == Exit(code=4)
     assert sink.data == b"early\n"
+
+
+async def test_a_process_may_have_descriptors_of_any_number(house: House) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limits[1], limits[1]))
+    fillers = [os.dup(0)]
+    while fillers[-1] < 1100:
+        fillers.append(os.dup(0))
+    process = house.start("/bin/sleep", "1000")
+    assert process.pidfd > 1024
+    process.kill_tree()
+    assert await house.wait_exit(process) == Exit(signal=signal.SIGKILL)
+    for filler in fillers:
+        os.close(filler)
 
 
 async def test_descriptors_are_given_back(house: House) -> None:
