@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +11,17 @@ import pytest
 
 from anyclawd.engine.events import Exit, Timer
 from anyclawd.model.deps import UnitName
-from anyclawd.model.policy import Condition, HookCommand, Hooks, Resources, Restart
+from anyclawd.model.plan import DEFAULT_TARGET, Plan
+from anyclawd.model.policy import (
+    Condition,
+    HealthCheck,
+    HookCommand,
+    Hooks,
+    Probe,
+    ProbeType,
+    Resources,
+    Restart,
+)
 from anyclawd.model.state import JobMode, JobType, Result, Sub
 from anyclawd.runtime.cgroup import Cgroups
 from tests.integration.runtime.supervisor import (
@@ -369,3 +380,33 @@ async def test_what_cannot_be_executed_is_kept_with_its_reason(supervise: Superv
         assert crash is not None
         assert (crash.result, crash.lines) == (Result.RESOURCES, ())
         assert "no program" in crash.exit
+
+
+async def test_nothing_is_kept_of_a_unit_that_has_left_the_plan(
+    supervise: Supervise, tmp_path: Path
+) -> None:
+    """It is stopped first, with its hooks, and its check ends."""
+    check = Probe(type=ProbeType.COMMAND, argv=("/bin/true",))
+    one = shell(
+        "one",
+        "echo up; exec sleep 1000",
+        watchdog_s=1000.0,
+        health=HealthCheck(probe=check),
+        hooks=Hooks(start_pre=commands("exit 0"), stop_post=commands(f"touch {tmp_path}/post")),
+    )
+    gone = shell("gone", "echo died; exit 1")
+    async with supervise(one, gone, shell("stays", STAY)) as house:
+        await house.wait_line("one", "up")
+        await house.wait_line("gone", "died")
+        await house.wait_sub("gone", Sub.FAILED)
+        plan, left = house.driver.plan, UnitName("stays.service")
+        target = replace(plan.units[DEFAULT_TARGET], deps=after("stays"))
+        units = {left: plan.units[left], DEFAULT_TARGET: target}
+        small = Plan(units=units, order=(left, DEFAULT_TARGET))
+        await house.driver.adopt(small, frozenset(), frozenset({DEFAULT_TARGET}), "test")
+        await house.wait_until(lambda: house.driver.plan.units.keys() == units.keys())
+        assert (tmp_path / "post").exists()
+        assert house.lines("one") == house.lines("gone") == []
+        assert house.driver.crash(gone.name) is None
+        assert house.driver.health_checks(one.name) == (0, 0)
+        assert list((tmp_path / "notify").iterdir()) == []
