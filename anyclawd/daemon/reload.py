@@ -283,7 +283,7 @@ def summary(change: Difference) -> str:
         "added": len(change.added),
         "removed": len(change.removed),
         "restarted": len(change.restarted),
-        "changed otherwise": len(change.changed) - len(change.restarted),
+        "changed live": len(change.changed) - len(change.restarted),
         "unchanged": change.unchanged,
     }
     told = [f"{count} {what}" for what, count in counts.items() if count]

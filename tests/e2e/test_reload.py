@@ -442,6 +442,7 @@ def test_who_hangs_up_cuts_no_reload_short(tmp_path: Path) -> None:
             client.connect(daemon.socket)
             head = b"POST /v1/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
             client.sendall(head)
+            daemon.wait_log_text("POST /v1/reload")
         daemon.wait_log_text("1 added")
         assert reload(daemon)["changed"] is False
         assert daemon.units()["b.service"]["active"] == "active"
