@@ -16,7 +16,7 @@ from anyclawd.draw.graph import Graph, Node
 from anyclawd.draw.measure import FONTS, label
 from anyclawd.draw.page_script import SCRIPT
 from anyclawd.draw.phases import Phase, phases
-from anyclawd.draw.svg import Caption, Note, Picture
+from anyclawd.draw.svg import Caption, Note, Picture, state_text
 from anyclawd.draw.timeline import Boot, BootUnit, milliseconds
 from anyclawd.draw.xml import escaped
 from anyclawd.model.value import Json
@@ -125,7 +125,7 @@ def _notes(graph: Graph, told: Mapping[str, BootUnit]) -> dict[str, Note]:
 
 def _unit(node: Node, cards: Mapping[str, Card], unit: BootUnit | None, end_s: float) -> Json:
     facts = [
-        *_state_facts(node.state, node.sub, node.result),
+        *((("state", state_text(node)),) if node.state else ()),
         *cards.get(node.name, Card()).facts,
         *(() if unit is None else _boot_facts(unit)),
     ]
@@ -137,13 +137,6 @@ def _unit(node: Node, cards: Mapping[str, Card], unit: BootUnit | None, end_s: f
         "facts": [[term, label(value)] for term, value in facts],
         "phases": [[str(bar.phase), bar.begin_s] for bar in bars],
     }
-
-
-def _state_facts(state: str, sub: str, result: str) -> Iterable[tuple[str, str]]:
-    if state:
-        yield "state", f"{state} ({sub})" if sub else state
-    if result:
-        yield "last result", result
 
 
 def _boot_facts(unit: BootUnit) -> Iterable[tuple[str, str]]:

@@ -258,12 +258,13 @@ def _notes(graph: Graph) -> dict[str, Note]:
     if not any(node.state for node in graph.nodes):
         return {}
     return {
-        node.name: Note(mark=node.state or "inactive", text=_state_text(node))
+        node.name: Note(mark=node.state or "inactive", text=state_text(node))
         for node in graph.nodes
     }
 
 
-def _state_text(node: Node) -> str:
+def state_text(node: Node) -> str:
+    """A unit's state in words, with why its last run ended where that was no success."""
     if not node.state:
         return "unknown"
     text = f"{node.state} ({node.sub})" if node.sub and node.sub != node.state else node.state

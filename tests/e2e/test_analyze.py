@@ -55,6 +55,14 @@ def test_boots_are_told_with_the_daemon_and_after_it(tmp_path: Path) -> None:
         second = daemon.ctl_json("analyze", "dump")
         assert daemon.ctl_json("analyze", "boots")["boots"] == rows
         shows_early_processes(daemon, first, second)
+        predicted = daemon.ctl_json("analyze", "simulate")["simulate"]
+        assert (predicted["boots"], predicted["comparison"]["settled_s"]) == (
+            2,
+            second["settled_s"],
+        )
+        page = daemon.ctl("graph", "--format", "html", "--state").stdout
+        assert '"boot":{"end_s":' in page
+        assert "failed (failed)" not in page
     offline = ("--state-dir", str(daemon.state))
     assert daemon.ctl_json("analyze", "dump", *offline) == second
     assert daemon.ctl_json("analyze", "dump", "--boot", "-1", *offline) == first
