@@ -152,7 +152,7 @@ class Manager:
         self._at_gate: dict[UnitName, None] = {}  # in the order of arrival
         self._called: UnitName | None = None  # from the gate: its turn has come
         self._requests: dict[RequestId, _Request] = {}
-        self._leaving: tuple[UnitName, ...] = ()  # not in the configuration any more; still here
+        self._leaving: dict[UnitName, None] = {}  # not in the configuration any more; still here
         self._going: set[UnitName] = set()  # those of them that have not stopped yet
         self._held_back: dict[UnitName, None] = {}  # whose start waits for all of them
         self._rescues: dict[UnitName, frozenset[UnitName]] = {}  # by whose failures it was started
@@ -405,9 +405,9 @@ class Manager:
             self._commands.append(FinishRequest(event.request, (), refusal))
             return
         new, old = event.plan.units, self.plan.units
-        leaving = tuple(name for name in self.plan.order if name not in new)
+        leaving = dict.fromkeys(name for name in self.plan.order if name not in new)
         units = {**new, **{name: old[name] for name in leaving}}
-        links = Links(units, leaving=frozenset(leaving))
+        links = Links(units, leaving=leaving)
         wishes = self._wishes(event, links, leaving)
         jobs = transaction.build_mixed(
             wishes,
@@ -439,7 +439,7 @@ class Manager:
         self._going = set(leaving)
 
     def _wishes(
-        self, event: PlanReplaced, links: Links, leaving: tuple[UnitName, ...]
+        self, event: PlanReplaced, links: Links, leaving: Iterable[UnitName]
     ) -> dict[UnitName, Wanted]:
         """What the difference between two plans asks for: stops first, then restarts and starts.
 
@@ -498,7 +498,7 @@ class Manager:
             name in self.jobs or self.states[name].is_alive for name in self._leaving
         ):
             return False
-        gone, self._leaving = dict.fromkeys(self._leaving), ()
+        gone, self._leaving = self._leaving, {}
         plan = self.plan
         units = {name: unit for name, unit in plan.units.items() if name not in gone}
         order = tuple(name for name in plan.order if name not in gone)
