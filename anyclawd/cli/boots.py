@@ -88,6 +88,8 @@ def kept(options: Namespace) -> list[Json]:
     """The records in the state directory, newest first; what cannot be read is said on stderr."""
     state_dir = files.find_state_dir(options.state_dir, os.environ)
     records, notes = files.kept(state_dir)
+    if records and not options.state_dir:
+        notes = [f"no daemon answers; this is of the boots that are kept in {state_dir}", *notes]
     for note in notes:
         print(f"anyclawctl: {note}", file=sys.stderr)
     return records

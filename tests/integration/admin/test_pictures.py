@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.control import SECRET, row
+from anyclawd.daemon.boots import keep
+from tests.fakes.control import BOOT, SECRET, row
 from tests.integration.admin.conftest import Served
-from tests.integration.admin.test_cli import anyclawctl
+from tests.integration.admin.test_cli import anyclawctl, run
 from tests.integration.admin.test_offline import anyclawctl as offline
 
 FORMATS = ("dot", "mermaid", "json", "graphml", "svg", "html")
@@ -113,6 +114,23 @@ def test_a_boot_that_was_not_kept_is_refused(served: Served) -> None:
 def test_without_daemon_and_kept_boots_the_daemon_is_missed(tmp_path: Path) -> None:
     done = offline(tmp_path, "analyze", "--state-dir", str(tmp_path))
     assert (done.returncode, done.stderr) == (1, f"anyclawctl: no boot is kept in {tmp_path}\n")
+
+
+def test_without_a_daemon_the_kept_boots_are_told_and_named(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    environ = {"ANYCLAWD_SOCKET": str(tmp_path / "none"), "STATE_DIRECTORY": str(state)}
+    missed = run(["analyze"], environ)
+    assert (missed.returncode, "no daemon listens" in missed.stderr) == (69, True)
+    keep(str(state), BOOT)
+    told = run(["analyze"], environ)
+    assert (told.returncode, told.stderr) == (
+        0,
+        f"anyclawctl: no daemon answers; this is of the boots that are kept in {state}\n",
+    )
+    assert "the boot settled in" in told.stdout
+    assert "412ms" in run(["analyze", "boots"], environ).stdout
+    named = run(["analyze", "-s", str(tmp_path / "none")], environ)
+    assert named.returncode == 69
 
 
 @pytest.mark.parametrize(
