@@ -14,7 +14,7 @@ from pathlib import Path
 
 from anyclawd.client.exchange import ClientError
 from anyclawd.model.value import Json
-from tests.chaos.look import Found, census, trouble
+from tests.chaos.look import Census, Found, trouble
 from tests.chaos.menagerie import menagerie
 from tests.chaos.wishes import Wishes
 from tests.fakes.daemon import (
@@ -49,6 +49,7 @@ class Life:
         self._random = random.Random(seed)
         self._directory, self._menagerie = directory, menagerie(directory)
         self._wishes = Wishes(self._menagerie.names, self._menagerie.ties)
+        self._look = Census()
         self._units = dict(self._menagerie.config)
         self._containment = containment
         self.daemon = Daemon(directory, self._config(), {}, ())
@@ -273,7 +274,7 @@ class Life:
     def _expect_end(self) -> None:
         code = self.daemon.wait_exit()
         assert code == 0, f"the daemon ended with {code}"
-        left = census(self.daemon.instance, self.daemon.pid)
+        left = self._look.take(self.daemon)
         assert not left, f"processes of the daemon are left: {left}"
 
     def end(self) -> None:
@@ -288,7 +289,7 @@ class Life:
         """Whatever happened: nothing stays."""
         self.daemon.signal(signal.SIGCONT)
         self.daemon.close()
-        for one in census(self.daemon.instance, self.daemon.pid):
+        for one in self._look.take(self.daemon):
             _kill(one.pid, signal.SIGKILL)
 
     def tell_units(self) -> list[str]:
@@ -312,7 +313,7 @@ class Life:
     def _wait_rest(self) -> None:
         """Wait until nothing moves any more and everything is as it has to be."""
         deadline = Deadline(WAIT_S)
-        while said := trouble(self.daemon, self._wishes):
+        while said := trouble(self.daemon, self._wishes, self._look):
             if self.daemon.process.poll() is not None:
                 raise TestFailure(said)
             select.select([], [], [], min(0.005, deadline.left(f"rest: {said}")))
@@ -328,7 +329,7 @@ class Life:
 
     def _census(self) -> list[Found]:
         """In an order that does not depend on pids."""
-        found = census(self.daemon.instance, self.daemon.pid)
+        found = self._look.take(self.daemon)
         return sorted(found, key=lambda one: (one.unit, not one.invocation, one.pid))
 
     def _victim(self) -> Found | None:

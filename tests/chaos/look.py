@@ -13,7 +13,7 @@ from anyclawd.client.exchange import ClientError
 from anyclawd.model.value import Json
 from anyclawd.runtime import mark
 from tests.chaos.wishes import Wishes
-from tests.fakes.daemon import Daemon, processes
+from tests.fakes.daemon import Daemon
 
 _RESTING = ("active", "inactive", "failed")
 
@@ -36,22 +36,41 @@ class Found:
         return self.unit == unit
 
 
-def census(instance: str, daemon: int) -> list[Found]:
-    """Every living process of an instance, by whatever mark is left of it.
+class Census:
+    """Counts the living processes of one instance, by whatever mark is left of each.
 
-    The daemon itself, whose pid is given, is none: it wears each brand while it spawns.
+    Who was a stranger once stays one, unless the daemon itself has just forked it: a machine may
+    run many processes, and a look is taken often.
     """
-    found = []
-    for pid, state, _ in processes():
-        if state in "ZX" or pid == daemon:
-            continue
-        try:
-            one = _read(pid, instance)
-        except (FileNotFoundError, ProcessLookupError, PermissionError):
-            continue
-        if one is not None:
-            found.append(one)
-    return found
+
+    def __init__(self) -> None:
+        self._strangers: set[tuple[int, str]] = set()  #: by pid and the instant of their start
+
+    def take(self, daemon: Daemon) -> list[Found]:
+        """The daemon itself is none of them: it wears each brand while it spawns."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdecimal() or int(entry.name) == daemon.pid:
+                continue
+            try:
+                state, parent, begun = _stat(entry)
+                who = (int(entry.name), begun)
+                if state in "ZX" or who in self._strangers:
+                    continue
+                one = _read(who[0], daemon.instance)
+            except (FileNotFoundError, ProcessLookupError, PermissionError):
+                continue
+            if one is not None:
+                found.append(one)
+            elif parent != daemon.pid:
+                self._strangers.add(who)
+        return found
+
+
+def _stat(directory: Path) -> tuple[str, int, str]:
+    """State, parent and the instant of the start. Source: proc(5), /proc/<pid>/stat."""
+    fields = (directory / "stat").read_text(errors="replace").rpartition(")")[2].split()
+    return fields[0], int(fields[1]), fields[19]
 
 
 def _read(pid: int, instance: str) -> Found | None:
@@ -99,7 +118,7 @@ def _group(directory: Path, instance: str) -> str | None:
     return None
 
 
-def trouble(daemon: Daemon, wishes: Wishes) -> str:
+def trouble(daemon: Daemon, wishes: Wishes, census: Census) -> str:
     """What is not as it has to be, now; empty where everything is.
 
     Some trouble passes: a unit that is starting, a process that is dying. Ask again.
@@ -120,7 +139,7 @@ def trouble(daemon: Daemon, wishes: Wishes) -> str:
             return f"{name} {said}: {row}"
     if zombies := daemon.zombies():
         return f"the daemon has zombies: {zombies}"
-    return _strangers(daemon, rows)
+    return _strangers(daemon, rows, census.take(daemon))
 
 
 def _wrong(row: Json, *, must_be_up: bool) -> str:
@@ -133,10 +152,9 @@ def _wrong(row: Json, *, must_be_up: bool) -> str:
     return ""
 
 
-def _strangers(daemon: Daemon, rows: dict[str, Json]) -> str:
+def _strangers(daemon: Daemon, rows: dict[str, Json], found: list[Found]) -> str:
     """Processes that no unit which is up accounts for, and units without their process."""
     up = {name: daemon.unit(name) for name, row in rows.items() if row["pid"] is not None}
-    found = census(daemon.instance, daemon.pid)
     alive = {one.pid for one in found}
     for name, unit in up.items():
         if unit["pid"] not in alive:
