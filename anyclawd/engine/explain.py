@@ -85,11 +85,16 @@ def _why(manager: Manager, unit: Unit, state: UnitState) -> Iterator[str]:
         yield from _causes(manager, unit.name, "It", seen={unit.name})
     elif state.sub is Sub.DEGRADED:
         yield f"Its readiness was lost: {state.reason}"
+    elif state.sub is Sub.STOP_POST:
+        if not state.stop_asked or state.result is not Result.SUCCESS:
+            yield from _last_run(state)
     elif state.doom is not None:
         yield f"It is being stopped with result {state.doom}: {state.reason}"
     elif state.sub not in UP | COMING_UP | GOING_DOWN:
         yield from _last_run(state)
     yield from _vitals(unit, state)
+    if manager.is_leaving(unit.name):
+        yield "The configuration has it no more, and it is forgotten once it has stopped"
     if unit.name in manager.stopped_by_hand:
         yield "It was stopped by hand and stays down until somebody starts it"
     if state.restarts:
@@ -148,6 +153,8 @@ def _job(manager: Manager, job: Job) -> Iterator[str]:
         yield f"The job waits for {named}" + (f" and {more} more" if more > 0 else "")
     elif not job.is_running and manager.sub(job.unit) in GOING_DOWN:
         yield "The job begins when the unit has stopped"
+    elif not job.is_running and job.type is JobType.RELOAD:
+        yield "The job begins when the unit is up and is not reloading any more"
     elif not job.is_running and job.type is JobType.START:
         yield "The job waits for its turn: as many units are starting as start_concurrency allows"
 
