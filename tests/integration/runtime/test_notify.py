@@ -431,8 +431,13 @@ async def test_a_reload_that_never_ends_leaves_it_running(supervise: Supervise) 
 
 
 async def test_one_that_says_that_it_stops_is_not_up_any_more(supervise: Supervise) -> None:
-    code = "say('READY=1')\nsay('STOPPING=1', 'STATUS=bye')\nsys.stdin.read()\n"
+    code = (
+        "signal.signal(signal.SIGUSR1, lambda *_: os._exit(0))\n"
+        f"say('READY=1')\nsay('STOPPING=1', 'STATUS=bye')\nwhile True: {STAY}"
+    )
     async with supervise(notifying("one", code)) as house:
+        await house.wait_sub("one", Sub.STOP_SIGTERM)
+        os.kill(house.pid("one"), signal.SIGUSR1)
         state = await house.wait_sub("one", Sub.DEAD)
         assert house.subs["one"] == [Sub.START, Sub.RUNNING, Sub.STOP_SIGTERM, Sub.DEAD]
         assert state.result is Result.SUCCESS
