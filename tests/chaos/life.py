@@ -129,7 +129,9 @@ class Life:
             names.remove("night.service")  # which would be refused
         if verb == "stop":
             self._wishes.stop(names)
-        elif verb != "try-restart":
+        elif verb == "try-restart":
+            self._wait_rest()  # of what is about to stop, it is a wish to be up again
+        else:
             self._wishes.start(names)
         body = {"verb": verb, "units": names}
         jobs = self.daemon.client.post("/v1/jobs", body, waits=self._random.random() < 0.3)["jobs"]
