@@ -73,3 +73,21 @@ def test_order_is_kept_as_it_was_written() -> None:
     known = links(make_unit(A), make_unit(B), link(make_unit(C), wants=[B, A], after=[B, A]))
     assert known.wants[C] == (B, A)
     assert [name for name, _ in known.after[C]] == [B, A]
+
+
+def test_what_is_leaving_knows_who_stays_and_is_not_known_by_them() -> None:
+    stays = link(make_unit(A), requires=[B], wants=[B], part_of=[B], conflicts=[B], before=[B])
+    leaves = link(make_unit(B), after=[C], binds_to=[C], before=[A])
+    units = {unit.name: unit for unit in (stays, leaves, make_unit(C))}
+    known = Links(units, leaving={B})
+    assert (known.requires, known.wants, known.parts) == ({B: (C,)}, {}, {})
+    assert known.bound_by == {C: (B,)}
+    assert known.conflicts == {}
+    assert known.after == {B: ((C, Until.READY), (A, Until.READY))}
+
+
+def test_those_that_are_leaving_know_each_other() -> None:
+    units = {A: link(make_unit(A), before=[B]), B: link(make_unit(B), part_of=[A])}
+    known = Links(units, leaving=units)
+    assert known.parts == {A: (B,)}
+    assert known.followers == {A: (B,)}

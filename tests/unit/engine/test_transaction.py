@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from anyclawd.engine.links import Links
-from anyclawd.engine.transaction import Transaction, build
+from anyclawd.engine.transaction import Transaction, Wanted, build, build_mixed
 from anyclawd.model.deps import Relation, UnitName
 from anyclawd.model.errors import RequestError
 from anyclawd.model.state import COMING_UP, UP, JobType, Sub
@@ -191,3 +191,45 @@ def test_of_three_that_conflict_in_a_row_both_ends_are_started() -> None:
     target = link(make_unit("x.target"), wants=[A, B, C])
     found = jobs(START, [target.name], target, a, link(b, conflicts=[A]), link(c, conflicts=[B]))
     assert types(found) == {target.name: START, A: START, C: START}
+
+
+# -- anchors of several types ------------------------------------------------------------------
+
+
+def mixed(anchors: dict[UnitName, Wanted], *units: Unit, **subs: Sub) -> dict[UnitName, JobType]:
+    links = Links({unit.name: unit for unit in units})
+    by_name = {UnitName(f"{letter}.service"): sub for letter, sub in subs.items()}
+    found = build_mixed(anchors, links, lambda name: by_name.get(name, DEAD), spares_requirers=True)
+    return types(found)
+
+
+def test_a_changed_unit_takes_along_what_is_bound_to_it_and_spares_who_requires_it() -> None:
+    units = (a, link(b, requires=[A]), link(c, binds_to=[A]))
+    found = mixed({A: Wanted(RESTART, matters=False)}, *units, a=RUNNING, b=RUNNING, c=RUNNING)
+    assert found == {A: RESTART, C: RESTART}
+
+
+def test_of_two_restarts_that_conflict_and_do_not_matter_the_first_is_one() -> None:
+    wishes = {A: Wanted(RESTART, matters=False), B: Wanted(RESTART, matters=False)}
+    found = mixed(wishes, a, link(b, conflicts=[A]), a=RUNNING, b=RUNNING)
+    assert found == {A: RESTART, B: STOP}
+
+
+def test_a_stop_that_matters_wins_over_a_restart_that_does_not() -> None:
+    wishes = {B: Wanted(STOP), A: Wanted(RESTART, matters=False)}
+    found = mixed(wishes, a, link(b, part_of=[A]), a=RUNNING, b=RUNNING)
+    assert found == {A: RESTART, B: STOP}
+
+
+def test_a_restart_leaves_a_part_alone_that_is_left_out() -> None:
+    found = jobs(
+        RESTART, [A], a, link(b, part_of=[A]), subs={A: RUNNING, B: RUNNING}, left_out=(B,)
+    )
+    assert types(found) == {A: RESTART}
+
+
+def test_a_reload_and_a_start_that_meet_are_what_the_unit_needs() -> None:
+    """Of a unit that is coming up the reload would have been asked, and its start is pulled in."""
+    both = JobType.RELOAD_OR_START
+    found = jobs(both, [A, B], a, link(b, requires=[A]), subs={A: Sub.START})
+    assert types(found) == {A: JobType.RELOAD, B: START}
