@@ -11,8 +11,12 @@ units is not looked through ten thousand times. A start job ends with the first 
 that policy starts again later has settled, and who required it is *blocked* until it is up by any
 route. Stops go before starts whatever the order says, and in reverse order among themselves.
 
+Another plan is taken over whole. Units that it has no more are *leaving*: they keep their places
+and their old settings until the last of them rests, know the others and are not known by them, so
+that two plans together contradict themselves no more than each of them does.
+
 Deliberately impossible: two jobs of one unit; a start while the daemon stops; a start by policy
-against a job that a person has asked for.
+against a job that a person has asked for; any job but a stop of what is leaving.
 """
 
 from collections import OrderedDict
@@ -758,7 +762,8 @@ class Manager:
             after = self.links.after.get(job.unit, ())
             if index < len(after):
                 other, until = after[index]
-                return other, self._delays(other, until)
+                stands = self._delays(other, until) and not self._has_seen(job, other)
+                return other, stands
             index -= len(after)
         others = self.links.followers.get(job.unit, ())
         if index >= len(others):
@@ -767,6 +772,17 @@ class Manager:
         other = others[index]
         theirs = self.jobs.get(other)
         return other, theirs is not None and theirs.is_stop_phase
+
+    def _has_seen(self, job: Job, other: UnitName) -> bool:
+        """Whether a boot's target has waited for the unit already.
+
+        A target asks each of its units to settle once: if many of them crash and come back all the
+        time, there may be no instant at which none has a job.
+        """
+        if job.origin is not Origin.BOOT or self.plan.units[job.unit].kind is not Kind.TARGET:
+            return False
+        times = self.boot.get(other)
+        return times is not None and times.settled_at is not None
 
     def _is_obstructed(self, job: Job) -> bool:
         """Whether something stands in the way; if so, the job watches it and nothing else."""

@@ -7,7 +7,7 @@ import pytest
 
 from anyclawd.engine.commands import Spawn
 from anyclawd.model.deps import Ref, UnitName, Until
-from anyclawd.model.policy import ReadinessType, Restart, Timeouts
+from anyclawd.model.policy import Backoff, ReadinessType, Restart, StartLimit, Timeouts
 from anyclawd.model.state import JobResult, SystemState
 from anyclawd.model.unit import Protocol
 from tests.fakes.world import World, answering, link, make_plan, make_unit
@@ -390,3 +390,17 @@ def test_after_names_units_that_are_not_there_in_vain() -> None:
     world = World(make_plan(unit))
     world.boot()
     assert world.spawned == [A]
+
+
+def test_a_boot_settles_although_some_unit_is_always_being_started_again() -> None:
+    """A target waits for each of its units once; two that crash in turn never rest together."""
+    eager = {"backoff": Backoff(initial_s=0, jitter=0), "start_limit": StartLimit(burst=0)}
+    one, other = answering("one.service", **eager), answering("other.service", **eager)
+    world = World(make_plan(one, other, answering("slow.service")))
+    world.boot()
+    for name in ("one.service", "other.service", "one.service", "other.service"):
+        world.exit(name, code=1)
+        assert world.settled is None
+    assert {"one.service", "other.service"} <= world.manager.jobs.keys()
+    world.ready("slow.service")
+    assert world.settled is not None
