@@ -179,7 +179,8 @@ class World:
             self._inbox.popleft()
 
     def _check_timers(self) -> None:
-        """What is armed here is what the states of the units say is armed."""
+        """What is armed here is what the states of the units say is armed, and nothing else is."""
+        assert all(owner in {None, *self.manager.plan.units} for owner, _ in self.timers)
         for name in self.manager.plan.units:
             found = {timer: at for (owner, timer), at in self.timers.items() if owner == name}
             assert found == timers(self.manager.states[name]), f"{name}: {found}"
