@@ -670,6 +670,7 @@ class Manager:
         if job.type is JobType.RESTART and not state.is_alive and state.sub is not Sub.EXITED:
             job = self.jobs[job.unit] = replace(job, type=JobType.START)
             self._wake(job.unit)
+            self._unblock_dependents(job.unit)  # it is not about to stop any more
         if job.type is JobType.START:
             if state.sub in UP:
                 self._finish(job, JobResult.DONE)

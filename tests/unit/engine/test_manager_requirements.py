@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from anyclawd.engine.commands import Spawn
-from anyclawd.model.deps import Ref, UnitName
+from anyclawd.model.deps import Ref, UnitName, Until
 from anyclawd.model.policy import OnLimit, ReadinessType, Restart, StartLimit
-from anyclawd.model.state import JobResult, Result, SystemState
+from anyclawd.model.state import JobResult, Result, Sub, SystemState
 from tests.fakes.world import World, answering, link, make_plan, make_unit
 
 A, B, C, D = (f"{letter}.service" for letter in "abcd")
@@ -626,3 +626,20 @@ def test_a_start_limit_may_end_the_daemon() -> None:
     world.exit(A, code=1)
     assert world.let_go() == [B]
     assert world.quit == 1
+
+
+def test_a_success_counts_although_a_restart_was_to_end_the_run() -> None:
+    """The restart waits for a part of the unit, and the unit ends by itself meanwhile."""
+    one = make_unit("one.service")
+    part = link(make_unit("part.service"), part_of=["one.service"], after=["one.service"])
+    waiter = make_unit("waiter.service")
+    waiter = link(waiter, until=Until.SUCCEEDED, requires=["one.service"], after=["one.service"])
+    world = World(make_plan(one, part, waiter))
+    world.boot()
+    world.stop("one.service")
+    world.let_go()
+    assert world.sub("waiter.service") is Sub.BLOCKED
+    world.start("one.service", "part.service")
+    world.restart("one.service")
+    world.exit("one.service", signal=15)
+    assert UnitName("waiter.service") in world.manager.jobs
