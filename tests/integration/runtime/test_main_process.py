@@ -170,6 +170,6 @@ async def test_descriptors_are_constant_over_many_runs(house: House) -> None:
     for _ in range(3):
         await house.wait_exit(house.start("/bin/true"))
     before = count()
-    for _ in range(200):
+    for _ in range(60):
         await house.wait_exit(house.start("/bin/true"))
     assert count() == before
