@@ -66,6 +66,11 @@ class Comparison:
             return f"MISSED: {'; '.join(lost)}"
         return f"met: ahead of {', '.join(rivals)} in every row that is a time"
 
+    def note(self) -> str:
+        """What the verdict leaves out."""
+        shown = [aspect.key for aspect in self.aspects if not aspect.is_time]
+        return f"no matter of the verdict, with a budget of its own: {', '.join(shown)}"
+
     def table(self) -> str:
         """A Markdown table of medians, each with its ratio to ours, the missing, and the verdict.
 
@@ -86,7 +91,7 @@ class Comparison:
         gone = [
             f"{one.name}: not installed ({one.missing})" for one in self.entrants if one.missing
         ]
-        return "\n".join([*shown, "", *gone, self.verdict()])
+        return "\n".join([*shown, "", *gone, self.note(), self.verdict()])
 
     def to_json(self) -> Json:
         return {

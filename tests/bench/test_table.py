@@ -76,9 +76,10 @@ def test_without_a_rival_there_is_no_verdict() -> None:
 
 
 def test_the_comparison_shows_ratios_and_who_is_missing() -> None:
-    head, rule, stop, rss, _, gone, _ = compared(5000).table().splitlines()
+    head, rule, stop, rss, _, gone, note, _ = compared(5000).table().splitlines()
     assert len(head) == len(rule) == len(stop) == len(rss)
     cells = [cell.strip() for cell in stop.strip("|").split("|")]
     assert cells == ["stop", "a stop", "20 ms", "5,000 ms (250 x)", "5 ms (0.25 x)"]
     assert [cell.strip() for cell in rss.strip("|").split("|")][3:] == ["10 MiB (0.333 x)", "-"]
     assert gone == "gone: not installed (apt install gone)"
+    assert note.endswith(": rss")
