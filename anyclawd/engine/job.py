@@ -45,6 +45,7 @@ class Job:
     relation: Relation | None = None  #: by which relation it did
     requests: frozenset[RequestId] = frozenset()  #: who is told when it ends
     ignores_dependencies: bool = False
+    has_to_start: bool = False  #: a reload that a start has joined: the unit is wanted up as well
     is_running: bool = False
     since: float  #: when it was installed
 

@@ -633,10 +633,12 @@ class Manager:
         else:
             match OVER[old.type, new.type]:
                 case Over.JOIN:
+                    is_start_of_reload = old.type is JobType.RELOAD and new.type is JobType.START
                     self.jobs[new.unit] = replace(
                         old,
                         requests=old.requests | new.requests,
                         ignores_dependencies=old.ignores_dependencies or new.ignores_dependencies,
+                        has_to_start=old.has_to_start or is_start_of_reload,
                     )
                 case Over.TAKE:
                     self.jobs[new.unit] = replace(new, requests=old.requests | new.requests)
@@ -693,8 +695,15 @@ class Manager:
             self.jobs[job.unit] = replace(job, is_running=True)
             self._apply(job.unit, Reload())
         elif state.sub not in COMING_UP and state.sub not in UP - {Sub.EXITED}:
-            reason = f"it is {self.needs.plight(job.unit)}"
-            self._finish(job, JobResult.FAILED, reason)
+            self._lose_reload(job)
+
+    def _lose_reload(self, job: Job) -> None:
+        """The unit went down: a start that has joined the reload serves it, else it has failed."""
+        if job.has_to_start:
+            self.jobs[job.unit] = replace(job, type=JobType.START, is_running=False)
+            self._dirty[job.unit] = None
+        else:
+            self._finish(job, JobResult.FAILED, f"it is {self.needs.plight(job.unit)}")
 
     def _run_start(self, job: Job) -> None:
         lacking = (
@@ -973,7 +982,7 @@ class Manager:
         if state.sub is Sub.RELOAD:
             return False
         if state.sub not in UP:
-            self._finish(job, JobResult.FAILED, f"it is {self.needs.plight(job.unit)}")
+            self._lose_reload(job)
         elif state.side.is_reload_late:
             self._finish(job, JobResult.TIMEOUT, state.side.reload_failure)
         elif state.side.reload_failure:

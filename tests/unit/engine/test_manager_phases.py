@@ -505,6 +505,18 @@ def test_a_reload_fails_with_its_unit() -> None:
     assert state_of(world).result is Result.SIGNAL
 
 
+@pytest.mark.parametrize("is_running", [False, True])
+def test_a_start_that_has_joined_a_reload_is_not_lost_with_it(is_running: bool) -> None:
+    world = booted(make_unit(A, hooks=Hooks(reload=PROGRAM), restart=ONCE))
+    if not is_running:
+        world.tell(ReloadBegun(UnitName(A), world.alive[UnitName(A)]))
+    reload = world.ask(JobType.RELOAD, A)
+    start = world.start(A)
+    world.exit(A, signal=11)
+    assert world.sub(A) == "running"
+    assert world.results(reload) == world.results(start) == {A: JobResult.DONE}
+
+
 def test_a_reload_of_what_is_starting_is_served_by_the_start() -> None:
     world = World(make_plan(answering(A, hooks=Hooks(reload=PROGRAM))))
     world.start(A)
