@@ -147,7 +147,7 @@ class _Look:
 def _refusal(error: RequestError) -> web.Response:
     match error:
         case UnknownUnit():
-            hint = f"did you mean {error.hint!r}?" if error.hint else ""
+            hint = f"did you mean {error.hint!r}?" if error.hint else error.why
             return _error(404, "no-such-unit", f"no unit {error.name!r}", hint)
         case NothingMatches():
             return _error(404, "no-such-unit", str(error))

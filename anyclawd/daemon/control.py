@@ -54,7 +54,7 @@ from anyclawd.model.errors import UnknownUnit
 from anyclawd.model.plan import Plan
 from anyclawd.model.policy import Isolation
 from anyclawd.model.state import ACTIVE_OF, Active, JobResult, JobType, Result, Sub
-from anyclawd.model.unit import Unit
+from anyclawd.model.unit import Unit, template_of
 from anyclawd.model.value import Json
 from anyclawd.runtime.driver import Driver
 from anyclawd.runtime.logpump import Follower, LogLine
@@ -337,9 +337,10 @@ class DaemonControl:
         unit = self._driver.plan.units.get(UnitName(name))
         if unit is not None:
             return unit
-        if name in self._driver.plan.disabled:
-            raise UnknownUnit(f"{name} (declared, but not enabled)")
-        raise UnknownUnit(name, _nearest(name, self._driver.plan.units))
+        plan = self._driver.plan
+        if why := why_missing(name, plan):
+            raise UnknownUnit(name, why=why)
+        raise UnknownUnit(name, _nearest(name, plan.units))
 
     async def _usages(self, names: Sequence[UnitName]) -> dict[UnitName, dict[str, Json]]:
         """What each unit uses now; read in a thread, since that is a few files a unit."""
@@ -442,6 +443,18 @@ async def newest(logs: Sequence[Sequence[LogLine]], count: int) -> list[LogLine]
         found = sorted(piece, key=attrgetter("at_wall"))[-count:] if count else []
         await asyncio.sleep(0)
     return found
+
+
+def why_missing(name: str, plan: Plan) -> str:
+    """What a name stands for that is no unit of the graph; empty where it stands for nothing."""
+    if name in plan.disabled:
+        return "it is declared, but not enabled"
+    if name in plan.templates:
+        return "it is a template; name one of its instances"
+    if (template := template_of(name)) in plan.templates:
+        argument = name.partition("@")[2].rpartition(".")[0]
+        return f"add {argument!r} to the instances of {template} and reload"
+    return ""
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

@@ -63,12 +63,15 @@ class BadConfiguration(RequestError):
 
 
 class UnknownUnit(RequestError):
-    """No unit has this name; `hint` is the nearest one that exists, or empty."""
+    """No unit has this name; `hint` is the nearest one that exists, or empty.
 
-    def __init__(self, name: str, hint: str = "") -> None:
+    `why` says what the name stands for where it stands for something.
+    """
+
+    def __init__(self, name: str, hint: str = "", why: str = "") -> None:
         suffix = f" (did you mean {hint!r}?)" if hint else ""
-        super().__init__(f"no unit {name!r}{suffix}")
-        self.name, self.hint = name, hint
+        super().__init__(f"no unit {name!r}: {why}" if why else f"no unit {name!r}{suffix}")
+        self.name, self.hint, self.why = name, hint, why
 
 
 class IllegalTransition(AnyclawError):
