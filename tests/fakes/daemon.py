@@ -29,7 +29,7 @@ from anyclawd.model.value import Json
 from anyclawd.runtime import cgroup
 
 #: The longest that anything is waited for, on a machine that does other things as well.
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 #: What `supervisor.cgroup` has to be for a containment.
 _CGROUP_USE = {"marks": "never", "cgroup": "required"}
@@ -128,11 +128,12 @@ class Daemon:
     def _next_notice(self, deadline: Deadline, what: str) -> bytes:
         while self.process.poll() is None:
             ended = os.pidfd_open(self.pid)
+            notices = self._notify.fileno()
             try:
-                readable, _, _ = select.select([self._notify, ended], [], [], deadline.left(what))
+                readable, _, _ = select.select([notices, ended], [], [], deadline.left(what))
             finally:
                 os.close(ended)
-            if self._notify in readable:
+            if notices in readable:
                 break
         try:
             return self._notify.recv(4096)
@@ -522,7 +523,8 @@ def until(events: Iterator[tuple[str, str]], last: tuple[str, str]) -> list[tupl
 
 
 def _server_sent(answer: http.client.HTTPResponse) -> Iterator[tuple[str, str]]:
-    name, data = "", []
+    name = ""
+    data: list[str] = []
     while line := answer.readline():
         text = line.decode().rstrip("\r\n")
         field, _, value = text.partition(": ")

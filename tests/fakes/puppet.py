@@ -77,8 +77,8 @@ class Puppet:
         return found
 
     def _take(self, wanted: Callable[[Frame], bool], what: str) -> Frame:
-        for index, frame in enumerate(self._inbox):
-            if wanted(frame):
+        for index, kept in enumerate(self._inbox):
+            if wanted(kept):
                 return self._inbox.pop(index)
         deadline = Deadline()
         while (frame := self._line()) is not None:

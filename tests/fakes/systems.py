@@ -52,7 +52,7 @@ class System:
         self._target("default", [*everything, "admin.core", "store.core", "orchestrator.core"])
 
     def _many(self, kind: str, count: int, needed: list[str] | None = None) -> list[str]:
-        names = []
+        names: list[str] = []
         for number, stem in zip(range(count), cycle(_STEMS[kind]), strict=False):
             name = f"{_LONG if number == 3 else stem}-{number}.{kind}"
             self._add(name)

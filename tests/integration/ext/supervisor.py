@@ -13,7 +13,7 @@ from anyclaw_sdk._frames import decode
 from anyclaw_sdk.types import Json, Message
 
 ROOT = Path(__file__).parents[3]
-WAIT_S = 20.0  #: the longest that anything here is waited for
+WAIT_S = 60.0  #: the longest that anything here is waited for
 
 
 class Supervisor:
