@@ -71,6 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         print(f"anyclawctl: {place}{error.strerror or error}", file=sys.stderr)
+        _flush_or_discard()
         return FAILED
     return status
 
@@ -178,6 +179,14 @@ def _nearest(verb: str) -> str:
 
     near = get_close_matches(verb, VERBS, 1)
     return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def _flush_or_discard() -> None:
+    """Leave nothing to the interpreter, whose own try at it would end with exit status 120."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _discard_output()
 
 
 def _discard_output() -> None:

@@ -528,11 +528,19 @@ def test_a_closed_standard_stream_is_like_an_empty_one(served: Served, stream: i
 
 def test_an_error_of_the_system_is_told_in_words(served: Served) -> None:
     command = [sys.executable, "-m", "anyclawd.cli.main", "-s", str(served.path), "status"]
-    with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
-            command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False
-        )
-    assert (done.returncode, done.stderr) == (1, "anyclawctl: No space left on device\n")
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    for environ in (buffered, {**buffered, "PYTHONUNBUFFERED": "1"}):
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(
+                command,
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=60,
+                check=False,
+                env=environ,
+            )
+        assert (done.returncode, done.stderr) == (1, "anyclawctl: No space left on device\n")
 
 
 def test_chat_goes_on_after_a_refusal(served: Served) -> None:
