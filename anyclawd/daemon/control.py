@@ -152,7 +152,7 @@ class DaemonControl:
             "crash": crash_view(self._driver.crash(name), lines),
             "reason": state.reason,
             "invocation": state.invocation,
-            "exit": exit_view(state.exit),
+            "exit": exit_view(state.exit or self._driver.last_end(unit.name)),
             "required": unit.required,
             "argv": list(unit.argv),
             "job": None if job is None else self._job(job, self._blocked_by().get(name, [])),

@@ -293,6 +293,10 @@ class Driver:
         """How many notifications to a unit's socket were garbage, or of somebody else."""
         return self._entourage.notices.dropped[name]
 
+    def last_end(self, name: UnitName) -> Exit | None:
+        """How the last main process of a unit that has ended did so, if one has."""
+        return self._entourage.last_end(name)
+
     def crash(self, name: UnitName) -> Crash | None:
         """The last run of a unit that ended badly, if one has."""
         return self._entourage.crash(name)

@@ -188,6 +188,10 @@ class Entourage:
 
         self._prober.give_up(name, gone)
 
+    def last_end(self, name: UnitName) -> Exit | None:
+        """How the last main process of a unit that has ended did so; a new start changes nothing."""
+        return self._ends.get(name, ("", None))[1]
+
     def forget(self, name: UnitName) -> None:
         """A unit is not in the plan any more, and nothing of it runs."""
         self.monitors.forget(name)
