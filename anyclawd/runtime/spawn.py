@@ -62,6 +62,10 @@ if TYPE_CHECKING:
         bool,
     ]
 
+    #: The daemon's directory (-1: it has not changed), its limits of descriptors and of real time,
+    #: and the three descriptors that the child's own are made from.
+    Worn: TypeAlias = tuple[int, tuple[int, int], tuple[int, int], tuple[int, ...]]
+
     #: pid, pidfd, and our ends of stdin, stdout and stderr; stdin is -1 where it is no pipe.
     Spawned: TypeAlias = tuple[int, int, int, int, int]
 
@@ -117,13 +121,20 @@ _UNLIMITED = (None, None, None, None)
 
 #: The soft descriptor limit that children get; None while the daemon has not raised its own.
 _children_nofile: int | None = None
+#: Three descriptors below that limit, from which children get theirs when our ends are above it:
+#: glibc takes no source of a dup2 from there. Between spawns they are copies of the fourth one.
+_seats: tuple[int, ...] = ()
+_vacant = -1
 
 
 def raise_descriptor_limit() -> None:
     """Give the daemon all the descriptors it may have; children keep the limit it came with."""
-    global _children_nofile
+    global _children_nofile, _seats, _vacant
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
+        if not _seats:
+            *seats, _vacant = (_null([]) for _ in range(4))
+            _seats = tuple(seats)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         _children_nofile = soft
 
@@ -173,20 +184,16 @@ def spawn(
         child_in, our_in = _pipe(opened) if has_stdin else (_null(opened), -1)
         our_out, child_out = _pipe(opened)
         our_err, child_err = _pipe(opened)
-        dup2 = ((child_in, 0), (child_out, 1), (child_err, 2))
+        if is_cloned:  # now, for the child's limit of descriptors may be less than what is open
+            opened.append(clone.open_directory(cgroup))
         line = (*chain, program, *argv[1:]) if chain else argv
-        worn = _put_on(working_dir, mark.brand(instance, invocation))
+        childs = (child_in, child_out, child_err)
+        worn = _put_on(working_dir, mark.brand(instance, invocation), childs)
         try:
+            dup2 = tuple(zip(worn[3], (0, 1, 2), strict=True))
             first = line[0] if chain else program
             if is_cloned:
-                pid = clone.posix_spawn(
-                    first,
-                    line,
-                    variables,
-                    dup2=dup2,
-                    default_signals=_DEFAULT_SIGNALS,
-                    cgroup=cgroup,
-                )
+                pid = clone.posix_spawn(first, line, variables, dup2=dup2, cgroup=opened[-1])
             else:
                 pid = posix.posix_spawn(
                     first,
@@ -209,11 +216,12 @@ def spawn(
         for descriptor in opened:
             posix.close(descriptor)
         raise
-    for descriptor in (child_in, child_out, child_err):
-        posix.close(descriptor)
-    for descriptor in (our_in, our_out, our_err):
-        if descriptor != -1:
+    ours = (our_in, our_out, our_err)
+    for descriptor in opened:
+        if descriptor in ours:
             posix.set_blocking(descriptor, False)
+        else:
+            posix.close(descriptor)
     return pid, pidfd, our_in, our_out, our_err
 
 
@@ -399,8 +407,11 @@ def _occupy_standard_descriptors() -> None:
     posix.close(descriptor)
 
 
-def _put_on(working_dir: str, brand: int) -> "tuple[int, tuple[int, int], tuple[int, int]]":
-    """Wear what a child shall inherit; what is returned restores the daemon."""
+def _put_on(working_dir: str, brand: int, childs: tuple[int, ...]) -> "Worn":
+    """Wear what a child shall inherit; what is returned restores the daemon.
+
+    `childs` are the ends of pipes that the child gets.
+    """
     home = -1
     if working_dir:
         home = posix.open(".", posix.O_PATH | posix.O_CLOEXEC)
@@ -412,17 +423,24 @@ def _put_on(working_dir: str, brand: int) -> "tuple[int, tuple[int, int], tuple[
     nofile = resource.getrlimit(resource.RLIMIT_NOFILE)
     rttime = resource.getrlimit(resource.RLIMIT_RTTIME)
     if _children_nofile is not None:
+        if max(childs) >= _children_nofile:
+            childs = tuple(
+                posix.dup2(end, seat, False) for end, seat in zip(childs, _seats, strict=True)
+            )
         # Descriptors above the limit stay open and usable: it only stops new ones.
         resource.setrlimit(resource.RLIMIT_NOFILE, (_children_nofile, nofile[1]))
     if rttime[1] == resource.RLIM_INFINITY:  # elsewhere the variables have to do
         resource.setrlimit(resource.RLIMIT_RTTIME, (brand, rttime[1]))
-    return home, nofile, rttime
+    return home, nofile, rttime, childs
 
 
-def _take_off(worn: "tuple[int, tuple[int, int], tuple[int, int]]") -> None:
-    home, nofile, rttime = worn
+def _take_off(worn: "Worn") -> None:
+    home, nofile, rttime, childs = worn
     resource.setrlimit(resource.RLIMIT_NOFILE, nofile)
     resource.setrlimit(resource.RLIMIT_RTTIME, rttime)
+    if childs == _seats:
+        for seat in _seats:
+            posix.dup2(_vacant, seat, False)
     if home != -1:
         posix.fchdir(home)
         posix.close(home)

@@ -183,6 +183,9 @@ def subreaper() -> Iterator[None]:
     ctypes.CDLL(None).prctl(36, 0, 0, 0, 0)  # later tests expect their orphans to go to init
     resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     spawn._children_nofile = None
+    for seat in {*spawn._seats, spawn._vacant} - {-1}:
+        os.close(seat)
+    spawn._seats, spawn._vacant = (), -1
 
 
 @pytest.fixture

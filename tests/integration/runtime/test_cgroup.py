@@ -81,7 +81,7 @@ def wait_empty(cgroups: Cgroups, unit: str) -> None:
 def joining(request: pytest.FixtureRequest, cgroups: Cgroups) -> Iterator[str]:
     """By whom a cgroup is joined."""
     if request.param == "clone" and not clone.is_possible(cgroups.open("probe.service")):
-        pytest.skip("needs posix_spawnattr_setcgroup_np, of glibc 2.39")
+        pytest.skip("needs glibc 2.39 or newer")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(clone, "_is_possible", request.param == "clone")
         yield request.param
@@ -90,8 +90,9 @@ def joining(request: pytest.FixtureRequest, cgroups: Cgroups) -> Iterator[str]:
 def test_a_program_is_in_its_cgroup_before_it_runs(
     cgroups: Cgroups, start: Start, joining: str
 ) -> None:
-    child = start(cgroups.open("a.service"), "grep ^0:: /proc/self/cgroup; read wait")
+    child = start(cgroups.open("a.service"), "grep ^0:: /proc/self/cgroup; echo; read wait")
     assert place_in(child.line()) == place_in(f"{cgroups.path}/a.service/main")
+    assert child.line() == ""  # by now nobody but the shell is left
     assert cgroups.place_of(child.pid) == "a.service/main"
     assert cgroups.place_of(os.getpid()) == ""
     assert child.pid in cgroups.pids("a.service")

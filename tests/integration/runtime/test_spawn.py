@@ -1,18 +1,19 @@
 """What a child really gets, read from /proc; and what is said when there is no child."""
 
 import errno
+import functools
 import os
 import pwd
 import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
-from anyclawd.runtime import mark, spawn, tree
+from anyclawd.runtime import clone, mark, spawn, tree
 
 INSTANCE = "0d4f"
 
@@ -63,15 +64,27 @@ class Child:
                 os.close(descriptor)
 
 
+Run = Callable[["spawn.Order", str, Mapping[str, str]], "spawn.Spawned"]
 Start = Callable[..., Child]
 
 
+@pytest.fixture(params=["posix-spawn", "clone"])
+def run(request: pytest.FixtureRequest) -> Run:
+    """Spawn in no cgroup, or right in one: the child has to be the very same."""
+    if request.param == "posix-spawn":
+        return spawn.spawn
+    directory = request.getfixturevalue("cgroups").open("a.service")
+    if not clone.is_possible(directory):
+        pytest.skip("needs glibc 2.39 or newer")
+    return functools.partial(spawn.spawn, cgroup=directory)
+
+
 @pytest.fixture
-def start() -> Iterator[Start]:
+def start(run: Run) -> Iterator[Start]:
     children: list[Child] = []
 
     def start(*argv: str, **settings: object) -> Child:
-        spawned = spawn.spawn(order(*argv, **settings), "f00d", dict(os.environ))
+        spawned = run(order(*argv, **settings), "f00d", dict(os.environ))
         children.append(Child(spawned))
         return children[-1]
 
@@ -107,11 +120,11 @@ FAILURES = {  # behaviour: (argv[0] below the folder of programs, errno, what th
 
 @pytest.mark.parametrize(("name", "number", "text"), FAILURES.values(), ids=FAILURES)
 def test_what_cannot_be_executed_says_why_and_leaves_nothing(
-    programs: Path, name: str, number: int, text: str
+    run: Run, programs: Path, name: str, number: int, text: str
 ) -> None:
     before = open_descriptors()
     with pytest.raises(OSError, match=text) as caught:
-        spawn.spawn(order(str(programs / name), has_stdin=True), "f00d", dict(os.environ))
+        run(order(str(programs / name), has_stdin=True), "f00d", dict(os.environ))
     assert caught.value.errno == number
     assert str(programs / name) in caught.value.strerror
     assert open_descriptors() == before
@@ -119,10 +132,10 @@ def test_what_cannot_be_executed_says_why_and_leaves_nothing(
 
 @pytest.mark.parametrize("name", ["missing", "plain", "folder"])
 def test_a_chain_does_not_hide_that_the_program_cannot_be_executed(
-    programs: Path, name: str
+    run: Run, programs: Path, name: str
 ) -> None:
     with pytest.raises(OSError, match=name):
-        spawn.spawn(order(str(programs / name), nofile=50), "f", dict(os.environ))
+        run(order(str(programs / name), nofile=50), "f", dict(os.environ))
 
 
 def test_a_bare_name_is_looked_up_in_path(start: Start) -> None:
@@ -133,11 +146,11 @@ def test_a_bare_name_is_looked_up_in_path(start: Start) -> None:
 
 @pytest.mark.parametrize("folder", ["missing", "plain"])
 def test_a_missing_working_dir_is_named_and_the_daemon_stays_where_it_is(
-    programs: Path, folder: str
+    run: Run, programs: Path, folder: str
 ) -> None:
     here = Path.cwd()
     with pytest.raises(OSError, match="to work in") as caught:
-        spawn.spawn(order("/bin/true", working_dir=str(programs / folder)), "f", {})
+        run(order("/bin/true", working_dir=str(programs / folder)), "f", {})
     assert str(programs / folder) in caught.value.strerror
     assert Path.cwd() == here
 
@@ -150,15 +163,15 @@ def test_the_working_dir_is_worn_by_the_child_only(start: Start, tmp_path: Path)
 
 
 @pytest.mark.parametrize("value", ["a\0b", "\ud800"])
-def test_what_no_environment_can_hold_is_an_error_of_the_unit(value: str) -> None:
+def test_what_no_environment_can_hold_is_an_error_of_the_unit(run: Run, value: str) -> None:
     with pytest.raises(OSError, match="cannot be passed on") as caught:
-        spawn.spawn(order("/bin/true", variables=(("A", value),)), "f", {})
+        run(order("/bin/true", variables=(("A", value),)), "f", {})
     assert caught.value.errno == errno.EINVAL
 
 
-def test_an_environment_that_is_too_large_is_an_error_of_the_unit() -> None:
+def test_an_environment_that_is_too_large_is_an_error_of_the_unit(run: Run) -> None:
     with pytest.raises(OSError, match="larger than the system allows"):
-        spawn.spawn(order("/bin/true", variables=(("A", "x" * 2**20),)), "f", {})
+        run(order("/bin/true", variables=(("A", "x" * 2**20),)), "f", {})
 
 
 def test_a_child_has_a_session_of_its_own_and_three_descriptors(start: Start) -> None:
@@ -203,6 +216,34 @@ def test_a_child_keeps_the_descriptor_limit_that_the_daemon_came_with(
     child = start("/bin/cat", has_stdin=True)
     assert child.limit("Max open files") == [str(hard - 1), str(hard)]
     assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+
+
+def test_a_daemon_may_hold_more_descriptors_than_its_children(
+    start: Start, subreaper: None
+) -> None:
+    """The C library takes no source of a dup2 from above the limit that is worn."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    lowest = os.dup(0)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + 50, hard))
+    spawn.raise_descriptor_limit()
+    held = [lowest]
+    while held[-1] < lowest + 50:
+        held.append(os.dup(0))
+    for _ in range(2):  # what one child was given must not be held open for it
+        before = open_descriptors()
+        child = start(
+            "/bin/sh", "-c", "read line; echo $line; echo >&2 x; ulimit -n", has_stdin=True
+        )
+        assert open_descriptors() == before + 4
+        assert os.write(child.stdin, b"echo\n") == 5
+        assert child.read().split() == ["echo", str(lowest + 50)]
+        with pytest.raises(FileNotFoundError):
+            start("/no/such/program")
+        with pytest.raises(FileNotFoundError):
+            start("/bin/true", working_dir="/no/such/folder")
+        assert open_descriptors() == before + 4
+    for descriptor in held:
+        os.close(descriptor)
 
 
 def test_a_child_wears_the_brand_of_its_invocation_and_the_daemon_does_not(start: Start) -> None:
