@@ -63,6 +63,14 @@ def test_the_readme_lists_every_page() -> None:
     assert missing == []
 
 
+def test_every_decision_is_cited_where_it_matters() -> None:
+    text = "".join(page.read_text() for page in PAGES if page.parent.name != "adr")
+    decisions = sorted(ROOT.glob("docs/adr/*.md"))
+    assert [path.name for path in decisions if f"adr/{path.name})" not in text] == []
+    numbers = [int(path.name.partition("-")[0]) for path in decisions]
+    assert numbers == list(range(1, len(decisions) + 1))
+
+
 def test_every_environment_variable_is_documented() -> None:
     text = (ROOT / "docs/reference/environment.md").read_text().lower()
     ours = (mark.INSTANCE, mark.UNIT, mark.INVOCATION)
@@ -73,6 +81,17 @@ def test_every_environment_variable_is_documented() -> None:
         used |= set(re.findall(r'environ(?:\.get\(|\[)"([A-Z_]+)"', source.read_text()))
     assert used
     assert [name for name in sorted(used) if name.lower() not in text] == []
+
+
+def test_every_variable_that_a_unit_is_given_is_documented() -> None:
+    page = (ROOT / "docs/reference/environment.md").read_text()
+    given = page.partition("## Given to every unit")[2]
+    told = set()
+    for source in ROOT.glob("anyclawd/runtime/*.py"):
+        told |= set(re.findall(r'\("([A-Z][A-Z_]+)", ', source.read_text()))
+    told -= {*spawn.PASSED_ON, *spawn.PASSED_ON_PREFIXES}  # which the test above is about
+    assert told >= {"NOTIFY_SOCKET", "WATCHDOG_USEC", "MAINPID", "SERVICE_RESULT", "EXIT_STATUS"}
+    assert [name for name in sorted(told) if f"`{name}`" not in given] == []
 
 
 def test_every_log_field_is_documented() -> None:
