@@ -3,7 +3,6 @@
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from anyclawd.cli import output
 from anyclawd.cli.daemon import connect
@@ -18,6 +17,7 @@ from anyclawd.draw.graph import (
     part_of,
     to_json,
 )
+from anyclawd.model.spelling import nearest
 from anyclawd.model.value import Json
 
 TYPE_CHECKING = False
@@ -105,8 +105,8 @@ def _around(graph: Graph, name: str) -> Graph:
     try:
         return around(graph, name)
     except KeyError as error:
-        near = get_close_matches(name, [node.name for node in graph.nodes], 1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        near = nearest(name, [node.name for node in graph.nodes])
+        hint = f" (did you mean {near!r}?)" if near else ""
         raise ClientError(f"no unit {name!r}{hint}", NO_SUCH_UNIT, "no-such-unit") from error
 
 

@@ -6,7 +6,7 @@ Reads the engine's state and hands requests to the driver and the gateway; decid
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from itertools import chain
@@ -53,6 +53,7 @@ from anyclawd.model.deps import UnitName
 from anyclawd.model.errors import UnknownUnit
 from anyclawd.model.plan import Plan
 from anyclawd.model.policy import Isolation
+from anyclawd.model.spelling import nearest
 from anyclawd.model.state import ACTIVE_OF, Active, JobResult, JobType, Result, Sub
 from anyclawd.model.unit import Unit, template_of
 from anyclawd.model.value import Json
@@ -457,10 +458,7 @@ def why_missing(name: str, plan: Plan) -> str:
     return ""
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
-    """The unit that was probably meant: by its spelling, or by its name without a kind."""
-    from difflib import get_close_matches
-
-    names = list(known)
-    alike = [found for found in names if found.rpartition(".")[0] == name]
-    return next(iter(alike or get_close_matches(name, names, n=1)), "")
+def _nearest(name: str, known: Collection[str]) -> str:
+    """The unit that was probably meant: by its name without a kind, or by its spelling."""
+    alike = (found for found in known if found.rpartition(".")[0] == name)
+    return next(alike, "") or nearest(name, known)

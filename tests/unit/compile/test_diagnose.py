@@ -1,4 +1,4 @@
-from anyclawd.compile.diagnose import MOST_SHOWN, Report, nearest, quote
+from anyclawd.compile.diagnose import MOST_SHOWN, Report, quote
 from anyclawd.model.errors import Severity
 from anyclawd.model.span import Span
 
@@ -40,17 +40,6 @@ def test_errors_go_before_warnings_where_not_all_can_be_shown() -> None:
     assert len(shown) == MOST_SHOWN
     assert [f.span.line for f in shown if f.severity is Severity.ERROR] == [500, 501]
     assert str(findings[-1]) == "f: warning: 2 more findings are not shown; correct these first"
-
-
-def test_the_nearest_name_is_suggested() -> None:
-    assert nearest("orchestrater", ["orchestrator", "admin"]) == "orchestrator"
-    assert nearest("agent", ["default.target", "x"]) == ""
-    assert nearest("", ["a"]) == ""
-
-
-def test_a_suggestion_among_many_alike_names_is_the_most_alike() -> None:
-    names = [f"unit{number}.service" for number in range(5000)]
-    assert nearest("unit4321.servic", names) == "unit4321.service"
 
 
 def test_long_input_is_shortened() -> None:
