@@ -64,8 +64,8 @@ def unmet_variable(condition: Condition, environ: Mapping[str, str]) -> str:
 
 
 def _exists(path: str) -> bool:
-    """Whether it is there for us; what we may not look into is not."""
+    """Whether it is there for us; what we may not, or cannot, look into is not."""
     try:
         return Path(path).exists()
-    except PermissionError:
+    except OSError:  # which of them it raises at all differs between versions of Python
         return False

@@ -293,6 +293,10 @@ async def test_a_reload_that_takes_too_long_is_ended_and_the_unit_stays(
 
 UNMET = {  # behaviour: (condition, in words)
     "path": (Condition(paths=("/does/not/exist",)), "condition: '/does/not/exist' does not exist"),
+    "path-beyond-looking": (
+        Condition(paths=("!/absent", f"/{'long' * 100}")),
+        f"condition: '/{'long' * 100}' does not exist",
+    ),
     "no-path": (Condition(paths=("/", "!/etc")), "condition: '/etc' exists"),
     "variable": (Condition(environment=("NONE",)), "condition: variable 'NONE' is not set"),
     "no-variable": (Condition(environment=("!SET",)), "condition: variable 'SET' is set"),
