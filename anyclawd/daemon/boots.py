@@ -57,6 +57,8 @@ class Boots:
             await asyncio.to_thread(keep, self._state_dir, self._record)
         except OSError as error:
             log.warning("cannot keep the record of this boot: %s; analyze will lack it", error)
+        except Exception:
+            log.exception("cannot keep the record of this boot: a fault in anyclawd")
 
     def abandon(self) -> None:
         """The daemon has ended: a boot that has not settled by now never will."""
