@@ -56,7 +56,7 @@ def unit_view(unit: Unit) -> Json:
         "problem": unit.problem,
         "span": str(unit.span),
     }
-    return scrub(view, written_texts([unit.environment, unit.options]))
+    return scrub(view, written_texts(unit.secrets))
 
 
 def _hooks(hooks: Hooks) -> dict[str, Json]:

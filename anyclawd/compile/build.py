@@ -25,7 +25,7 @@ from anyclawd.compile.policies import (
     timeouts_of,
     value_of,
 )
-from anyclawd.compile.secret import marked
+from anyclawd.compile.secret import hidden_in, marked
 from anyclawd.compile.tree import Node
 from anyclawd.model.deps import Dependencies
 from anyclawd.model.plan import DEFAULT_TARGET
@@ -103,6 +103,7 @@ class Builder:
             ),
             stderr_rate=value_of(settings, "stderr_rate", _PLAIN_UNIT.stderr_rate),
             options=self._free(settings, "options"),
+            hidden=hidden_in(settings),
             deps=deps,
             channel=channel,
             agent=agent,

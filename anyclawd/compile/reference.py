@@ -85,6 +85,7 @@ Maps are merged key by key, lists and all else are replaced. A `readiness` or `h
 - A size is a number of bytes, or text such as `512m` or `16 MiB`; units are powers of 1024.
 - What looks like a secret by its key or variable (passwords, keys, tokens, credentials) in
   `options` and `environment` is never shown, and never stored where it comes from a variable.
+  Nor is one shown that such a variable puts into a command line, a condition or a URL.
 - An unknown key is an error in `units`, `admin`, `services_manager`, unit files and drop-ins, and
   a warning in the other sections; `--strict` makes it an error there too.
 

@@ -1,13 +1,15 @@
-"""Which values of `options` and `environment` are secrets, and how a unit carries them.
+"""Which values of a unit are secrets, and how it carries them.
 
-A value is a secret where a key on the way to it, or the variable it was read from, looks like
-one. Marking too much hides a harmless value; marking too little shows a key: so names decide
-generously.
+A value of `options` or `environment` is a secret where a key on the way to it, or the variable it
+was read from, looks like one; any other value where its variable does. Marking too much hides a
+harmless value; marking too little shows a key: so names decide generously.
 """
 
 import re
+from collections.abc import Iterator, Mapping
 from functools import cache
 
+from anyclawd.compile.read import Commands, Items
 from anyclawd.compile.tree import Node
 from anyclawd.model.secret import MARK
 from anyclawd.model.value import Json
@@ -51,3 +53,37 @@ def marked(node: Node, shown: set[str], name: str = "", *, inside: bool = False)
         counts = _TOKEN_NAME.search(name.lower()) is not None  # `max_tokens: 4096` hides nothing
         return value if counts else {MARK: {"value": value}}
     return value
+
+
+#: The settings that hold texts which a unit needs as they are.
+_PLAIN = (
+    *("exec", "exec_start_pre", "exec_start_post", "exec_reload", "exec_stop_post"),
+    *("condition", "readiness", "health"),
+)
+
+
+def hidden_in(settings: Mapping[str, Node]) -> tuple[Json, ...]:
+    """The secrets that variables have put in plain text into settings, marked."""
+    nodes = (settings[name] for name in _PLAIN if name in settings)
+    texts = {node.env.text: None for whole in nodes for node in _secret_nodes(whole) if node.env}
+    return tuple({MARK: {"value": text}} for text in texts)
+
+
+def _secret_nodes(node: Node) -> Iterator[Node]:
+    if node.env is not None:
+        if looks_secret(node.env.variable):
+            yield node
+        return
+    match node.value:
+        case dict():
+            inner = tuple(node.value.values())
+        case list():
+            inner = tuple(node.value)
+        case Items(nodes):
+            inner = nodes
+        case Commands(programs):
+            inner = tuple(word for program in programs for word in program.nodes)
+        case _:
+            inner = ()
+    for one in inner:
+        yield from _secret_nodes(one)

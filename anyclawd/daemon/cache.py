@@ -6,9 +6,9 @@ the first wave, which the engine has decided for a boot: the orders of its spawn
 units it depends on, so that a unit stopped by hand can be left out together with them; and whether
 they are to be put into cgroups.
 
-The file is trusted only if nobody else could have written it. Of a secret that comes from a
-variable it holds the name alone; one that is written out in the configuration is in it as well, so
-it is made for nobody but us to read.
+The file is trusted only if nobody else could have written it. Of a secret in options or environment
+that comes from a variable it holds the name alone; one that is written out, or that is part of a
+command line, is in it as well, so it is made for nobody but us to read.
 
 Imports what the interpreter has loaded anyway, and `marshal`, which is built in.
 """
@@ -41,10 +41,11 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 #: A change of any of these changes what a plan or its wave means, also between two versions.
 _CODE = (
     *("model/unit.py", "model/plan.py", "model/policy.py", "model/deps.py"),
-    *("compile/settings.py", "compile/kinds.py", "compile/layers.py", "compile/template.py"),
-    *("compile/draft.py", "compile/policies.py", "compile/supervision.py", "compile/build.py"),
-    *("compile/link.py", "engine/manager.py", "engine/needs.py", "engine/unit_fsm.py"),
-    *("daemon/main.py", "runtime/order.py", "runtime/spawn.py"),
+    *("compile/settings.py", "compile/kinds.py", "compile/read.py", "compile/layers.py"),
+    *("compile/template.py", "compile/draft.py", "compile/command.py", "compile/secret.py"),
+    *("compile/policies.py", "compile/supervision.py", "compile/build.py", "compile/link.py"),
+    *("engine/manager.py", "engine/transaction.py", "engine/links.py", "engine/needs.py"),
+    *("engine/unit_fsm.py", "daemon/main.py", "runtime/order.py", "runtime/spawn.py"),
 )
 
 

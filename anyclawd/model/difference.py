@@ -194,7 +194,7 @@ def difference(old: Plan, new: Plan, *, has_controllers: bool = False) -> Differ
     )
 
 
-_ABOUT_ITSELF = frozenset({"name", "kind", "span", "deps"})
+_ABOUT_ITSELF = frozenset({"name", "kind", "span", "hidden", "deps"})
 _UNIT_FIELDS = tuple(one.name for one in fields(Unit) if one.name not in _ABOUT_ITSELF)
 _unit_values = attrgetter(*_UNIT_FIELDS)
 
@@ -205,7 +205,7 @@ def _unit_changes(
     found: list[KeyChange] = []
     # The texts as well: 1 and true are equal, and not the same option.
     if _unit_values(old) != _unit_values(new) or str(old.options) != str(new.options):
-        texts = secret.written_texts([old.environment, old.options, new.environment, new.options])
+        texts = secret.written_texts((*old.secrets, *new.secrets))
         for name in _UNIT_FIELDS:
             pair = getattr(old, name), getattr(new, name)
             found += _walk(name, UNIT_ROWS[name], pair, UNIT_ROWS, texts)

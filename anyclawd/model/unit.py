@@ -88,7 +88,8 @@ class Unit:
     """One unit with all defaults applied; what it holds is final.
 
     `options` and the values of `environment` may hold secrets as `model.secret` marks them:
-    `secret.reveal` before use, `secret.redact` before anyone sees them.
+    `secret.reveal` before use, `secret.redact` before anyone sees them. Command lines, conditions
+    and URLs hold theirs in plain text: `secret.scrub` with `secret.written_texts(unit.secrets)`.
     """
 
     name: UnitName
@@ -121,6 +122,7 @@ class Unit:
     stdout_line_max_bytes: int = 16 * 2**20
     stderr_rate: int = 1000  #: lines a second that are kept; 0 keeps all
     options: Mapping[str, Json] = field(default_factory=lambda: MappingProxyType({}))
+    hidden: tuple[Json, ...] = ()  #: secrets, marked, that stand elsewhere in it in plain text
     deps: Dependencies = Dependencies()
     channel: ChannelRole | None = None  #: set if and only if `kind` is channel
     agent: AgentRole | None = None  #: set if and only if `kind` is agent
@@ -138,6 +140,11 @@ class Unit:
             raise ValueError(f"{self.name}: a channel, and only a channel, has a channel role")
         if (self.agent is not None) is not (self.kind is Kind.AGENT):
             raise ValueError(f"{self.name}: an agent, and only an agent, has an agent role")
+
+    @property
+    def secrets(self) -> tuple[Json, ...]:
+        """Everything in it that holds marked secrets."""
+        return self.environment, self.options, self.hidden
 
     @property
     def is_process(self) -> bool:

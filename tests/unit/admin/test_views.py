@@ -65,6 +65,7 @@ def test_every_field_of_a_unit_is_shown() -> None:
     """A new field of Unit has to be shown, or left out here on purpose."""
     shown_as = {
         "name": None,  # the key of the map
+        "hidden": None,  # what the others are not to show
         "argv": "exec",
         "deps": "after",
         "stdout_line_max_bytes": "stdout_line_max",

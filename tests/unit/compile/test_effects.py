@@ -14,7 +14,7 @@ from anyclawd.model.plan import Settings
 from anyclawd.model.unit import Unit
 
 #: Fields of a unit that nobody writes, or whose changes are told in another way.
-_ABOUT_ITSELF = {"name", "kind", "span", "deps"}
+_ABOUT_ITSELF = {"name", "kind", "span", "hidden", "deps"}
 #: Told as a whole, since it is compared as a whole.
 _WHOLE = {"condition"}
 #: Made of other settings, or settings of which nothing is left in a unit.

@@ -4,6 +4,7 @@ import pytest
 
 from anyclawd.compile.secret import looks_secret
 from anyclawd.model.plan import to_plain
+from anyclawd.model.secret import SHOWN_AS, scrub, written_texts
 from tests.unit.compile.conftest import Compile, lines
 
 SECRET = [
@@ -117,3 +118,30 @@ def test_an_option_is_checked_by_what_its_variable_says(compile_text: Compile) -
     assert lines(compile_text(text, environ={"T": "true"})) == []
     (line,) = lines(compile_text(text, environ={"T": "hunter2"}))
     assert line.endswith("expected true or false, found the value of the variable T")
+
+
+PLAIN_TEXTS = """\
+units:
+  a.service:
+    exec: [/bin/true, !env API_KEY, !env NAME]
+    protocol: none
+    exec_start_pre: [[/bin/echo, !env API_KEY], [/bin/echo, !env "OLD_PASSWORD:swordfish"]]
+    condition: {environment: [!env WISH_TOKEN]}
+    health: {type: http, url: !env TOKEN_URL}
+"""
+PLAIN_ENVIRON = {
+    "API_KEY": "sk-0123456789",
+    "NAME": "harmless",
+    "WISH_TOKEN": "A=0123456789",
+    "TOKEN_URL": "http://127.0.0.1/health?key=0123456789",
+}
+
+
+def test_secrets_that_stand_in_plain_text_are_known_and_not_shown(compile_text: Compile) -> None:
+    outcome = compile_text(PLAIN_TEXTS, environ=PLAIN_ENVIRON)
+    assert outcome.plan is not None, lines(outcome)
+    unit = outcome.plan.units["a.service"]
+    texts = written_texts(unit.secrets)
+    assert set(texts) == {*PLAIN_ENVIRON.values(), "swordfish"} - {"harmless"}
+    assert unit.argv == ("/bin/true", "sk-0123456789", "harmless")
+    assert scrub(list(unit.argv), texts) == ["/bin/true", SHOWN_AS, "harmless"]
