@@ -100,6 +100,7 @@ class Assembly:
         self._driver.announced.append(self._announce)
         self._driver.forgotten.append(self._gateway.forget)
         self._driver.settled.append(self._settle)
+        self._driver.adopted.append(self._excuse_the_absent)
 
     def when_settled(self, call: Callable[[], None]) -> None:
         """Call once, when the boot has settled and the loop is idle."""
@@ -173,6 +174,8 @@ class Assembly:
             return state.reason
         if state.invocation is None:
             return "nothing has started it"
+        if state.invocation is None:
+            return "it has not been started"
         return "it has ended" if state.result is Result.SUCCESS else state.result.value
 
     def _send_status(self) -> None:
@@ -190,7 +193,7 @@ class Assembly:
         self._systemd.ready(self._status())
 
     def _excuse_the_absent(self) -> None:
-        """Units that the boot has left out have no change of state that would tell of them."""
+        """Units that nothing has started have no change of state that would tell of them."""
         manager = self._driver.manager
         for name, state in manager.states.items():
             if state.sub in _OUT and state.invocation is None and name not in manager.jobs:

@@ -143,6 +143,7 @@ class Driver:
         self.processes: dict[UnitName, Process] = {}
         self.announced: list[Callable[[UnitName, Sub, Sub], None]] = []
         self.settled: list[Callable[[SettleBoot], None]] = []
+        self.adopted: list[Callable[[], None]] = []  #: called when another plan holds
         self.rested: list[Callable[[], None]] = []  #: called when all that was fed is dealt with
         self.forgotten: list[Callable[[UnitName], None]] = []  #: of units that have left the plan
         self._attach, self._cores, self._intake = attach, cores, intake
@@ -237,6 +238,8 @@ class Driver:
         for name in changed - restart:
             if name in self.processes:
                 self._launcher.limit(plan.units[name])
+        for tell in self.adopted:
+            tell()
         return future
 
     def spare(self, pid: int) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from anyclawd.client.exchange import ClientError
 from anyclawd.model.value import Json
 from tests.fakes.daemon import (
     Daemon,
@@ -640,3 +641,16 @@ def test_a_hundred_reloads_leave_nothing_behind(tmp_path: Path) -> None:
         assert daemon.client.get("/v1/jobs")["jobs"] == []
         assert len(list(Path(f"/proc/{daemon.pid}/task").iterdir())) < 12
         assert runs(daemon)["stays.service"] != stays
+
+
+def test_an_agent_that_a_reload_brings_and_nobody_starts_tells_its_user(tmp_path: Path) -> None:
+    """It is there for the day another unit fails; until then nothing happens to it."""
+    config = system({"default": mock()})
+    with running(tmp_path, config) as daemon:
+        rescued = {"x.service": service(on_failure=["spare.agent"])}
+        reload(daemon, system({"default": mock(), "spare": mock()}, units=rescued))
+        assert daemon.unit("spare.agent")["sub"] == "dead"
+        with pytest.raises(ClientError, match="it has not been started"):
+            daemon.answer("hello", agent="spare")
+        daemon.job("start", "spare.agent")
+        assert daemon.answer("hello", agent="spare")["text"] == "Echo: hello"
