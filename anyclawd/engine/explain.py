@@ -21,7 +21,18 @@ from anyclawd.model.unit import Kind, Unit
 _DELAYS_TOLD = 50
 
 _MAY_HAVE_OBSTACLES = 5  # named one by one; more are counted
+_CAUSES_FOLLOWED = 20  # jobs told one by one, each pulled in by the next
 _BLOCKED_FOLLOWED = 20  # blocked units told one by one; of further ones the first cause is told
+
+#: What a finished job has done to its unit.
+_DONE = {
+    JobType.START: "started",
+    JobType.STOP: "stopped",
+    JobType.RESTART: "restarted",
+    JobType.RELOAD: "started",  # which a start has joined
+    JobType.TRY_RESTART: "restarted",
+    JobType.RELOAD_OR_START: "started",
+}
 
 
 def sentences(manager: Manager, name: UnitName, now: float) -> list[str]:
@@ -81,6 +92,7 @@ def _what(unit: Unit, state: UnitState, now: float) -> str:
 
 
 def _why(manager: Manager, unit: Unit, state: UnitState) -> Iterator[str]:
+    yield from _origin(manager, unit.name)
     if state.sub is Sub.BLOCKED:
         yield from _causes(manager, unit.name, "It", seen={unit.name})
     elif state.sub is Sub.DEGRADED:
@@ -157,6 +169,34 @@ def _job(manager: Manager, job: Job) -> Iterator[str]:
         yield "The job begins when the unit is up and is not reloading any more"
     elif not job.is_running and job.type is JobType.START:
         yield "The job waits for its turn: as many units are starting as start_concurrency allows"
+
+
+def _origin(manager: Manager, name: UnitName) -> Iterator[str]:
+    """What brought a unit up that is up, or down that is down, and what that followed from."""
+    job, sub, subject, told = manager.moved_by.get(name), manager.sub(name), "It", {name}
+    if job is None or sub not in ({Sub.DEAD} if job.type is JobType.STOP else UP):
+        if sub is Sub.DEAD and name not in manager.stopped_by_hand:
+            yield from _conflicts(manager, name)
+        return
+    while True:
+        at_boot = " at boot" if job.origin is Origin.BOOT else ""
+        reason = "" if at_boot and job.cause is None else f" because {_because(job)}"
+        yield f"{subject} was {_DONE[job.asked]}{at_boot}{reason}"
+        cause = None if at_boot or job.cause in told else job.cause
+        if cause is None or len(told) == _CAUSES_FOLLOWED:
+            return
+        former = manager.jobs.get(cause) or manager.moved_by.get(cause)
+        if former is None or (former.since, former.by) != (job.since, job.by):
+            return  # another request's: the cause was as it is already
+        job, subject = former, cause
+        told.add(cause)
+
+
+def _conflicts(manager: Manager, name: UnitName) -> Iterator[str]:
+    """Who is up that a unit at rest cannot run together with."""
+    for other in manager.links.conflicts.get(name, ()):
+        if manager.sub(other) in UP:
+            yield f"It conflicts with {other}, which is running"
 
 
 def _because(job: Job) -> str:

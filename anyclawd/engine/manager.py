@@ -136,6 +136,7 @@ class Manager:
         self.links = Links(plan.units)
         self.states: dict[UnitName, UnitState] = dict.fromkeys(plan.units, UnitState())
         self.jobs: dict[UnitName, Job] = {}
+        self.moved_by: dict[UnitName, Job] = {}  # what started or stopped it, its policy apart
         self.stories: dict[UnitName, Story] = {}
         self.boot: dict[UnitName, BootTimes] = {}
         self.boot_settled_at: float | None = None
@@ -508,7 +509,7 @@ class Manager:
         order = tuple(name for name in plan.order if name not in gone)
         for name in gone:
             self._remember(name, is_stopped=False)
-            for table in (self.states, self.stories, self.boot, self._rescues):
+            for table in (self.states, self.stories, self.moved_by, self.boot, self._rescues):
                 table.pop(name, None)
             self.troubled.discard(name)
             self._commands.append(ForgetUnit(name))
@@ -686,6 +687,8 @@ class Manager:
             self._run_start(job)
         else:
             self.jobs[job.unit] = replace(job, is_running=True)
+            if state.sub not in (Sub.DEAD, Sub.FAILED):
+                self.moved_by[job.unit] = job
             if not self._advance(job.unit):
                 self._apply(job.unit, Stop())
 
@@ -723,9 +726,12 @@ class Manager:
         self.jobs[job.unit] = replace(job, is_running=True)
         if state.sub in COMING_UP:
             return  # a start that was replaced and asked for again goes on
+        is_by_policy = job.origin in (Origin.POLICY, Origin.TIMER)
+        if not is_by_policy:
+            self.moved_by[job.unit] = job
         is_by_itself = job.origin is Origin.DEPENDENCY and job.cause is None
-        is_automatic = is_by_itself or job.origin in (Origin.POLICY, Origin.TIMER)
-        self._apply(job.unit, Start(self._new_invocation(job.unit), is_automatic))
+        start = Start(self._new_invocation(job.unit), is_by_policy or is_by_itself)
+        self._apply(job.unit, start)
 
     @property
     def _gate_is_open(self) -> bool:

@@ -232,6 +232,34 @@ def in_conflict() -> World:
     return world
 
 
+def stopped_by_a_conflict() -> World:
+    world = World(
+        make_plan(make_unit(A), link(make_unit(B), requires=[C]), link(make_unit(C), conflicts=[A]))
+    )
+    world.start(A)
+    world.start(B)
+    world.exit(A)
+    return world
+
+
+def left_out_by_a_conflict() -> World:
+    return booted(link(make_unit("0.service"), conflicts=[A]), make_unit(A))
+
+
+def stopped_with_another() -> World:
+    world = booted(link(make_unit(A), part_of=[B]), make_unit(B))
+    world.stop(B)
+    world.exit(A)
+    return world
+
+
+def restarted_by_hand() -> World:
+    world = booted(make_unit(A))
+    world.restart(A)
+    world.exit(A)
+    return world
+
+
 def stopping_with_the_daemon() -> World:
     world = booted(make_unit(A))
     world.shut_down()
@@ -245,32 +273,39 @@ SITUATIONS: dict[Callable[[], World], list[str]] = {
     ],
     running: [
         "a.service has been running as process 1000 for 90.0 s.",
+        "It was started at boot because default.target wants it.",
         "When it ends, it is restarted after 100 ms.",
     ],
     restarted: [
         "a.service has been running as process 1002 for 0 ms.",
+        "It was started at boot because default.target wants it.",
         "Its policy has restarted it 2 times since it was last started otherwise.",
         "When it ends, it is restarted after 400 ms.",
     ],
     about_to_trip: [
         "a.service has been running as process 1001 for 0 ms.",
+        "It was started at boot because default.target wants it.",
         "Its policy has restarted it once since it was last started otherwise.",
         "When it ends, it cools down for 5 min, since its start limit is hit then.",
     ],
     about_to_end_the_daemon: [
         "a.service has been running as process 1000 for 0 ms.",
+        "It was started at boot because default.target wants it.",
         "When it ends, the daemon stops, since its start limit is hit then.",
     ],
     eager: [
         "a.service has been running as process 1000 for 0 ms.",
+        "It was started at boot because default.target wants it.",
         "When a signal, a timeout or its protocol ends it, it is restarted at once.",
     ],
     never_restarted: [
         "a.service has been running as process 1000 for 0 ms.",
+        "It was started at boot because default.target wants it.",
         "When it ends, it is not restarted.",
     ],
     degraded: [
         "a.service is up as process 1000, but has not been ready for 0 ms.",
+        "It was started at boot because default.target wants it.",
         "Its readiness was lost: closed its stdout.",
         "When it fails, it is restarted after 100 ms.",
     ],
@@ -284,7 +319,10 @@ SITUATIONS: dict[Callable[[], World], list[str]] = {
         "A start job is running, because default.target wants it.",
         "Unless it has ended within 30.0 s, it is stopped with result timeout.",
     ],
-    one_shot_done: ["a.service ended in success 0 ms ago."],
+    one_shot_done: [
+        "a.service ended in success 0 ms ago.",
+        "It was started at boot because default.target wants it.",
+    ],
     waiting_in_line: [
         "a.service has not been started since the daemon came up.",
         "A start job is waiting, because default.target wants it.",
@@ -366,6 +404,7 @@ SITUATIONS: dict[Callable[[], World], list[str]] = {
     ],
     stopped_by_hand: [
         "a.service has not been running for 0 ms.",
+        "It was stopped because a test asked for it.",
         "It was stopped by hand and stays down until somebody starts it.",
         "Nothing starts it by itself; 'anyclawctl start a.service' does.",
     ],
@@ -400,6 +439,29 @@ SITUATIONS: dict[Callable[[], World], list[str]] = {
         "A stop job is running, because b.service conflicts with it.",
         "Unless it ends within 10.0 s, it is killed.",
     ],
+    stopped_by_a_conflict: [
+        "a.service has not been running for 0 ms.",
+        "It was stopped because c.service conflicts with it.",
+        "c.service was started because b.service requires it.",
+        "b.service was started because a test asked for it.",
+        "Nothing starts it by itself; 'anyclawctl start a.service' does.",
+    ],
+    left_out_by_a_conflict: [
+        "a.service has not been started since the daemon came up.",
+        "It conflicts with 0.service, which is running.",
+        "Nothing starts it by itself; 'anyclawctl start a.service' does.",
+    ],
+    stopped_with_another: [
+        "a.service has not been running for 0 ms.",
+        "It was stopped because it is part of b.service.",
+        "b.service was stopped because a test asked for it.",
+        "Nothing starts it by itself; 'anyclawctl start a.service' does.",
+    ],
+    restarted_by_hand: [
+        "a.service has been running as process 1001 for 0 ms.",
+        "It was restarted because a test asked for it.",
+        "When it ends, it is restarted after 100 ms.",
+    ],
     stopping_with_the_daemon: [
         "a.service has been stopping as process 1000 for 0 ms.",
         "A stop job is running, because the daemon is stopping.",
@@ -420,14 +482,16 @@ def test_situations(situation: Callable[[], World], said: list[str]) -> None:
 def test_a_target_is_reached() -> None:
     world = booted(make_unit("x.target"))
     assert sentences(world.manager, UnitName("x.target"), 160.0) == [
-        "x.target was reached 60.0 s ago."
+        "x.target was reached 60.0 s ago.",
+        "It was started at boot because default.target wants it.",
     ]
 
 
 def test_a_core_unit_is_no_process() -> None:
     world = booted(make_unit("x.core"))
     assert sentences(world.manager, UnitName("x.core"), 100.0) == [
-        "x.core has been running for 0 ms."
+        "x.core has been running for 0 ms.",
+        "It was started at boot because default.target wants it.",
     ]
 
 

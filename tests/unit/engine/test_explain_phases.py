@@ -182,17 +182,20 @@ SITUATIONS: dict[Callable[[], World], list[str]] = {
     ],
     in_reload: [
         "a.service has been reloading as process 1000 for 1.0 s.",
+        "It was started at boot because default.target wants it.",
         "A reload job is running, because a test asked for it.",
         "Unless that ends within 29.0 s, the reload has failed and the unit runs on.",
     ],
     reload_waits: [
         "a.service has been reloading as process 1000 for 0 ms.",
+        "It was started at boot because default.target wants it.",
         "A reload job is waiting, because a test asked for it.",
         "The job begins when the unit is up and is not reloading any more.",
         "Unless that ends within 30.0 s, the reload has failed and the unit runs on.",
     ],
     reload_failed: [
         "a.service has been running as process 1000 for 0 ms.",
+        "It was started at boot because default.target wants it.",
         "Its last reload has failed: exited with code 3.",
         "When it ends, it is not restarted.",
     ],
@@ -218,16 +221,19 @@ SITUATIONS: dict[Callable[[], World], list[str]] = {
     ],
     not_yet_checked: [
         "a.service has been running as process 1000 for 0 ms.",
+        "It was started at boot because default.target wants it.",
         "It has not been checked yet.",
         "When it ends, it is not restarted.",
     ],
     healthy: [
         "a.service has been running as process 1000 for 0 ms.",
+        "It was started at boot because default.target wants it.",
         "Its checks find it healthy.",
         "When it ends, it is not restarted.",
     ],
     half_ill: [
         "a.service has been running as process 1000 for 0 ms.",
+        "It was started at boot because default.target wants it.",
         "It has failed 1 of 2 checks in a row, the last one with: no answer within 5 s.",
         "When it ends, it is not restarted.",
     ],
