@@ -174,8 +174,6 @@ class Assembly:
             return state.reason
         if state.invocation is None:
             return "nothing has started it"
-        if state.invocation is None:
-            return "it has not been started"
         return "it has ended" if state.result is Result.SUCCESS else state.result.value
 
     def _send_status(self) -> None:

@@ -9,7 +9,7 @@ Owned here: the main processes, the timers, and the tasks that start and stop co
 on around the main processes is the `Entourage`'s. What the driver does not know is handed in: who
 speaks a unit's protocol (`attach`), what the core units are (`cores`), how the intake of messages
 is closed (`intake`), and where stops by hand are noted (`remember`). Whoever wants to watch
-subscribes to `announced` and `settled`.
+subscribes to `announced`, `settled` and `adopted`.
 """
 
 import asyncio

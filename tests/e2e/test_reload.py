@@ -650,7 +650,7 @@ def test_an_agent_that_a_reload_brings_and_nobody_starts_tells_its_user(tmp_path
         rescued = {"x.service": service(on_failure=["spare.agent"])}
         reload(daemon, system({"default": mock(), "spare": mock()}, units=rescued))
         assert daemon.unit("spare.agent")["sub"] == "dead"
-        with pytest.raises(ClientError, match="it has not been started"):
+        with pytest.raises(ClientError, match="nothing has started it"):
             daemon.answer("hello", agent="spare")
         daemon.job("start", "spare.agent")
         assert daemon.answer("hello", agent="spare")["text"] == "Echo: hello"
