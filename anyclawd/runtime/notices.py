@@ -164,7 +164,7 @@ class _Ear:
         if main is not None and pid == main.pid:
             return ""
         if self.unit.notify_access is NotifyAccess.MAIN:
-            return f"a notification of process {pid}, and notify_access is main"
+            return f"a notification of process {pid}, and readiness.access is main"
         owner = self._notices.owner_of(pid)
         if owner is not None and owner.unit.name == name:
             return ""

@@ -134,7 +134,7 @@ async def test_a_child_is_not_heard_where_only_the_main_process_is(
         assert house.state("one").sub is Sub.RUNNING
         assert house.driver.status_text(ONE) == "main"
         assert house.driver.dropped_notices(ONE) == 1
-    assert "notify_access is main" in caplog.text
+    assert "readiness.access is main" in caplog.text
 
 
 async def test_whose_word_counts_may_change_while_it_runs(supervise: Supervise) -> None:
