@@ -5,17 +5,25 @@ import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from anyclawd.client.exchange import ClientError
+
 
 def configure(parser: ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="FILE", help="write to FILE, not to stdout")
 
 
 def write(options: Namespace, text: str) -> None:
-    """Raises OSError where the file cannot be written; what was there before is then untouched."""
+    """Raises ClientError where FILE cannot be written; what was there before is then untouched."""
     if not options.output or options.output == "-":
         sys.stdout.write(text)
         return
-    target = Path(options.output)
+    try:
+        _replace(Path(options.output), text)
+    except OSError as error:
+        raise ClientError(f"cannot write {options.output!r}: {error.strerror}") from error
+
+
+def _replace(target: Path, text: str) -> None:
     if target.exists() and not target.is_file():  # a pipe, or the null device
         target.write_text(text, "utf-8")
         return

@@ -70,12 +70,17 @@ def test_a_picture_is_written_whole_to_a_file(served: Served, tmp_path: Path, fo
     assert list(tmp_path.glob("picture*")) == [target]
 
 
-def test_a_file_that_cannot_be_written_is_named(served: Served, tmp_path: Path) -> None:
-    done = anyclawctl(served, "graph", "-o", str(tmp_path / "none" / "picture"))
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    {"none/picture": "No such file or directory", "/dev/full": "No space left on device"}.items(),
+)
+def test_a_file_that_cannot_be_written_is_named(
+    served: Served, tmp_path: Path, name: str, reason: str
+) -> None:
+    target = str(tmp_path / name)
+    done = anyclawctl(served, "graph", "-o", target)
     assert done.returncode == 1
-    assert "picture" in done.stderr
-    assert "No such file or directory" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.stderr == f"anyclawctl: cannot write {target!r}: {reason}\n"
 
 
 def test_a_configuration_has_no_states(served: Served, tmp_path: Path) -> None:
