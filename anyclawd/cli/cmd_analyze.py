@@ -3,7 +3,7 @@
 import json
 from argparse import ArgumentParser, Namespace
 
-from anyclawd.cli import boots, output
+from anyclawd.cli import boots, output, render
 from anyclawd.client.exchange import ClientError
 from anyclawd.draw import timeline
 from anyclawd.model.value import Json
@@ -62,7 +62,7 @@ def run(options: Namespace) -> int:
 
             predicted = simulate.predicted(options)
             if options.form is None:
-                text = predicted.json() if options.json else predicted.text()
+                text = predicted.json() if options.json else render.clean(predicted.text())
             else:
                 text = drawn(options.form, predicted.record, as_json=options.json)
         case "boots":
@@ -86,4 +86,4 @@ def drawn(what: str, record: Json, *, as_json: bool) -> str:
         return plot(boot, f"boot of {timeline.moment(boot.started_at)}")
     if as_json:
         return json.dumps({what: _VALUES[what](boot)}, indent=2) + "\n"
-    return _TEXTS[what](boot) + "\n"
+    return render.clean(_TEXTS[what](boot)) + "\n"

@@ -5,6 +5,7 @@ from argparse import Namespace
 
 from anyclawd.cli import output
 from anyclawd.cli.daemon import connect
+from anyclawd.cli.render import clean
 from anyclawd.model.value import Json
 
 
@@ -16,7 +17,7 @@ def run(options: Namespace) -> int:
 
         output.write(options, json.dumps({"findings": rows}, indent=2) + "\n")
     else:
-        output.write(options, "".join(f"{_line(row)}\n" for row in rows))
+        output.write(options, clean("".join(f"{_line(row)}\n" for row in rows)))
         if not rows:
             print("nothing to say", file=sys.stderr)
     return int(any(row["severity"] == "error" for row in rows))

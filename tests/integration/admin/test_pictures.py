@@ -138,6 +138,15 @@ def test_without_a_daemon_the_kept_boots_are_told_and_named(tmp_path: Path) -> N
     assert named.returncode == 69
 
 
+@pytest.mark.parametrize("what", ["time", "blame", "critical-chain"])
+def test_what_a_unit_has_said_steers_no_terminal(tmp_path: Path, what: str) -> None:
+    failed = [{**unit, "result": "failed", "reason": "\x1b[2J"} for unit in BOOT["units"]]
+    keep(str(tmp_path), {**BOOT, "units": failed})
+    told = offline(tmp_path, "analyze", what, "--state-dir", str(tmp_path)).stdout
+    assert "\x1b" not in told
+    assert r"\x1b[2J" in told
+
+
 @pytest.mark.parametrize(
     ("words", "refused"),
     [
