@@ -57,7 +57,7 @@ def run(options: Namespace) -> int:
                 raise
         else:
             kept.unlink(missing_ok=True)
-            return dropin.report(place, path, answer, options)
+            return dropin.report(path, answer, options)
 
 
 def _always(text: str) -> Callable[[bytes], str]:
@@ -72,7 +72,7 @@ def _edited(text: str, reference: str, unit: str) -> str:
         done = subprocess.run([*_editor(os.environ), str(path)], check=False)
         if done.returncode != 0:
             raise ClientError(f"the editor has failed with status {done.returncode}; see above")
-        found = path.read_text("utf-8").partition(_MARK)[0].rstrip()
+        found = _read(path).partition(_MARK)[0].rstrip()
     return f"{found}\n" if has_settings(found.encode()) else ""
 
 
@@ -80,7 +80,11 @@ def _editor(environ: Mapping[str, str]) -> list[str]:
     """The command that edits a file. Raises ClientError where there is none."""
     named = environ.get("VISUAL") or environ.get("EDITOR")
     if named:
-        return shlex.split(named)
+        try:
+            return shlex.split(named)
+        except ValueError as error:
+            text = f"no editor can be run by {named!r}: {error}; correct VISUAL or EDITOR"
+            raise ClientError(text) from error
     for name in _EDITORS:
         if shutil.which(name):
             return [name]
@@ -105,7 +109,12 @@ def _keep(path: Path, text: str, unit: str) -> None:
 
 
 def _read(path: Path) -> str:
-    return path.read_text("utf-8") if path.exists() else ""
+    """The text of a file, empty where there is none. Raises ClientError where it holds no text."""
+    try:
+        return path.read_text("utf-8") if path.exists() else ""
+    except UnicodeDecodeError as error:
+        reason = f"{path} is not UTF-8 text; convert it, for instance with iconv"
+        raise ClientError(reason) from error
 
 
 def _reference(place: dropin.Place, unit: str) -> str:

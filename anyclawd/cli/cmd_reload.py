@@ -5,9 +5,7 @@ from argparse import ArgumentParser, Namespace
 
 from anyclawd.cli import jobs, reload, render
 from anyclawd.cli.daemon import connect
-from anyclawd.client.exchange import ClientError
-
-_USAGE_ERROR = 2
+from anyclawd.client.exchange import USAGE_ERROR, ClientError
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -24,9 +22,11 @@ def run(options: Namespace) -> int:
     """Status 1 if the configuration cannot be used, or a job of the reload has failed."""
     if options.units:
         return jobs.run("reload", options)
+    if jobs.contradicts_itself("reload", options):
+        return USAGE_ERROR
     if options.job_mode != "replace":
         print("anyclawctl reload: --job-mode is for units; name some", file=sys.stderr)
-        return _USAGE_ERROR
+        return USAGE_ERROR
     try:
         answer = reload.reload(
             connect(options),

@@ -4,9 +4,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 
 from anyclawd.cli import dropin
-from anyclawd.client.exchange import ClientError
-
-_USAGE_ERROR = 2
+from anyclawd.client.exchange import USAGE_ERROR, ClientError
 
 #: Where the settings go; what is written by hand has names that come later, and wins.
 _FILE = "50-set-property.yaml"
@@ -33,7 +31,7 @@ def run(options: Namespace) -> int:
     if wrong:
         text = f"anyclawctl set-property: expected KEY=VALUE, found {wrong[0]!r}"
         print(text, file=sys.stderr)
-        return _USAGE_ERROR
+        return USAGE_ERROR
     place = dropin.place_of(options)
     path = place.file(options.unit, _FILE)
     parted = (setting.partition("=") for setting in options.settings)
@@ -47,4 +45,4 @@ def run(options: Namespace) -> int:
         return _HEADER + text if text else ""
 
     answer = dropin.put(place, path, change)
-    return dropin.report(place, path, answer, options)
+    return dropin.report(path, answer, options)

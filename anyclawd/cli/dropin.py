@@ -99,7 +99,7 @@ def put(place: Place, path: Path, change: Callable[[bytes], str]) -> Json:
     return answer
 
 
-def report(place: Place, path: Path, answer: Json, options: Namespace) -> int:
+def report(path: Path, answer: Json, options: Namespace) -> int:
     """Say what was written and what came of it; the exit status."""
     if options.json:
         body = {} if answer is None else answer

@@ -22,7 +22,7 @@ _DONE = {
 }
 
 #: Results that leave a unit as it was asked to be.
-_GOOD = ("done", "skipped")
+GOOD = ("done", "skipped")
 
 MODES = ("replace", "fail", "ignore-dependencies")
 
@@ -64,10 +64,7 @@ def configure_rest(parser: ArgumentParser) -> None:
 
 def run(verb: str, options: Namespace) -> int:
     """Status 1 if a unit is not as it was asked to be; with `--wait` the worst of the ends."""
-    waits = options.timeout is not None or getattr(options, "wait", False)
-    if options.no_block and waits:
-        text = "--no-block waits for nothing; leave out --wait and --timeout, or --no-block"
-        print(f"anyclawctl {verb}: {text}", file=sys.stderr)
+    if contradicts_itself(verb, options):
         return USAGE_ERROR
     body = {
         "verb": verb,
@@ -90,6 +87,16 @@ def run(verb: str, options: Namespace) -> int:
     return max(map(_status, answer["jobs"]), default=0)
 
 
+def contradicts_itself(verb: str, options: Namespace) -> bool:
+    """Whether the options say to wait and not to; stderr is told so."""
+    waits = options.timeout is not None or getattr(options, "wait", False)
+    if options.no_block and waits:
+        text = "--no-block waits for nothing; leave out --wait and --timeout, or --no-block"
+        print(f"anyclawctl {verb}: {text}", file=sys.stderr)
+        return True
+    return False
+
+
 def _wait(options: Namespace) -> Json:
     if options.no_block:
         return False
@@ -97,7 +104,7 @@ def _wait(options: Namespace) -> Json:
 
 
 def _status(row: Json) -> int:
-    if row["result"] not in _GOOD:
+    if row["result"] not in GOOD:
         return FAILED
     return rest.status(row["rest"]) if "rest" in row and row["result"] == "done" else 0
 
@@ -122,8 +129,14 @@ def _report(verb: str, row: Json, options: Namespace) -> None:
         print(f"{_DONE[verb]} {unit}")
         if "rest" in row:
             rest.report(row["rest"])
-    elif result in _GOOD:
+    elif result in GOOD:
         print(f"nothing to {verb} for {unit}{reason}")
     else:
-        hint = f"see 'anyclawctl explain {unit}' and 'anyclawctl logs {unit}'"
-        print(f"{unit}: {verb} {result}{reason}; {hint}", file=sys.stderr)
+        complain(row, verb)
+
+
+def complain(row: Json, verb: str) -> None:
+    """Say that a job has not come to what it was for, and where to look."""
+    unit, reason = row["unit"], f": {clean(row['reason'])}" if row["reason"] else ""
+    hint = f"see 'anyclawctl explain {unit}' and 'anyclawctl logs {unit}'"
+    print(f"{unit}: {verb} {row['result']}{reason}; {hint}", file=sys.stderr)

@@ -7,6 +7,7 @@ keys and what their change means.
 import sys
 from collections.abc import Iterator
 
+from anyclawd.cli.jobs import GOOD, complain
 from anyclawd.cli.render import Paint, clean
 from anyclawd.client.client import Client
 from anyclawd.client.exchange import FAILED
@@ -20,8 +21,6 @@ _MEANS = {
     "replace": "restarted",
 }
 
-_GOOD = ("done", "skipped")
-
 
 def reload(
     client: Client, *, dry_run: bool = False, waits: bool = True, timeout_s: float | None = None
@@ -33,7 +32,7 @@ def reload(
 
 def status(answer: Json) -> int:
     """Status 1 where a job has not come to what it was for."""
-    bad = any(row["result"] not in (*_GOOD, None) for row in answer["jobs"])
+    bad = any(row["result"] not in (*GOOD, None) for row in answer["jobs"])
     return FAILED if bad else 0
 
 
@@ -44,8 +43,8 @@ def report(answer: Json, *, is_dry: bool = False) -> None:
     for line in _lines(answer, paint, is_dry=is_dry):
         print(line)
     for row in answer["jobs"]:
-        if row["result"] not in (*_GOOD, None):
-            _complain(row)
+        if row["result"] not in (*GOOD, None):
+            complain(row, row["type"])
 
 
 def _lines(answer: Json, paint: Paint, *, is_dry: bool) -> Iterator[str]:
@@ -70,10 +69,3 @@ def _key(change: Json) -> str:
     if not old:
         return f"{change['key']}: {new}"
     return f"{change['key']}: {old} -> {new or 'not set'}"
-
-
-def _complain(row: Json) -> None:
-    unit = row["unit"]
-    reason = f": {clean(row['reason'])}" if row["reason"] else ""
-    hint = f"see 'anyclawctl explain {unit}' and 'anyclawctl logs {unit}'"
-    print(f"{unit}: {row['type']} {row['result']}{reason}; {hint}", file=sys.stderr)

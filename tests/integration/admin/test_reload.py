@@ -59,11 +59,20 @@ def test_reload_tells_what_has_changed(served: Served) -> None:
 
 
 def test_a_dry_run_says_that_nothing_was_done(served: Served) -> None:
-    done = anyclawctl(served, "reload", "--dry-run", "--no-block", "--timeout", "1min")
+    done = anyclawctl(served, "reload", "--dry-run", "--timeout", "1min")
     assert done.returncode == 0
     assert done.stdout.splitlines()[-1] == "3 units unchanged; nothing was done"
     [asked] = served.control.reloads
-    assert (asked.is_dry, asked.waits, asked.timeout_s) == (True, False, 60.0)
+    assert (asked.is_dry, asked.waits, asked.timeout_s) == (True, True, 60.0)
+
+
+def test_nobody_waits_for_a_reload_without_waiting(served: Served) -> None:
+    assert anyclawctl(served, "reload", "--no-block").returncode == 0
+    [asked] = served.control.reloads
+    assert not asked.waits
+    done = anyclawctl(served, "reload", "--no-block", "--timeout", "1min")
+    assert (done.returncode, len(served.control.reloads)) == (2, 1)
+    assert "--no-block waits for nothing" in done.stderr
 
 
 def test_reload_prints_the_answer_as_json(served: Served) -> None:
@@ -293,6 +302,21 @@ def test_an_editor_that_fails_changes_nothing(served: Served, config: Path) -> N
     assert (done.returncode, served.control.reloads) == (1, [])
     assert "the editor has failed with status 1" in done.stderr
     assert list(config.parent.iterdir()) == [config]
+
+
+def test_what_is_no_text_and_no_command_is_told(
+    served: Served, config: Path, tmp_path: Path
+) -> None:
+    environ = {"ANYCLAWD_SOCKET": str(served.path), "EDITOR": "vi 'unclosed"}
+    done = run(["edit", "default.agent"], environ)
+    assert done.returncode == 1
+    assert done.stderr.startswith("anyclawctl: no editor can be run by")
+    path = config.parent / "default.agent.d" / "override.yaml"
+    path.parent.mkdir()
+    path.write_bytes(b"restart: \xff\n")
+    done = edit(served, tmp_path, "restart: never\n")
+    assert (done.returncode, path.read_bytes()) == (1, b"restart: \xff\n")
+    assert "is not UTF-8 text" in done.stderr
 
 
 def test_who_sits_there_is_asked_whether_to_go_on(
