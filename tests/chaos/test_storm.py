@@ -97,8 +97,7 @@ def test_a_crash_loop_of_many_units_leaves_the_rest_quick(tmp_path: Path) -> Non
         daemon.wait_until(
             lambda rows: all(rows[name]["restarts"] > 2 for name in units), "every unit to die"
         )
-        for name in units:
-            daemon.job("stop", name)
+        daemon.job("stop", *units)
         assert {daemon.units()[name]["active"] for name in units} == {"inactive"}
 
 

@@ -70,12 +70,6 @@ BROKEN: dict[str, tuple[Json, str, str, str]] = {  # entry, active, result, reas
         "resources",
         "pools of agents are not supported by this version",
     ),
-    "it has a health check": (
-        {**mock(), "health": {"type": "rpc"}},
-        "failed",
-        "resources",
-        "health",
-    ),
 }
 
 
@@ -411,15 +405,6 @@ def test_sigterm_during_the_boot_stops_it(tmp_path: Path) -> None:
         daemon.wait_log_text("default.agent: start")
         daemon.signal(signal.SIGTERM)
         assert daemon.wait_exit() == 0
-
-
-def test_sighup_is_refused_and_harms_nothing(tmp_path: Path) -> None:
-    with running(tmp_path, system({"default": mock()})) as daemon:
-        pids = {name: row["pid"] for name, row in daemon.units().items()}
-        daemon.signal(signal.SIGHUP)
-        daemon.wait_log_text("SIGHUP")
-        assert "cannot reload" in daemon.log_text()
-        assert {name: row["pid"] for name, row in daemon.units().items()} == pids
 
 
 def test_running_turns_finish_before_channels_are_stopped(tmp_path: Path, theatre: Stage) -> None:
