@@ -147,7 +147,7 @@ class Reloader:
 
     async def _answer(self, request: _Request) -> None:
         try:
-            done = await (self._look(request) if request.is_dry else self._announced(request))
+            done = await (self._look() if request.is_dry else self._announced(request))
         except RequestError as error:
             request.done.set_exception(error)
         except asyncio.CancelledError:
@@ -160,7 +160,7 @@ class Reloader:
         else:
             request.done.set_result(done)
 
-    async def _look(self, request: _Request) -> Reloaded:
+    async def _look(self) -> Reloaded:
         """Say what a reload would come to; nobody is told of it."""
         found = await self._compiled()
         if found is None:
