@@ -314,7 +314,7 @@ def _cgroup_of(pid: int) -> str:
 
 
 def _is_delegated(path: str) -> bool:
-    if posix.geteuid() != 0 and posix.stat(path).st_uid == posix.geteuid():
+    if posix.geteuid() != 0 and _owner_of(path) == posix.geteuid():
         return True
     for name in _DELEGATED:
         try:
@@ -323,6 +323,14 @@ def _is_delegated(path: str) -> bool:
         except OSError:  # there is none, or it is not for us to read
             continue
     return False
+
+
+def _owner_of(path: str) -> int:
+    """The user that a directory belongs to, -1 where it is out of our sight."""
+    try:
+        return posix.stat(path).st_uid
+    except OSError:
+        return -1
 
 
 def _is_within(pid: int, path: str) -> bool:

@@ -114,7 +114,7 @@ class Process:
         poller.watch(self._stderr, READABLE, self._read_stderr)
         poller.watch(self.pidfd, READABLE, self._note_death)
         if self._cgroups is not None and self._starved is not None:
-            self._memory_events = self._cgroups.open_memory_events(self.unit.name)
+            self._memory_events = self._opened(self._cgroups.open_memory_events, self.unit.name)
             if self._memory_events != -1:
                 poller.watch(self._memory_events, EXCEPTIONAL, self._note_starvation)
         self.resume_reading()
@@ -361,8 +361,9 @@ class Process:
                 call()
 
         if self._cgroups is not None and self._events == -1:
-            self._events = self._cgroups.open_events(self.unit.name, self.part)
-            self._reaper.poller.watch(self._events, EXCEPTIONAL, tell)
+            self._events = self._opened(self._cgroups.open_events, self.unit.name, self.part)
+            if self._events != -1:
+                self._reaper.poller.watch(self._events, EXCEPTIONAL, tell)
 
     def finish(self) -> None:
         """Reap it, read what is left, and report; called by the reaper, once."""
@@ -386,6 +387,16 @@ class Process:
                 self._sink.connection_lost()
         finally:
             self._exited(self, status)
+
+    def _opened(self, open_events: Callable[..., int], *of: str) -> int:
+        """-1 where it cannot be opened: there may be no descriptor left, which costs the news."""
+        try:
+            return open_events(*of)
+        except OSError as error:
+            name = self.unit.name
+            text = "%s: cannot watch its control group: %s; raise LimitNOFILE of the daemon"
+            log.warning(text, name, error.strerror, extra={"unit": name})
+            return -1
 
     def _closed(self, descriptor: int) -> int:
         """-1, for a descriptor that is watched no more."""

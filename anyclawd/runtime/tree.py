@@ -124,7 +124,7 @@ def kill_children(spared: "Collection[int]", timeout_s: float = 5.0) -> None:
     while orphans := [pid for pid in children() if pid not in spared]:
         pidfds = [posix.pidfd_open(pid) for pid in orphans]
         for pid in orphans:
-            posix.kill(pid, _signal.SIGKILL)
+            _kill_child(pid)
         _wait_dead(pidfds, max(0.0, deadline - time.monotonic()))
         for pidfd in pidfds:
             posix.close(pidfd)
@@ -223,6 +223,14 @@ def _kill(pidfd: int) -> bool:
     except PermissionError:
         return False
     return True
+
+
+def _kill_child(pid: int) -> None:
+    """Kill a child of ours, unless it runs as another user and we are not root."""
+    try:
+        posix.kill(pid, _signal.SIGKILL)
+    except PermissionError:
+        return
 
 
 def _wait_dead(pidfds: "Collection[int]", timeout_s: float) -> set[int]:

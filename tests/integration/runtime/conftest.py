@@ -134,6 +134,7 @@ class House:
         invocation: str,
         sink: RecordingSink | None = None,
         ending: Callable[[Process], None] | None = None,
+        starved: Callable[[Process], None] | None = None,
     ) -> Process:
         """Start a process of a unit; an invocation with a slash is that of a hook or a check."""
         order = order_of(unit, Settings(), self.instance)
@@ -149,6 +150,7 @@ class House:
             exited=self._exited,
             cgroups=self.cgroups,
             ending=ending,
+            starved=starved,
         )
         self.exits[process] = self.loop.create_future()
         process.open(sink, self.report)

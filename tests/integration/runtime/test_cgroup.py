@@ -352,6 +352,18 @@ def test_an_ordinary_user_has_the_cgroups_that_belong_to_it(cgroups: Cgroups) ->
     assert run_in(cgroups, directory, script) == f"{directory}/anyclawd-nested"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="hiding a cgroup takes root")
+def test_an_ordinary_user_may_be_in_a_cgroup_that_it_cannot_see(cgroups: Cgroups) -> None:
+    """As in a container that shows the host's name of its cgroup, and its own part of the tree."""
+    hide = f'mount -t tmpfs none {cgroups.path} && exec setpriv --reuid=65534 --clear-groups "$@"'
+    find = f"from anyclawd.runtime import cgroup; {FIND}"
+    line = ("unshare", "--mount", "sh", "-c", hide, "sh", sys.executable, "-c", find)
+    script = f"import subprocess\nsubprocess.run({line!r}, check=True)"
+    found = run_in(cgroups, cgroups.open("a.service"), script)
+    assert found.startswith("None ")
+    assert "is not delegated to the daemon" in found
+
+
 def test_a_subtree_that_somebody_lives_in_is_not_taken_over(cgroups: Cgroups, start: Start) -> None:
     start(cgroups.open("a.service"), "echo up; read wait").line()
     with pytest.raises(cgroup.Unusable, match="cannot be ended, or that another daemon"):

@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from anyclawd.engine.events import Exit
+from anyclawd.model.deps import UnitName
+from anyclawd.model.span import BUILT_IN
+from anyclawd.model.unit import Kind, Unit
 from anyclawd.runtime.process import WRITE_HIGH_BYTES, WRITE_MAX_BYTES
 from tests.integration.runtime.conftest import House, RecordingSink
 
@@ -216,3 +219,19 @@ async def test_an_endless_writer_leaves_room_for_others(
         await sink.wait_lines(number + 1)
     noisy.kill_tree()
     assert await house.wait_exit(noisy) == Exit(signal=signal.SIGKILL)
+
+
+@pytest.mark.parametrize("containment", ["cgroup"], indirect=True)
+async def test_a_control_group_that_cannot_be_watched_costs_the_news_alone(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The controller is in v1 here, and there is no such file; so it is without descriptors."""
+    assert house.cgroups is not None
+    if house.cgroups.has_controllers:
+        pytest.skip("needs a machine that keeps the controllers in v1")
+    house.cgroups.controllers = ("memory",)
+    unit = Unit(name=UnitName("a.service"), kind=Kind.SERVICE, span=BUILT_IN, argv=("/bin/true",))
+    process = house.run(unit, "invocation", starved=lambda _: None)
+    house.cgroups.controllers = ()
+    assert await house.wait_exit(process) == Exit(code=0)
+    assert "cannot watch its control group" in caplog.text
