@@ -189,7 +189,7 @@ class Entourage:
         self._prober.give_up(name, gone)
 
     def last_end(self, name: UnitName) -> Exit | None:
-        """How the last main process of a unit that has ended did so; a new start changes nothing."""
+        """How the last main process that has ended did so; a new start changes nothing."""
         return self._ends.get(name, ("", None))[1]
 
     def forget(self, name: UnitName) -> None:
