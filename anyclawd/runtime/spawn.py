@@ -368,6 +368,9 @@ def _explained(error: OSError, program: str) -> OSError:
             text = world.not_executable(program)
         case errno.ENOEXEC:
             text = f"{program!r} is neither a program for this machine nor a script with a #! line"
+        case errno.EAGAIN:
+            text = f"cannot make a process for {program!r}: tasks_max or a limit of the system"
+            text += " allows no more; raise it, or stop what takes so many"
         case errno.E2BIG:
             text = "its command line and environment are larger than the system allows"
         case _:

@@ -338,6 +338,22 @@ print(*sys.modules)
     assert not pure & set(run_python(script).split())
 
 
+def test_a_limit_of_processes_is_an_error_of_the_unit() -> None:
+    script = """
+import os, resource
+from anyclawd.runtime import spawn
+if os.geteuid() == 0:
+    os.setuid(65534)  # root is bound by no such limit
+resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+nothing = (None, None, None, None)
+try:
+    spawn.spawn(("a.service", ("/bin/true",), (), (), "", False, nothing, "", "i", False), "f", {})
+except OSError as error:
+    print(error)
+"""
+    assert "tasks_max or a limit of the system allows no more" in run_python(script)
+
+
 def test_a_daemon_without_standard_descriptors_gives_its_children_right_ones(
     tmp_path: Path,
 ) -> None:
