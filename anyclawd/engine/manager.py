@@ -166,6 +166,7 @@ class Manager:
         self._is_hurrying = False
         self._has_quit = False
         self._intake_is_closed = False
+        self._last_to_stop: tuple[UnitName, ...] = ()  # core units that wait for nobody
 
     # -- what others may ask -----------------------------------------------------------------
 
@@ -558,11 +559,24 @@ class Manager:
 
     def _stop_all(self) -> None:
         self._intake_is_closed = True
+        self._last_to_stop = tuple(
+            name
+            for name, unit in self.plan.units.items()
+            if unit.kind is Kind.CORE and not self.links.after.get(name)
+        )
         for name in reversed(self.plan.order):
-            sub = self.sub(name)
-            if sub in (Sub.DEAD, Sub.FAILED, Sub.BLOCKED):
-                continue
-            self._order(name, Wanted(JobType.STOP), Origin.SHUTDOWN, "shutdown")
+            at_rest = self.sub(name) in (Sub.DEAD, Sub.FAILED, Sub.BLOCKED)
+            if not at_rest and name not in self._last_to_stop:
+                self._order(name, Wanted(JobType.STOP), Origin.SHUTDOWN, "shutdown")
+
+    def _stop_the_last(self) -> None:
+        """Stop what was spared, once all others have ended."""
+        if not self._intake_is_closed or self.jobs or self._alive > len(self._last_to_stop):
+            return
+        last = [name for name in self._last_to_stop if self.sub(name) in ALIVE]
+        if self._alive == len(last):
+            for name in last:
+                self._order(name, Wanted(JobType.STOP), Origin.SHUTDOWN, "shutdown")
 
     def _hurry(self) -> None:
         if not self._intake_is_closed:
@@ -653,6 +667,12 @@ class Manager:
         self._wake(new.unit)  # who waited for the old job may wait for this one in vain
 
     def _settle(self) -> None:
+        self._run_what_can()
+        self._stop_the_last()
+        self._run_what_can()
+        self._quit_if_done()
+
+    def _run_what_can(self) -> None:
         while self._dirty or (self._at_gate and self._gate_is_open):
             if self._dirty:
                 name, self._called = self._dirty.popitem(last=False)[0], None
@@ -662,7 +682,6 @@ class Manager:
             job = self.jobs.get(name)
             if job is not None and not job.is_running:
                 self._try(job)
-        self._quit_if_done()
 
     def _try(self, job: Job) -> None:
         """Run a waiting job if nothing stands in its way."""

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -41,6 +42,21 @@ def test_the_socket_answers_while_the_boot_goes_on(tmp_path: Path, theatre: Stag
         daemon.wait_ready()
         assert daemon.status()["state"] == "running"
         assert daemon.stop() == 0
+
+
+def test_the_socket_answers_while_the_daemon_stops(tmp_path: Path) -> None:
+    """Whoever wonders why it takes so long can ask."""
+    script = "trap : TERM; echo deaf; while :; do sleep 0.1; done"
+    deaf = {"exec": ["/bin/sh", "-c", script], "protocol": "none", "timeouts": {"stop": 60}}
+    with running(tmp_path, system(units={"deaf.service": deaf})) as daemon:
+        daemon.wait_log("deaf.service", "deaf")
+        daemon.signal(signal.SIGTERM)
+        daemon.wait_unit("deaf.service", "deactivating", "stop-sigterm")
+        assert daemon.status()["state"] == "stopping"
+        told = daemon.ctl("explain", "deaf.service").stdout
+        assert "because the daemon is stopping" in told
+        daemon.signal(signal.SIGTERM)
+        assert daemon.wait_exit() == 0
 
 
 def test_a_message_that_comes_before_the_agent_waits_for_it(tmp_path: Path, theatre: Stage) -> None:

@@ -211,6 +211,28 @@ def test_nothing_at_all_stops_at_once() -> None:
     assert world.quit == 0
 
 
+def test_a_core_unit_that_waits_for_nobody_stays_until_all_others_have_stopped() -> None:
+    """A stop that takes its time can be looked at: the admin socket is such a unit."""
+    core, target = "admin.core", "x.target"
+    world = World(make_plan(make_unit(A), make_unit(core), link(make_unit(target), after=[core])))
+    world.boot()
+    world.shut_down()
+    assert (world.sub(A), world.sub(target), world.sub(core)) == ("stop-sigterm", "dead", "running")
+    assert world.quit is None
+    world.exit(A)
+    assert (world.ended, world.quit) == ([A, core], 0)
+
+
+def test_a_hurry_takes_the_core_units_along() -> None:
+    world = World(make_plan(make_unit(A), make_unit("admin.core")))
+    world.boot()
+    world.shut_down()
+    world.shut_down()
+    assert (world.sub(A), world.sub("admin.core")) == ("stop-sigkill", "dead")
+    world.exit(A)
+    assert world.quit == 0
+
+
 def test_core_units_stop_after_the_processes_that_came_after_them() -> None:
     core = "orchestrator.core"
     world = World(make_plan(make_unit(core), link(make_unit(A), after=[core])))
