@@ -295,7 +295,7 @@ def _decide(
         case Sub.DEAD | Sub.FAILED | Sub.BLOCKED | Sub.EXITED | Sub.AUTO_RESTART | Sub.COOLDOWN:
             return _at_rest(state, event, unit, now)
         case Sub.CONDITION:
-            return _in_condition(state, event, unit, now, draw)
+            return _in_condition(state, event, unit, now)
         case Sub.START_PRE:
             return _in_start_pre(state, event, unit, now, draw)
         case Sub.START:
@@ -440,9 +440,7 @@ def _without_hook(state: UnitState, event: HookEnded) -> UnitState | None:
     return replace(state, side=replace(state.side, hook=None, is_given_up=False))
 
 
-def _in_condition(
-    state: UnitState, event: Input, unit: Unit, now: float, draw: Callable[[], float]
-) -> Step | None:
+def _in_condition(state: UnitState, event: Input, unit: Unit, now: float) -> Step | None:
     match event:
         case ConditionsChecked():
             checked = replace(state, side=_NO_SIDE, deadline_at=None)
