@@ -70,7 +70,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
 
     thread = threading.Thread(target=run, name="admin server")
     thread.start()
-    assert ready.wait(20)
+    assert ready.wait(60)
     yield started[0]
     started[0].loop.call_soon_threadsafe(stops[0].set)
     thread.join(20)

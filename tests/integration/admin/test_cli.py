@@ -41,6 +41,15 @@ def anyclawctl(served: Served, *words: str, stdin: str = "") -> Done:
     return run(list(words), {"ANYCLAWD_SOCKET": str(served.path)}, stdin)
 
 
+def waited(process: "subprocess.Popen[bytes]") -> int:
+    """Its exit code; who does not end fails the test, and does not hold it up for ever."""
+    try:
+        return process.wait(60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+
+
 def test_status_shows_each_unit_under_its_kind(served: Served) -> None:
     done = anyclawctl(served, "status")
     assert (done.returncode, done.stderr) == (0, "")
@@ -301,7 +310,7 @@ def test_wait_goes_on_until_the_units_have_ended(served: Served) -> None:
         served.wait_until(lambda: served.control.waiting == 1)
         assert waiting.poll() is None
         served.call(served.control.come_to_rest.set)
-        assert waiting.wait(20) == 0
+        assert waited(waiting) == 0
 
 
 def test_who_waits_may_go_away(served: Served) -> None:
@@ -555,9 +564,6 @@ def test_chat_sends_line_by_line_until_the_end(served: Served) -> None:
     assert (done.returncode, done.stdout) == (0, "Echo: one\nEcho: two\n")
 
 
-@pytest.mark.skipif(
-    signal.getsignal(signal.SIGINT) is signal.SIG_IGN, reason="needs SIGINT, ignored here"
-)
 @pytest.mark.parametrize(
     ("words", "answer"),
     [([], ""), (["--channel", "debug-http", "--peer", "p"], "Echo: /cancel\n")],
@@ -644,7 +650,7 @@ def test_top_takes_the_screen_and_gives_it_back(served: Served) -> None:
             while b"q ends" not in shown:
                 shown += os.read(controller, 65536)
             os.write(controller, b"q")
-            assert process.wait(20) == 0
+            assert waited(process) == 0
         assert termios.tcgetattr(terminal) == before
         shown += os.read(controller, 65536)
     finally:
@@ -668,7 +674,7 @@ def test_top_gives_the_screen_back_when_it_is_interrupted(
             while b"q ends" not in shown:
                 shown += os.read(controller, 65536)
             process.send_signal(number)
-            assert process.wait(20) == 130
+            assert waited(process) == 130
         assert termios.tcgetattr(terminal) == before
     finally:
         os.close(controller)

@@ -65,9 +65,6 @@ def test_demo_as_json_is_one_value(directory: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.skipif(
-    signal.getsignal(signal.SIGINT) is signal.SIG_IGN, reason="needs SIGINT, ignored here"
-)
 def test_demo_stays_until_it_is_interrupted(directory: Path, number: signal.Signals) -> None:
     with subprocess.Popen(
         [*COMMAND, "--stay"], env=environ_of(directory), stdout=subprocess.PIPE, text=True
