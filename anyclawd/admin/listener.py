@@ -11,7 +11,7 @@ import socket
 import stat
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from anyclawd.model.errors import AnyclawError
@@ -165,7 +165,8 @@ def bind(path: Path, *, mode: int, group: str) -> socket.socket:
         fresh.rename(path)
     except OSError as error:
         listening.close()
-        fresh.unlink(missing_ok=True)
+        with suppress(OSError):  # what is told is why it could not be made
+            fresh.unlink(missing_ok=True)
         if isinstance(error, CannotListen):
             raise
         raise CannotListen(f"cannot listen on {path}: {error.strerror or error}") from error

@@ -87,6 +87,8 @@ def rows_text(rows: list[Json]) -> str:
 def kept(options: Namespace) -> list[Json]:
     """The records in the state directory, newest first; what cannot be read is said on stderr."""
     state_dir = files.find_state_dir(options.state_dir, os.environ)
+    if options.state_dir and not os.path.isdir(state_dir):  # noqa: PTH112 - quick to import
+        raise ClientError(f"no state directory {state_dir!r}; name one that a daemon has used")
     records, notes = files.kept(state_dir)
     if records and not options.state_dir:
         notes = [f"no daemon answers; this is of the boots that are kept in {state_dir}", *notes]

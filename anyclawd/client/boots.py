@@ -84,6 +84,8 @@ def read(path: str) -> Json:
             record = json.load(file)
         except RecursionError as error:
             raise ValueError("it is nested too deeply") from error
+        except ValueError as error:
+            raise ValueError("it is no JSON") from error
     if not isinstance(record, dict) or not all(key in record for key in _KEYS):
         raise ValueError("it is no record of a boot")
     if not _is_instant(record["settled_s"]) or not isinstance(record["units"], list):

@@ -121,6 +121,15 @@ def test_without_daemon_and_kept_boots_the_daemon_is_missed(tmp_path: Path) -> N
     assert (done.returncode, done.stderr) == (1, f"anyclawctl: no boot is kept in {tmp_path}\n")
 
 
+@pytest.mark.parametrize("words", [["boots"], ["time"], ["simulate", "-c", "anyclaw.yaml"]])
+def test_a_state_directory_that_there_is_not_is_refused(tmp_path: Path, words: list[str]) -> None:
+    (tmp_path / "anyclaw.yaml").write_text("{}", "utf-8")
+    none = str(tmp_path / "none")
+    done = offline(tmp_path, "analyze", *words, "--state-dir", none)
+    text = f"anyclawctl: no state directory {none!r}; name one that a daemon has used\n"
+    assert (done.returncode, done.stderr) == (1, text)
+
+
 def test_without_a_daemon_the_kept_boots_are_told_and_named(tmp_path: Path) -> None:
     state = tmp_path / "state"
     environ = {"ANYCLAWD_SOCKET": str(tmp_path / "none"), "STATE_DIRECTORY": str(state)}

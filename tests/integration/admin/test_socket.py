@@ -75,6 +75,12 @@ def test_a_missing_directory_is_told(tmp_path: Path) -> None:
         bind(tmp_path / "none" / "admin.sock", mode=0o600, group="")
 
 
+def test_a_directory_that_is_none_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(CannotListen, match=f"cannot listen on .*{os.strerror(errno.ENOTDIR)}"):
+        bind(tmp_path / "file" / "admin.sock", mode=0o600, group="")
+
+
 def test_a_path_longer_than_an_address_works(tmp_path: Path) -> None:
     directory = tmp_path / ("d" * 120)
     directory.mkdir()
