@@ -55,6 +55,7 @@ class Predicted:
             "assumed_s": self.assumed_s,
             "start_concurrency": self.concurrency,
             **timeline.dump_values(self.record),
+            "started_at": None,  # a text in the record, which tells people what was predicted
             "comparison": (
                 compare.comparison_values(boot, timeline.boot_of(self.past[0]))
                 if self.past

@@ -56,6 +56,7 @@ def test_boots_are_told_with_the_daemon_and_after_it(tmp_path: Path) -> None:
         assert daemon.ctl_json("analyze", "boots")["boots"] == rows
         shows_early_processes(daemon, first, second)
         predicted = daemon.ctl_json("analyze", "simulate")["simulate"]
+        assert predicted["started_at"] is None
         assert (predicted["boots"], predicted["comparison"]["settled_s"]) == (
             2,
             second["settled_s"],
