@@ -201,6 +201,9 @@ def cgroups() -> Iterator[Cgroups]:
     except cgroup.Unusable as error:
         pytest.skip(f"needs a writable cgroup v2 subtree: {error}")
     yield found
+    for name in cgroup._children(found.path):
+        if name != cgroup._DAEMON:  # a child that was reaped may be a moment from leaving its own
+            cgroup._wait_empty(f"{found.path}/{name}", PATIENCE_S)
     assert found.leave(), "control groups are left"
 
 
