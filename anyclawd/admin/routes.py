@@ -443,7 +443,7 @@ def _signal(name: str) -> int:
     full = name.upper() if name.upper().startswith("SIG") else f"SIG{name.upper()}"
     if full in signal.Signals.__members__:
         return signal.Signals[full].value
-    raise BadRequest(f"signal: found {name!r}, expected a name like SIGTERM or a number")
+    raise BadRequest(f"signal: found {name!r}, expected a name like SIGTERM or its number")
 
 
 def _count(text: str) -> int:

@@ -17,6 +17,7 @@ from anyclawd.client.exchange import (
     NO_DAEMON,
     NO_SUCH_UNIT,
     NOT_PERMITTED,
+    USAGE_ERROR,
     ClientError,
     Response,
     exchange,
@@ -33,6 +34,9 @@ SYSTEM_SOCKET = "/run/anyclawd/admin.sock"
 
 #: The longest path that fits into an address. Source: unix(7), sun_path and its final NUL.
 _SUN_PATH_MAX = 107
+
+#: What a refusal of the daemon means to the shell, where it does not mean that something failed.
+_STATUS_OF = {"no-such-unit": NO_SUCH_UNIT, "bad-request": USAGE_ERROR}
 
 
 def find_socket(given: str | None, environ: Mapping[str, str]) -> str:
@@ -146,5 +150,5 @@ def _refusal(status: int, body: bytes) -> ClientError:
         findings = tuple(error.get("findings", ()))
     except (ValueError, KeyError, TypeError):
         return ClientError(f"the daemon answered with status {status} and no reason")
-    exit_code = NO_SUCH_UNIT if code == "no-such-unit" else FAILED
+    exit_code = _STATUS_OF.get(code, FAILED)
     return ClientError(f"{text} ({hint})" if hint else text, exit_code, code, findings)

@@ -386,6 +386,24 @@ def test_the_overview_shows_health_where_there_is_a_check(served: Served) -> Non
     assert "active (running)  pid 4243\n" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            ["kill", "--signal", "SIGNOT", "default.agent"],
+            "signal: found 'SIGNOT', expected a name like SIGTERM or its number",
+        ),
+        (["logs", "-n", "-5"], "n: found '-5', expected a number up to 100000"),
+        (["status", "-n", "-5", "default.agent"], "n: found '-5', expected a number up to 100000"),
+    ],
+)
+def test_what_the_daemon_does_not_understand_is_2(
+    served: Served, words: list[str], told: str
+) -> None:
+    done = anyclawctl(served, *words)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"anyclawctl: {told}\n")
+
+
 def test_kill_of_a_unit_without_a_process_is_1(served: Served) -> None:
     done = anyclawctl(served, "kill", "--signal", "HUP", "default.target")
     assert (done.returncode, done.stdout) == (1, "default.target: it has no process\n")
