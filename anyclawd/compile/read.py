@@ -49,6 +49,12 @@ from anyclawd.model.value import Json
 #: Tells the dotted path of a setting.
 KeyOf: TypeAlias = Callable[[str], str]
 
+_UNIT_KINDS = "<name>.<kind> with a kind of service, tool, channel, agent, target"
+_UNIT_CHARACTERS = (
+    "<name>.<kind> or <name>@<argument>.<kind>, where name and argument are of letters, digits"
+    r" and : _ . - \, at most 200 each"
+)
+
 
 class Reference(NamedTuple):
     """A reference as it was written; whether the unit exists is the graph's question."""
@@ -137,8 +143,9 @@ class Reader:
         """The typed settings of the unit `name`, as a unit file or `units:` has them."""
         kind = kind_of(name)
         if kind is None or not _form(UNIT_NAME).search(name):
-            expected = "expected <name>.<kind> with a kind of service, tool, channel, agent, target"
-            self._report.error(node.key_span, key, f"{quote(name)} names no unit, {expected}")
+            expected = _UNIT_KINDS if kind is None else _UNIT_CHARACTERS
+            text = f"{quote(name)} names no unit, expected {expected}"
+            self._report.error(node.key_span, key, text)
             return None
         if node.value is None and node.env is None and template_of(name) is not None:
             node = node._replace(value={})  # all that there is to say of it says its template

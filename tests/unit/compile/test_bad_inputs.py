@@ -146,6 +146,14 @@ BAD = {
             " kind of service, tool, channel, agent, target"
         ),
     ),
+    "no-unit-name-by-its-characters": (
+        "units: {a/b.service: {}}\n",
+        (
+            "1:9: error: units.a/b.service: 'a/b.service' names no unit, expected <name>.<kind> or"
+            " <name>@<argument>.<kind>, where name and argument are of letters, digits and"
+            " : _ . - \\, at most 200 each"
+        ),
+    ),
     "no-such-core-unit": (
         "units: {orchestrater.core: {}}\n",
         (
