@@ -5,11 +5,10 @@ Theory. `handle` takes one event and returns commands. Inside, work spreads in t
 run. `_settle` empties `_dirty`; only then are the commands handed out, so that nobody outside ever
 sees half of a propagation.
 
-A job runs when nothing it is ordered after stands in its way (`_obstacle`). A waiting job watches
-just one obstacle at a time and looks further when that one moves, so that a target of ten thousand
-units is not looked through ten thousand times. A start job ends with the first attempt: a unit
-that policy starts again later has settled, and who required it is *blocked* until it is up by any
-route. Stops go before starts whatever the order says, and in reverse order among themselves.
+A job runs when nothing it is ordered after stands in its way (see `obstacles`). A start job ends
+with the first attempt: a unit that policy starts again later has settled, and who required it is
+*blocked* until it is up by any route. Stops go before starts whatever the order says, and in
+reverse order among themselves.
 
 Another plan is taken over whole. Units that it has no more are *leaving*: they keep their places
 and their old settings until the last of them rests, know the others and are not known by them, so
@@ -75,10 +74,11 @@ from anyclawd.engine.events import (
 from anyclawd.engine.job import OVER, Job, JobId, Origin, Over
 from anyclawd.engine.links import Links
 from anyclawd.engine.needs import Needs
+from anyclawd.engine.obstacles import Obstacles
 from anyclawd.engine.record import BootTimes, Scene, Story, tell
 from anyclawd.engine.transaction import Wanted
 from anyclawd.engine.unit_fsm import Block, Hurry, Reload, Reset, Start, Stop, UnitState
-from anyclawd.model.deps import Relation, UnitName, Until
+from anyclawd.model.deps import Relation, UnitName
 from anyclawd.model.errors import IllegalTransition, RequestError, UnknownUnit
 from anyclawd.model.plan import DEFAULT_TARGET, Plan
 from anyclawd.model.policy import OnLimit
@@ -87,7 +87,6 @@ from anyclawd.model.state import (
     COMING_UP,
     GOING_DOWN,
     UP,
-    Health,
     JobMode,
     JobResult,
     JobType,
@@ -142,6 +141,7 @@ class Manager:
         self.boot_settled_at: float | None = None
         self.stopped_by_hand: set[UnitName] = set()
         self.needs = Needs(self.links, self.states, self.jobs, self.stopped_by_hand)
+        self._obstacles = Obstacles(plan.units, self.links, self.states, self.jobs, self.boot)
         self.troubled: set[UnitName] = set()
         self.is_stopping = False
         self._draw = draw
@@ -149,8 +149,6 @@ class Manager:
         self._now = 0.0
         self._commands: list[Command] = []
         self._dirty: OrderedDict[UnitName, None] = OrderedDict()  # an ordered set
-        self._watchers: dict[UnitName, dict[UnitName, None]] = {}
-        self._cursors: dict[UnitName, int] = {}
         self._block_after_stop: dict[UnitName, str] = {}
         self._alive = 0  # how many units may have a process
         self._starting: set[UnitName] = set()
@@ -204,8 +202,7 @@ class Manager:
         job = self.jobs.get(name)
         if job is None or job.is_running:
             return []
-        candidates = (self._candidate(job, index) for index in range(self._candidates(job)))
-        standing = [other for other, stands in candidates if stands]
+        standing = self._obstacles.of(job)
         if self._is_held_back(job):
             standing += [other for other in self._leaving if other in self._going]
         return standing
@@ -484,8 +481,7 @@ class Manager:
         for name, unit in plan.units.items():
             self.states[name] = unit_fsm.adapted(self.states.get(name, _NEVER), unit)
         self.needs = Needs(links, self.states, self.jobs, self.stopped_by_hand)
-        self._watchers.clear()
-        self._cursors.clear()
+        self._obstacles = Obstacles(plan.units, links, self.states, self.jobs, self.boot)
         self._held_back.clear()
         self._dirty.update(dict.fromkeys(self.jobs))
         blocked = [name for name, state in self.states.items() if state.sub is Sub.BLOCKED]
@@ -766,69 +762,10 @@ class Manager:
 
     # -- order -------------------------------------------------------------------------------
 
-    def _delays(self, other: UnitName, until: Until) -> bool:
-        """Whether a start that waits for `other` has to wait on."""
-        state, job = self.states[other], self.jobs.get(other)
-        match until:
-            case Until.READY:
-                return job is not None
-            case Until.HEALTHY:
-                is_unsure = state.sub in UP and state.vitals.health is Health.STARTING
-                return job is not None or is_unsure
-            case Until.STARTED:
-                has_process = state.pid is not None and state.sub not in GOING_DOWN
-                return job is not None and (job.is_stop_phase or not has_process)
-            case Until.EXITED | Until.SUCCEEDED:
-                return job is not None or state.is_alive
-            case _:
-                assert_never(until)
-
-    def _candidates(self, job: Job) -> int:
-        """How many units may have to go before this job; `_candidate` numbers them."""
-        count = len(self.links.followers.get(job.unit, ()))
-        if job.type is JobType.START:
-            count += len(self.links.after.get(job.unit, ()))
-            count += len(self.links.conflicts.get(job.unit, ()))
-        return count
-
-    def _candidate(self, job: Job, index: int) -> tuple[UnitName, bool]:
-        """One of them, and whether it stands in the way now."""
-        if job.type is JobType.START:
-            after = self.links.after.get(job.unit, ())
-            if index < len(after):
-                other, until = after[index]
-                stands = self._delays(other, until) and not self._has_seen(job, other)
-                return other, stands
-            index -= len(after)
-        others = self.links.followers.get(job.unit, ())
-        if index >= len(others):
-            index -= len(others)
-            others = self.links.conflicts[job.unit]
-        other = others[index]
-        theirs = self.jobs.get(other)
-        return other, theirs is not None and theirs.is_stop_phase
-
-    def _has_seen(self, job: Job, other: UnitName) -> bool:
-        """Whether a boot's target has waited for the unit already.
-
-        A target asks each of its units to settle once: if many of them crash and come back all the
-        time, there may be no instant at which none has a job.
-        """
-        if job.origin is not Origin.BOOT or self.plan.units[job.unit].kind is not Kind.TARGET:
-            return False
-        times = self.boot.get(other)
-        return times is not None and times.settled_at is not None
-
     def _is_obstructed(self, job: Job) -> bool:
-        """Whether something stands in the way; if so, the job watches it and nothing else."""
-        count, first = self._candidates(job), self._cursors.get(job.unit, 0)
-        for step in range(count):
-            index = (first + step) % count
-            other, stands = self._candidate(job, index)
-            if stands:
-                self._cursors[job.unit] = index
-                self._watchers.setdefault(other, {})[job.unit] = None
-                return True
+        """Whether something stands in the way; the job is tried again when that has moved."""
+        if self._obstacles.hold_up(job):
+            return True
         if self._is_held_back(job):
             self._held_back[job.unit] = None
             return True
@@ -846,7 +783,7 @@ class Manager:
             self._held_back.clear()
 
     def _wake(self, name: UnitName) -> None:
-        self._dirty.update(self._watchers.pop(name, {}))
+        self._dirty.update(dict.fromkeys(self._obstacles.take_watchers(name)))
 
     # -- one unit ----------------------------------------------------------------------------
 
@@ -1019,7 +956,7 @@ class Manager:
     def _finish(self, job: Job, result: JobResult, reason: str = "") -> None:
         del self.jobs[job.unit]
         self._wake(job.unit)
-        self._cursors.pop(job.unit, None)
+        self._obstacles.forget(job.unit)
         self._block_after_stop.pop(job.unit, None)
         self._held_back.pop(job.unit, None)
         if job.unit in self._going:

@@ -218,12 +218,13 @@ class OpenManager(Manager):
     def check_tables(self) -> None:
         """Nothing is kept of jobs that have ended, nor of units that have left."""
         assert not self._dirty
-        assert self._cursors.keys() <= self.jobs.keys()
+        assert self._obstacles._cursors.keys() <= self.jobs.keys()
         assert self._block_after_stop.keys() <= self.jobs.keys()
         assert self._held_back.keys() <= self.jobs.keys()
         assert self._going <= set(self._leaving)
         assert not self._held_back or self._going
-        for table in (self.stories, self.boot, self.jobs, self._rescues, self._watchers):
+        watchers = self._obstacles._watchers
+        for table in (self.stories, self.boot, self.jobs, self._rescues, watchers):
             assert table.keys() <= self.states.keys()
         assert self.troubled <= self.states.keys()
         assert self.states.keys() == self.plan.units.keys()

@@ -5,8 +5,11 @@ from collections.abc import Callable
 import pytest
 
 from anyclawd.engine import unit_fsm
+from anyclawd.engine.events import Invocation
 from anyclawd.engine.job import Job
+from anyclawd.engine.links import Links
 from anyclawd.engine.manager import Manager
+from anyclawd.engine.obstacles import Obstacles
 from anyclawd.model.deps import UnitName
 from anyclawd.model.plan import Plan
 from anyclawd.model.policy import Restart
@@ -18,15 +21,33 @@ MANY = 3_000
 class CountingManager(Manager):
     """Counts what it does: inputs to tables, and looks at what may stand in a job's way."""
 
-    steps = 0
-    looks = 0
+    def __init__(
+        self,
+        plan: Plan,
+        draw: Callable[[], float],
+        new_invocation: Callable[[UnitName], Invocation],
+    ) -> None:
+        super().__init__(plan, draw, new_invocation)
+        self._obstacles = CountingObstacles(self)
+        self.steps = self.looks = 0
 
     def _apply(self, name: UnitName, event: unit_fsm.Input) -> None:
         self.steps += 1
         super()._apply(name, event)
 
+    def _adopt(self, plan: Plan, links: Links) -> None:
+        super()._adopt(plan, links)
+        self._obstacles = CountingObstacles(self)
+
+
+class CountingObstacles(Obstacles):
+    def __init__(self, manager: CountingManager) -> None:
+        tables = (manager.links, manager.states, manager.jobs, manager.boot)
+        super().__init__(manager.plan.units, *tables)
+        self._manager = manager
+
     def _candidate(self, job: Job, index: int) -> tuple[UnitName, bool]:
-        self.looks += 1
+        self._manager.looks += 1
         return super()._candidate(job, index)
 
 
