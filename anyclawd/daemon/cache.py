@@ -44,8 +44,9 @@ _CODE = (
     *("compile/settings.py", "compile/kinds.py", "compile/read.py", "compile/layers.py"),
     *("compile/template.py", "compile/draft.py", "compile/command.py", "compile/secret.py"),
     *("compile/policies.py", "compile/supervision.py", "compile/build.py", "compile/link.py"),
-    *("engine/manager.py", "engine/transaction.py", "engine/links.py", "engine/needs.py"),
-    *("engine/unit_fsm.py", "daemon/main.py", "runtime/order.py", "runtime/spawn.py"),
+    *("engine/manager.py", "engine/transaction.py", "engine/obstacles.py", "engine/links.py"),
+    *("engine/needs.py", "engine/unit_fsm.py", "daemon/main.py", "runtime/order.py"),
+    "runtime/spawn.py",
 )
 
 
