@@ -5,7 +5,7 @@ transaction; it is commutative and associative, and None where they contradict e
 `OVER` says what becomes of an installed job when a later one arrives in mode `replace`: the last
 wish wins, and a wish that includes the earlier one takes its waiters along.
 
-Source: systemd's job merging; DESIGN section 5.
+Source: systemd's job merging.
 """
 
 from collections.abc import Mapping

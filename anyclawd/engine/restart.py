@@ -6,7 +6,7 @@ followed by a restart, and the start limit turns the `burst`-th counted end with
 into a failure. The delay before a restart grows with the unbroken row of ends (`streak`), which
 only a run of at least `stable_after_s` breaks, so that quick clean exits count as much as crashes.
 
-Source: systemd.service(5) "Restart=" and "SuccessExitStatus="; DESIGN section 3.
+Source: systemd.service(5) "Restart=" and "SuccessExitStatus=".
 """
 
 import sys

@@ -1,7 +1,7 @@
 """The relations between units.
 
 Two axes, as in systemd: what a unit pulls in, and what it is ordered after. `requires` implies
-`after` unless the reference says `order: false`. Source: systemd.unit(5) and DESIGN section 3.
+`after` unless the reference says `order: false`. Source: systemd.unit(5).
 """
 
 from dataclasses import dataclass

@@ -523,7 +523,7 @@ NUMBERED = {
         + proved_by(BOOT, "sigterm_during_the_boot_stops_it"),
     ),
     "56-second-signal": Requirement(
-        "DESIGN",
+        "anyclawd",
         "a second signal kills at once, and the daemon always ends within its limit",
         proved_by(SHUTDOWN, "a_second_request_hurries", "the_ceiling_hurries")
         + proved_by(BOOT, "a_second_sigterm_hurries"),
@@ -536,7 +536,7 @@ NUMBERED = {
         + proved_by("chaos/test_random.py", "nothing_is_left_whatever_happens"),
     ),
     "58-descriptors": Requirement(
-        "DESIGN",
+        "anyclawd",
         "a child sees its three descriptors and no other; restarts leak none",
         proved_by(SPAWN, "a_child_has_a_session_of_its_own_and_three_descriptors")
         + proved_by("chaos/test_leaks.py", "restarts_and_requests_leak_no_descriptor"),
@@ -578,7 +578,7 @@ NUMBERED = {
         + proved_by(MONITOR, "an_unchanged_check_goes_on_over_a_reload"),
     ),
     "63-storm-of-checks": Requirement(
-        "DESIGN",
+        "anyclawd",
         "checks that are due together are spread and bounded; what comes late of an ended run is "
         "dropped",
         proved_by(U_HEALTH, "what_comes_late_of_an_ended_run_counts_for_nobody")
@@ -611,7 +611,7 @@ NUMBERED = {
         proved_by(U_RELOAD, "a_one_shot_that_becomes_a_service_and_back"),
     ),
     "67-bad-file": Requirement(
-        "DESIGN",
+        "anyclawd",
         "a bad file is told whole, with file, line and column, and the running plan stays",
         proved_by(U_RELOAD, "a_bad_file_is_told_whole_and_changes_nothing"),
     ),
@@ -636,7 +636,7 @@ NUMBERED = {
         ),
     ),
     "71-many-reloads": Requirement(
-        "DESIGN",
+        "anyclawd",
         "reloads without end, with starts in between, lose no job and leak nothing",
         proved_by(U_RELOAD, "reloads_without_end_leak_nothing_and_lose_no_job"),
     ),
@@ -699,7 +699,7 @@ NUMBERED = {
         + proved_by(MISBEHAVIOUR, "it_writes_a_line_of_64_mb"),
     ),
     "80-idle": Requirement(
-        "DESIGN",
+        "anyclawd",
         "an idle daemon waits without a timeout",
         proved_by(U_LIFE, "an_idle_daemon_waits_without_a_timeout"),
     ),
