@@ -102,9 +102,17 @@ def _wants_to_go_on(error: ClientError) -> bool:
 
 
 def _keep(path: Path, text: str, unit: str) -> None:
-    path.parent.mkdir(exist_ok=True)
-    path.touch(0o600)
-    path.write_text(text, "utf-8")
+    """Nobody loses a text, also where nothing can be written beside the drop-in."""
+    try:
+        path.parent.mkdir(exist_ok=True)
+        path.touch(0o600)
+        path.write_text(text, "utf-8")
+    except OSError:
+        descriptor, name = tempfile.mkstemp(prefix="anyclawctl-", suffix=".yaml")
+        os.close(descriptor)
+        Path(name).write_text(text, "utf-8")
+        print(f"kept the text in {name}", file=sys.stderr)
+        return
     print(f"kept the text in {path}; 'anyclawctl edit {unit}' goes on with it", file=sys.stderr)
 
 

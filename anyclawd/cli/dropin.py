@@ -38,6 +38,12 @@ class Place:
     def file(self, unit: str, name: str) -> Path:
         return self.directory / f"{unit}.d" / name
 
+    @property
+    def way_out(self) -> str:
+        """What is left to do where nothing can be written here."""
+        is_runtime = self.directory != self.config.parent
+        return "" if is_runtime or self.client is None else "; --runtime writes to another place"
+
 
 def configure(parser: ArgumentParser) -> None:
     parser.add_argument("unit", metavar="UNIT")
@@ -82,7 +88,10 @@ def put(place: Place, path: Path, change: Callable[[bytes], str]) -> Json:
     with _locked(place.directory):
         before = path.read_bytes() if path.exists() else None
         text = change(before or b"")
-        _replace(place, path, text.encode() if text else None)
+        try:
+            _replace(place, path, text.encode() if text else None)
+        except OSError as error:
+            raise ClientError(f"cannot write {path}: {error.strerror}{place.way_out}") from error
         try:
             if place.client is not None:
                 answer = reload.reload(place.client)

@@ -173,6 +173,16 @@ def test_what_the_daemon_refuses_leaves_what_was_there(served: Served, config: P
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_a_place_that_cannot_be_written_is_named(served: Served, config: Path) -> None:
+    in_the_way = config.parent / "web.service.d"
+    in_the_way.touch()
+    done = anyclawctl(served, "set-property", "web.service", "user=me")
+    file = in_the_way / "50-set-property.yaml"
+    text = f"cannot write {file}: File exists; --runtime writes to another place"
+    assert (done.returncode, done.stderr) == (1, f"anyclawctl: {text}\n")
+    assert served.control.reloads == []
+
+
 @pytest.mark.parametrize(
     ("words", "status", "text"),
     [
@@ -276,6 +286,19 @@ def test_what_was_edited_is_taken_up(served: Served, config: Path, tmp_path: Pat
     path.write_text("# restart: never\n")
     assert edit(served, tmp_path, "# nothing\n").returncode == 0
     assert not path.parent.exists()
+
+
+def test_a_text_is_kept_where_nothing_can_be_written_beside_the_drop_in(
+    served: Served, config: Path, tmp_path: Path
+) -> None:
+    (config.parent / "default.agent.d").touch()
+    done = edit(served, tmp_path, "restart: never\n")
+    kept, error = done.stderr.splitlines()
+    path = Path(kept.removeprefix("kept the text in "))
+    assert path.read_text() == "restart: never\n"
+    path.unlink()
+    assert "override.yaml: File exists; --runtime writes to another place" in error
+    assert done.returncode == 1
 
 
 def test_a_refused_text_is_kept_and_gone_on_with(
