@@ -135,13 +135,27 @@ class Monitors:
             return
         match purpose:
             case Purpose.READINESS:
-                work = self._watch_readiness(name, invocation, probe)
+                watch = self._watch_readiness
             case Purpose.HEALTH:
-                work = self._watch_health(name, invocation, probe)
+                watch = self._watch_health
             case _:
                 assert_never(purpose)
+        work = self._survived(watch, name, invocation, probe)
         task = self._own(work, f"{name}:{purpose}")
         self._watches[purpose, name] = _Watch(probe, invocation, task)
+
+    async def _survived(
+        self,
+        watch: Callable[[UnitName, Invocation, Probe], Awaitable[None]],
+        name: UnitName,
+        invocation: Invocation,
+        probe: Probe,
+    ) -> None:
+        """Watch; what the news of a look sets off may fail, and must not end the daemon."""
+        try:
+            await watch(name, invocation, probe)
+        except Exception:
+            log.exception("%s: looked at no more: a fault in anyclawd", name, extra={"unit": name})
 
     async def _watch_readiness(self, name: UnitName, invocation: Invocation, probe: Probe) -> None:
         is_lost = self._subject.sub(name) is Sub.DEGRADED

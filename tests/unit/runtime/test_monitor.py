@@ -73,6 +73,7 @@ class House:
         self.clock, self.told = Clock(), list[tuple[float, Event]]()
         self.looks: list[tuple[float, UnitName]] = []
         self.faults = 0  #: how many of the next looks raise what nobody expects
+        self.is_deaf = False  #: whoever is told anything raises that
         self.failures: list[str] = []  #: of the next looks; later ones find nothing
         self.gate = asyncio.Event()  #: that looks have to pass
         self.gate.set()
@@ -121,6 +122,8 @@ class House:
         return self.failures.pop(0) if self.failures else ""
 
     def _feed(self, event: Event) -> None:
+        if self.is_deaf:
+            raise LookupError("a fault of ours")
         self.told.append((self.clock.now, event))
         if isinstance(event, Ready) and self.subs[event.unit] is Sub.START:
             self.enter(Sub.RUNNING, event.unit)
@@ -311,6 +314,27 @@ def test_a_fault_of_ours_is_a_failure_and_costs_nobody_else(
 
     run(story())
     assert "a fault of ours" in caplog.text
+
+
+def test_a_fault_in_what_a_look_sets_off_ends_the_looks_at_this_unit_alone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    other = checked(name=UnitName("two.service"))
+
+    async def story() -> None:
+        async with house_of(checked(), other, draws=(0.0, 1.0, 0.5, 1.0)) as house:
+            house.is_deaf = True
+            house.enter(Sub.RUNNING)
+            await house.clock.pass_by(0.1)
+            house.is_deaf = False
+            house.enter(Sub.RUNNING, other.name)
+            await house.clock.pass_by(1.0)
+            assert [event.unit for event in house.events if isinstance(event, HealthChecked)] == [
+                other.name
+            ]
+
+    run(story())
+    assert "looked at no more: a fault in anyclawd" in caplog.text
 
 
 # -- another plan -------------------------------------------------------------------------------
