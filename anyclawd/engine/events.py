@@ -4,7 +4,7 @@ Events about a run of a unit carry its `invocation`; the manager drops those of 
 that nothing an ended process is reported to have done can touch its successor.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NewType
 
@@ -234,7 +234,7 @@ class PlanReplaced:
     """
 
     request: RequestId
-    plan: Plan
+    plan: Plan = field(repr=False)  # events are logged, and a plan holds secrets
     restart: frozenset[UnitName]
     changed: frozenset[UnitName]  #: every unit that has changed in any way, `restart` included
     origin: str

@@ -654,3 +654,21 @@ def test_an_agent_that_a_reload_brings_and_nobody_starts_tells_its_user(tmp_path
             daemon.answer("hello", agent="spare")
         daemon.job("start", "spare.agent")
         assert daemon.answer("hello", agent="spare")["text"] == "Echo: hello"
+
+
+def test_no_secret_of_a_configuration_is_told_by_its_reload(tmp_path: Path) -> None:
+    """Invariant I7, with a log that tells every event."""
+    former, latter = "hunter2-hunter2", "hunter3-hunter3"
+    arguments = [sys.executable, "-SE", "-c", IDLE]
+
+    def config(secret: str) -> Json:
+        one = {"exec": [*arguments, secret], "protocol": "none", "environment": {"TOKEN": secret}}
+        return {**units(a=one), "log_level": "debug"}
+
+    with running(tmp_path, config(former)) as daemon:
+        answers = [reload(daemon, config(latter), dry_run=True), reload(daemon)]
+        assert modified(answers[1]) == {"a.service": ("restart", ["exec", "environment.TOKEN"])}
+        told = daemon.log_text() + json.dumps(answers) + daemon.ctl("status", "a.service").stdout
+        assert "PlanReplaced" in told
+        assert former not in told
+        assert latter not in told
