@@ -18,8 +18,9 @@ from tests.chaos.bystander import beside, unharmed
 from tests.fakes.daemon import Daemon, is_alive, running, started, wait_dead
 
 MULE = str(Path(__file__).parent / "peers" / "mule.py")
-#: So that a test which meets a timeout does not take long.
-SHORT: Json = {"start": 0.5, "stop": 0.3, "eof_grace": 0.2}
+#: So that a test which meets a timeout does not take long; a start may, on a busy machine.
+SHORT: Json = {"start": 3, "stop": 0.3, "eof_grace": 0.2}
+NEVER_READY: Json = {**SHORT, "start": 0.5}
 SOON: Json = {"initial": 0.01, "factor": 1, "max": 0.01, "jitter": 0}
 
 
@@ -58,7 +59,7 @@ KINDS = pytest.mark.parametrize("kind", ["agent", "channel"])
 
 @KINDS
 def test_it_answers_nothing(tmp_path: Path, kind: str) -> None:
-    name, config = suffering(kind, "mute", restart="never")
+    name, config = suffering(kind, "mute", restart="never", timeouts=NEVER_READY)
     with unharmed(tmp_path, config) as daemon:
         unit = daemon.wait_unit(name, "failed")
         assert unit["result"] == "timeout"
@@ -67,7 +68,7 @@ def test_it_answers_nothing(tmp_path: Path, kind: str) -> None:
 
 @KINDS
 def test_it_answers_its_handshake_with_garbage(tmp_path: Path, kind: str) -> None:
-    name, config = suffering(kind, "garbage-first", restart="never")
+    name, config = suffering(kind, "garbage-first", restart="never", timeouts=NEVER_READY)
     with unharmed(tmp_path, config) as daemon:
         unit = daemon.wait_unit(name, "failed")
         assert unit["result"] in ("timeout", "protocol")
