@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from anyclawd.cli import render
 from anyclawd.cli.daemon import connect
 from anyclawd.client import boots as files
-from anyclawd.client.exchange import NO_DAEMON, ClientError
+from anyclawd.client.exchange import NO_DAEMON, USAGE_ERROR, ClientError
 from anyclawd.model.value import Json
 
 
@@ -30,7 +30,7 @@ def record_of(options: Namespace) -> Json:
     """
     offset = options.boot or 0
     if offset > 0:
-        raise ClientError("a boot is 0, -1, -2 and so on; see 'analyze --help'")
+        raise ClientError("a boot is 0, -1, -2 and so on; see 'analyze --help'", USAGE_ERROR)
     if options.state_dir:
         return _kept_record(options, offset, ClientError(f"no boot is kept in {options.state_dir}"))
     try:

@@ -4,7 +4,7 @@ import json
 from argparse import ArgumentParser, Namespace
 
 from anyclawd.cli import boots, output, render
-from anyclawd.client.exchange import ClientError
+from anyclawd.client.exchange import USAGE_ERROR, ClientError
 from anyclawd.draw import timeline
 from anyclawd.model.value import Json
 
@@ -51,7 +51,8 @@ def configure(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     for name, whats in _ONLY_FOR.items():
         if getattr(options, name) is not None and options.what not in whats:
-            raise ClientError(f"--{_SPELLED[name]} says nothing to {options.what}; leave it out")
+            text = f"--{_SPELLED[name]} says nothing to {options.what}; leave it out"
+            raise ClientError(text, USAGE_ERROR)
     match options.what:
         case "verify":
             from anyclawd.cli import verify

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from anyclawd.cli import output
 from anyclawd.cli.daemon import connect
-from anyclawd.client.exchange import NO_SUCH_UNIT, ClientError
+from anyclawd.client.exchange import NO_SUCH_UNIT, USAGE_ERROR, ClientError
 from anyclawd.draw.graph import (
     ORDER,
     REQUIREMENT,
@@ -56,7 +56,7 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     if options.state and options.config:
-        raise ClientError("a configuration has no states; leave --state or -c out")
+        raise ClientError("a configuration has no states; leave --state or -c out", USAGE_ERROR)
     found = _of_configuration(options) if options.config else _of_daemon(options)
     graph = graph_of(found.view, found.rows)
     if options.order or options.require:

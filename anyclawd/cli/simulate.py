@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from anyclawd.cli import boots
 from anyclawd.cli.daemon import connect
 from anyclawd.cli.offline import compiled
-from anyclawd.client.exchange import NO_DAEMON, ClientError
+from anyclawd.client.exchange import NO_DAEMON, USAGE_ERROR, ClientError
 from anyclawd.draw import compare, timeline
 from anyclawd.engine.simulate import HORIZON_S, Prediction, own_time_of, pasts_of, simulate
 from anyclawd.model.value import Json
@@ -79,7 +79,7 @@ def predicted(options: Namespace) -> Predicted:
     """The next boot of the configuration that is named, or that the daemon uses."""
     assumed_s = _ASSUMED_S if options.assume is None else options.assume
     if not 0 <= assumed_s < HORIZON_S:
-        raise ClientError(f"--assume takes a number of seconds, 0 to {HORIZON_S:g}")
+        raise ClientError(f"--assume takes a number of seconds, 0 to {HORIZON_S:g}", USAGE_ERROR)
     past = _past(options)
     plan = compiled(options)
     prediction = simulate(

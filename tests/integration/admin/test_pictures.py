@@ -86,7 +86,7 @@ def test_a_file_that_cannot_be_written_is_named(
 def test_a_configuration_has_no_states(served: Served, tmp_path: Path) -> None:
     done = offline(tmp_path, "graph", "-c", "anyclaw.yaml", "--state")
     assert (done.returncode, done.stderr) == (
-        1,
+        2,
         "anyclawctl: a configuration has no states; leave --state or -c out\n",
     )
 
@@ -113,7 +113,7 @@ def test_a_boot_that_was_not_kept_is_refused(served: Served) -> None:
     done = anyclawctl(served, "analyze", "--boot", "-2")
     assert (done.returncode, "the earliest one is -1" in done.stderr) == (1, True)
     done = anyclawctl(served, "analyze", "--boot", "1")
-    assert (done.returncode, "a boot is 0, -1, -2" in done.stderr) == (1, True)
+    assert (done.returncode, "a boot is 0, -1, -2" in done.stderr) == (2, True)
 
 
 def test_without_daemon_and_kept_boots_the_daemon_is_missed(tmp_path: Path) -> None:
@@ -169,5 +169,5 @@ def test_what_a_unit_has_said_steers_no_terminal(tmp_path: Path, what: str) -> N
 )
 def test_what_would_be_ignored_is_refused(tmp_path: Path, words: list[str], refused: str) -> None:
     done = offline(tmp_path, "analyze", *words)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.startswith(f"anyclawctl: {refused}")
