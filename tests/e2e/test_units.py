@@ -130,8 +130,9 @@ def test_what_is_bound_follows(tmp_path: Path) -> None:
     units = {"engine.service": idle(), "wheel.service": idle(binds_to=["engine.service"])}
     with running(tmp_path, system(units=units)) as daemon:
         assert active(daemon, "engine", "wheel") == ["active", "active"]
-        daemon.job("stop", "engine.service")
-        assert active(daemon, "engine", "wheel") == ["inactive", "inactive"]
+        daemon.job("stop", "engine.service")  # which waits for what it names
+        assert active(daemon, "engine") == ["inactive"]
+        daemon.wait_unit("wheel.service", "inactive")
 
 
 def test_a_part_is_restarted_with_the_whole(tmp_path: Path) -> None:
