@@ -135,9 +135,14 @@ def read_running(directory: str) -> "tuple[str, str] | None":
 
 
 def note_running(directory: str, cgroups: str) -> None:
-    """From now on, this run has not ended cleanly; to be called before the first spawn."""
-    text = f"{boot_id()}\n{cgroups}\n"
-    write(f"{directory}/running", text.encode("utf-8", "surrogateescape"))
+    """From now on, this run has not ended cleanly; to be called before the first spawn.
+
+    What a killed run has noted in the same words stays, as there may be no room to note it again.
+    """
+    path, text = f"{directory}/running", f"{boot_id()}\n{cgroups}\n"
+    content = text.encode("utf-8", "surrogateescape")
+    if read(path) != content:
+        write(path, content)
 
 
 def boot_id() -> str:

@@ -506,8 +506,8 @@ def _in_start(
     match event:
         case Spawned() if unit.readiness in _READY_ONCE_SPAWNED:
             return _up(replace(state, pid=event.pid), unit, now)
-        case Spawned():
-            return replace(state, pid=event.pid), []
+        case Spawned():  # a start that had to wait for its turn has all its time from here on
+            return _timed(replace(state, pid=event.pid), unit, now), []
         case Ready() if unit.readiness not in _DEAF:
             return _up(state, unit, now)
         case Exited() if _is_done(event, unit):

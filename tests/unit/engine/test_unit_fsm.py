@@ -405,6 +405,7 @@ ROWS: dict[tuple[Sub, str], Row] = {
     },
     # -- with a main process
     **{(s, "spawned"): stays(s, {"pid": 8}) for s in (*WITH_MAIN, *LEAVING)},
+    (Sub.START, "spawned"): stays(Sub.START, until(130.0, pid=8), {Timer.START: 130.0}),
     **{(s, "has another main process"): stays(s, {"pid": 9}) for s in (*WITH_MAIN, *LEAVING)},
     **{
         (s, "stop"): (
@@ -640,7 +641,7 @@ SETTINGS: dict[str, tuple[UnitState, Input, Unit, Sub, list[Command]]] = {
         Spawned(NAME, RUN, 8),
         ONE_SHOT,
         Sub.START,
-        [],
+        [ArmTimer(NAME, Timer.START, 130.0)],
     ),
     "a-one-shot-that-ends-well-is-up-for-good": (
         STARTING,
