@@ -44,6 +44,8 @@ def run(options: Namespace) -> int:
     old = _read(path)
     text = _read(kept) or old
     reference = _reference(place, options.unit)
+    if not (reference or text):
+        dropin.refuse_unknown(place, options.unit)  # before anybody has written anything
     while True:
         text = _edited(text, reference, options.unit)
         if text == old:
@@ -69,7 +71,12 @@ def _edited(text: str, reference: str, unit: str) -> str:
     with tempfile.TemporaryDirectory(prefix="anyclawctl-") as directory:
         path = Path(directory) / f"{unit}.yaml"
         path.write_text(f"{text}\n{_MARK}\n{reference}", "utf-8")
-        done = subprocess.run([*_editor(os.environ), str(path)], check=False)
+        editor = _editor(os.environ)
+        try:
+            done = subprocess.run([*editor, str(path)], check=False)
+        except OSError as error:
+            text = f"cannot run the editor {editor[0]!r}: {error.strerror}"
+            raise ClientError(f"{text}; correct VISUAL or EDITOR") from error
         if done.returncode != 0:
             raise ClientError(f"the editor has failed with status {done.returncode}; see above")
         found = _read(path).partition(_MARK)[0].rstrip()

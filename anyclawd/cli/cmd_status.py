@@ -107,9 +107,14 @@ def _remarks(row: Json, paint: Paint) -> str:
         remarks.append(f"pid {row['pid']}")
     if row["restarts"]:
         remarks.append(f"restarts {row['restarts']}")
-    if row["result"] != "success":
+    if row["result"] != "success" and not _is_up(row):
         remarks.append(row["result"])
     return ", ".join(remarks)
+
+
+def _is_up(row: Json) -> bool:
+    """Whether its result is that of an earlier run, which says nothing of this one."""
+    return row["active"] in ("active", "reloading")
 
 
 def _detail(unit: Json) -> list[str]:
@@ -118,8 +123,10 @@ def _detail(unit: Json) -> list[str]:
     facts = {
         "state": f"{paint.state(unit)} since {render.moment(unit['since'])}",
         "reason": clean(unit["reason"]),
-        "result": unit["result"] if unit["result"] != "success" else "",
-        "exit": _exit(unit["exit"]),
+        "last result" if _is_up(unit) else "result": unit["result"]
+        if unit["result"] != "success"
+        else "",
+        "last exit" if _is_up(unit) else "exit": _exit(unit["exit"]),
         "health": _health(unit["health_check"], paint),
         "says": clean(unit["status_text"]),
         "reload": f"the last one failed: {clean(unit['reload_failure'])}"

@@ -108,6 +108,22 @@ def put(place: Place, path: Path, change: Callable[[bytes], str]) -> Json:
     return answer
 
 
+def refuse_unknown(place: Place, unit: str) -> None:
+    """Raise ClientError for what is no unit, no template and nothing that could be enabled."""
+    from anyclawd.compile.compiler import compile_config
+    from anyclawd.compile.tree import Machine
+    from anyclawd.model.spelling import nearest
+
+    plan = compile_config(str(place.config), os.environ, Machine()).plan
+    if plan is None:
+        return  # the drop-in may be what mends it
+    known = (*plan.units, *plan.disabled, *plan.templates)
+    if unit not in known:
+        hint = nearest(unit, known)
+        text = f" (did you mean {hint!r}?)" if hint else ""
+        raise ClientError(f"no unit {unit!r} to apply this to{text}", NO_SUCH_UNIT)
+
+
 def report(path: Path, answer: Json, options: Namespace) -> int:
     """Say what was written and what came of it; the exit status."""
     if options.json:

@@ -149,7 +149,7 @@ class DaemonControl:
             "errno": self._driver.errno(name),
             "dropped_notices": self._driver.dropped_notices(name),
             "reload_failure": state.side.reload_failure,
-            "containment": _ISOLATED if unit.isolate is Isolation.PID else self._containment,
+            "containment": self._containment_of(unit, state.pid),
             "crash": crash_view(self._driver.crash(name), lines),
             "reason": state.reason,
             "invocation": state.invocation,
@@ -333,6 +333,10 @@ class DaemonControl:
         self._gateway.notify(channel, peer, text)
 
     # -- details -------------------------------------------------------------------------------
+
+    def _containment_of(self, unit: Unit, pid: int | None) -> str:
+        is_isolated = unit.isolate is Isolation.PID and pid is not None
+        return _ISOLATED if is_isolated else self._containment
 
     def _known(self, name: str) -> Unit:
         unit = self._driver.plan.units.get(UnitName(name))

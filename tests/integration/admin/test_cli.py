@@ -334,6 +334,13 @@ def test_kill_says_whom(served: Served) -> None:
     assert served.control.calls == [("kill", "default.agent", "10", "main")]
 
 
+def test_status_tells_the_result_of_an_earlier_run_from_that_of_this_one(served: Served) -> None:
+    served.control.details = {"result": "health", "exit": {"code": None, "signal": "SIGTERM"}}
+    done = anyclawctl(served, "status", "default.agent")
+    assert "last result: health\n" in done.stdout
+    assert " last exit: signal SIGTERM\n" in done.stdout
+
+
 def test_status_tells_health_usage_and_the_last_crash(served: Served) -> None:
     said = [log_line("default.agent", f"word {number}") for number in range(50)]
     served.control.crash = {

@@ -327,6 +327,23 @@ def test_an_editor_that_fails_changes_nothing(served: Served, config: Path) -> N
     assert list(config.parent.iterdir()) == [config]
 
 
+def test_an_editor_that_is_not_there_is_named(served: Served) -> None:
+    environ = {"ANYCLAWD_SOCKET": str(served.path), "EDITOR": "/no/such/editor"}
+    done = run(["edit", "default.agent"], environ)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "anyclawctl: cannot run the editor '/no/such/editor': No such file or directory; "
+        "correct VISUAL or EDITOR\n"
+    )
+
+
+def test_nobody_writes_for_a_unit_that_there_is_not(served: Served, config: Path) -> None:
+    environ = {"ANYCLAWD_SOCKET": str(served.path), "EDITOR": "false"}
+    done = run(["edit", "defualt.agent"], environ)
+    assert (done.returncode, list(config.parent.iterdir())) == (4, [config])
+    assert done.stderr.startswith("anyclawctl: no unit 'defualt.agent' to apply this to")
+
+
 def test_what_is_no_text_and_no_command_is_told(
     served: Served, config: Path, tmp_path: Path
 ) -> None:
