@@ -408,10 +408,12 @@ def test_a_reload_while_the_boot_goes_on(tmp_path: Path, theatre: Stage) -> None
 
 def test_a_reload_while_the_daemon_stops_is_refused(tmp_path: Path) -> None:
     stubborn = service(
-        "import signal; signal.signal(15, signal.SIG_IGN)\nwhile True: signal.pause()"
+        "import signal; signal.signal(15, signal.SIG_IGN)\nprint('deaf', flush=True)\n"
+        "while True: signal.pause()"
     )
-    with started(tmp_path, units(a={**stubborn, "timeouts": {"stop": 5}})) as daemon:
+    with started(tmp_path, units(a={**stubborn, "timeouts": {"stop": 60}})) as daemon:
         daemon.wait_ready()
+        daemon.wait_log("a.service", "deaf")
         daemon.process.terminate()
         daemon.wait_log_text("a.service: stop-sigterm")
         daemon.signal(signal.SIGHUP)
