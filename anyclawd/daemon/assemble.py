@@ -1,6 +1,7 @@
 """Builds the parts of the daemon and connects them: the only place that knows all of them."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -134,6 +135,7 @@ class Assembly:
             return
         if not self._driver.manager.is_stopping:
             self._systemd.stopping()
+        gc.disable()  # what is left of this process is too short to be worth tidying up
         log.info("%s: stopping", signal.Signals(number).name)
         self._driver.feed(ShutdownRequested(signal.Signals(number).name))
 

@@ -64,7 +64,13 @@ def levels_of(log_filter: str) -> tuple[dict[str, int], list[str]]:
 
 
 def set_up(log_filter: str, wanted: LogFormat, environ: Mapping[str, str]) -> list[str]:
-    """Install the one handler and the levels; returns what the filter says in vain."""
+    """Install the one handler and the levels; returns what the filter says in vain.
+
+    No format shows where a record was made, nor by which thread or process: finding that out is
+    left undone, as the "Optimization" part of Python's logging how-to has it.
+    """
+    logging._srcfile = None  # noqa: SLF001 - documented there
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging.getLogger().handlers[:] = [_handler(wanted, environ)]
     return _set_levels(log_filter)
 

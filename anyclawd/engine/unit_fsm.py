@@ -480,7 +480,7 @@ def _before_main(state: UnitState, event: Input, unit: Unit, now: float) -> Step
     """The rows that `condition` and `start-pre` share: there is no main process yet."""
     match event:
         case Stop():
-            return _terminate(replace(state, stop_asked=True), unit, now)
+            return _terminate(state, unit, now, is_asked=True)
         case Hurry():
             return _hurried(state, unit)
         case Reset():
@@ -663,7 +663,7 @@ def _with_main(
     """The rows that everything with a main process shares, from `start` to `reload`."""
     match event:
         case Stop():
-            return _stop(replace(state, stop_asked=True), unit, now)
+            return _stop(state, unit, now)
         case Hurry():
             return _hurried(state, unit)
         case ProtocolBroken():
@@ -712,22 +712,29 @@ def _hook_killed(state: UnitState, unit: Unit) -> list[Command]:
 
 
 def _stop(state: UnitState, unit: Unit, now: float) -> Step:
-    """Begin the way down at its politest step that means something to the unit."""
+    """Begin the way down, as asked, at its politest step that means something to the unit."""
     if unit.kind is Kind.TARGET:
-        return replace(state, sub=Sub.DEAD, result=Result.SUCCESS, stop_asked=False), []
+        return replace(state, sub=Sub.DEAD, result=Result.SUCCESS), []
     if unit.kind is Kind.CORE:
-        return replace(state, sub=Sub.STOP, deadline_at=None), [StopCore(unit.name)]
+        leaving = replace(state, sub=Sub.STOP, deadline_at=None, stop_asked=True)
+        return leaving, [StopCore(unit.name)]
     if unit.protocol is Protocol.NONE or not unit.timeouts.eof_grace_s or not state.has_main:
-        return _terminate(state, unit, now)
-    stopping = replace(state, sub=Sub.STOP, deadline_at=now + unit.timeouts.eof_grace_s)
+        return _terminate(state, unit, now, is_asked=True)
+    until = now + unit.timeouts.eof_grace_s
+    stopping = replace(state, sub=Sub.STOP, deadline_at=until, stop_asked=True)
     return stopping, [*_hook_killed(state, unit), CloseProtocol(unit.name)]
 
 
-def _terminate(state: UnitState, unit: Unit, now: float) -> Step:
+def _terminate(state: UnitState, unit: Unit, now: float, *, is_asked: bool = False) -> Step:
     """SIGTERM, to a hook too where it is all there is; beside a main process it is killed."""
     if unit.kind is Kind.CORE or not unit.timeouts.stop_s:
-        return _kill(state, unit)
-    terminated = replace(state, sub=Sub.STOP_SIGTERM, deadline_at=now + unit.timeouts.stop_s)
+        return _kill(replace(state, stop_asked=True) if is_asked else state, unit)
+    terminated = replace(
+        state,
+        sub=Sub.STOP_SIGTERM,
+        deadline_at=now + unit.timeouts.stop_s,
+        stop_asked=is_asked or state.stop_asked,
+    )
     killed = _hook_killed(state, unit) if state.has_main else []
     return terminated, [*killed, SendSignal(unit.name, SIGTERM)]
 
@@ -831,10 +838,9 @@ def _landed(state: UnitState, unit: Unit, now: float, draw: Callable[[], float])
         result = Result.SUCCESS
     else:
         result = restart.result_of(state.exit, unit.exit_codes)
-    landed = replace(state, result=result)
     if _owes_stop_post(state, unit):
-        return _stop_post(landed, unit, now)
-    return _concluded(landed, unit, now, draw)
+        return _stop_post(replace(state, result=result), unit, now)
+    return _concluded(state, result, unit, now, draw)
 
 
 def _owes_stop_post(state: UnitState, unit: Unit) -> bool:
@@ -867,7 +873,7 @@ def _in_stop_post(
                 if ended.doom is None:
                     failed = _failed_hook(ended, event, Hook.STOP_POST, unit)
                 ended = replace(failed, result=failed.doom or Result.EXIT_CODE, is_hopeless=False)
-            return _concluded(ended, unit, now, draw)
+            return _concluded(ended, ended.result, unit, now, draw)
         case Stop():
             return replace(state, stop_asked=True), []
         case TimerElapsed():
@@ -890,19 +896,19 @@ def _in_stop_post(
     return None
 
 
-def _concluded(state: UnitState, unit: Unit, now: float, draw: Callable[[], float]) -> Step:
+def _concluded(
+    state: UnitState, result: Result, unit: Unit, now: float, draw: Callable[[], float]
+) -> Step:
     """The end of a run: rest if that was asked for, else do as the policy says."""
-    result, end = state.result, state.exit
+    end, is_bad = state.exit, result is not Result.SUCCESS
     if state.stop_asked:
-        reason = state.reason if result is not Result.SUCCESS else ""
-        stopped = replace(state, reason=reason, is_forgotten=True)
-        return _rest(stopped, Sub.DEAD, result), []
-    is_bad = result is not Result.SUCCESS
+        reason = state.reason if is_bad else ""
+        return _rest(state, Sub.DEAD, result, reason=reason, is_forgotten=True), []
     if result not in restart.RESTARTS[unit.restart] or state.is_hopeless:
         return _rest(state, Sub.FAILED if is_bad else Sub.DEAD, result), []
     if is_bad and restart.is_permanent(end, unit.exit_codes):
         reason = f"{end}, which its exit_codes call permanent"
-        return _rest(replace(state, reason=reason), Sub.FAILED, result), []
+        return _rest(state, Sub.FAILED, result, reason=reason), []
     is_stable = was_stable(state, unit, now)
     streak = 0 if is_stable else state.streak
     ends = restart.counted(state.ends, unit.start_limit, now)
@@ -944,10 +950,17 @@ def _tripped(state: UnitState, unit: Unit, now: float) -> UnitState:
     return replace(cooling, ends=(), next_at=now + limit.cooldown_s)
 
 
-def _rest(state: UnitState, sub: Sub, result: Result) -> UnitState:
+def _rest(
+    state: UnitState,
+    sub: Sub,
+    result: Result,
+    *,
+    reason: str | None = None,
+    is_forgotten: bool = False,
+) -> UnitState:
     """The state at rest: nothing of the run is left but how it ended."""
     side, has_begun = state.side, sub is Sub.EXITED
-    if side in (_NO_SIDE, _BEGUN):
+    if side is _NO_SIDE or side is _BEGUN:
         side = _BEGUN if has_begun else _NO_SIDE
     else:
         side = replace(
@@ -962,6 +975,8 @@ def _rest(state: UnitState, sub: Sub, result: Result) -> UnitState:
         state,
         sub=sub,
         result=result,
+        reason=state.reason if reason is None else reason,
+        is_forgotten=is_forgotten or state.is_forgotten,
         has_main=False,
         pid=None,
         deadline_at=None,
