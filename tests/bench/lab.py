@@ -201,6 +201,11 @@ class Site:
         """The next start has to compile."""
         (self.directory / "state" / "plan").unlink(missing_ok=True)
 
+    def boots(self) -> set[str]:
+        """The records of boots that are kept; the last thing that a daemon does by itself."""
+        directory = self.directory / "state" / "boots"
+        return {path.name for path in directory.glob("*.json")}
+
     @contextmanager
     def daemon(self) -> Iterator[Daemon]:
         """A daemon; killed at the end unless it was stopped, and all that it started with it."""
