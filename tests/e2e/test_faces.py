@@ -82,7 +82,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
         (["analyze", "time"], 0, "settled"),
         (["analyze", "blame"], 0, "default.agent"),
         (["analyze", "critical-chain"], 0, "default.target"),
-        (["kill", "--signal", "SIGNONSENSE", "default.agent"], 1, "SIGNONSENSE"),
+        (["kill", "--signal", "SIGNONSENSE", "default.agent"], 2, "SIGNONSENSE"),
         (["--version"], 0, "anyclawctl"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
