@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from anyclawd.cli import reload, render
 from anyclawd.cli.daemon import connect
@@ -22,6 +23,9 @@ from anyclawd.client.client import Client
 from anyclawd.client.exchange import NO_DAEMON, NO_SUCH_UNIT, ClientError
 from anyclawd.compile.settings import UNIT_NAME
 from anyclawd.model.value import Json
+
+if TYPE_CHECKING:
+    from anyclawd.compile.compiler import Outcome
 
 #: What the compiler says of a drop-in that belongs to no unit.
 _NOBODYS = "no unit"
@@ -110,11 +114,9 @@ def put(place: Place, path: Path, change: Callable[[bytes], str]) -> Json:
 
 def refuse_unknown(place: Place, unit: str) -> None:
     """Raise ClientError for what is no unit, no template and nothing that could be enabled."""
-    from anyclawd.compile.compiler import compile_config
-    from anyclawd.compile.tree import Machine
     from anyclawd.model.spelling import nearest
 
-    plan = compile_config(str(place.config), os.environ, Machine()).plan
+    plan = _compiled(place.config).plan
     if plan is None:
         return  # the drop-in may be what mends it
     known = (*plan.units, *plan.disabled, *plan.templates)
@@ -138,12 +140,17 @@ def report(path: Path, answer: Json, options: Namespace) -> int:
     return 0 if answer is None else reload.status(answer)
 
 
-def _findings(config: Path) -> tuple[str, ...]:
-    """What this process finds in a configuration. Raises ClientError where it cannot be used."""
+def _compiled(config: Path) -> "Outcome":
+    """What this process makes of a configuration; only who asks pays for the compiler."""
     from anyclawd.compile.compiler import compile_config
     from anyclawd.compile.tree import Machine
 
-    outcome = compile_config(str(config), os.environ, Machine())
+    return compile_config(str(config), os.environ, Machine())
+
+
+def _findings(config: Path) -> tuple[str, ...]:
+    """What this process finds in a configuration. Raises ClientError where it cannot be used."""
+    outcome = _compiled(config)
     findings = tuple(map(str, outcome.findings))
     if outcome.plan is None:
         text = "the configuration cannot be used; nothing has changed"

@@ -206,6 +206,14 @@ class Site:
         directory = self.directory / "state" / "boots"
         return {path.name for path in directory.glob("*.json")}
 
+    def wait_kept(self, earlier: set[str]) -> None:
+        """Until a daemon has kept the record of its boot; `earlier` are the ones before it."""
+        deadline = time.monotonic() + PATIENCE_S
+        while self.boots() == earlier:
+            if time.monotonic() > deadline:
+                raise LabError(f"no record of the boot is kept in {self.directory}")
+            time.sleep(0.01)
+
     @contextmanager
     def daemon(self) -> Iterator[Daemon]:
         """A daemon; killed at the end unless it was stopped, and all that it started with it."""

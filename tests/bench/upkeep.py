@@ -113,8 +113,7 @@ def _stop(lab: Lab) -> dict[str, Samples]:
     with site.daemon() as daemon:
         site.marks.wait(_UNITS, daemon)
         daemon.wait_ready()
-        while site.boots() == earlier:  # a stop amid the boot's last words is not what is meant
-            time.sleep(0.01)
+        site.wait_kept(earlier)  # a stop amid the boot's last words is not what is meant
         ours = daemon.stop()
     with site.bare("start", _UNITS, *lab.probe(site.marks.path, "{}")) as bare:
         site.marks.wait(_UNITS, bare)
