@@ -155,16 +155,29 @@ class Reaper:
             raise
 
     def _take_stock(self) -> None:
-        """Reap the orphans that are dead and attribute the ones that are new."""
+        """Reap the orphans that are dead and attribute the ones that are new.
+
+        The children of an orphan are ours before it can be reaped, but they are not in a list
+        that was read while it lived: only a look that reaps nobody has seen them all.
+        """
+        while not self._look_once():
+            continue
+
+    def _look_once(self) -> bool:
+        """Whether every orphan was seen, because none of those seen was dead."""
         orphans: dict[int, Process | None] = {}
+        has_reaped = False
         for pid in tree.children():
-            if pid in self._leaders or pid in self._spared or _reap(pid):
+            if pid in self._leaders or pid in self._spared:
                 continue
-            if pid in self._orphans:
+            if _reap(pid):
+                has_reaped = True
+            elif pid in self._orphans:
                 orphans[pid] = self._orphans[pid]
             else:
                 self._adopt(pid, orphans)
         self._orphans = orphans
+        return not has_reaped
 
     def _adopt(self, pid: int, orphans: "dict[int, Process | None]") -> None:
         owner = self.owner_of(pid)

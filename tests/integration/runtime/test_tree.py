@@ -60,6 +60,40 @@ async def test_a_chain_of_sessions_is_followed_to_its_end(
     assert not any(map(is_alive, pids))
 
 
+async def test_the_child_of_an_orphan_that_dies_while_it_is_looked_for_is_not_missed(
+    house: House, sink: RecordingSink, is_alive: IsAlive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The list of our children is read; before it is gone through, one of them dies."""
+    pids: set[int] = set()
+    left_at_exit: set[int] = set()
+    monkeypatch.setattr(
+        house,
+        "_exited",
+        lambda process, how: (
+            left_at_exit.update(filter(is_alive, pids)),
+            house.exits[process].set_result(how),
+        ),
+    )
+    inner = "setsid sh -c 'echo $$; exec sleep 1000' & echo $$; exec sleep 1000"
+    process = house.shell(
+        f'setsid sh -c "{inner.replace("$", chr(92) + "$")}" & read wait', sink=sink
+    )
+    pids |= {int(pid) for pid in await sink.wait_lines(2)}
+    read_children = tree.children
+
+    def children() -> list[int]:
+        found = read_children()
+        for orphan in pids.intersection(found):
+            os.kill(orphan, signal.SIGKILL)
+            os.waitid(os.P_PID, orphan, os.WEXITED | os.WNOWAIT)
+        return found
+
+    monkeypatch.setattr(tree, "children", children)
+    process.kill_tree()
+    await house.wait_exit(process)
+    assert not left_at_exit
+
+
 async def test_an_orphan_that_holds_stdout_does_not_delay_the_end(
     house: House, sink: RecordingSink
 ) -> None:
