@@ -104,7 +104,7 @@ class Gateway:
             case Protocol.SERVICE:
                 namespace = self._environ.get("COMPOSE_PROJECT_NAME") or "anyclaw"
                 return ServicePeer(unit, wire, report, namespace, options).connection
-            case Protocol.MCP | Protocol.NONE:
+            case Protocol.MCP | Protocol.HOOK | Protocol.NONE:
                 reason = f"{unit.name}: the gateway does not speak protocol {unit.protocol}"
                 raise ValueError(reason)
             case _:
@@ -477,7 +477,7 @@ class Gateway:
         caller: Caller | None = None,
     ) -> str:
         self._last_message += 1
-        id_ = MessageId(self._last_message)
+        id_ = MessageId(f"{self._last_message}")
         self.counters.messages += 1
         if caller is not None:
             self._callers.add(id_, caller)

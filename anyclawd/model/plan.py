@@ -12,7 +12,8 @@ from enum import Enum, StrEnum
 from types import MappingProxyType
 from typing import TypeGuard
 
-from anyclawd.model import deps, errors, policy, span, unit
+from anyclawd.model import conversation, deps, errors, policy, span, unit
+from anyclawd.model.conversation import Access, Unroutable
 from anyclawd.model.deps import UnitName
 from anyclawd.model.errors import Finding
 from anyclawd.model.policy import CgroupUse
@@ -37,8 +38,10 @@ class StoreType(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionStore:
     type: StoreType = StoreType.NONE
-    path: str = ""  #: empty means in memory
-    ttl_days: int = 7
+    path: str = ""  #: absolute; empty means in memory
+    ttl_days: int = 7  #: a conversation that has rested for so long is forgotten
+    keep_messages_s: float = 7 * 86400.0  #: messages that have their outcome
+    keep_history_s: float = 30 * 86400.0  #: what was said
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +57,8 @@ class Settings:
     start_concurrency: int = 8
     cgroup: CgroupUse = CgroupUse.AUTO
     permission_timeout_s: float = 300.0
+    unroutable_permissions: Unroutable = Unroutable.DENY
+    access: Access | None = None  #: None leaves it to the channels
     tools_server_host: str = "127.0.0.1"
     session_store: SessionStore = SessionStore()
 
@@ -76,7 +81,7 @@ def _is_value(thing: object) -> TypeGuard[type]:
 
 
 def _registry() -> Mapping[str, type]:
-    modules = (span, errors, policy, deps, unit)
+    modules = (span, errors, policy, conversation, deps, unit)
     found = [thing for module in modules for thing in vars(module).values() if _is_value(thing)]
     found += [LogFormat, StoreType, SessionStore, Settings, Plan]
     return MappingProxyType({cls.__name__: cls for cls in found})

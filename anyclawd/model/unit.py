@@ -5,6 +5,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
+from anyclawd.model.conversation import (
+    FileAccess,
+    HistoryReplay,
+    HookUse,
+    Pool,
+    QueuePolicy,
+    RateLimits,
+    Recovery,
+)
 from anyclawd.model.deps import Dependencies, UnitName
 from anyclawd.model.policy import (
     Backoff,
@@ -41,6 +50,7 @@ class Protocol(StrEnum):
     CHANNEL = "channel"
     MCP = "mcp"
     SERVICE = "service"
+    HOOK = "hook"  #: stands between the orchestrator and an agent
     NONE = "none"
 
 
@@ -63,8 +73,12 @@ class Ack:
 class ChannelRole:
     """What the gateway knows of a channel beyond its process."""
 
-    agent: UnitName  #: where its messages go
+    agent: UnitName  #: where its messages go; of an agent with a pool the pool's name
     ack: Ack | None = None  #: None where the configuration has no `options.ack`
+    queue: QueuePolicy = QueuePolicy()
+    recovery: Recovery = Recovery.NOTIFY
+    delivery_ttl_s: float = 3600.0  #: what waits longer than this is given up, and said to be
+    rate_limits: RateLimits = RateLimits()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +88,11 @@ class AgentRole:
     cwd: str  #: absolute; sent as `cwd` of each session
     tools: tuple[UnitName, ...] = ()  #: the tool units it is granted, in configuration order
     prompt_idle_timeout_s: float = 120.0  #: longest silence within a turn; 0 waits for ever
+    fs: FileAccess = FileAccess()
+    terminal: bool = False  #: whether it is served ACP's terminals
+    history_replay: HistoryReplay = HistoryReplay()
+    hooks: tuple[HookUse, ...] = ()
+    pool: Pool | None = None  #: set if and only if it is a worker of a pool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,19 +1,19 @@
 """What the router decides shall be done: imperative, frozen, performed by the gateway in order."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, NewType, TypeAlias
 
 from anyclawd.model.deps import UnitName
 from anyclawd.model.value import Json
+from anyclawd.route.record import AddMessage, DeliveryId, Entry, MessageId, SessionKey
 from anyclawd.wire.channel import Peer
 
-#: One accepted message; minted by the gateway, counted up, never used twice.
-MessageId = NewType("MessageId", int)
+__all__ = ["DeliveryId", "MessageId", "SessionKey"]  # which most users of commands need as well
+
 #: One call to an agent; its answer carries it, so that a late answer is known as late.
 Token = NewType("Token", int)
-#: `{channel}:{kind}:{peer_id}`; it is also the `sessionId` that a channel sees.
-SessionKey = NewType("SessionKey", str)
 
 
 class Attempt(StrEnum):
@@ -22,6 +22,7 @@ class Attempt(StrEnum):
     RESUME = "session/resume"
     LOAD = "session/load"
     NEW = "session/new"
+    RECALL = "recall"  #: the new session is to be told what was said before: read that
 
 
 class Outcome(StrEnum):
@@ -37,13 +38,14 @@ class TimerKind(StrEnum):
     OPEN = "open"  #: a session is being opened
     CANCEL = "cancel"  #: a cancelled prompt has no answer yet
     PERMISSION = "permission"
+    WORKER = "worker"  #: a worker of a pool rests; owned by its unit
 
 
 class Timer(NamedTuple):
     """Names one deadline; arming it again moves it."""
 
     kind: TimerKind
-    owner: str  #: session key, or request id of a permission
+    owner: str  #: session key, request id of a permission, or unit of a worker
     token: Token
 
 
@@ -53,6 +55,36 @@ class OpenSession:
     token: Token
     attempt: Attempt
     session_id: str  #: the one to resume or load; empty for a new one
+
+
+@dataclass(frozen=True, slots=True)
+class ReadHistory:
+    """Read what was said in a conversation, for the prompt that goes on with it."""
+
+    token: Token
+    session: SessionKey
+    number: int
+    turns: int  #: the latest so many
+    max_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ListConversations:
+    """Read which conversations a chat has had; `message` comes back with the answer."""
+
+    session: SessionKey
+    message: MessageId
+
+
+@dataclass(frozen=True, slots=True)
+class SetOption:
+    """Choose a value of a config option, or a mode where `option` is empty."""
+
+    agent: UnitName
+    session_id: str
+    message: MessageId  #: comes back with the answer
+    option: str
+    value: Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +131,8 @@ class Deliver:
     channel: str
     session: SessionKey
     content: Json  #: a map gets `sessionId` and `_received_at_ms` when it is sent
+    delivery: DeliveryId | None = None  #: set where it ends a turn: DeliveryWritten follows
+    is_repeat: bool = False  #: an earlier process of the channel, or of ours, may have sent it
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +175,24 @@ class AnswerPermission:
 
 
 @dataclass(frozen=True, slots=True)
+class AskForm:
+    """An elicitation, for a channel that can show it; `params` are the agent's own."""
+
+    channel: str
+    session: SessionKey
+    request_id: str
+    params: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerElicitation:
+    agent: UnitName
+    ask: int  #: the gateway's handle of the agent's request
+    action: str  #: accept, decline or cancel
+    content: Mapping[str, Json] | None
+
+
+@dataclass(frozen=True, slots=True)
 class WithdrawPermission:
     """Nobody needs to answer this request any more."""
 
@@ -155,6 +207,41 @@ class Settle:
     message: MessageId
     outcome: Outcome
     text: str  #: stop reason of an answer, else the reason
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Write entries in one transaction. What is decided later about the same session is done later.
+
+    Later commands of `session` wait until the entries are in: so a prompt leaves after its messages
+    are known to run, and an answer after it is kept. Where `needs_commit` is false a store that
+    cannot write holds nobody up. No session: nothing waits.
+    """
+
+    session: SessionKey | None
+    entries: tuple[Entry, ...]
+    needs_commit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StoreMessage:
+    """Keep a message that is admitted: MessageStored, MessageKnown or MessageNotStored follows."""
+
+    entry: AddMessage
+
+
+@dataclass(frozen=True, slots=True)
+class StartWorker:
+    """One more process is wanted of a pool."""
+
+    agent: UnitName
+
+
+@dataclass(frozen=True, slots=True)
+class StopWorker:
+    """A process of a pool has rested for long enough."""
+
+    agent: UnitName
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +262,9 @@ class ReportDrained:
 
 Command: TypeAlias = (
     OpenSession
+    | ReadHistory
+    | ListConversations
+    | SetOption
     | CloseSession
     | Prompt
     | CancelPrompt
@@ -186,7 +276,13 @@ Command: TypeAlias = (
     | CompleteResponse
     | AskPermission
     | AnswerPermission
+    | AskForm
+    | AnswerElicitation
     | WithdrawPermission
+    | Record
+    | StoreMessage
+    | StartWorker
+    | StopWorker
     | Settle
     | ArmTimer
     | CancelTimer

@@ -1,13 +1,15 @@
 """What has happened, as far as the router is concerned: past tense, frozen, sent by the gateway."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from anyclawd.model.deps import UnitName
 from anyclawd.model.value import Json
-from anyclawd.route.commands import MessageId, SessionKey, Timer, Token
+from anyclawd.route.commands import DeliveryId, MessageId, SessionKey, Timer, Token
+from anyclawd.route.record import Conversation, Grant, Restored
 from anyclawd.route.table import Routes
-from anyclawd.wire.acp import Capabilities, PermissionRequest
+from anyclawd.wire.acp import Capabilities, Choices, PermissionRequest
 from anyclawd.wire.channel import Peer
 
 
@@ -48,11 +50,21 @@ class AgentRemoved:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreRead:
+    """The store stands: what an earlier run has left. Precedes IntakeOpened; comes once."""
+
+    restored: Restored
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelReady:
     """A channel process has answered its handshake; it knows of no session yet."""
 
     channel: str
     held: tuple[SessionKey, ...] = ()  #: sessions that have something waiting for it
+    has_acceptance: bool = False  #: told of a refusal, it shows it to its user itself
+    has_receipts: bool = False  #: it confirms what has arrived
+    has_forms: bool = False  #: it can show an elicitation
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +136,99 @@ class MessageReceived:
     metadata: dict[str, Json] | None
     size_bytes: int
     agent: UnitName | None = None  #: where the channel has no route of its own
+    source_id: str = ""  #: the channel's own name of it, unique there; empty where it gives none
+    has_acceptance: bool = False  #: its sender is told of a refusal by the answer to this
+
+
+@dataclass(frozen=True, slots=True)
+class MessageStored:
+    """Its row is committed: it is accepted."""
+
+    message: MessageId
+
+
+@dataclass(frozen=True, slots=True)
+class MessageKnown:
+    """A message of the same source is there already: this one is none."""
+
+    message: MessageId
+
+
+@dataclass(frozen=True, slots=True)
+class MessageNotStored:
+    message: MessageId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryWritten:
+    """The end of a turn was handed to a process of its channel."""
+
+    delivery: DeliveryId
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryConfirmed:
+    """The channel says that the end of a turn has reached its user."""
+
+    channel: str
+    delivery: DeliveryId
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRead:
+    token: Token
+    text: str  #: empty where nothing is kept
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationsListed:
+    session: SessionKey
+    message: MessageId
+    conversations: tuple[Conversation, ...]  #: the latest first
+
+
+@dataclass(frozen=True, slots=True)
+class OptionSet:
+    """The answer to SetOption."""
+
+    session: SessionKey
+    message: MessageId
+    choices: Choices | None  #: None where the answer tells of none
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionCommanded:
+    """An administrator does to a session what its user could: `new`, `cancel` or `close`."""
+
+    session: SessionKey
+    verb: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionForked:
+    """An agent has made a copy of a session's conversation; it becomes a session of its own."""
+
+    session: SessionKey
+    acp_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionDeleted:
+    """Forget it, with all that is kept of it."""
+
+    session: SessionKey
+
+
+@dataclass(frozen=True, slots=True)
+class PairingApproved:
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class GrantRevoked:
+    grant: Grant
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +253,7 @@ class NotificationReceived:
 class SessionOpened:
     token: Token
     session_id: str  #: empty where the answer to a resume or load names none
+    choices: Choices | None = None  #: modes and config options, where the answer tells of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +305,7 @@ class PermissionAnswered:
     channel: str | None  #: None where an administrator answers
     request_id: str
     option_id: str
+    peer: Peer | None = None  #: who chose, where the channel says so
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +314,33 @@ class PermissionUndeliverable:
 
     channel: str
     request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PermissionCancelled:
+    """The agent does not wait for this answer any more (`$/cancel_request`)."""
+
+    agent: UnitName
+    ask: int
+
+
+@dataclass(frozen=True, slots=True)
+class ElicitationAsked:
+    agent: UnitName
+    ask: int  #: comes back in AnswerElicitation
+    session_id: str
+    params: Mapping[str, Json]  #: as the agent has sent them
+
+
+@dataclass(frozen=True, slots=True)
+class ElicitationAnswered:
+    """By a channel that was sent AskForm."""
+
+    channel: str
+    request_id: str
+    action: str
+    content: Mapping[str, Json] | None
+    peer: Peer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +353,7 @@ Event: TypeAlias = (
     | IntakeClosed
     | TurnsCutOff
     | RoutesReplaced
+    | StoreRead
     | ChannelRemoved
     | AgentRemoved
     | ChannelReady
@@ -232,6 +367,19 @@ Event: TypeAlias = (
     | AgentLost
     | AgentFailed
     | MessageReceived
+    | MessageStored
+    | MessageKnown
+    | MessageNotStored
+    | DeliveryWritten
+    | DeliveryConfirmed
+    | HistoryRead
+    | ConversationsListed
+    | OptionSet
+    | SessionCommanded
+    | SessionForked
+    | SessionDeleted
+    | PairingApproved
+    | GrantRevoked
     | MessageWithdrawn
     | NotificationReceived
     | SessionOpened
@@ -243,5 +391,8 @@ Event: TypeAlias = (
     | PermissionAsked
     | PermissionAnswered
     | PermissionUndeliverable
+    | PermissionCancelled
+    | ElicitationAsked
+    | ElicitationAnswered
     | TimerElapsed
 )

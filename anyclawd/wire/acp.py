@@ -9,7 +9,7 @@ knows of dialects. Sources: ACP schema v1; the original's agent protocol.
 
 import json
 import re
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from anyclawd.model.errors import RemoteProtocolError
 from anyclawd.model.value import Json
@@ -29,6 +29,10 @@ class Capabilities(NamedTuple):
     load: bool = False
     resume: bool = False
     close: bool = False
+    fork: bool = False
+    list: bool = False
+    delete: bool = False
+    logout: bool = False
     embeds: bool = True  #: takes embedded resources; an agent that says nothing is of 0.9 and does
 
 
@@ -48,12 +52,14 @@ class Update(NamedTuple):
     session_id: str
     kind: str
     rest: str  #: the raw text of the parameters after `"sessionId":"..."`, up to the closing brace
+    text: str = ""  #: what a chunk of the agent's message adds to its answer
 
 
 class PermissionOption(NamedTuple):
     option_id: str
     label: str
     rejects: bool
+    is_lasting: bool = False  #: `allow_always` or `reject_always`
 
 
 class PermissionRequest(NamedTuple):
@@ -61,6 +67,23 @@ class PermissionRequest(NamedTuple):
     request_id: str  #: as the agent names it; empty where it gives none
     description: str
     options: tuple[PermissionOption, ...]
+    tool_kind: str = ""  #: as ACP classes tools; empty where the agent does not say
+    fingerprint: str = ""  #: equal for the same question asked again
+
+
+class Choice(NamedTuple):
+    """Something of a session that its user can set: a config option, or the modes of an agent."""
+
+    option: str  #: the id of the config option; empty for modes
+    name: str
+    category: str  #: `mode`, `model`, `thought_level` ..., empty where the agent does not say
+    current: Json  #: id of a value, or a bool
+    values: tuple[tuple[str, str], ...] = ()  #: (id, name); empty where it is on or off
+
+
+#: All that can be set. Where an agent has config options, its modes are not among them: ACP says
+#: that the options win.
+Choices: TypeAlias = tuple[Choice, ...]
 
 
 def _map(value: Json) -> dict[str, Json]:
