@@ -114,9 +114,9 @@ class AccessDefault(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessRule:
-    """Who may talk to which agent; an absent part matches everybody. The first that matches decides.
+    """Who may talk to which agent; the first that matches decides.
 
-    Names are those of the configuration; peers are spelled as their channel spells them.
+    An absent part matches everybody. Peers are spelled as their channel spells them.
     """
 
     channel: str = ANY
