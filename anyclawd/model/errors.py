@@ -74,5 +74,22 @@ class UnknownUnit(RequestError):
         self.name, self.hint, self.why = name, hint, why
 
 
+class UnknownSession(RequestError):
+    """No chat has this session key; `hint` is the nearest one that exists, or empty."""
+
+    def __init__(self, key: str, hint: str = "") -> None:
+        suffix = f" (did you mean {hint!r}?)" if hint else ""
+        super().__init__(f"no session {key!r}{suffix}")
+        self.key, self.hint = key, hint
+
+
+class UnknownMessage(RequestError):
+    """No message has this id, or it is not kept any more."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"no message {message!r} is kept; see session_store.keep_messages")
+        self.message = message
+
+
 class IllegalTransition(AnyclawError):
     """An event that the table of a state machine has no row for: a fault of ours."""
