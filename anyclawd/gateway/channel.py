@@ -1,20 +1,34 @@
-"""One channel process: its handshake, its messages, and the answers of its users."""
+"""One channel process: its handshake, its messages, its receipts, and the answers of its users.
+
+What it asks us is answered by whoever decides: a message when its row is committed, the state of
+a message when the store has been read. Neither holds up what comes behind it.
+"""
 
 import logging
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Protocol, TypeAlias
 
 from anyclawd.gateway.handshake import HEALTH_METHOD, refusal
 from anyclawd.model.errors import RemoteProtocolError
 from anyclawd.model.unit import Unit
 from anyclawd.model.value import Json
-from anyclawd.route.commands import AskPermission
+from anyclawd.route.commands import AskForm, AskPermission
 from anyclawd.route.table import entry_name
-from anyclawd.runtime.connection import Connection, Reply
+from anyclawd.runtime.connection import Connection, OnAnswer, Reply
 from anyclawd.runtime.seam import Report, Wire
 from anyclawd.wire import channel, jsonrpc
 from anyclawd.wire.jsonrpc import RpcError
 
 log = logging.getLogger("anyclawd.gateway")
+
+#: So many questions after the state of a message may wait for the store; further ones are refused.
+STATE_QUESTIONS_MAX = 100
+
+#: Called once with what has become of a message.
+OnAccepted: TypeAlias = Callable[[channel.Acceptance], None]
+#: Called once with what the store tells of a message, None where it knows none.
+OnState: TypeAlias = Callable[[Mapping[str, Json] | None], None]
 
 
 class ChannelHost(Protocol):
@@ -22,9 +36,22 @@ class ChannelHost(Protocol):
 
     def channel_ready(self, peer: "ChannelPeer", handshake: channel.Handshake) -> None: ...
 
-    def channel_message(self, name: str, message: channel.Inbound, size_bytes: int) -> str: ...
+    def channel_message(
+        self, name: str, message: channel.Inbound, size_bytes: int, answer: OnAccepted | None
+    ) -> None:
+        """Take a message; `answer` waits to be told what has become of it."""
 
-    def channel_permission(self, name: str, request_id: str, option_id: str) -> None: ...
+    def channel_receipt(self, name: str, delivery_id: str) -> None: ...
+
+    def channel_message_state(self, name: str, message_id: str, answer: OnState) -> None: ...
+
+    def channel_permission(
+        self, name: str, request_id: str, option_id: str, peer: channel.Peer | None
+    ) -> None: ...
+
+    def channel_elicitation(
+        self, name: str, request_id: str, answer: channel.ElicitationAnswer
+    ) -> None: ...
 
     def channel_cannot_ask(self, name: str, request_id: str) -> None: ...
 
@@ -44,7 +71,8 @@ class ChannelPeer:
         self.unit, self._report, self._host = unit, report, host
         self.name = entry_name(unit.name)
         self.connection = Connection(wire, report, self)
-        self._asked: dict[str, int] = {}
+        self._asked: dict[str, int] = {}  # handles of the questions that wait, by request id
+        self._state_questions = 0
         ack = unit.channel.ack if unit.channel else None
         params = channel.initialize_params(self.name, ack, options)
         self.connection.call("initialize", params, self._initialized)
@@ -71,34 +99,54 @@ class ChannelPeer:
         return False
 
     def request_received(self, method: str, params: Json, reply: Reply, size_bytes: int) -> bool:
-        if method != "channel/sendMessage":
-            return False
         try:
-            message = channel.read_message(params, self.name)
+            match method:
+                case "channel/sendMessage":
+                    message = channel.read_message(params, self.name)
+                    answer = partial(_answer_message, reply)
+                    self._host.channel_message(self.name, message, size_bytes, answer)
+                case "channel/messageState":
+                    self._tell_state(channel.read_message_id(params), reply)
+                case "channel/deliveryReceipt":
+                    self._host.channel_receipt(self.name, channel.read_receipt(params))
+                    reply.result({})
+                case _:
+                    return False
         except RemoteProtocolError as error:
             reply.error(jsonrpc.INVALID_PARAMS, str(error))
-            return True
-        refused = self._host.channel_message(self.name, message, size_bytes)
-        if refused:
-            reply.error(jsonrpc.SERVER_ERROR, refused)
-        else:
-            reply.result({"accepted": True})
         return True
 
+    def _tell_state(self, message_id: str, reply: Reply) -> None:
+        if self._state_questions >= STATE_QUESTIONS_MAX:
+            text = f"{STATE_QUESTIONS_MAX} such questions wait already; ask again later"
+            reply.error(jsonrpc.SERVER_ERROR, text)
+            return
+        self._state_questions += 1
+
+        def answer(state: Mapping[str, Json] | None) -> None:
+            self._state_questions -= 1
+            if state is None:
+                reply.error(channel.UNKNOWN_MESSAGE, f"no message {message_id!r:.80} is known")
+            else:
+                reply.result(dict(state))
+
+        self._host.channel_message_state(self.name, message_id, answer)
+
     def notification_received(self, method: str, params: Json, size_bytes: int) -> None:
-        match method:
-            case "channel/sendMessage":
-                try:
+        try:
+            match method:
+                case "channel/sendMessage":
                     message = channel.read_message(params, self.name)
-                except RemoteProtocolError as error:
-                    log.warning("%s: %s", self.unit.name, error, extra={"unit": self.unit.name})
-                    return
-                self._host.channel_message(self.name, message, size_bytes)
-            case "channel/respondPermission":
-                request_id, option_id = channel.read_permission_answer(params)
-                self._host.channel_permission(self.name, request_id, option_id)
-            case _:
-                log.debug("%s: notification %s ignored", self.unit.name, method)
+                    self._host.channel_message(self.name, message, size_bytes, None)
+                case "channel/respondPermission":
+                    found = channel.read_permission_answer(params, self.name)
+                    self._host.channel_permission(self.name, *found)
+                case "channel/deliveryReceipt":
+                    self._host.channel_receipt(self.name, channel.read_receipt(params))
+                case _:
+                    log.debug("%s: notification %s ignored", self.unit.name, method)
+        except RemoteProtocolError as error:
+            log.warning("%s: %s", self.unit.name, error, extra={"unit": self.unit.name})
 
     # --- what it is sent --------------------------------------------------------------------------
 
@@ -114,16 +162,36 @@ class ChannelPeer:
                 log.warning("%s: cannot ask for permission: %s", self.unit.name, error)
                 self._host.channel_cannot_ask(self.name, asked.request_id)
                 return
-            _, option_id = channel.read_permission_answer(result)
-            self._host.channel_permission(self.name, asked.request_id, option_id)
+            found = channel.read_permission_answer(result, self.name)
+            self._host.channel_permission(self.name, asked.request_id, found.option_id, found.peer)
 
-        handle = self.connection.call("channel/requestPermission", params, answered)
-        self._asked[asked.request_id] = handle
+        self._ask(asked.request_id, "channel/requestPermission", params, answered)
+
+    def ask_form(self, asked: AskForm) -> None:
+        """Let the channel show a form or a link; the answer may come as late as it likes."""
+        params = channel.elicit_params(asked.request_id, asked.session, asked.params)
+
+        def answered(result: Json, error: RpcError | None) -> None:
+            self._asked.pop(asked.request_id, None)
+            if error is not None:
+                log.warning("%s: cannot show a form: %s", self.unit.name, error)
+            answer = channel.read_elicitation_answer(result, self.name)
+            self._host.channel_elicitation(self.name, asked.request_id, answer)
+
+        self._ask(asked.request_id, "channel/elicit", params, answered)
 
     def withdraw(self, request_id: str) -> None:
         """Nobody waits for the answer any more."""
         if (handle := self._asked.pop(request_id, None)) is not None:
             self.connection.forget(handle)
+            self.connection.send(channel.withdraw(request_id))
+
+    def _ask(
+        self, request_id: str, method: str, params: dict[str, Json], answered: OnAnswer
+    ) -> None:
+        if (former := self._asked.pop(request_id, None)) is not None:
+            self.connection.forget(former)  # asked anew: one answer is enough
+        self._asked[request_id] = self.connection.call(method, params, answered)
 
     # --- its life ---------------------------------------------------------------------------------
 
@@ -146,3 +214,11 @@ class ChannelPeer:
 
     def lost(self) -> None:
         self._host.channel_lost(self)
+
+
+def _answer_message(reply: Reply, acceptance: channel.Acceptance) -> None:
+    if acceptance.refusal is None:
+        reply.result(channel.accepted(acceptance))
+    else:
+        error = channel.refused(acceptance.message_id, acceptance.refusal)
+        reply.error(error.code, error.message, error.data)

@@ -14,7 +14,7 @@ from typing import assert_never
 from anyclawd.gateway.address import VIRTUAL, content_of, destination_of, need_channel, peer_of
 from anyclawd.gateway.agent import AgentPeer
 from anyclawd.gateway.caller import Caller, Callers
-from anyclawd.gateway.channel import ChannelPeer
+from anyclawd.gateway.channel import ChannelPeer, OnAccepted, OnState
 from anyclawd.gateway.counters import Counters
 from anyclawd.gateway.handshake import revealed_options
 from anyclawd.gateway.outbox import Outbox
@@ -26,7 +26,15 @@ from anyclawd.model.plan import Plan
 from anyclawd.model.unit import Ack, Kind, Protocol, Unit, kind_of
 from anyclawd.model.value import Json
 from anyclawd.route import commands, events, prompt
-from anyclawd.route.commands import Command, MessageId, Outcome, SessionKey, Timer, TimerKind
+from anyclawd.route.commands import (
+    Command,
+    DeliveryId,
+    MessageId,
+    Outcome,
+    SessionKey,
+    Timer,
+    TimerKind,
+)
 from anyclawd.route.events import Event
 from anyclawd.route.router import Intake, Router, session_key
 from anyclawd.route.session import Phase, Session
@@ -311,7 +319,13 @@ class Gateway:
         self._acks[peer.name] = _effective_ack(peer.unit, handshake)
         self._defaults[peer.unit.name] = handshake.defaults
         outbox = self._outboxes[peer.name]
-        event = events.ChannelReady(peer.name, outbox.held_sessions())
+        event = events.ChannelReady(
+            peer.name,
+            outbox.held_sessions(),
+            has_acceptance=handshake.has_acceptance,
+            has_receipts=handshake.has_receipts,
+            has_forms=handshake.has_forms,
+        )
         others: list[Command] = []  # questions, and what the event has begun elsewhere
 
         def introduce() -> Iterable[bytes]:
@@ -326,12 +340,36 @@ class Gateway:
         self._perform_all(others)
         self.flush()
 
-    def channel_message(self, name: str, message: channel.Inbound, size_bytes: int) -> str:
-        """Take a message; returns why not, or an empty text."""
-        return self._receive(name, message, size_bytes)
+    def channel_message(
+        self, name: str, message: channel.Inbound, size_bytes: int, answer: OnAccepted | None
+    ) -> None:
+        """Take a message; `answer` is told what has become of it."""
+        refused = self._receive(name, message, size_bytes)
+        if answer is None:
+            return
+        refusal = None
+        if refused:
+            is_open = self.router.intake is not Intake.CLOSED
+            reason = channel.RefusalReason.QUEUE if is_open else channel.RefusalReason.STOPPING
+            refusal = channel.Refusal(reason, refused)
+        answer(channel.Acceptance(f"{self._last_message}", refusal=refusal))
 
-    def channel_permission(self, name: str, request_id: str, option_id: str) -> None:
-        self._step(events.PermissionAnswered(name, request_id, option_id))
+    def channel_receipt(self, name: str, delivery_id: str) -> None:
+        self._step(events.DeliveryConfirmed(name, DeliveryId(delivery_id)))
+
+    def channel_message_state(self, name: str, message_id: str, answer: OnState) -> None:
+        answer(None)
+
+    def channel_permission(
+        self, name: str, request_id: str, option_id: str, peer: channel.Peer | None
+    ) -> None:
+        self._step(events.PermissionAnswered(name, request_id, option_id, peer))
+
+    def channel_elicitation(
+        self, name: str, request_id: str, answer: channel.ElicitationAnswer
+    ) -> None:
+        action, content, peer = answer
+        self._step(events.ElicitationAnswered(name, request_id, action, content, peer))
 
     def channel_cannot_ask(self, name: str, request_id: str) -> None:
         self._step(events.PermissionUndeliverable(name, request_id))
@@ -484,8 +522,10 @@ class Gateway:
             if prompt.command_of(message.content):
                 self._callers.read_along(id_)
         self._refusals[id_] = ""
-        peer, content, metadata = message
-        event = events.MessageReceived(id_, name, peer, content, metadata, size_bytes, agent)
+        peer, content, metadata, source_id = message
+        event = events.MessageReceived(
+            id_, name, peer, content, metadata, size_bytes, agent, source_id
+        )
         self._step(event, flush=False)
         return self._refusals.pop(id_)
 

@@ -42,8 +42,8 @@ class Reply:
     def result(self, value: Json) -> None:
         self._give(jsonrpc.result(self._id, value))
 
-    def error(self, code: int, message: str) -> None:
-        self._give(jsonrpc.failure(self._id, RpcError(code, message)))
+    def error(self, code: int, message: str, data: Json = None) -> None:
+        self._give(jsonrpc.failure(self._id, RpcError(code, message, data)))
 
     @property
     def id_text(self) -> str:

@@ -46,7 +46,9 @@ def test_no_answer_escapes_as_a_traceback(value: object) -> None:
     acp.read_permission(value)
     acp.read_session_id(value)
     acp.read_stop_reason(value)
-    channel.read_permission_answer(value)
+    channel.read_permission_answer(value, "web")
+    channel.read_elicitation_answer(value, "web")
+    channel.read_handshake({"capabilities": value})
 
 
 @given(

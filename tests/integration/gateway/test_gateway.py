@@ -528,13 +528,14 @@ async def test_a_message_as_a_request_is_answered() -> None:
     gateway, channel, agent = boot()
     params = {"peerInfo": {"peerId": 7}, "content": "hello"}
     channel.say({"id": 1, "method": "channel/sendMessage", "params": params})
-    assert channel.read()[-1]["result"] == {"accepted": True}
+    assert channel.answer_to(1)["result"] == {"accepted": True, "messageId": "1"}
     channel.say({"id": 2, "method": "channel/sendMessage", "params": {"content": "hello"}})
     assert channel.read()[-1]["error"]["code"] == -32602
     gateway.close_intake(lambda: None)
     channel.say({"id": 3, "method": "channel/sendMessage", "params": params})
-    refused = next(message for message in channel.read() if message.get("id") == 3)
-    assert refused["error"]["code"] == -32000
+    refused = channel.answer_to(3)["error"]
+    assert refused["code"] == -32000
+    assert refused["data"] == {"messageId": "2", "state": "refused", "reason": "stopping"}
     assert agent.expect("session/new")
 
 
@@ -565,6 +566,7 @@ async def test_the_ack_settings_of_a_channel_are_followed() -> None:
     assert channel.initialize() == {
         "protocolVersion": 1,
         "channelId": "web",
+        "capabilities": {"acceptance": True, "deliveryReceipts": True, "elicitation": True},
         "ack": {
             "reaction": True,
             "typing": False,
