@@ -12,9 +12,10 @@ import socket
 from aiohttp import __version__ as aiohttp_version
 from aiohttp import web
 
+from anyclawd.admin.answers import answer, origin_of
 from anyclawd.admin.control import BadRequest, Control, NoSuchJob, NoSuchRoute, NothingMatches
 from anyclawd.admin.listener import BACKLOG, Listener
-from anyclawd.admin.routes import Handler, Routes, answer, not_found, origin_of
+from anyclawd.admin.routes import Handler, Routes, not_found
 from anyclawd.model.errors import BadConfiguration, RequestError, UnknownUnit
 from anyclawd.model.value import Json
 

@@ -1,32 +1,37 @@
-"""Which units a command means: full names, and patterns with `*`, `?` and `[...]` in them.
+"""Which units, or sessions, a command means: full names, and patterns with `*`, `?` and `[...]`.
 
-No unit name has these characters: the compiler escapes them. Source: glob(7).
+No unit name has these characters: the compiler escapes them. A session key may have them, since a
+channel names its peers; what is a name is no pattern. Source: glob(7).
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from fnmatch import filter as matching
 
 from anyclawd.admin.control import NothingMatches
-from anyclawd.model.deps import UnitName
+from anyclawd.model.errors import RequestError
 
 
 def is_pattern(text: str) -> bool:
     return any(char in text for char in "*?[")
 
 
-def expand(patterns: Iterable[str], known: Iterable[UnitName]) -> tuple[str, ...]:
+def expand(
+    patterns: Iterable[str],
+    known: Iterable[str],
+    refuse: Callable[[str], RequestError] = NothingMatches,
+) -> tuple[str, ...]:
     """Names as they are and what each pattern matches, in that order, each name once.
 
-    Raises NothingMatches for a pattern that matches no name; names are not looked up.
+    Raises what `refuse` makes of a pattern that matches no name; names are not looked up.
     """
-    names = list(known)
+    names = dict.fromkeys(known)
     found: dict[str, None] = {}
     for text in patterns:
-        if not is_pattern(text):
+        if text in names or not is_pattern(text):
             found[text] = None
             continue
         hits = matching(names, text)
         if not hits:
-            raise NothingMatches(text)
+            raise refuse(text)
         found.update(dict.fromkeys(hits))
     return tuple(found)

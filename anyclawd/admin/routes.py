@@ -3,20 +3,25 @@
 No decision is made here: a handler checks the shape of its input, calls `Control`, and writes the
 answer. A handler may be cancelled at any await when its client goes away; that ends the waiting,
 and the source of a stream is closed. What becomes of the work is the daemon's to decide.
-
-Streams are bounded: a reader that takes nothing for `SLOW_READER_S` is dropped.
 """
 
 import asyncio
-import json
-import logging
-import signal
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
-from datetime import datetime
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 
 from aiohttp import web
 
+from anyclawd.admin.answers import (
+    EVENTS,
+    NDJSON,
+    answer,
+    closing,
+    dumps,
+    line,
+    origin_of,
+    relay,
+    server_sent,
+)
 from anyclawd.admin.control import (
     BadRequest,
     Control,
@@ -29,42 +34,33 @@ from anyclawd.admin.control import (
     Verb,
     Whom,
 )
+from anyclawd.admin.inputs import (
+    UNTIL_REST,
+    body_of,
+    choice_of,
+    count_of,
+    flag_of,
+    instant_of,
+    offset_of,
+    patterns_of,
+    shown,
+    signal_of,
+    text_of,
+    timeout_of,
+    wait_of,
+)
 from anyclawd.admin.metrics import CONTENT_TYPE, render
 from anyclawd.admin.pattern import is_pattern
-from anyclawd.admin.peer import describe_peer
 from anyclawd.admin.views import argv_view, settings_view, unit_view
 from anyclawd.model.deps import UnitName
 from anyclawd.model.errors import UnknownUnit
 from anyclawd.model.plan import Plan
 from anyclawd.model.state import JobMode, JobResult
-from anyclawd.model.value import Json
-
-#: How long a stream waits for a reader whose buffers are full.
-SLOW_READER_S = 10.0
-
-#: The most lines of history one request for logs can ask for.
-LOG_LINES_MAX = 100_000
 
 #: Units that are turned into JSON between two turns of the event loop.
 _UNITS_A_PIECE = 50
 
-#: What `wait` says to wait until units have come to rest.
-_UNTIL_REST = "rest"
-
-_NDJSON = "application/x-ndjson"
-_EVENTS = "text/event-stream"
-
-log = logging.getLogger("anyclawd.admin")
-
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-def dumps(value: Json) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode()
-
-
-def answer(value: Json, status: int = 200) -> web.Response:
-    return web.Response(body=dumps(value), status=status, content_type="application/json")
 
 
 class Routes:
@@ -125,7 +121,7 @@ class Routes:
         return answer(await self._control.units(names, has_usage=has_usage))
 
     async def unit(self, request: web.Request) -> web.Response:
-        lines = _count(request.query.get("n", "10"))
+        lines = count_of(request.query.get("n", "10"))
         name, plan = self._name(request), self._control.plan()
         body = await self._control.unit(name, lines)
         if name in plan.units:
@@ -153,10 +149,10 @@ class Routes:
 
     async def plan(self, request: web.Request) -> web.StreamResponse:
         pieces = _plan_pieces(self._control.plan())
-        return await _relay(request, pieces, "application/json", bytes)
+        return await relay(request, pieces, "application/json", bytes)
 
     async def boot(self, request: web.Request) -> web.Response:
-        offset = _offset(request.query.get("boot", "0"))
+        offset = offset_of(request.query.get("boot", "0"))
         return answer(await self._control.boot(offset))
 
     async def boots(self, _request: web.Request) -> web.Response:
@@ -171,17 +167,17 @@ class Routes:
         return answer(self._control.jobs())
 
     async def submit(self, request: web.Request) -> web.Response:
-        body = await _body(request)
+        body = await body_of(request)
         wanted = JobRequest(
-            verb=Verb(_choice(body, "verb", Verb)),
-            units=self._control.select(_patterns(body)),
-            mode=JobMode(_choice(body, "mode", JobMode, default=JobMode.REPLACE)),
+            verb=Verb(choice_of(body, "verb", Verb)),
+            units=self._control.select(patterns_of(body)),
+            mode=JobMode(choice_of(body, "mode", JobMode, default=JobMode.REPLACE)),
             origin=origin_of(request),
         )
-        wait, timeout_s = _wait(body), _timeout(body.get("timeout_s"))
-        if _flag(body, "dry_run"):
+        wait, timeout_s = wait_of(body), timeout_of(body.get("timeout_s"))
+        if flag_of(body, "dry_run"):
             return answer(self._control.preview(wanted))
-        rest = self._control.rest(wanted.units) if wait == _UNTIL_REST else None
+        rest = self._control.rest(wanted.units) if wait == UNTIL_REST else None
         submission = self._control.submit(wanted)
         if not wait:
             return answer({"jobs": submission.rows()})
@@ -207,7 +203,7 @@ class Routes:
         patterns = request.query.getall("unit", [])
         if not patterns:
             raise BadRequest("unit: found nothing, expected the name of a unit")
-        timeout_s = _timeout(request.query.get("timeout_s"))
+        timeout_s = timeout_of(request.query.get("timeout_s"))
         names = self._control.select(patterns)
         rest = self._control.rest(names)
         with suppress(TimeoutError):
@@ -216,21 +212,21 @@ class Routes:
         return answer({"units": rest.rows()})
 
     async def reload(self, request: web.Request) -> web.Response:
-        body = await _body(request)
+        body = await body_of(request)
         wanted = ReloadRequest(
-            is_dry=_flag(body, "dry_run"),
-            waits=body.get("wait") is None or _flag(body, "wait"),
-            timeout_s=_timeout(body.get("timeout_s")),
+            is_dry=flag_of(body, "dry_run"),
+            waits=body.get("wait") is None or flag_of(body, "wait"),
+            timeout_s=timeout_of(body.get("timeout_s")),
             origin=origin_of(request),
         )
         return answer(await self._control.reload(wanted))
 
     async def kill(self, request: web.Request) -> web.Response:
-        body = await _body(request)
+        body = await body_of(request)
         wanted = KillRequest(
-            units=self._control.select(_patterns(body)),
-            signal=_signal(_text(body, "signal", default="SIGTERM")),
-            whom=Whom(_choice(body, "whom", Whom, default=Whom.ALL)),
+            units=self._control.select(patterns_of(body)),
+            signal=signal_of(text_of(body, "signal", default="SIGTERM")),
+            whom=Whom(choice_of(body, "whom", Whom, default=Whom.ALL)),
             origin=origin_of(request),
         )
         return answer(self._control.kill(wanted))
@@ -239,46 +235,44 @@ class Routes:
         patterns = [text for text in request.query.getall("unit", []) if text]
         query = LogQuery(
             units=self._control.select(patterns),
-            lines=_count(request.query.get("n", "50")),
-            since=_instant(request.query.get("since", "")),
+            lines=count_of(request.query.get("n", "50")),
+            since=instant_of(request.query.get("since", "")),
             follow=request.query.get("follow", "0") == "1",
         )
-        return await _relay(request, self._control.logs(query), _NDJSON, _line)
+        return await relay(request, self._control.logs(query), NDJSON, line)
 
     async def events(self, request: web.Request) -> web.StreamResponse:
-        return await _relay(request, self._control.events(), _EVENTS, _server_sent)
+        return await relay(request, self._control.events(), EVENTS, server_sent)
 
     async def sessions(self, _request: web.Request) -> web.Response:
         return answer(self._control.sessions())
 
     async def send(self, request: web.Request) -> web.StreamResponse:
-        body = await _body(request)
+        body = await body_of(request)
         content = body.get("content")
         if not isinstance(content, str | list) or not content:
-            raise BadRequest(
-                f"content: found {_shown(content)}, expected a text or a list of parts"
-            )
+            raise BadRequest(f"content: found {shown(content)}, expected a text or a list of parts")
         message = Message(
             content=content,
-            channel=_text(body, "channel", default=""),
-            peer=_text(body, "peer", default=""),
-            kind=_text(body, "kind", default="local"),
-            agent=_text(body, "agent", default=""),
+            channel=text_of(body, "channel", default=""),
+            peer=text_of(body, "peer", default=""),
+            kind=text_of(body, "kind", default="local"),
+            agent=text_of(body, "agent", default=""),
         )
         events = self._control.send(message)
-        async with _closing(events):
+        async with closing(events):
             first = await anext(events)  # a refusal is raised here, before the answer has begun
-            return await _relay(request, events, _NDJSON, _line, head=_line(first))
+            return await relay(request, events, NDJSON, line, head=line(first))
 
     async def answer_permission(self, request: web.Request) -> web.Response:
-        body = await _body(request)
-        request_id, option = request.match_info["id"], _text(body, "optionId")
+        body = await body_of(request)
+        request_id, option = request.match_info["id"], text_of(body, "optionId")
         self._control.answer_permission(request_id, option, origin_of(request))
         return answer({})
 
     async def notify(self, request: web.Request) -> web.Response:
-        body = await _body(request)
-        channel, peer, text = (_text(body, key) for key in ("channel", "peer", "text"))
+        body = await body_of(request)
+        channel, peer, text = (text_of(body, key) for key in ("channel", "peer", "text"))
         self._control.notify(channel, peer, text)
         return answer({})
 
@@ -297,171 +291,3 @@ async def _plan_pieces(plan: Plan) -> AsyncIterator[bytes]:
 
 async def not_found(request: web.Request) -> web.StreamResponse:
     raise NoSuchRoute(f"no route {request.method} {request.path}")
-
-
-def origin_of(request: web.Request) -> str:
-    transport = request.transport
-    return describe_peer(transport.get_extra_info("socket") if transport is not None else None)
-
-
-async def _relay(
-    request: web.Request,
-    source: AsyncIterator[Json],
-    content_type: str,
-    encode: Callable[[Json], bytes],
-    head: bytes = b"",
-) -> web.StreamResponse:
-    """Write what the source gives until it ends, or the reader goes or stands still."""
-    async with _closing(source):
-        response = await _begin(request, content_type)
-        try:
-            await _write(response, head)
-            async for item in source:
-                await _write(response, encode(item))
-            await response.write_eof()
-        except TimeoutError:
-            log.info("%s: reader dropped, it took nothing for %gs", request.path, SLOW_READER_S)
-            if request.transport is not None:
-                request.transport.abort()
-        except ConnectionResetError:
-            log.debug("%s: the reader is gone", request.path)
-        return response
-
-
-@asynccontextmanager
-async def _closing(source: AsyncIterator[Json]) -> AsyncIterator[None]:
-    try:
-        yield
-    finally:
-        if isinstance(source, AsyncGenerator):
-            await source.aclose()
-
-
-async def _begin(request: web.Request, content_type: str) -> web.StreamResponse:
-    headers = {"Content-Type": content_type, "Cache-Control": "no-store"}
-    response = web.StreamResponse(headers=headers)
-    await response.prepare(request)
-    return response
-
-
-async def _write(response: web.StreamResponse, data: bytes) -> None:
-    """Raises TimeoutError where the reader stands still."""
-    async with asyncio.timeout(SLOW_READER_S):
-        await response.write(data)
-
-
-def _line(value: Json) -> bytes:
-    return dumps(value) + b"\n"
-
-
-def _server_sent(value: Json) -> bytes:
-    return b"data: " + dumps(value) + b"\n\n"
-
-
-async def _body(request: web.Request) -> dict[str, Json]:
-    try:
-        body = json.loads(await request.read())
-    except (ValueError, RecursionError) as error:
-        raise BadRequest(f"the body is not JSON: {error}") from error
-    if not isinstance(body, dict):
-        raise BadRequest(f"the body is {_shown(body)}, expected an object")
-    return body
-
-
-def _text(body: dict[str, Json], key: str, default: str | None = None) -> str:
-    """A member that is a text; null and absence mean the default, where there is one."""
-    value = body.get(key)
-    if value is None and default is not None:
-        return default
-    if not isinstance(value, str) or (not value and default is None):
-        raise BadRequest(f"{key}: found {_shown(value)}, expected a text")
-    return value
-
-
-def _choice(
-    body: dict[str, Json], key: str, choices: Iterable[str], default: str | None = None
-) -> str:
-    value = _text(body, key, default)
-    names = [str(choice) for choice in choices]
-    if value not in names:
-        raise BadRequest(f"{key}: found {_shown(value)}, expected one of {', '.join(names)}")
-    return value
-
-
-def _patterns(body: dict[str, Json]) -> list[str]:
-    units = body.get("units")
-    if not isinstance(units, list) or not units or not all(isinstance(u, str) for u in units):
-        raise BadRequest(f"units: found {_shown(units)}, expected a list of unit names")
-    return units
-
-
-def _flag(body: dict[str, Json], key: str) -> bool:
-    value = body.get(key)
-    if value is None or isinstance(value, bool):
-        return bool(value)
-    raise BadRequest(f"{key}: found {_shown(value)}, expected true or false")
-
-
-def _wait(body: dict[str, Json]) -> Json:
-    """Whether to wait for the results of jobs, or even until the units have come to rest."""
-    wait = body.get("wait", True)
-    if isinstance(wait, bool) or wait == _UNTIL_REST:
-        return wait
-    raise BadRequest(f"wait: found {_shown(wait)}, expected true, false or {_UNTIL_REST!r}")
-
-
-def _timeout(value: Json) -> float | None:
-    """A number of seconds, given in a body or as the text of a query; None waits for ever."""
-    if value is None:
-        return None
-    try:
-        seconds = float(value)
-    except (TypeError, ValueError):
-        seconds = -1.0
-    if isinstance(value, bool) or not 0 <= seconds < float("inf"):
-        raise BadRequest(f"timeout_s: found {_shown(value)}, expected a number of seconds")
-    return seconds
-
-
-def _instant(text: str) -> datetime | None:
-    """An instant of a query; empty means none."""
-    if not text:
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
-        raise BadRequest(f"since: found {text!r}, expected an instant like 2026-01-02T03:04:05Z")
-    return at
-
-
-def _signal(name: str) -> int:
-    """The number of a signal given as `SIGTERM`, `TERM` or `15`."""
-    if name.isdecimal() and int(name) in set(signal.valid_signals()):
-        return int(name)
-    full = name.upper() if name.upper().startswith("SIG") else f"SIG{name.upper()}"
-    if full in signal.Signals.__members__:
-        return signal.Signals[full].value
-    raise BadRequest(f"signal: found {name!r}, expected a name like SIGTERM or its number")
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) > LOG_LINES_MAX:
-        raise BadRequest(f"n: found {text!r}, expected a number up to {LOG_LINES_MAX}")
-    return int(text)
-
-
-def _offset(text: str) -> int:
-    """Which boot: `0`, `-1` and so on."""
-    digits = text.removeprefix("-")
-    if not (digits.isascii() and digits.isdecimal()) or len(digits) > 4 or int(text) > 0:
-        raise BadRequest(f"boot: found {text!r}, expected 0, -1, -2 and so on")
-    return int(text)
-
-
-def _shown(value: Json) -> str:
-    """What was found in a body, as JSON; nothing where it is missing or null."""
-    if value is None:
-        return "nothing"
-    return repr(value) if isinstance(value, str) else f"{json.dumps(value):.80}"

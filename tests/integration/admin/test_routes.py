@@ -197,7 +197,7 @@ def test_following_logs_go_on_with_new_lines(served: Served) -> None:
 def test_a_reader_that_stands_still_is_dropped(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("anyclawd.admin.routes.SLOW_READER_S", 0.05)
+    monkeypatch.setattr("anyclawd.admin.answers.SLOW_READER_S", 0.05)
     long_line = log_line("default.agent", "x" * 2**20)
     served.control.history = [long_line] * 50
     with raw(served) as connection:
