@@ -5,6 +5,7 @@ into the settings of a unit, in layers, and from there on nobody needs to know w
 came from. What this version cannot start is told as a problem of the unit, not as an error.
 """
 
+import posixpath
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -12,6 +13,7 @@ from types import MappingProxyType
 from anyclawd.compile.diagnose import Report
 from anyclawd.compile.read import Items
 from anyclawd.compile.tree import Node
+from anyclawd.model.conversation import Unroutable
 from anyclawd.model.deps import UnitName
 from anyclawd.model.plan import LogFormat, SessionStore, Settings, StoreType
 from anyclawd.model.policy import CgroupUse, Probe, ProbeType
@@ -37,6 +39,7 @@ class Declaration:
     spelled: dict[str, str] = field(default_factory=dict)
     template: "Declaration | None" = None  #: whose settings lie below its own
     own: frozenset[str] = frozenset()  #: of an instance: the settings its own layers make
+    is_worker: bool = False  #: of a pool, whose settings are no template's
 
     def key_of(self, setting: str) -> str:
         """The dotted path by which a finding names a setting of this unit."""
@@ -84,8 +87,8 @@ def declarations(document: Node, report: Report) -> Iterator[Declaration]:
             yield declaration
 
 
-def daemon_settings(document: Node) -> Settings:
-    """What the file says about the daemon as a whole."""
+def daemon_settings(document: Node, working_directory: str) -> Settings:
+    """What the file says about the daemon as a whole, but for `access:`, which names units."""
     default = Settings()
     value = _Values(document)
     return Settings(
@@ -107,7 +110,15 @@ def daemon_settings(document: Node) -> Settings:
         tools_server_host=value(
             "tools_manager", "tools_server_host", default=default.tools_server_host
         ),
-        session_store=_session_store(value),
+        unroutable_permissions=Unroutable(
+            value(
+                "supervisor",
+                "permissions",
+                "unroutable",
+                default=default.unroutable_permissions,
+            )
+        ),
+        session_store=_session_store(value, working_directory),
     )
 
 
@@ -159,12 +170,15 @@ class _Values:
         return default if node is None else node.value
 
 
-def _session_store(value: _Values) -> SessionStore:
+def _session_store(value: _Values, working_directory: str) -> SessionStore:
     default = SessionStore()
+    path: str = value("session_store", "path", default=default.path)
     return SessionStore(
         type=StoreType(value("session_store", "type", default=default.type)),
-        path=value("session_store", "path", default=default.path),
+        path=posixpath.normpath(posixpath.join(working_directory, path)) if path else "",
         ttl_days=value("session_store", "ttl_days", default=default.ttl_days),
+        keep_messages_s=value("session_store", "keep_messages", default=default.keep_messages_s),
+        keep_history_s=value("session_store", "keep_history", default=default.keep_history_s),
     )
 
 
@@ -232,9 +246,8 @@ def _program(entry: Mapping[str, Node], key: str) -> dict[str, Node]:
     return {"exec": binary._replace(value=Items((binary, *more), f"{key}.binary"))}
 
 
-def _agent(declaration: Declaration, entry: Mapping[str, Node], report: Report) -> dict[str, Node]:
+def _agent(declaration: Declaration, entry: Mapping[str, Node], _report: Report) -> dict[str, Node]:
     settings = _common(entry)
-    _pool(declaration, entry, report)
     workspace = _Entry(entry.get("workspace"))
     environment = workspace["env"]
     if environment is not None:
@@ -251,15 +264,6 @@ def _agent(declaration: Declaration, entry: Mapping[str, Node], report: Report) 
         settings["working_dir"] = directory
         declaration.spelled["working_dir"] = "workspace.working_dir"
     return settings
-
-
-def _pool(declaration: Declaration, entry: Mapping[str, Node], report: Report) -> None:
-    least, most = entry.get("min_workers"), entry.get("max_workers")
-    if most is not None and most.value > 1:
-        declaration.problems.append("pools of agents are not supported by this version")
-    if least is not None and least.value > (most.value if most is not None else 1):
-        text = f"min_workers {least.value} is more than max_workers"
-        report.error(least.span, f"{declaration.key}.min_workers", text)
 
 
 def _channel(
@@ -326,8 +330,6 @@ _ORIGINAL = frozenset(
         "acp_timeout_secs",
         "backoff",
         "crash_tracker",
-        "min_workers",
-        "max_workers",
         "binary",
         "args",
         "init_timeout_secs",

@@ -1,7 +1,7 @@
 """Checks of one unit's content beyond the form of its values.
 
 Whether its settings fit together, whether `options` satisfy the extension's schema, and whether
-it would do what its author may not have meant: show a secret, or let everybody in.
+it would show a secret, which its author may not have meant.
 """
 
 import re
@@ -24,8 +24,6 @@ from anyclawd.model.value import Json
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
     from jsonschema.protocols import Validator
-
-_OPEN_HOSTS = ("0.0.0.0", "::", "")
 
 
 class Checker:
@@ -51,8 +49,6 @@ class Checker:
         self._check_protocol(draft)
         self._check_arguments(draft)
         check_supervision(draft, self._health_interval_s, self._report)
-        if kind is Kind.CHANNEL:
-            self._check_openness(draft)
         self._check_resources(draft)
         self._check_options(draft)
 
@@ -97,18 +93,6 @@ class Checker:
                         " on this machine; hand it over in options or environment"
                     )
                     self._report.warning(node.span, program.key, text)
-
-    def _check_openness(self, draft: Draft) -> None:
-        options = draft.settings.get("options")
-        host = options.value.get("host") if options is not None else None
-        if options is None or host is None or host.value not in _OPEN_HOSTS:
-            return
-        if not any(looks_secret(name) and node.value for name, node in options.value.items()):
-            text = (
-                f"listens on {host.value} without a key, so whoever reaches this machine can"
-                " talk to the agent; listen on 127.0.0.1 or set a key"
-            )
-            self._report.warning(host.span, draft.key("options.host"), text)
 
     def _check_resources(self, draft: Draft) -> None:
         resources = draft.settings.get("resources")

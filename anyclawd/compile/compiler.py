@@ -7,7 +7,7 @@ everything; a plan comes out if and only if there was no error.
 import posixpath
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from anyclawd.compile.anyclaw import (
     Declaration,
@@ -24,6 +24,8 @@ from anyclawd.compile.graph import start_graph, start_order, unit_graph
 from anyclawd.compile.layers import Layers
 from anyclawd.compile.link import Linker
 from anyclawd.compile.merge import merge_all
+from anyclawd.compile.openness import check_openness
+from anyclawd.compile.pool import Pools
 from anyclawd.compile.program import Programs
 from anyclawd.compile.read import Items, Reader
 from anyclawd.compile.role import Roles
@@ -94,7 +96,7 @@ class _Compilation:
         if document is None:
             return None
         shipped = Shipped(posixpath.join(data, "units"), self._sources, self._reader)
-        settings = daemon_settings(document)
+        settings = daemon_settings(document, self._cwd)
         layers = Layers(self._sources, self._reader)
         layers.add_shipped(shipped.parts, settings)
         layers.add_document(document)
@@ -103,19 +105,33 @@ class _Compilation:
 
         directory, is_set = extensions_dir(document)
         programs = Programs(self._sources, self._report, data, directory, is_set, self._cwd)
-        instances = Instances(layers.declared, layers.take_waiting, self._report)
+        pools = Pools(layers.declared, layers.take_waiting, self._report)
+        instances = Instances(pools.declared, layers.take_waiting, self._report)
         drafts = []
         for one in instances:
-            draft = self._draft(one, programs, shipped)
+            draft = self._draft(one, programs, shipped, pools)
             instances.discover(draft)
             drafts.append(draft)
-        templates = [self._draft(one, programs, shipped) for one in instances.templates.values()]
+        templates = [
+            self._draft(one, programs, shipped, pools) for one in instances.templates.values()
+        ]
         layers.report_waiting()
         checker = Checker(self._sources, settings.cgroup, health_interval_s(document))
         for draft in (*drafts, *templates):
             checker.check(draft)
         builder = Builder(self._cwd, self._sources.shown, health_interval_s(document))
-        units, disabled = self._units(drafts, templates, instances, builder)
+        enabled = {draft.declaration.name: draft for draft in drafts if draft.is_enabled}
+        disabled = {draft.declaration.name: draft for draft in drafts if not draft.is_enabled}
+        roles = Roles(self._reader, self._report, enabled, frozenset(disabled), pools)
+        settings = replace(settings, access=roles.access(document))
+        unwanted = frozenset((*instances.referred, *pools.resting))
+        linker = Linker(enabled, frozenset(disabled), unwanted, instances, self._report)
+        units = dict(self._units((*enabled.values(), *disabled.values()), linker, roles, builder))
+        for name, draft in enabled.items():
+            if name in units and (channel := units[name].channel) is not None:
+                check_openness(draft, channel, settings.access, self._report)
+        _judge(templates, linker, roles, builder)
+        linker.warn_of_conflicts(units)
         graph = unit_graph(units)
         order = start_order(start_graph(graph), self._report, shipped=shipped.directory)
         if self._report.has_errors:
@@ -125,14 +141,16 @@ class _Compilation:
             order=order,
             settings=settings,
             config=self._path,
-            disabled=disabled,
+            disabled=tuple(sorted(disabled)),
             templates=tuple(sorted(instances.templates)),
             warnings=self._report.findings(),
         )
 
-    def _draft(self, declaration: Declaration, programs: Programs, shipped: Shipped) -> Draft:
+    def _draft(
+        self, declaration: Declaration, programs: Programs, shipped: Shipped, pools: Pools
+    ) -> Draft:
         merged = merge_all(declaration.layers)
-        if "@" in declaration.name:
+        if "@" in declaration.name and not declaration.is_worker:
             merged = specified(declaration, merged, self._report)
         node = merged.value.get("exec")
         program = programs.resolve(node.value) if node is not None and node.value.nodes else None
@@ -141,6 +159,7 @@ class _Compilation:
             if defaults is not None:
                 below = {key: value for key, value in defaults.value.items() if key != "exec"}
                 merged = merge_all([defaults._replace(value=below), merged])
+        merged = pools.meant(merged, declaration)
         settings = self._reader.complete(merged.value, declaration.key_of)
         return Draft(
             declaration=declaration,
@@ -151,35 +170,28 @@ class _Compilation:
         )
 
     def _units(
-        self,
-        drafts: Iterable[Draft],
-        templates: Iterable[Draft],
-        instances: Instances,
-        builder: Builder,
-    ) -> tuple[dict[UnitName, Unit], tuple[UnitName, ...]]:
-        enabled = {draft.declaration.name: draft for draft in drafts if draft.is_enabled}
-        disabled = [draft for draft in drafts if not draft.is_enabled]
-        names = frozenset(draft.declaration.name for draft in disabled)
-        linker = Linker(enabled, names, instances, self._report)
-        roles = Roles(self._reader, self._report, enabled, names)
-        units: dict[UnitName, Unit] = {}
-        for draft in (*enabled.values(), *disabled):
+        self, drafts: Iterable[Draft], linker: Linker, roles: Roles, builder: Builder
+    ) -> Iterator[tuple[UnitName, Unit]]:
+        """The units that are switched on; the others are judged all the same."""
+        for draft in drafts:
             deps = linker.relations_of(draft)
             channel, agent = roles.channel(draft), roles.agent(draft, builder)
             if draft.program is None and not draft.declaration.problems and _runs(draft):
                 continue  # it has no program, which has been reported
             unit = builder.build(draft, deps, channel=channel, agent=agent)
             if draft.is_enabled:
-                units[unit.name] = unit
                 self.places.update(_places(draft))
-        for draft in templates:  # judged, and not built
-            linker.relations_of(draft)
-            if "agent" in draft.settings:
-                roles.channel(draft)
-            if "tools" in draft.settings:
-                roles.agent(draft, builder)
-        linker.warn_of_conflicts(units)
-        return units, tuple(sorted(names))
+                yield unit.name, unit
+
+
+def _judge(templates: Iterable[Draft], linker: Linker, roles: Roles, builder: Builder) -> None:
+    """Report what is wrong with templates, of which no unit is built."""
+    for draft in templates:
+        linker.relations_of(draft)
+        if "agent" in draft.settings:
+            roles.channel(draft)
+        if "tools" in draft.settings or "hooks" in draft.settings:
+            roles.agent(draft, builder)
 
 
 def _places(draft: Draft) -> Iterator[tuple[tuple[UnitName, str], Place]]:

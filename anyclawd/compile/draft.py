@@ -16,7 +16,7 @@ from anyclawd.model.unit import Kind, Protocol, kind_of, template_of
 #: What the units of a kind speak where nothing else is said, and all they can speak.
 PROTOCOLS: Mapping[Kind, tuple[Protocol, ...]] = MappingProxyType(
     {
-        Kind.SERVICE: (Protocol.SERVICE, Protocol.NONE),
+        Kind.SERVICE: (Protocol.SERVICE, Protocol.HOOK, Protocol.NONE),
         Kind.TOOL: (Protocol.MCP,),
         Kind.CHANNEL: (Protocol.CHANNEL,),
         Kind.AGENT: (Protocol.ACP,),

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from anyclawd.model.difference import Effect
 from anyclawd.model.unit import Kind
+from anyclawd.model.value import Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class Text:
     pattern: str = ""
     expected: str = "text"
     or_number: bool = False  #: also a number, whose digits are the text
+    or_id: bool = False  #: also a whole number of either sign, however large
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ class OneOrMore:
 class ListOf:
     """A list whose items are all of one kind."""
 
-    item: "Text | Whole | Table"
+    item: "Text | Whole | Choice | Table"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +142,15 @@ class Table:
     def __post_init__(self) -> None:
         required = tuple(name for name, row in self.settings.items() if row.required)
         object.__setattr__(self, "required", required)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switched:
+    """A map, or `true` or `false` for what each of them stands for as a map."""
+
+    table: Table
+    on: Mapping[str, Json]
+    off: Mapping[str, Json]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +206,7 @@ ValueKind: TypeAlias = (
     | TextMap
     | SchemaMap
     | Table
+    | Switched
     | Tagged
     | MapOf
     | UnitMap

@@ -45,7 +45,6 @@ class Layers:
         store = self.declared.get(STORE)
         if store is not None:
             store.span, store.key = document.value["session_store"].key_span, "session_store"
-            store.problems.append("session_store type sqlite is not supported by this version")
         for declaration in declarations(document, self._report):
             self._declare(declaration)
         units = document.value.get("units")

@@ -46,17 +46,21 @@ _MOST_TEMPLATES_COMPARED = 100
 
 
 class Linker:
-    """Works out the relations of all units; `drafts` are those that are switched on."""
+    """Works out the relations of all units; `drafts` are those that are switched on.
+
+    `unwanted` are those that their kind's target does not want: somebody else says when they start.
+    """
 
     def __init__(
         self,
         drafts: Mapping[UnitName, Draft],
         disabled: Collection[UnitName],
+        unwanted: frozenset[UnitName],
         instances: Instances,
         report: Report,
     ) -> None:
         self._drafts, self._disabled, self._report = drafts, disabled, report
-        self._instances = instances
+        self._instances, self._unwanted = instances, unwanted
         self._rescuers = self._units_that_rescue()
         self._contradictory: set[frozenset[UnitName]] = set()
         self._implied_after: dict[UnitName, list[Ref]] = {}
@@ -121,7 +125,7 @@ class Linker:
         ref = Ref(unit=name, span=draft.declaration.span)
         target = TARGET_OF.get(draft.declaration.kind)
         if target is not None and name not in self._rescuers:
-            if name not in self._instances.referred:  # else what refers to it says when
+            if name not in self._unwanted:
                 self._implied_wants.setdefault(target, []).append(ref)
             self._implied_after.setdefault(target, []).append(ref)
         required = draft.settings.get("required")

@@ -30,6 +30,7 @@ from anyclawd.compile.kinds import (
     SchemaMap,
     Setting,
     Size,
+    Switched,
     Table,
     Tagged,
     Text,
@@ -102,6 +103,8 @@ class Reader:
                 return self._table(node, kind, key)
             case Tagged():
                 return self._tagged(node, kind, key)
+            case Switched():
+                return self._switched(node, kind, key)
             case Flag():
                 return self._flag(node, kind, key)
             case FreeMap():
@@ -214,6 +217,17 @@ class Reader:
             return typed
         return typed._replace(value=Anew(typed.value))
 
+    def _switched(self, node: Node, kind: Switched, key: str) -> Node | None:
+        if isinstance(node.value, dict):
+            return self._table(node, kind.table, key)
+        if not isinstance(node.value, bool):
+            self._refuse(node, key, "a map, true or false")
+            return None
+        meant = kind.on if node.value else kind.off
+        return node._replace(
+            value={name: node._replace(value=held) for name, held in meant.items()}
+        )
+
     def complete(self, settings: Mapping[str, Node], key_of: KeyOf) -> Mapping[str, Node]:
         """Merged settings without the maps that no layer gives a type, which are reported.
 
@@ -270,6 +284,8 @@ class Reader:
             value = node.env.text  # digits in a variable are text where text is expected
         elif kind.or_number and type(value) in (int, float) and 0 <= value <= MOST_AS_TEXT:
             return node._replace(value=f"{value:f}".rstrip("0").rstrip("."))
+        elif kind.or_id and _is_id(value):
+            return node._replace(value=f"{int(value)}")
         if not isinstance(value, str) or (kind.pattern and not _form(kind.pattern).search(value)):
             quotes = "" if isinstance(value, str | list | dict | None) else ", in quotes"
             self._refuse(node, key, f"{kind.expected}{quotes}")
@@ -546,6 +562,7 @@ def one_of(words: Collection[str]) -> str:
 
 _LAYERED = {name: row.kind for name, row in UNIT.items() if isinstance(row.kind, Tagged)}
 MOST_AS_TEXT = 10**6  #: the largest number that stands for its digits
+LARGEST_ID = 2**53  #: the largest that is a whole number to everybody who reads JSON
 MODE = r"^0?[0-7]{3}$"
 _WORD = Text(pattern=r"^[^\0]*$", expected="text")
 _FIRST_WORD = Text(pattern=r"^[^\0]+$", expected="a program")
@@ -577,10 +594,17 @@ def _expected_item(kind: ListOf) -> str:
             return expected
         case Whole():
             return "a whole number"
+        case Choice(of=words):
+            return one_of(words)
         case Table():
             return "a map"
         case _:
             assert_never(kind.item)
+
+
+def _is_id(value: Json) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and abs(value) <= LARGEST_ID and value == int(value)
 
 
 @cache

@@ -26,6 +26,7 @@ from anyclawd.compile.kinds import (
     SchemaMap,
     Setting,
     Size,
+    Switched,
     Table,
     Tagged,
     Text,
@@ -35,6 +36,7 @@ from anyclawd.compile.kinds import (
     Whole,
 )
 from anyclawd.compile.settings import (
+    ACCESS,
     ACK,
     ADMIN,
     AGENT_ENTRY,
@@ -42,6 +44,9 @@ from anyclawd.compile.settings import (
     ANYCLAW,
     CHANNEL_ENTRY,
     CHANNELS_MANAGER,
+    PAIRING,
+    PERMISSIONS,
+    RULE,
     SERVICE_ENTRY,
     SERVICES_MANAGER,
     SESSION_STORE,
@@ -86,8 +91,8 @@ Maps are merged key by key, lists and all else are replaced. A `readiness` or `h
 - What looks like a secret by its key or variable (passwords, keys, tokens, credentials) in
   `options` and `environment` is never shown, and never stored where it comes from a variable.
   Nor is one shown that such a variable puts into a command line, a condition or a URL.
-- An unknown key is an error in `units`, `admin`, `services_manager`, unit files and drop-ins, and
-  a warning in the other sections; `--strict` makes it an error there too.
+- An unknown key is an error in `units`, `admin`, `access`, `services_manager`, unit files and
+  drop-ins, and a warning in the other sections; `--strict` makes it an error there too.
 
 The column *a change* says what a change means to a running system: `live` is applied at once,
 `reload` renews the part of the daemon that uses it, `restart` restarts the unit's process,
@@ -99,7 +104,15 @@ _UNITS = """\
 
 What a unit can say, in an entry beside the keys of its section, under `units`, in unit files and in
 drop-ins, stands in [units](units.md): programs, dependencies, readiness, health, hooks, conditions,
-restarts, limits, templates.
+restarts, limits, templates, and how a channel's messages wait and what an agent is served.
+"""
+
+_ACCESS = """\
+Without the key `access` a channel decides by rules of its own who may talk to its agent, and
+`anyclawctl validate` warns of a channel that anybody can reach and that names nobody. With it,
+every message of every channel is held to the rules before anything of it is kept: the first rule
+that matches decides, then what was approved by `anyclawctl pair approve`, then `default`. More in
+[who may talk](../how-to/who-may-talk.md).
 """
 
 
@@ -124,8 +137,13 @@ def _parts() -> Iterator[str]:
     yield from section("services_manager", SERVICES_MANAGER)
     yield from _entry("services_manager.services.NAME", SERVICE_ENTRY)
     yield from section("supervisor", SUPERVISOR)
+    yield from section("supervisor.permissions", PERMISSIONS)
     for name, table in SESSION_STORE.variants.items():
         yield from section(f"session_store, type {name}", table)
+    yield from section("access", ACCESS)
+    yield from section("access.rules[]", RULE)
+    yield from section("access.pairing", PAIRING)
+    yield _ACCESS
     yield from section("admin", ADMIN)
     yield _UNITS.rstrip("\n")
     yield ""
@@ -215,6 +233,8 @@ def said(kind: ValueKind) -> str:
             return "JSON Schema"
         case Table():
             return "map, see below"
+        case Switched():
+            return "true, false, or map, see below"
         case Tagged(variants=variants):
             return "map, by `type`: " + ", ".join(f"`{name}`" for name in variants)
         case MapOf():

@@ -1,16 +1,27 @@
 """What the gateway has to know of channels and agents beyond their processes."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 
 from anyclawd.compile.anyclaw import escape
 from anyclawd.compile.build import Builder, read_ack
+from anyclawd.compile.conversations import (
+    access_of,
+    files_of,
+    history_replay_of,
+    hook_of,
+    queue_of,
+    rate_limits_of,
+)
 from anyclawd.compile.diagnose import Report
-from anyclawd.compile.draft import Draft
+from anyclawd.compile.draft import Draft, protocol_of
+from anyclawd.compile.policies import value_of
+from anyclawd.compile.pool import Pools
 from anyclawd.compile.read import Reader, named
 from anyclawd.compile.settings import ACK
+from anyclawd.compile.tree import Node
+from anyclawd.model.conversation import ANY, Access, AccessRule, HookFailure, HookUse, Recovery
 from anyclawd.model.deps import UnitName
-from anyclawd.model.unit import Ack, AgentRole, ChannelRole, Kind
+from anyclawd.model.unit import Ack, AgentRole, ChannelRole, Kind, Protocol, kind_of
 
 
 class Roles:
@@ -22,10 +33,13 @@ class Roles:
         report: Report,
         enabled: Mapping[UnitName, Draft],
         disabled: frozenset[UnitName],
+        pools: Pools,
     ) -> None:
         self._reader, self._report = reader, report
-        self._enabled, self._disabled = enabled, disabled
-        self._tools, self._agents = self._of(Kind.TOOL), self._of(Kind.AGENT)
+        self._enabled, self._disabled, self._pools = enabled, disabled, pools
+        self._tools = self._of(Kind.TOOL)
+        #: all that can be named: pools in place of their workers
+        self._known = {*enabled, *disabled, *pools.workers} - pools.of.keys()
 
     def _of(self, kind: Kind) -> tuple[UnitName, ...]:
         enabled = self._enabled.items()
@@ -41,21 +55,33 @@ class Roles:
             if draft.is_enabled:
                 text = f"the agent {agent} is disabled, so messages of this channel are refused"
                 self._report.warning(span, key, text)
-        elif agent not in self._enabled:
+        elif agent not in self._known:
             say = self._report.warning if node is None else self._report.error
-            among = [name.removesuffix(".agent") for name in self._agents]
+            among = self._keys_of(Kind.AGENT)
             shown = (
                 "'default', which is taken where none is named"
                 if node is None
                 else (named(node, node.value))
             )
             say(span, key, f"no agent {shown}", word=agent.removesuffix(".agent"), among=among)
-        return ChannelRole(agent=agent, ack=self._ack(draft))
+        default, settings = ChannelRole(agent=agent), draft.settings
+        return ChannelRole(
+            agent=agent,
+            ack=self._ack(draft),
+            queue=queue_of(settings),
+            recovery=Recovery(value_of(settings, "recovery", default.recovery)),
+            delivery_ttl_s=value_of(settings, "delivery_ttl", default.delivery_ttl_s),
+            rate_limits=rate_limits_of(settings),
+        )
+
+    def _keys_of(self, kind: Kind) -> list[str]:
+        """The keys of all entries of a kind, to look for what was meant."""
+        return [name.removesuffix(f".{kind}") for name in self._known if kind_of(name) is kind]
 
     def _named(self, key: str, kind: Kind) -> UnitName:
         """The unit of an entry's key, or the instance `template@argument` of that name."""
         instance = UnitName(f"{key}.{kind}")
-        if "@" in key and (instance in self._enabled or instance in self._disabled):
+        if "@" in key and instance in self._known:
             return instance
         return UnitName(f"{escape(key)}.{kind}")
 
@@ -70,9 +96,85 @@ class Roles:
     def agent(self, draft: Draft, builder: Builder) -> AgentRole | None:
         if draft.declaration.kind is not Kind.AGENT:
             return None
-        idle = draft.settings.get("prompt_idle_timeout")
-        role = AgentRole(cwd=builder.session_directory(draft), tools=self._granted(draft))
-        return role if idle is None else replace(role, prompt_idle_timeout_s=idle.value)
+        settings, default = draft.settings, AgentRole(cwd="/")
+        return AgentRole(
+            cwd=builder.session_directory(draft),
+            tools=self._granted(draft),
+            prompt_idle_timeout_s=value_of(
+                settings, "prompt_idle_timeout", default.prompt_idle_timeout_s
+            ),
+            fs=files_of(settings),
+            terminal=value_of(settings, "terminal", default=default.terminal),
+            history_replay=history_replay_of(settings),
+            hooks=tuple(self._hooks(draft)),
+            pool=self._pools.of.get(draft.declaration.name),
+        )
+
+    def _hooks(self, draft: Draft) -> Iterator[HookUse]:
+        """What stands before an agent; a hook that it can do without may be switched off."""
+        node = draft.settings.get("hooks")
+        for index, item in enumerate(node.value.nodes if node is not None else ()):
+            key = f"{draft.key('hooks')}[{index}]"
+            said: Mapping[str, Node] = item.value
+            if "unit" in said and "name" in said:
+                self._report.error(item.span, key, "names its service twice, expected unit or name")
+            by = "unit" if "unit" in said else "name"
+            if by not in said:
+                continue  # which has been reported
+            place = said[by]
+            unit = UnitName(place.value)
+            if by == "name":
+                unit = self._named(place.value, Kind.SERVICE)
+            use = hook_of(unit, said)
+            if unit in self._disabled:
+                if draft.is_enabled and use.on_failure is HookFailure.REFUSE:
+                    text = (
+                        f"{unit} is disabled, and this unit cannot do without it; enable it, or"
+                        " say on_failure: skip"
+                    )
+                    self._report.error(place.span, f"{key}.{by}", text)
+            elif unit not in self._enabled:
+                among = self._keys_of(Kind.SERVICE) if by == "name" else self._enabled
+                text = f"no {'service' if by == 'name' else 'unit'} {named(place, place.value)}"
+                self._report.error(place.span, f"{key}.{by}", text, word=place.value, among=among)
+            elif (protocol := protocol_of(self._enabled[unit])) is not Protocol.HOOK:
+                text = f"{unit} speaks protocol {protocol}, expected hook"
+                self._report.error(place.span, f"{key}.{by}", text)
+            else:
+                yield use
+
+    def access(self, document: Node) -> Access | None:
+        """`access:` of the file; None where it has none."""
+        node: Node | None = document.value.get("access")
+        if node is None:
+            return None
+        listed = node.value.get("rules")
+        items = listed.value.nodes if listed is not None else ()
+        rules = (self._rule(item, f"access.rules[{index}]") for index, item in enumerate(items))
+        return access_of(node.value, tuple(rules))
+
+    def _rule(self, node: Node, key: str) -> AccessRule:
+        said: Mapping[str, Node] = node.value
+        default = AccessRule()
+        return AccessRule(
+            channel=self._entry(said, Kind.CHANNEL, key),
+            peer=value_of(said, "peer", default.peer),
+            kind=value_of(said, "kind", default.kind),
+            agent=self._entry(said, Kind.AGENT, key),
+            allow=value_of(said, "allow", default=default.allow),
+        )
+
+    def _entry(self, said: Mapping[str, Node], kind: Kind, key: str) -> str:
+        """The entry that a rule names, as the daemon spells it; which has to be there."""
+        node = said.get(kind)
+        if node is None or node.value == ANY:
+            return ANY
+        unit = self._named(node.value, kind)
+        if unit not in self._known:
+            text = f"no {kind} {named(node, node.value)}"
+            among = self._keys_of(kind)
+            self._report.error(node.span, f"{key}.{kind}", text, word=node.value, among=among)
+        return unit.removesuffix(f".{kind}")
 
     def _granted(self, draft: Draft) -> tuple[UnitName, ...]:
         """The tools an agent may use, in the order of the configuration."""

@@ -25,6 +25,7 @@ from anyclawd.compile.kinds import (
     SchemaMap,
     Setting,
     Size,
+    Switched,
     Table,
     Tagged,
     Text,
@@ -34,7 +35,7 @@ from anyclawd.compile.kinds import (
     Whole,
 )
 from anyclawd.compile.quantity import DURATION, LARGEST_BYTES, LONGEST_S, SIZE
-from anyclawd.compile.read import HOOK, MODE, MOST_AS_TEXT, SPECIFIED
+from anyclawd.compile.read import HOOK, LARGEST_ID, MODE, MOST_AS_TEXT, SPECIFIED
 from anyclawd.compile.settings import ANYCLAW, REFERRED_NAME, UNIT, UNIT_NAME, UNIT_TABLES, UNTIL
 from anyclawd.model.value import Json
 
@@ -122,9 +123,11 @@ class _Writer:
                 return _any_of(whole, text) if or_specifier else whole
             case Real(least=least, most=most):
                 return {"type": "number", "minimum": least, "maximum": most}
-            case Text(or_number=or_number):
-                number = {"type": "number", "minimum": 0, "maximum": MOST_AS_TEXT}
-                return _any_of(_text(kind), number) if or_number else _text(kind)
+            case Text(or_number=or_number, or_id=or_id):
+                number: Json = {"type": "number", "minimum": 0, "maximum": MOST_AS_TEXT}
+                if or_id:
+                    number = {"type": "integer", "minimum": -LARGEST_ID, "maximum": LARGEST_ID}
+                return _any_of(_text(kind), number) if or_number or or_id else _text(kind)
             case Choice(of=words):
                 return {"enum": list(words)}
             case Duration():
@@ -156,6 +159,8 @@ class _Writer:
                 return {"type": "object", "propertyNames": names, "additionalProperties": value}
             case Table(name=name):
                 return self._ref(name, kind)
+            case Switched(table=table):
+                return _any_of(self._ref(table.name, table), {"type": "boolean"})
             case Tagged(variants=variants):
                 schemas = [self._ref(table.name, table) for table in variants.values()]
                 return {"anyOf": [*schemas, self._added(kind)] if kind.is_layered else schemas}
@@ -176,7 +181,7 @@ class _Writer:
             case _:
                 assert_never(kind)
 
-    def _item(self, item: Text | Whole | Table) -> Json:
+    def _item(self, item: Text | Whole | Choice | Table) -> Json:
         schema = self.kind(item)
         return _any_of(schema, {"$ref": "#/$defs/env"}) if self._env else schema
 
@@ -235,7 +240,7 @@ def _reference(kind: References) -> Json:
 def _is_scalar(kind: ValueKind) -> bool:
     """Whether `!env` can stand for the value, and a schema for it would refuse its text."""
     match kind:
-        case Flag() | Whole() | Real() | Choice() | Duration() | Size() | Mode():
+        case Flag() | Whole() | Real() | Choice() | Duration() | Size() | Mode() | Switched():
             return True
         case Text(pattern=pattern):
             return bool(pattern)

@@ -31,6 +31,7 @@ from anyclawd.compile.kinds import (
     SchemaMap,
     Setting,
     Size,
+    Switched,
     Table,
     Tagged,
     Text,
@@ -39,7 +40,26 @@ from anyclawd.compile.kinds import (
     Whole,
 )
 from anyclawd.compile.quantity import format_duration, format_size
-from anyclawd.model.deps import Until
+from anyclawd.model.conversation import (
+    ANY,
+    Access,
+    AccessDefault,
+    AccessRule,
+    FileAccess,
+    HistoryReplay,
+    HookEvent,
+    HookFailure,
+    HookUse,
+    Overflow,
+    Pairing,
+    Pool,
+    QueueMode,
+    QueuePolicy,
+    RateLimit,
+    Recovery,
+    Unroutable,
+)
+from anyclawd.model.deps import UnitName, Until
 from anyclawd.model.difference import Effect
 from anyclawd.model.plan import LogFormat, SessionStore, Settings, StoreType
 from anyclawd.model.policy import (
@@ -57,7 +77,7 @@ from anyclawd.model.policy import (
     StartLimit,
     Timeouts,
 )
-from anyclawd.model.unit import Ack, AgentRole, Kind, Protocol, ReactionLifecycle
+from anyclawd.model.unit import Ack, AgentRole, ChannelRole, Kind, Protocol, ReactionLifecycle
 
 
 def _rows(*settings: Setting) -> Mapping[str, Setting]:
@@ -407,6 +427,151 @@ RESOURCES = Table(
     ),
 )
 
+_QUEUE, _RATE, _FILES, _REPLAY = QueuePolicy(), RateLimit(), FileAccess(), HistoryReplay()
+_AGENT = AgentRole(cwd="/")
+_CHANNEL = ChannelRole(agent=UnitName("default.agent"))
+_HOOK = HookUse(unit=UnitName("hook.service"))
+_POOL = Pool(agent=UnitName("default.agent"))
+
+QUEUE = Table(
+    name="queue",
+    settings=_rows(
+        Setting(
+            name="mode",
+            kind=_words(QueueMode),
+            default=_QUEUE.mode,
+            doc="What becomes of messages that arrive while a turn of their session runs.",
+            effect=Effect.LIVE,
+        ),
+        Setting(
+            name="cap",
+            kind=Whole(least=1, most=1_000_000),
+            default=str(_QUEUE.cap),
+            doc="How many messages may wait in one session.",
+            effect=Effect.LIVE,
+        ),
+        Setting(
+            name="overflow",
+            kind=_words(Overflow),
+            default=_QUEUE.overflow,
+            doc="Which message is refused when one more comes: that one, or the oldest that waits.",
+            effect=Effect.LIVE,
+        ),
+    ),
+)
+
+
+def _rate_limit(of: str) -> Setting:
+    return Setting(
+        name=of,
+        kind=Table(
+            name=f"rate_limits.{of}",
+            settings=_rows(
+                Setting(
+                    name="messages_per_minute",
+                    kind=Whole(most=1_000_000),
+                    default=str(_RATE.messages_per_minute),
+                    doc=f"How many messages a minute one {of} may send; 0 sets no limit.",
+                    effect=Effect.LIVE,
+                ),
+                Setting(
+                    name="queue_depth",
+                    kind=Whole(most=1_000_000),
+                    default=str(_RATE.queue_depth),
+                    doc=f"How many messages of one {of} may be without an outcome; 0 sets no"
+                    " limit.",
+                    effect=Effect.LIVE,
+                ),
+            ),
+        ),
+        doc=f"The limits of each {of}.",
+        effect=Effect.LIVE,
+    )
+
+
+RATE_LIMITS = Table(
+    name="rate_limits", settings=_rows(_rate_limit("session"), _rate_limit("channel"))
+)
+FILES = Switched(
+    table=Table(
+        name="fs",
+        settings=_rows(
+            Setting(
+                name="read",
+                kind=Flag(),
+                default=_yes_no(_FILES.read),
+                doc="Whether it may have text files of its workspace read.",
+            ),
+            Setting(
+                name="write",
+                kind=Flag(),
+                default=_yes_no(_FILES.write),
+                doc="Whether it may have text files of its workspace written.",
+            ),
+        ),
+    ),
+    on=MappingProxyType({"read": True, "write": True}),
+    off=MappingProxyType({"read": False, "write": False}),
+)
+HISTORY_REPLAY = Switched(
+    table=Table(
+        name="history_replay",
+        settings=_rows(
+            Setting(
+                name="turns",
+                kind=Whole(most=10_000),
+                default=str(_REPLAY.turns),
+                doc="How many of the last turns it is told; 0 tells none.",
+                effect=Effect.LIVE,
+            ),
+            Setting(
+                name="max_bytes",
+                kind=Size(),
+                default=format_size(_REPLAY.max_bytes),
+                doc="How long all that it is told may be; the oldest turns are left out first.",
+                effect=Effect.LIVE,
+            ),
+        ),
+    ),
+    on=MappingProxyType({"turns": _REPLAY.turns, "max_bytes": _REPLAY.max_bytes}),
+    off=MappingProxyType({"turns": 0}),
+)
+HOOK = Table(
+    name="hook",
+    one_of=("unit", "name"),
+    settings=_rows(
+        Setting(
+            name="unit",
+            kind=Text(pattern=REFERRED_NAME, expected="the full name of a unit"),
+            doc="The full name of the service that is asked, which speaks protocol `hook`.",
+        ),
+        Setting(
+            name="name",
+            kind=Text(pattern=r"^[^\0]+$", expected="the name of a service"),
+            doc="The same, as named in `services_manager`.",
+        ),
+        Setting(
+            name="events",
+            kind=ListOf(_words(HookEvent)),
+            default=f"[{', '.join(HookEvent)}]",
+            doc="What it is asked about.",
+        ),
+        Setting(
+            name="timeout",
+            kind=Duration(),
+            default=format_duration(_HOOK.timeout_s),
+            doc="How long it may take to answer.",
+        ),
+        Setting(
+            name="on_failure",
+            kind=_words(HookFailure),
+            default=_HOOK.on_failure,
+            doc="What it means that it fails or does not answer: `skip` goes on without it,"
+            " `refuse` refuses what it was asked about.",
+        ),
+    ),
+)
+
 
 def _relation(name: str, doc: str, *, until: bool = False, order: bool = False) -> Setting:
     kinds = EVERY_KIND
@@ -616,8 +781,93 @@ UNIT: Mapping[str, Setting] = _rows(
     Setting(
         name="prompt_idle_timeout",
         kind=Duration(),
-        default=format_duration(AgentRole(cwd="/").prompt_idle_timeout_s),
+        default=format_duration(_AGENT.prompt_idle_timeout_s),
         doc="The longest silence within a turn; 0 waits for ever.",
+        units=frozenset({Kind.AGENT}),
+        effect=Effect.LIVE,
+    ),
+    Setting(
+        name="queue",
+        kind=QUEUE,
+        doc="How the messages of a session wait for their turn.",
+        units=frozenset({Kind.CHANNEL}),
+        effect=Effect.LIVE,
+    ),
+    Setting(
+        name="recovery",
+        kind=_words(Recovery),
+        default=_CHANNEL.recovery,
+        doc="What becomes of a message whose turn ran when the daemon died: `notify` tells its"
+        " user, `retry` runs it again with all it does.",
+        units=frozenset({Kind.CHANNEL}),
+        effect=Effect.LIVE,
+    ),
+    Setting(
+        name="delivery_ttl",
+        kind=Duration(),
+        default=format_duration(_CHANNEL.delivery_ttl_s),
+        doc="How long a message waits for its turn and an answer for its delivery before it is"
+        " given up, and said to be.",
+        units=frozenset({Kind.CHANNEL}),
+        effect=Effect.LIVE,
+    ),
+    Setting(
+        name="rate_limits",
+        kind=RATE_LIMITS,
+        doc="How many messages it takes before it refuses more.",
+        units=frozenset({Kind.CHANNEL}),
+        effect=Effect.LIVE,
+    ),
+    Setting(
+        name="fs",
+        kind=FILES,
+        default=_yes_no(_FILES.read),
+        doc="Whether files of its workspace are read and written for it, by the methods of ACP.",
+        units=frozenset({Kind.AGENT}),
+    ),
+    Setting(
+        name="terminal",
+        kind=Flag(),
+        default=_yes_no(_AGENT.terminal),
+        doc="Whether it may have commands run in its workspace, as processes of its unit.",
+        units=frozenset({Kind.AGENT}),
+    ),
+    Setting(
+        name="history_replay",
+        kind=HISTORY_REPLAY,
+        default=_yes_no(value=True),
+        doc="What a new session of the agent is told of the conversation that it goes on with.",
+        units=frozenset({Kind.AGENT}),
+        effect=Effect.LIVE,
+    ),
+    Setting(
+        name="hooks",
+        kind=ListOf(HOOK),
+        default="[]",
+        doc="Services that stand between the daemon and the agent, asked in this order.",
+        units=frozenset({Kind.AGENT}),
+    ),
+    Setting(
+        name="min_workers",
+        kind=Whole(most=1000),
+        default=str(_POOL.min_workers),
+        doc="How many processes of a pool are always up.",
+        units=frozenset({Kind.AGENT}),
+        effect=Effect.LIVE,
+    ),
+    Setting(
+        name="max_workers",
+        kind=Whole(least=1, most=1000),
+        default=str(_POOL.max_workers),
+        doc="The most processes of a pool; an agent is one where this is more than 1.",
+        units=frozenset({Kind.AGENT}),
+        effect=Effect.LIVE,
+    ),
+    Setting(
+        name="worker_idle",
+        kind=Duration(),
+        default=format_duration(_POOL.idle_s),
+        doc="How long a process above `min_workers` may be without a turn before it is stopped.",
         units=frozenset({Kind.AGENT}),
         effect=Effect.LIVE,
     ),
@@ -835,18 +1085,6 @@ AGENT_ENTRY = _entry(
     _ACP_TIMEOUT,
     _ENTRY_BACKOFF,
     _CRASH_TRACKER,
-    Setting(
-        name="min_workers",
-        kind=Whole(most=1000),
-        default="1",
-        doc="The fewest processes of a pool.",
-    ),
-    Setting(
-        name="max_workers",
-        kind=Whole(least=1, most=1000),
-        default="1",
-        doc="The most processes of a pool.",
-    ),
 )
 CHANNEL_ENTRY = _entry(
     Kind.CHANNEL,
@@ -958,6 +1196,19 @@ SERVICES_MANAGER = Table(
     name="services_manager",
     settings=_rows(_entries("services", SERVICE_ENTRY, "The services by name.")),
 )
+PERMISSIONS = Table(
+    name="permissions",
+    settings=_rows(
+        Setting(
+            name="unroutable",
+            kind=_words(Unroutable),
+            default=_S.unroutable_permissions,
+            doc="The answer to a permission request that nobody can be asked about;"
+            " `allow_first` takes the first option that allows it, as the original did.",
+            effect=Effect.LIVE,
+        ),
+    ),
+)
 SUPERVISOR = Table(
     name="supervisor",
     is_open=True,
@@ -998,6 +1249,12 @@ SUPERVISOR = Table(
             "How long a permission request waits for an answer before it is refused.",
         ),
         Setting(
+            name="permissions",
+            kind=PERMISSIONS,
+            doc="What is answered to permission requests without asking anybody.",
+            effect=Effect.LIVE,
+        ),
+        Setting(
             name="start_concurrency",
             kind=Whole(least=1, most=1000),
             default=str(_S.start_concurrency),
@@ -1013,6 +1270,26 @@ SUPERVISOR = Table(
         ),
     ),
 )
+_KEEPING = (
+    Setting(
+        name="ttl_days",
+        kind=Whole(most=2**32 - 1),
+        default=str(_STORE.ttl_days),
+        doc="After how many days without use a session is forgotten.",
+    ),
+    Setting(
+        name="keep_messages",
+        kind=Duration(),
+        default=format_duration(_STORE.keep_messages_s),
+        doc="How long messages are kept that have their outcome.",
+    ),
+    Setting(
+        name="keep_history",
+        kind=Duration(),
+        default=format_duration(_STORE.keep_history_s),
+        doc="How long is kept what was said.",
+    ),
+)
 SESSION_STORE = Tagged(
     name="session_store",
     variants=MappingProxyType(
@@ -1026,7 +1303,8 @@ SESSION_STORE = Tagged(
                         kind=Choice((StoreType.NONE.value,)),
                         doc="Sessions are kept in memory.",
                         required=True,
-                    )
+                    ),
+                    *_KEEPING,
                 ),
             ),
             StoreType.SQLITE.value: Table(
@@ -1040,12 +1318,7 @@ SESSION_STORE = Tagged(
                         required=True,
                     ),
                     Setting(name="path", kind=_PATH, default="in memory", doc="The file."),
-                    Setting(
-                        name="ttl_days",
-                        kind=Whole(most=2**32 - 1),
-                        default=str(_STORE.ttl_days),
-                        doc="After how many days without use a session is forgotten.",
-                    ),
+                    *_KEEPING,
                 ),
             ),
         }
@@ -1067,6 +1340,83 @@ ADMIN = Table(
             default="the daemon's",
             doc="The group that the admin socket belongs to.",
             effect=Effect.RELOAD,
+        ),
+    ),
+)
+
+_PAIRING, _RULE = Pairing(), AccessRule()
+PAIRING = Table(
+    name="pairing",
+    settings=_rows(
+        Setting(
+            name="enabled",
+            kind=Flag(),
+            default=_yes_no(_PAIRING.enabled),
+            doc="Whether an unknown peer is given a code that `anyclawctl pair approve` admits.",
+            effect=Effect.LIVE,
+        ),
+        Setting(
+            name="ttl",
+            kind=Duration(),
+            default=format_duration(_PAIRING.ttl_s),
+            doc="How long a code can be approved.",
+            effect=Effect.LIVE,
+        ),
+        Setting(
+            name="max_pending",
+            kind=Whole(least=1, most=1000),
+            default=str(_PAIRING.max_pending),
+            doc="How many codes of one channel may wait at a time.",
+            effect=Effect.LIVE,
+        ),
+    ),
+)
+
+
+def _part(name: str, expected: str, doc: str, *, or_id: bool = False) -> Setting:
+    """A part of a rule of access; left out it matches everybody."""
+    kind = Text(pattern=r"^[^\0]+$", expected=expected, or_id=or_id)
+    return Setting(name=name, kind=kind, default=f'"{ANY}"', doc=doc, effect=Effect.LIVE)
+
+
+RULE = Table(
+    name="rule",
+    settings=_rows(
+        _part("channel", "the name of a channel", "The channel, as named in `channels_manager`."),
+        _part("peer", "the id of a peer", "The peer, as the channel spells it.", or_id=True),
+        _part("kind", "a kind of chat", "The kind of the chat, such as `direct` or `group`."),
+        _part("agent", "the name of an agent", "The agent, as named in `agents_manager`."),
+        Setting(
+            name="allow",
+            kind=Flag(),
+            default=_yes_no(_RULE.allow),
+            doc="Whether those whom the rule matches may talk.",
+            effect=Effect.LIVE,
+        ),
+    ),
+)
+ACCESS = Table(
+    name="access",
+    settings=_rows(
+        Setting(
+            name="default",
+            kind=_words(AccessDefault),
+            default=Access().default,
+            doc="Whether those may talk whom no rule matches.",
+            effect=Effect.LIVE,
+        ),
+        Setting(
+            name="rules",
+            kind=ListOf(RULE),
+            default="[]",
+            doc="Who may talk to which agent; the first rule that matches decides.",
+            effect=Effect.LIVE,
+        ),
+        Setting(
+            name="pairing",
+            kind=PAIRING,
+            doc="How those who may not talk can ask for it.",
+            effect=Effect.LIVE,
         ),
     ),
 )
@@ -1108,6 +1458,12 @@ ANYCLAW = Table(
         ),
         Setting(name="supervisor", kind=SUPERVISOR, doc="The daemon as a whole."),
         Setting(name="session_store", kind=SESSION_STORE, doc="Where sessions are kept."),
+        Setting(
+            name="access",
+            kind=ACCESS,
+            doc="Who may talk; without it each channel decides by rules of its own.",
+            effect=Effect.LIVE,
+        ),
         Setting(name="admin", kind=ADMIN, doc="The admin socket."),
     ),
 )

@@ -13,7 +13,12 @@ from anyclawd.compile.settings import (
     BACKOFF,
     CONDITION,
     EXIT_CODES,
+    FILES,
     HEALTH,
+    HISTORY_REPLAY,
+    HOOK,
+    QUEUE,
+    RATE_LIMITS,
     READINESS,
     RESOURCES,
     START_LIMIT,
@@ -30,7 +35,7 @@ for an instance of a [template](#templates).
 
 | kind | is | `protocol` | `readiness` by default |
 | --- | --- | --- | --- |
-| `service` | any process | `service` | `initialize` |
+| `service` | any process | `service`, or `hook` | `initialize` |
 | | | or `none` | `started` |
 | `tool` | an MCP server | `mcp` | `initialize` |
 | `channel` | a chat endpoint | `channel` | `initialize` |
@@ -58,7 +63,7 @@ units:
 ```
 
 A setting that this version cannot honour leaves the unit in the graph and fails its start with the
-reason: docker workspaces, wasm and MCP tools, pools of agents.
+reason: docker workspaces, wasm and MCP tools.
 
 ## Settings
 
@@ -339,6 +344,52 @@ them can outlive it; the daemon has to run as root for it. More in
 [processes](../explanation/processes.md).
 """
 
+_CONVERSATIONS = """\
+## Conversations
+
+What a channel says of its messages, and an agent of what it is served. All of it holds from the
+next message on when it is changed, but for `fs`, `terminal` and `hooks`, of which an agent learns
+when it starts.
+
+```yaml
+channels_manager:
+  channels:
+    front:
+      binary: "@built-in/channels/debug-http"
+      queue: {mode: followup, cap: 20, overflow: drop-oldest}
+      rate_limits:
+        session: {messages_per_minute: 20}
+        channel: {queue_depth: 500}
+      recovery: notify
+      delivery_ttl: 30min
+agents_manager:
+  agents:
+    default:
+      workspace: {type: local, binary: "@built-in/agents/mock"}
+      fs: {read: true, write: false}
+      terminal: false
+      history_replay: {turns: 10}
+      hooks:
+        - {name: audit, events: [prompt], timeout: 2s, on_failure: refuse}
+services_manager:
+  services:
+    audit: {binary: /opt/x/audit, protocol: hook}
+```
+
+While a turn of a session runs its messages wait. By `queue.mode` they become
+
+| mode | what becomes of them |
+| --- | --- |
+| `collect` | one prompt, once the turn has ended |
+| `followup` | a prompt each, in order |
+| `steer` | one prompt; the turn ends after the tool call that is running |
+| `interrupt` | one prompt; the turn is cancelled at once |
+
+`fs: true` stands for both of its keys and `fs: false` for neither; `history_replay: false` stands
+for `{turns: 0}`. A hook has to be a service with `protocol: hook`. One that is switched off is left
+out where its `on_failure` is `skip`, and an error where it is `refuse`.
+"""
+
 
 def page() -> str:
     """The whole page."""
@@ -367,6 +418,15 @@ def _parts() -> Iterator[str]:
     yield _TEMPLATES
     yield _CONTAINMENT
     yield from section("resources", RESOURCES)
+    yield _CONVERSATIONS
+    yield from section("queue", QUEUE)
+    yield from section("rate_limits", RATE_LIMITS)
+    for row in RATE_LIMITS.settings.values():
+        if isinstance(row.kind, Table):
+            yield from section(row.kind.name, row.kind)
+    for switched in (FILES, HISTORY_REPLAY):
+        yield from section(switched.table.name, switched.table)
+    yield from section("hooks[]", HOOK)
 
 
 if __name__ == "__main__":

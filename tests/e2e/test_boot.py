@@ -64,12 +64,6 @@ BROKEN: dict[str, tuple[Json, str, str, str]] = {  # entry, active, result, reas
         "resources",
         "docker workspaces are not supported by this version",
     ),
-    "it is a pool": (
-        {**mock(), "max_workers": 3},
-        "failed",
-        "resources",
-        "pools of agents are not supported by this version",
-    ),
 }
 
 

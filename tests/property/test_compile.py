@@ -26,6 +26,7 @@ from anyclawd.compile.kinds import (
     References,
     SchemaMap,
     Size,
+    Switched,
     Table,
     Tagged,
     Text,
@@ -273,6 +274,8 @@ def valid(kind: ValueKind) -> st.SearchStrategy[Json]:
             return st.dictionaries(st.sampled_from(["A", "B", "C=D"]), ANYTHING, max_size=2)
         case Table():
             return documents(kind)
+        case Switched(table=table):
+            return documents(table) | st.booleans()
         case Tagged(variants=variants, is_layered=is_layered, added=added):
             tables = [*variants.values(), *([added] if is_layered else [])]
             return st.one_of([documents(table) for table in tables])

@@ -4,6 +4,8 @@ import pytest
 
 from tests.unit.compile.conftest import Compile, lines
 
+#: Whoever can reach a channel is meant to.
+OPEN = "access: {default: open}\n"
 AGENT = "agents_manager: {agents: {default: {workspace: {type: local, binary: /bin/true}}}}\n"
 
 
@@ -315,7 +317,7 @@ BAD = {
         ),
     ),
     "no-such-agent": (
-        AGENT + "channels_manager: {channels: {c: {binary: /bin/true, agent: defalt}}}\n",
+        AGENT + "channels_manager: {channels: {c: {binary: /bin/true, agent: defalt}}}\n" + OPEN,
         (
             "2:61: error: channels_manager.channels.c.agent: no agent 'defalt'"
             " (did you mean 'default'?)"
@@ -329,7 +331,9 @@ BAD = {
         "1:56: error: agents_manager.agents.a.tools[0]: no tool 'sys'",
     ),
     "number-for-text": (
-        "channels_manager: {channels: {c: {binary: /bin/true, args: [--port, 3000]}}}\n" + AGENT,
+        "channels_manager: {channels: {c: {binary: /bin/true, args: [--port, 3000]}}}\n"
+        + AGENT
+        + OPEN,
         "1:69: error: channels_manager.channels.c.args[1]: expected text, in quotes, found 3000",
     ),
     "unknown-key-of-a-service": (
@@ -596,7 +600,7 @@ def test_a_cycle_through_the_default_order_is_told_where_the_user_wrote(
         "agents_manager: {agents: {a: {exec: /bin/true}}}\n"
         "channels_manager: {channels: {c: {exec: /bin/true, agent: a, after: [a.agent]}}}\n"
     )
-    assert lines(compile_text(text)) == [
+    assert lines(compile_text(text + OPEN)) == [
         (
             "anyclaw.yaml:2:70: error: a.agent: ordering cycle: a.agent -> c.channel ->"
             " channels.target -> a.agent (each starts before the next)"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from anyclawd.compile.kinds import Setting, Table, Tagged
+from anyclawd.compile.kinds import Setting, Switched, Table, Tagged
 from anyclawd.compile.settings import ANYCLAW, UNIT
 from anyclawd.model.deps import Relation
 from anyclawd.model.difference import SETTINGS_ROWS, UNIT_ROWS, Effect, Row, row_of
@@ -27,7 +27,7 @@ def written(rows: Mapping[str, Setting], prefix: str = "") -> Iterator[tuple[str
     for name, row in rows.items():
         key = f"{prefix}{name}"
         match row.kind:
-            case Table(settings=inner) if key not in _WHOLE:
+            case Table(settings=inner) | Switched(table=Table(settings=inner)) if key not in _WHOLE:
                 yield from written(inner, f"{key}.")
             case Tagged(variants=variants):
                 for table in variants.values():
@@ -44,7 +44,7 @@ def fields_of(cls: type, prefix: str = "") -> Iterator[str]:
         hint = hints[field.name]
         found = [hint, *typing.get_args(hint)] if typing.get_origin(hint) is not tuple else []
         inner = [one for one in found if dataclasses.is_dataclass(one)]
-        if inner and path not in _WHOLE and not prefix.startswith("channel"):
+        if inner and path not in _WHOLE and path != "channel.ack":
             assert isinstance(inner[0], type)
             yield from fields_of(inner[0], f"{path}.")
         else:
@@ -73,7 +73,10 @@ def test_a_key_has_one_effect() -> None:
 @pytest.mark.parametrize(("name", "row"), SETTINGS_ROWS.items(), ids=SETTINGS_ROWS)
 def test_a_setting_of_the_daemon_has_its_effect(name: str, row: Row) -> None:
     assert name in {field.name for field in dataclasses.fields(Settings)}
-    section, _, key = row.key.rpartition(".")
-    kind = ANYCLAW.settings[section].kind if section else ANYCLAW
-    assert isinstance(kind, Table)
-    assert kind.settings[key].effect is row.effect
+    *sections, key = row.key.split(".")
+    table = ANYCLAW
+    for section in sections:
+        kind = table.settings[section].kind
+        assert isinstance(kind, Table)
+        table = kind
+    assert table.settings[key].effect is row.effect

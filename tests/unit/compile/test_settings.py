@@ -12,6 +12,7 @@ from anyclawd.compile.kinds import (
     MapOf,
     Setting,
     Size,
+    Switched,
     Table,
     Tagged,
     ValueKind,
@@ -28,6 +29,8 @@ EVERY_SETTING = {
     "pass_environment", "working_dir", "user", "stdout_line_max", "stderr_rate", "options",
     "options_schema", "description", "agent", "tools", "prompt_idle_timeout", "exec_start_pre",
     "exec_start_post", "exec_reload", "exec_stop_post", "condition", "isolate", "instances",
+    "queue", "recovery", "delivery_ttl", "rate_limits", "fs", "terminal", "history_replay",
+    "hooks", "min_workers", "max_workers", "worker_idle",
     *(relation.value for relation in Relation),
 }  # fmt: skip
 
@@ -41,6 +44,8 @@ def rows_of(kind: ValueKind) -> Iterator[Setting]:
         case Tagged(variants=variants):
             for table in variants.values():
                 yield from rows_of(table)
+        case Switched(table=table):
+            yield from rows_of(table)
         case MapOf(entry=entry):
             yield from rows_of(entry)
         case ListOf(item=item):

@@ -60,12 +60,12 @@ def test_a_plan_without_its_places_is_judged_by_its_units(compile_text: Compile)
     assert (first.key, first.span.line, first.span.column) == ("bare.agent", 3, 5)
 
 
-def test_a_store_that_cannot_be_is_told_where_it_is_asked_for(compile_text: Compile) -> None:
+def test_the_store_stands_where_it_is_asked_for(compile_text: Compile) -> None:
     outcome = compile_text("session_store: {type: sqlite}\n")
     assert outcome.plan is not None
-    (found,) = world_findings(outcome.plan, PaperWorld(), outcome.places)
-    assert (str(found.span), found.key) == ("/etc/claw/anyclaw.yaml:1:1", "session_store")
-    assert outcome.plan.units[UnitName("store.core")].span == found.span
+    assert world_findings(outcome.plan, PaperWorld(), outcome.places) == ()
+    store = outcome.plan.units[UnitName("store.core")]
+    assert str(store.span) == "/etc/claw/anyclaw.yaml:1:1"
 
 
 def test_a_key_that_agents_used_to_inherit_is_warned_of(compile_text: Compile) -> None:
