@@ -1,0 +1,1 @@
+"""Keeps conversations, messages and answers over the end of the daemon."""

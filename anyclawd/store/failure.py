@@ -1,0 +1,26 @@
+"""Why something is not in the store."""
+
+from typing import NamedTuple, TypeAlias
+
+from anyclawd.model.errors import AnyclawError
+from anyclawd.route.record import MessageId, MessageState
+
+
+class NotWritten(NamedTuple):
+    """It could not be written; `reason` is for people."""
+
+    reason: str
+
+
+class AlreadyKnown(NamedTuple):
+    """A message of the same source is there already: this one, in this state."""
+
+    id: MessageId
+    state: MessageState
+
+
+Failure: TypeAlias = NotWritten | AlreadyKnown
+
+
+class Unwritable(AnyclawError):
+    """Nothing can be written at the moment, whatever it is; the text says why."""

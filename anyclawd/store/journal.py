@@ -1,0 +1,182 @@
+"""The one writer of a store: what is handed in, in order, a group at a time.
+
+Theory. Everything that is handed in goes to the end of one queue, and a transaction takes what
+stands at its head: while one is being committed the next ones gather, so that under load one
+commit serves many (*group commit*) and alone each is written at once. The parts of one `append`
+are in one transaction; what is in is in the order in which it was handed in.
+
+A journal without a target (before the first start, between a stop and the next start) gathers.
+One that cannot write is *stuck*, for a reason that it reports. Then
+
+    a message       is refused with that reason at once, and is not kept
+    anything else   is kept and written later, in its order; who waits is told NotWritten, once
+
+and once a second it tries again: what is kept, or, where nothing is, a pulse. It reports when that
+works. What it keeps is bounded: beyond the bound the newest is lost, which is told and logged.
+
+What can never be in a row, whatever the state of the file, is a fault of ours. It is left out, with
+an error in the log, and costs nothing else its place.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol, TypeAlias
+
+from anyclawd.route.record import AddMessage, Entry
+from anyclawd.store.entries import Statement, statements
+from anyclawd.store.failure import Failure, NotWritten, Unwritable
+
+log = logging.getLogger("anyclawd.store")
+
+Done: TypeAlias = Callable[[Failure | None], None]
+
+#: How many appends one transaction takes: the next reader waits for no more than these.
+_GROUP = 500
+#: What is kept while it cannot be written: a few steps for each message that was accepted before.
+_MOST_APPENDS = 100_000
+_MOST_BYTES = 64 * 2**20
+_RETRY_S = 1.0
+
+
+class Target(Protocol):
+    """What a journal writes to."""
+
+    async def write(
+        self, appends: Sequence[Sequence[Statement]], now_ms: int, *, is_durable: bool
+    ) -> list[Failure | None]:
+        """Commit them together; the pulse where there is none. Raises Unwritable."""
+
+
+@dataclass(slots=True)
+class _Append:
+    statements: tuple[Statement, ...]
+    size_bytes: int
+    done: Done | None  #: None once it has been called
+    is_message: bool
+    is_durable: bool
+
+
+class Journal:
+    """See the module's text. `report` is told the reason for being stuck, and nothing after it."""
+
+    def __init__(self, report: Callable[[str], None], now_ms: Callable[[], int]) -> None:
+        self._report, self._now_ms = report, now_ms
+        self._target: Target | None = None
+        self._queue: deque[_Append] = deque()
+        self._queued_bytes = 0
+        self._lost = 0
+        self._has_work = asyncio.Event()
+        self._writing = asyncio.Lock()
+        self.stuck = ""  #: why nothing can be written
+
+    def append(self, entries: Sequence[Entry], done: Done | None, *, is_durable: bool) -> None:
+        """Hand in; `done` is called in a later turn of the loop, in the order of handing in."""
+        now_ms = self._now_ms()
+        its = tuple(one for entry in entries for one in statements(entry, now_ms))
+        is_message = any(isinstance(entry, AddMessage) for entry in entries)
+        size = sum(len(value) for one in its for value in one.values if isinstance(value, str))
+        append = _Append(its, size, done, is_message, is_durable)
+        if self.stuck and is_message:
+            self._tell_soon(append, NotWritten(self.stuck))
+        elif len(self._queue) >= _MOST_APPENDS or self._queued_bytes + size > _MOST_BYTES:
+            self._refuse(append)
+        else:
+            self._queue.append(append)
+            self._queued_bytes += size
+            self._has_work.set()
+            if self.stuck:
+                self._tell_soon(append, NotWritten(self.stuck))
+
+    def open(self, target: Target) -> None:
+        """Write to this from now on."""
+        self._target, self.stuck = target, ""
+        self._has_work.set()
+
+    async def close(self, reason: str) -> None:
+        """Write what there is, then nothing any more, for this reason."""
+        async with self._writing:
+            if not self.stuck:
+                await self._write_all()
+            self._target = None
+            self._become_stuck(reason)
+
+    async def run(self) -> None:
+        """Write as there is something to write; ends only by cancellation."""
+        while True:
+            await self._wait_due()
+            async with self._writing:
+                try:
+                    await self._write_all()
+                except Exception:
+                    log.exception("store.core: cannot write: a fault in anyclawd")
+                    self._suffer("a fault in anyclawd; the log has it")
+
+    async def _wait_due(self) -> None:
+        if self.stuck and self._target is not None:
+            await asyncio.sleep(_RETRY_S)
+        else:
+            await self._has_work.wait()
+            self._has_work.clear()
+
+    async def _write_all(self) -> None:
+        """Write until nothing is left, or nothing can be written."""
+        while self._target is not None and (self._queue or self.stuck):
+            group = list(islice(self._queue, _GROUP))
+            is_durable = any(append.is_durable for append in group)
+            try:
+                outcomes = await self._target.write(
+                    [append.statements for append in group], self._now_ms(), is_durable=is_durable
+                )
+            except Unwritable as error:
+                self._suffer(str(error))
+                return
+            if self.stuck:
+                self.stuck = ""
+                self._report("")
+            for append, outcome in zip(group, outcomes, strict=True):
+                self._queue.popleft()
+                self._queued_bytes -= append.size_bytes
+                if isinstance(outcome, NotWritten):
+                    log.error("store.core: a step was left out: %s", outcome.reason)
+                self._tell(append, outcome)
+
+    def _suffer(self, reason: str) -> None:
+        if reason != self.stuck:
+            self._become_stuck(reason)
+            self._report(reason)
+
+    def _become_stuck(self, reason: str) -> None:
+        self.stuck = reason
+        failure = NotWritten(reason)
+        kept = deque[_Append]()
+        for append in self._queue:
+            self._tell(append, failure)
+            if append.is_message:
+                self._queued_bytes -= append.size_bytes
+            else:
+                kept.append(append)
+        self._queue = kept
+
+    def _refuse(self, append: _Append) -> None:
+        reason = self.stuck or f"{len(self._queue)} steps wait to be written already"
+        if not append.is_message:
+            self._lost += 1
+            text = "store.core: %d steps are lost: there is no room to keep them until %s"
+            log.error(text, self._lost, "the store can be written to")
+        self._tell_soon(append, NotWritten(reason))
+
+    def _tell_soon(self, append: _Append, outcome: Failure | None) -> None:
+        asyncio.get_running_loop().call_soon(self._tell, append, outcome)
+
+    def _tell(self, append: _Append, outcome: Failure | None) -> None:
+        done, append.done = append.done, None
+        if done is None:
+            return
+        try:
+            done(outcome)
+        except Exception:
+            log.exception("store.core: whoever waited for a step has failed: a fault in anyclawd")

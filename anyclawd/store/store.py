@@ -1,0 +1,168 @@
+"""`store.core`: what is kept of conversations, as a unit.
+
+It is there from the begin and takes entries at once; what keeps them is imported, in a thread, when
+the unit is started, which nothing but prompts waits for. `session_store: none` is the same, with a
+database in memory.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from anyclawd.model.errors import RequestError
+from anyclawd.model.plan import SessionStore, StoreType
+from anyclawd.model.value import Json
+from anyclawd.route.record import Conversation, Entry, Restored
+from anyclawd.store import rows
+from anyclawd.store.journal import Done, Journal
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from anyclawd.store.database import Database
+
+_T = TypeVar("_T")
+
+_STOPPED = "the store has been stopped"
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+class Store:
+    """See the module's text; a path that is not absolute is one below `state_dir`.
+
+    `report` is told why the store is degraded, and nothing once it is well again.
+    """
+
+    def __init__(
+        self,
+        settings: SessionStore,
+        state_dir: Path,
+        *,
+        report: Callable[[str], None],
+        now_ms: Callable[[], int] = now_ms,
+    ) -> None:
+        self._settings, self._now_ms = settings, now_ms
+        is_file = settings.type is StoreType.SQLITE and bool(settings.path)
+        self._path = state_dir / settings.path if is_file else None
+        self._report = report
+        self._journal = Journal(self._report_stuck, now_ms)
+        self._db: Database | None = None
+        self._has_started = asyncio.Event()
+        self._restored: Restored | None = None  # until it is read
+        self._notice = ""  #: what is to be told of the file, until it is opened again
+
+    @property
+    def failure(self) -> str:
+        """Why nothing can be kept at the moment; empty where all is well."""
+        return self._journal.stuck
+
+    # -- as a unit -----------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Open the database. Raises RequestError where it cannot be."""
+        try:
+            self._db = await self._open()
+            if not self._has_started.is_set():
+                self._restored = await self._ask(self._read)
+        except RequestError as error:
+            await self._journal.close(str(error))
+            await self._close()
+            raise
+        self._has_started.set()
+        self._journal.open(self._db)
+        if self._notice:
+            self._report(self._notice)
+
+    async def stop(self) -> None:
+        """Write what waits, and close the database."""
+        await self._journal.close(_STOPPED)
+        await self._close()
+
+    async def run(self) -> None:
+        """Write; ends only by cancellation."""
+        try:
+            await self._journal.run()
+        finally:
+            await self._close()
+
+    # -- writing -------------------------------------------------------------------------------
+
+    def append(
+        self, entries: Sequence[Entry], done: Done | None = None, *, is_durable: bool
+    ) -> None:
+        """Write these in one transaction, after all that was handed in before; never waits.
+
+        `done` is called in a later turn of the loop, once: with None when they are committed, else
+        with what is in the way. Where that is NotWritten, entries other than a message are kept
+        nevertheless, and written when that is possible again. `is_durable`: they outlive a loss of
+        power as well, not only the end of the daemon.
+        """
+        self._journal.append(entries, done, is_durable=is_durable)
+
+    # -- reading -------------------------------------------------------------------------------
+
+    async def read(self) -> Restored:
+        """What an earlier run has left; waits until the store has been started. Called once."""
+        await self._has_started.wait()
+        restored, self._restored = self._restored, None
+        assert restored is not None, "what an earlier run has left is read once"
+        return restored
+
+    async def message(self, id_: str, channel: str = "") -> dict[str, Json] | None:
+        """The state of a message, where there is one; of that channel, where one is given."""
+        return await self._ask(lambda db: rows.message(db, id_, channel))
+
+    async def messages(self, session: str, limit: int) -> list[dict[str, Json]]:
+        """The states of the latest messages of a chat, oldest first."""
+        return await self._ask(lambda db: rows.messages(db, session, limit))
+
+    async def history(
+        self, session: str, number: int, turns: int, max_bytes: int
+    ) -> tuple[tuple[str, str], ...]:
+        """Prompt and answer of the latest turns of a conversation that fit, oldest first."""
+        return await self._ask(lambda db: rows.history(db, session, number, turns, max_bytes))
+
+    async def conversations(self, session: str = "") -> tuple[Conversation, ...]:
+        """Those of a chat, or of all chats; the latest first."""
+        now = self._now_ms()
+        return await self._ask(lambda db: rows.conversations(db, now, session))
+
+    async def export(self, session: str) -> dict[str, Json]:
+        """All that is kept of a chat: conversations, messages, turns."""
+        return await self._ask(lambda db: rows.export(db, session))
+
+    # -- details -------------------------------------------------------------------------------
+
+    async def _open(self) -> "Database":
+        self._notice = ""
+        database = await asyncio.to_thread(import_module, "anyclawd.store.database")
+        db: Database
+        if self._path is None:
+            db = await database.open_memory()
+        else:
+            db, self._notice = await database.open_file(self._path)
+        return db
+
+    def _report_stuck(self, reason: str) -> None:
+        self._report(reason or self._notice)
+
+    def _read(self, db: "sqlite3.Connection") -> Restored:
+        return rows.restored(db, self._now_ms(), is_durable=self._path is not None)
+
+    async def _close(self) -> None:
+        db, self._db = self._db, None
+        if db is not None:
+            await db.close()
+
+    async def _ask(self, question: "Callable[[sqlite3.Connection], _T]") -> _T:
+        """Raises RequestError where the store is not up, or cannot be read."""
+        if self._db is None:
+            raise RequestError(f"store.core is not up: {self.failure or 'it is being started'}")
+        return await self._db.ask(question)
