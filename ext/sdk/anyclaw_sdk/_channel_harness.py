@@ -6,25 +6,32 @@ until the end. A handler that fails is logged and, for a request, answered; the 
 
 import asyncio
 from collections.abc import Callable
+from typing import TypeVar
 
 from anyclaw_sdk import _frames
 from anyclaw_sdk._connection import Connection, log_failure, stdio_connection
 from anyclaw_sdk._stdio import Stdio
-from anyclaw_sdk.channel import Channel, Outbound, PermissionBroker, Respond
+from anyclaw_sdk.channel import Channel, ElicitationBroker, Outbound, PermissionBroker
 from anyclaw_sdk.types import (
     INTERNAL_ERROR,
     Ack,
     ChannelInitialize,
     Delivery,
+    Elicitation,
+    ElicitationAnswer,
     Json,
     Message,
     MethodNotFound,
+    PermissionAnswer,
     PermissionRequest,
     RpcError,
     SessionCreated,
+    SupervisorCapabilities,
     map_of,
     text_of,
 )
+
+_Answer = TypeVar("_Answer")
 
 
 async def run_stdio(channel: Channel, stdio: Stdio) -> int:
@@ -43,8 +50,9 @@ class ChannelHarness:
         on_failure: Callable[[str, Exception], None] = log_failure,
     ) -> None:
         self.exit_code = 0
-        self.permissions = PermissionBroker()
+        self.permissions, self.elicitations = PermissionBroker(), ElicitationBroker()
         self._channel, self._connection = channel, connection
+        self._confirms = False
         self._on_failure = on_failure
         self._work: asyncio.Task[None] | None = None
 
@@ -64,7 +72,9 @@ class ChannelHarness:
             if method == "channel/close":
                 self._connection.end()
             elif method == "channel/requestPermission":
-                await self._ask(message.get("id"), params)
+                await self._ask_permission(message.get("id"), params)
+            elif method == "channel/elicit" and "id" in message:
+                await self._elicit(message["id"], params)
             elif method == "initialize" and "id" in message:
                 await self._initialize(message["id"], params, tasks)
             else:
@@ -72,6 +82,8 @@ class ChannelHarness:
 
     async def _initialize(self, rpc_id: Json, params: Message, tasks: asyncio.TaskGroup) -> None:
         channel, version = self._channel, params.get("protocolVersion")
+        supervisor = SupervisorCapabilities.from_wire(params.get("capabilities"))
+        channel.elicitations = self.elicitations
         try:
             defaults = channel.defaults()
             request = ChannelInitialize(
@@ -79,15 +91,19 @@ class ChannelHarness:
                 options=defaults | map_of(params.get("options")),
                 ack=Ack.from_wire(params.get("ack")),
                 protocol_version=version if isinstance(version, int) else 1,
+                supervisor=supervisor,
             )
             await channel.on_initialize(request)
-            await channel.on_ready(Outbound(self._connection), self.permissions)
-            capabilities = channel.capabilities().to_wire()
+            outbound = Outbound(self._connection)
+            await channel.on_ready(outbound, self.permissions)
+            capabilities = channel.capabilities()
         except Exception as error:  # noqa: BLE001 - always answered
             self._refuse("initialize", rpc_id, error)
             return
-        result = {"protocolVersion": 1, "capabilities": capabilities}
+        self._confirms = capabilities.delivery_receipts and supervisor.delivery_receipts
+        result = {"protocolVersion": 1, "capabilities": capabilities.to_wire()}
         self._connection.answer(rpc_id, result | ({"defaults": defaults} if defaults else {}))
+        outbound.has_acceptance = capabilities.acceptance and supervisor.acceptance
         if self._work is None:
             self._work = tasks.create_task(self._serve_channel(), name="channel:serve")
 
@@ -115,42 +131,79 @@ class ChannelHarness:
     async def _call(self, method: str, params: Message) -> Json:
         match method:
             case "channel/deliverMessage":
-                return await self._channel.deliver_message(Delivery.from_wire(params))
+                return await self._deliver(Delivery.from_wire(params))
+            case "channel/withdrawRequest":
+                return await self._withdraw(text_of(params.get("requestId")))
             case "channel/sessionCreated":
                 return await self._channel.on_session_created(SessionCreated.from_wire(params))
             case _:
                 return await self._channel.handle_unknown(method, params)
 
-    async def _ask(self, rpc_id: Json, params: Message) -> None:
+    async def _deliver(self, delivery: Delivery) -> None:
+        await self._channel.deliver_message(delivery)
+        if delivery.delivery_id and self._confirms and self._channel.confirms_deliveries:
+            receipt = {"deliveryId": delivery.delivery_id}
+            self._connection.notify("channel/deliveryReceipt", receipt)
+
+    async def _ask_permission(self, rpc_id: Json, params: Message) -> None:
         request = PermissionRequest.from_wire(params, rpc_id)
-        self.permissions.register(request, self._respond(request.request_id, rpc_id))
+
+        def answered(answer: PermissionAnswer) -> None:
+            wire: Message = {"requestId": request.request_id, "optionId": answer.option_id}
+            if answer.peer is not None:
+                wire["peerInfo"] = answer.peer.to_wire()
+            if rpc_id is None:
+                self._connection.notify("channel/respondPermission", wire)
+            else:
+                self._connection.answer(rpc_id, wire)
+
+        self.permissions.register(request, self._respond(rpc_id, answered))
         try:
             await self._channel.show_permission_prompt(request)
         except Exception as error:  # noqa: BLE001 - the supervisor then decides
-            if not isinstance(error, RpcError):
-                self._on_failure("channel/requestPermission", error)
+            self._note("channel/requestPermission", error)
             self.permissions.refuse(request.request_id, _as_rpc_error(error))
 
-    def _respond(self, request_id: str, rpc_id: Json) -> Respond:
-        """The way back: the answer to a request, else the notification of its own."""
+    async def _elicit(self, rpc_id: Json, params: Message) -> None:
+        request = Elicitation.from_wire(params, rpc_id)
 
-        def respond(outcome: str | RpcError) -> None:
-            if isinstance(outcome, RpcError):
-                if rpc_id is not None:
-                    self._connection.refuse(rpc_id, outcome)
-                return
-            answer = {"requestId": request_id, "optionId": outcome}
-            if rpc_id is None:
-                self._connection.notify("channel/respondPermission", answer)
-            else:
-                self._connection.answer(rpc_id, answer)
+        def answered(answer: ElicitationAnswer) -> None:
+            self._connection.answer(rpc_id, answer.to_wire())
+
+        self.elicitations.register(request, self._respond(rpc_id, answered))
+        try:
+            await self._channel.show_elicitation(request)
+        except Exception as error:  # noqa: BLE001 - the supervisor then decides
+            self._note("channel/elicit", error)
+            self.elicitations.refuse(request.request_id, _as_rpc_error(error))
+
+    async def _withdraw(self, request_id: str) -> None:
+        """Tell the channel of a question that waited; one that is answered is no news."""
+        was_asked = self.permissions.withdraw(request_id)
+        if self.elicitations.withdraw(request_id) or was_asked:
+            await self._channel.on_request_withdrawn(request_id)
+
+    def _respond(
+        self, rpc_id: Json, answered: Callable[[_Answer], None]
+    ) -> Callable[[_Answer | RpcError], None]:
+        """The way back: an error goes to the request, if it was one; an answer to `answered`."""
+
+        def respond(outcome: _Answer | RpcError) -> None:
+            if not isinstance(outcome, RpcError):
+                answered(outcome)
+            elif rpc_id is not None:
+                self._connection.refuse(rpc_id, outcome)
 
         return respond
 
     def _refuse(self, method: str, rpc_id: Json, error: Exception) -> None:
+        self._note(method, error)
+        self._connection.refuse(rpc_id, _as_rpc_error(error))
+
+    def _note(self, method: str, error: Exception) -> None:
+        """An RpcError is an answer; anything else is a fault of the channel's code."""
         if not isinstance(error, RpcError):
             self._on_failure(method, error)
-        self._connection.refuse(rpc_id, _as_rpc_error(error))
 
 
 def _as_rpc_error(error: Exception) -> RpcError:

@@ -30,6 +30,8 @@ log = logging.getLogger("anyclaw_sdk")
 
 #: So many unhandled messages close the valve of stdin until half of them are handled.
 INBOX_LIMIT = 1000
+#: The same while a call of ours waits: its answer stands behind them, and a handler may need it.
+INBOX_LIMIT_CALLING = 10_000
 #: For the supervisor to take the last frames once the extension is done.
 FLUSH_S = 1.0
 
@@ -145,7 +147,8 @@ class Connection:
             request_id = self._last_id
         self._pending[request_id] = future
         future.add_done_callback(lambda _: self._forget(request_id, future))
-        self._let_in()  # the answer may stand behind a closed valve
+        if not self.is_full():
+            self._let_in()  # the answer may stand behind a closed valve
         self.send(_frames.request(request_id, method, params))
         return future
 
@@ -190,8 +193,8 @@ class Connection:
         await self._writable.wait()
 
     def is_full(self) -> bool:
-        """Whether no more shall be read; never while a call of ours waits for its answer."""
-        return len(self._inbox) >= INBOX_LIMIT and not self._pending
+        """Whether no more shall be read; much later while a call of ours waits for its answer."""
+        return len(self._inbox) >= (INBOX_LIMIT_CALLING if self._pending else INBOX_LIMIT)
 
     def close_valve(self, reopen: Callable[[], None]) -> None:
         """Reading has stopped because of `is_full`; `reopen` is called once when it may go on."""

@@ -10,6 +10,7 @@ where it answers a request, the answer is an error too.
 """
 
 import asyncio
+import itertools
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Generic, NamedTuple, Self, TypeVar
@@ -22,6 +23,8 @@ from anyclaw_sdk.agent import Agent
 from anyclaw_sdk.channel import Channel
 from anyclaw_sdk.content import block_text, text_part
 from anyclaw_sdk.types import (
+    UNKNOWN_MESSAGE,
+    Elicitation,
     Json,
     Message,
     MethodNotFound,
@@ -58,20 +61,44 @@ class _Failures:
             raise self._failures.pop(0)
 
 
-class ChannelTester(Generic[AnyChannel]):
-    """The supervisor's side of one channel; leaving the context is the end of stdin."""
+def accept_all() -> Callable[[str, Message], Json]:
+    """Answer that every message is accepted, as m1, m2 and so on, and know none afterwards."""
+    numbers = itertools.count(1)
 
-    def __init__(self, channel: AnyChannel) -> None:
+    def answer(method: str, params: Message) -> Json:
+        match method:
+            case "channel/sendMessage":
+                return {"accepted": True, "messageId": f"m{next(numbers)}"}
+            case "channel/messageState":
+                raise RpcError(UNKNOWN_MESSAGE, f"no message {params.get('messageId')!r} is known")
+            case _:
+                raise MethodNotFound(method)
+
+    return answer
+
+
+class ChannelTester(Generic[AnyChannel]):
+    """The supervisor's side of one channel; leaving the context is the end of stdin.
+
+    `answer` serves what the channel asks; raise RpcError in it, such as MessageRefused, to refuse.
+    """
+
+    def __init__(
+        self, channel: AnyChannel, answer: Callable[[str, Message], Json] | None = None
+    ) -> None:
         self.channel = channel
+        self._answer = accept_all() if answer is None else answer
         self._near, self._far = connection_pair()
         self._failures = _Failures()
         self._harness = ChannelHarness(channel, self._far, self._failures.note)
-        self._sent = self._near.messages()
+        self._sent: asyncio.Queue[Message] = asyncio.Queue()
         self._tasks = asyncio.TaskGroup()
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
-        self._tasks.create_task(self._harness.serve(), name="channel-tester:harness")
+        tasks = self._tasks
+        self._serving = tasks.create_task(self._harness.serve(), name="channel-tester:harness")
+        self._reading = tasks.create_task(self._read(), name="channel-tester:reader")
         return self
 
     async def __aexit__(
@@ -81,6 +108,9 @@ class ChannelTester(Generic[AnyChannel]):
         trace: TracebackType | None,
     ) -> None:
         self._far.end()
+        await asyncio.wait([self._serving])
+        await self._near.wait_idle()
+        self._reading.cancel()
         await self._tasks.__aexit__(None, None, None)  # what the test raised stays bare
         if error is None:
             self._failures.raise_first()
@@ -89,13 +119,31 @@ class ChannelTester(Generic[AnyChannel]):
         self, options: Message | None = None, *, channel_id: str = "test", ack: Json = None
     ) -> Message:
         """The handshake's result; raises RpcError if the channel refuses it."""
-        params = {"protocolVersion": 1, "channelId": channel_id, "options": options or {}}
+        offered = {"acceptance": True, "deliveryReceipts": True, "elicitation": True}
+        params = {
+            "protocolVersion": 1,
+            "channelId": channel_id,
+            "capabilities": offered,
+            "options": options or {},
+        }
         result = await self._near.request("initialize", params | ({"ack": ack} if ack else {}))
         return map_of(result)
 
-    async def deliver(self, session_id: str, content: Json) -> None:
-        """Deliver and return once the channel has handled it."""
-        await self.notify("channel/deliverMessage", {"sessionId": session_id, "content": content})
+    async def deliver(
+        self,
+        session_id: str,
+        content: Json,
+        *,
+        delivery_id: str = "",
+        message_ids: Sequence[str] = (),
+        is_redelivered: bool = False,
+    ) -> None:
+        """Deliver and return once the channel has handled it; the end of a turn has an id."""
+        params = {"sessionId": session_id, "content": content}
+        if delivery_id:
+            meta = {"anyclaw/deliveryId": delivery_id, "anyclaw/messageIds": list(message_ids)}
+            params["_meta"] = meta | ({"anyclaw/redelivered": True} if is_redelivered else {})
+        await self.notify("channel/deliverMessage", params)
 
     async def create_session(self, session_id: str, peer: PeerInfo) -> None:
         params = {"sessionId": session_id, "peerInfo": peer.to_wire()}
@@ -107,6 +155,16 @@ class ChannelTester(Generic[AnyChannel]):
         await self._handled()
         return answer
 
+    async def show_elicitation(self, request: Elicitation) -> asyncio.Future[Json]:
+        """Ask; the future gets the channel's answer `{"action", "content"}`."""
+        answer = self._near.call("channel/elicit", request.to_wire())
+        await self._handled()
+        return answer
+
+    async def withdraw(self, request_id: str) -> None:
+        """Take a permission request or an elicitation back."""
+        await self.notify("channel/withdrawRequest", {"requestId": request_id})
+
     async def notify(self, method: str, params: Message) -> None:
         """Send any notification and return once the channel has handled it."""
         self._near.notify(method, params)
@@ -117,7 +175,13 @@ class ChannelTester(Generic[AnyChannel]):
 
     async def next_outbound(self) -> Message:
         """The next message that the channel sends: its parameters are under `params`."""
-        return await anext(self._sent)
+        return await self._sent.get()
+
+    async def _read(self) -> None:
+        async for message in self._near.messages():
+            self._sent.put_nowait(message)
+            if "id" in message:
+                _serve(self._near, message, self._answer)
 
     async def _handled(self) -> None:
         await self._far.wait_idle()
@@ -228,15 +292,17 @@ class AgentTester(Generic[AnyAgent]):
         async for message in self._near.messages():
             method, params = message["method"], _frames.params_of(message)
             if "id" in message:
-                self._serve(message["id"], method, params)
+                _serve(self._near, message, self._answer)
             elif method == "session/update":
                 owner, update = text_of(params.get("sessionId")), map_of(params.get("update"))
                 self.updates.append((owner, update))
                 async with self._news:
                     self._news.notify_all()
 
-    def _serve(self, rpc_id: Json, method: str, params: Message) -> None:
-        try:
-            self._near.answer(rpc_id, self._answer(method, params))
-        except RpcError as error:
-            self._near.refuse(rpc_id, error)
+
+def _serve(near: Connection, message: Message, answer: Callable[[str, Message], Json]) -> None:
+    """Answer a request of the extension with what `answer` makes of it."""
+    try:
+        near.answer(message["id"], answer(message["method"], _frames.params_of(message)))
+    except RpcError as error:
+        near.refuse(message["id"], error)

@@ -17,6 +17,7 @@ METHOD_NOT_FOUND = -32601
 INVALID_PARAMS = -32602
 INTERNAL_ERROR = -32603
 SERVER_ERROR = -32000
+UNKNOWN_MESSAGE = -32001
 REQUEST_CANCELLED = -32800
 
 
@@ -40,6 +41,39 @@ class SupervisorGone(ConnectionResetError):
         super().__init__("the supervisor closed the connection")
 
 
+class MessageRefused(RpcError):
+    """The supervisor did not accept a message; nothing is kept of it, nothing else comes of it."""
+
+    def __init__(
+        self,
+        message: str,
+        reason: str = "",
+        *,
+        retry_after_s: float | None = None,
+        message_id: str = "",
+    ) -> None:
+        self.reason = reason  #: rate-limit, queue, access, stopping, store or agent; "" unknown
+        self.retry_after_s = retry_after_s  #: where waiting helps
+        self.message_id = message_id
+        data: Message = {"messageId": message_id, "state": "refused", "reason": reason}
+        if retry_after_s is not None:
+            data["retryAfter"] = retry_after_s
+        super().__init__(SERVER_ERROR, message, data)
+
+    @classmethod
+    def from_error(cls, error: RpcError) -> "MessageRefused | None":
+        """The refusal that an error answer tells of; None where it tells of something else."""
+        data = map_of(error.data)
+        if error.code != SERVER_ERROR:
+            return None
+        return cls(
+            error.message,
+            text_of(data.get("reason")),
+            retry_after_s=_number_of(data.get("retryAfter")),
+            message_id=text_of(data.get("messageId")),
+        )
+
+
 def text_of(value: Json, default: str = "") -> str:
     return value if isinstance(value, str) else default
 
@@ -50,6 +84,11 @@ def map_of(value: Json) -> Message:
 
 def list_of(value: Json) -> list[Json]:
     return value if isinstance(value, list) else []
+
+
+def _number_of(value: Json) -> float | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number else None
 
 
 # --- what a channel sees ---------------------------------------------------------------------
@@ -103,9 +142,33 @@ class ChannelCapabilities(NamedTuple):
     streaming: bool = True  #: shows chunks as they come
     rich_text: bool = False  #: renders Markdown
     media: bool = False  #: shows images, files and audio
+    acceptance: bool = False  #: waits until a message is accepted, and shows why it is not
+    delivery_receipts: bool = False  #: confirms what has arrived; see Channel.confirms_deliveries
+    elicitation: bool = False  #: shows forms and links, see Channel.show_elicitation
 
     def to_wire(self) -> Message:
-        return {"streaming": self.streaming, "richText": self.rich_text, "media": self.media}
+        """What is beyond the original is told only where it is true."""
+        wire = {"streaming": self.streaming, "richText": self.rich_text, "media": self.media}
+        more = {
+            "acceptance": self.acceptance,
+            "deliveryReceipts": self.delivery_receipts,
+            "elicitation": self.elicitation,
+        }
+        return wire | {name: True for name, is_there in more.items() if is_there}
+
+
+class SupervisorCapabilities(NamedTuple):
+    """What the supervisor can do beyond the original; all of anyclawd, none of anyclaw 0.9."""
+
+    acceptance: bool = False
+    delivery_receipts: bool = False
+    elicitation: bool = False
+
+    @classmethod
+    def from_wire(cls, value: Json) -> "SupervisorCapabilities":
+        raw = map_of(value)
+        names = ("acceptance", "deliveryReceipts", "elicitation")
+        return cls(*(raw.get(name) is True for name in names))
 
 
 class Ack(NamedTuple):
@@ -134,9 +197,70 @@ class ChannelInitialize(NamedTuple):
     options: Message
     ack: Ack = Ack()
     protocol_version: int = 1
+    supervisor: SupervisorCapabilities = SupervisorCapabilities()
+
+
+class Accepted(NamedTuple):
+    """The supervisor has the message."""
+
+    message_id: str  #: "" from a supervisor without acceptance, which tells none
+    is_duplicate: bool = False  #: its source id was there before: nothing else comes of it
+    state: str = "queued"  #: see MessageState; of a duplicate that of the first
+
+    @classmethod
+    def from_wire(cls, value: Json) -> "Accepted":
+        raw = map_of(value)
+        return cls(
+            text_of(raw.get("messageId")),
+            raw.get("duplicate") is True,
+            text_of(raw.get("state"), "queued"),
+        )
+
+
+class MessageState(NamedTuple):
+    """What has become of a message."""
+
+    message_id: str
+    state: str  #: queued, running, answered, delivered, refused or interrupted
+    session_id: str = ""
+    text: str = ""  #: the answer, or why there is none
+    stop_reason: str = ""
+    delivery_id: str = ""
+    received_at: str = ""
+    updated_at: str = ""
+
+    @classmethod
+    def from_wire(cls, value: Json) -> "MessageState":
+        raw = map_of(value)
+        return cls(
+            text_of(raw.get("messageId")),
+            text_of(raw.get("state")),
+            text_of(raw.get("session")),
+            text_of(raw.get("text")),
+            text_of(raw.get("stopReason")),
+            text_of(raw.get("deliveryId")),
+            text_of(raw.get("receivedAt")),
+            text_of(raw.get("updatedAt")),
+        )
+
+    def to_wire(self) -> Message:
+        """Only what is known is told."""
+        wire = {
+            "messageId": self.message_id,
+            "state": self.state,
+            "session": self.session_id,
+            "text": self.text,
+            "stopReason": self.stop_reason,
+            "deliveryId": self.delivery_id,
+            "receivedAt": self.received_at,
+            "updatedAt": self.updated_at,
+        }
+        return {key: value for key, value in wire.items() if value}
 
 
 class Delivery(NamedTuple):
+    """Something to show; the end of a turn has a delivery id and names what it answers."""
+
     session_id: str
     content: Json  #: read it with anyclaw_sdk.content
     meta: Message
@@ -146,6 +270,22 @@ class Delivery(NamedTuple):
         return cls(
             text_of(params.get("sessionId")), params.get("content"), map_of(params.get("_meta"))
         )
+
+    @property
+    def delivery_id(self) -> str:
+        """The same however often it is sent; "" for all but the end of a turn."""
+        return text_of(self.meta.get("anyclaw/deliveryId"))
+
+    @property
+    def message_ids(self) -> list[str]:
+        """The messages that it answers."""
+        ids = list_of(self.meta.get("anyclaw/messageIds"))
+        return [id_ for id_ in ids if isinstance(id_, str)]
+
+    @property
+    def is_redelivered(self) -> bool:
+        """It was sent before and not confirmed: the user may have seen it."""
+        return self.meta.get("anyclaw/redelivered") is True
 
 
 class SessionCreated(NamedTuple):
@@ -197,6 +337,58 @@ class PermissionRequest(NamedTuple):
                 {"optionId": option.option_id, "label": option.label} for option in self.options
             ],
         }
+
+
+class PermissionAnswer(NamedTuple):
+    option_id: str
+    peer: PeerInfo | None = None  #: who chose, where the channel can tell
+
+
+class Elicitation(NamedTuple):
+    """The agent asks for something: a form to fill in, or a link to visit."""
+
+    request_id: str
+    session_id: str
+    mode: str  #: form or url
+    message: str
+    requested_schema: Message  #: of a form: a JSON Schema of plain properties
+    url: str  #: of a link: shown in full, opened by nobody but the user
+
+    @classmethod
+    def from_wire(cls, params: Message, rpc_id: Json = None) -> "Elicitation":
+        """Read `channel/elicit`; without a requestId the JSON-RPC id stands for it."""
+        request_id = text_of(params.get("requestId")) or ("" if rpc_id is None else str(rpc_id))
+        return cls(
+            request_id,
+            text_of(params.get("sessionId")),
+            text_of(params.get("mode")) or "form",
+            text_of(params.get("message")),
+            map_of(params.get("requestedSchema")),
+            text_of(params.get("url")),
+        )
+
+    def to_wire(self) -> Message:
+        wire: Message = {
+            "requestId": self.request_id,
+            "sessionId": self.session_id,
+            "mode": self.mode,
+            "message": self.message,
+        }
+        if self.requested_schema:
+            wire["requestedSchema"] = self.requested_schema
+        return wire | ({"url": self.url} if self.url else {})
+
+
+class ElicitationAnswer(NamedTuple):
+    action: str  #: accept, decline or cancel
+    content: Message | None = None  #: what was entered, by the names of the schema
+    peer: PeerInfo | None = None  #: who answered, where the channel can tell
+
+    def to_wire(self) -> Message:
+        wire: Message = {"action": self.action}
+        if self.content is not None:
+            wire["content"] = self.content
+        return wire | ({"peerInfo": self.peer.to_wire()} if self.peer else {})
 
 
 # --- what an agent sees ----------------------------------------------------------------------

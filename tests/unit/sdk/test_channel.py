@@ -16,11 +16,13 @@ from anyclaw_sdk.types import (
     Json,
     Message,
     PeerInfo,
+    PermissionAnswer,
     PermissionOption,
     PermissionRequest,
     ReplyMetadata,
     RpcError,
     SessionCreated,
+    SupervisorCapabilities,
 )
 
 PEER = PeerInfo("board", "7", "direct")
@@ -98,7 +100,10 @@ def test_the_handshake_comes_in_order() -> None:
             }
             await tester.deliver("s", "hello")
             assert tester.channel.request == ChannelInitialize(
-                "b", {"colour": "white", "size": 3}, Ack(typing=True)
+                "b",
+                {"colour": "white", "size": 3},
+                Ack(typing=True),
+                supervisor=SupervisorCapabilities(True, True, True),
             )
         assert tester.channel.story == ["initialize", "ready", "serve", "s: hello", "served"]
 
@@ -276,7 +281,7 @@ def test_work_that_fails_ends_the_program_with_1() -> None:
 
 def test_the_oldest_question_is_given_up_for_one_too_many() -> None:
     broker = PermissionBroker()
-    outcomes: list[str | RpcError] = []
+    outcomes: list[PermissionAnswer | RpcError] = []
     for number in range(PERMISSIONS_MAX + 1):
         broker.register(QUESTION._replace(request_id=str(number)), outcomes.append)
     assert [str(outcome) for outcome in outcomes] == [

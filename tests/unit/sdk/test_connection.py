@@ -5,7 +5,7 @@ from collections.abc import Coroutine
 import pytest
 
 from anyclaw_sdk import _frames
-from anyclaw_sdk._connection import INBOX_LIMIT, Connection
+from anyclaw_sdk._connection import INBOX_LIMIT, INBOX_LIMIT_CALLING, Connection
 from anyclaw_sdk.types import Json, Message, RpcError, SupervisorGone
 
 
@@ -126,6 +126,22 @@ def test_a_call_opens_the_valve_that_its_answer_waits_behind() -> None:
         connection.close_valve(reopened.set)
         connection.call("ask", {}).cancel()
         assert reopened.is_set()
+
+    run(test())
+
+
+def test_calls_do_not_let_the_inbox_grow_for_ever() -> None:
+    async def test() -> None:
+        connection, reopened = Connection(lambda _: None), asyncio.Event()
+        first = connection.call("ask", {})
+        connection.feed(notes(INBOX_LIMIT_CALLING - 1))
+        assert not connection.is_full()
+        connection.feed(notes(1))
+        assert connection.is_full()
+        connection.close_valve(reopened.set)
+        first.cancel()
+        connection.call("ask", {}).cancel()
+        assert not reopened.is_set()
 
     run(test())
 
