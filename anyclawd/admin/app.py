@@ -14,9 +14,16 @@ from aiohttp import web
 
 from anyclawd.admin.answers import answer, origin_of
 from anyclawd.admin.control import BadRequest, Control, NoSuchJob, NoSuchRoute, NothingMatches
+from anyclawd.admin.conversations import NoSessionMatches
 from anyclawd.admin.listener import BACKLOG, Listener
 from anyclawd.admin.routes import Handler, Routes, not_found
-from anyclawd.model.errors import BadConfiguration, RequestError, UnknownUnit
+from anyclawd.model.errors import (
+    BadConfiguration,
+    RequestError,
+    UnknownMessage,
+    UnknownSession,
+    UnknownUnit,
+)
 from anyclawd.model.value import Json
 
 log = logging.getLogger("anyclawd.admin")
@@ -152,6 +159,13 @@ def _refusal(error: RequestError) -> web.Response:
             return _error(404, "no-such-unit", f"no unit {error.name!r}", hint)
         case NothingMatches():
             return _error(404, "no-such-unit", str(error))
+        case UnknownSession():
+            hint = f"did you mean {error.hint!r}?" if error.hint else ""
+            return _error(404, "no-such-session", f"no session {error.key!r}", hint)
+        case NoSessionMatches():
+            return _error(404, "no-such-session", str(error))
+        case UnknownMessage():
+            return _error(404, "no-such-message", str(error))
         case NoSuchJob():
             return _error(404, "no-such-job", str(error))
         case NoSuchRoute():

@@ -12,6 +12,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Protocol
 
+from anyclawd.admin.conversations import Conversations
 from anyclawd.model.deps import UnitName
 from anyclawd.model.errors import RequestError
 from anyclawd.model.plan import Plan
@@ -108,6 +109,8 @@ class Message:
     peer: str = ""
     kind: str = "local"
     agent: str = ""  #: empty means the route decides
+    session: str = ""  #: the key of the one to go on with; names channel, peer and agent
+    follows: bool = False  #: what the chat is shown after the turn is told as well
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +137,15 @@ class UnitMeasure:
     tasks: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreMeasure:
+    """The numbers of the store."""
+
+    is_healthy: bool = False  #: what it is given is written
+    commits: int = 0
+    pending_entries: int = 0  #: that wait to be written
+
+
 def _no_numbers() -> Mapping[str, int]:
     return MappingProxyType({})
 
@@ -154,6 +166,13 @@ class Measures:
     )  #: (tool, `ok` or `error`) to how often
     tool_durations: Mapping[str, Timing] = field(default_factory=_no_timings)
     units: tuple[UnitMeasure, ...] = ()
+    sessions: Mapping[str, int] = field(default_factory=_no_numbers)  #: by state
+    messages: Mapping[str, int] = field(default_factory=_no_numbers)  #: without outcome, by state
+    messages_received: int = 0
+    messages_ended: Mapping[str, int] = field(default_factory=_no_numbers)  #: by outcome
+    refusals: Mapping[str, int] = field(default_factory=_no_numbers)  #: by reason
+    deliveries_pending: Mapping[str, int] = field(default_factory=_no_numbers)  #: by channel
+    store: StoreMeasure = StoreMeasure()
     queue_depths: Mapping[str, int] = field(default_factory=_no_numbers)  #: by agent
     turn_durations: Mapping[str, Timing] = field(default_factory=_no_timings)  #: by agent
     truncated_answers: int = 0  #: cut short because their channel did not keep up
@@ -183,6 +202,9 @@ class Rest(Protocol):
 
 class Control(Protocol):
     """The daemon, as its admin API sees it."""
+
+    @property
+    def conversations(self) -> Conversations: ...
 
     def select(self, patterns: Iterable[str]) -> tuple[UnitName, ...]:
         """The units that names and patterns mean; the methods below take no other names.
@@ -238,7 +260,7 @@ class Control(Protocol):
         """State changes from now on; ends by itself when the reader has fallen behind."""
 
     def send(self, message: Message) -> AsyncIterator[Json]:
-        """What happens to the message until its turn ends.
+        """What happens to the message until its turn ends, or with `follows` until nobody reads.
 
         A refusal is raised before the first event. Closing the iterator says that nobody reads
         any more: a chat still gets its answer, a turn for this caller alone is cancelled.
@@ -247,8 +269,6 @@ class Control(Protocol):
     def answer_permission(self, request_id: str, option_id: str, origin: str) -> None: ...
 
     def notify(self, channel: str, peer: str, text: str) -> None: ...
-
-    def sessions(self) -> Json: ...
 
     def health(self) -> Json:
         """The original's `/health` body; its `status` is `healthy` or `degraded`."""

@@ -51,6 +51,7 @@ from anyclawd.admin.inputs import (
 )
 from anyclawd.admin.metrics import CONTENT_TYPE, render
 from anyclawd.admin.pattern import is_pattern
+from anyclawd.admin.session_routes import SessionRoutes
 from anyclawd.admin.views import argv_view, settings_view, unit_view
 from anyclawd.model.deps import UnitName
 from anyclawd.model.errors import UnknownUnit
@@ -97,10 +98,10 @@ class Routes:
             web.post("/v1/kill", self.kill),
             web.get("/v1/logs", self.logs),
             web.get("/v1/events", self.events),
-            web.get("/v1/sessions", self.sessions),
             web.post("/v1/messages", self.send),
             web.post("/v1/permissions/{id}", self.answer_permission),
             web.post("/v1/notifications", self.notify),
+            *SessionRoutes(self._control.conversations).all(),
         ]
 
     async def health(self, _request: web.Request) -> web.Response:
@@ -244,9 +245,6 @@ class Routes:
     async def events(self, request: web.Request) -> web.StreamResponse:
         return await relay(request, self._control.events(), EVENTS, server_sent)
 
-    async def sessions(self, _request: web.Request) -> web.Response:
-        return answer(self._control.sessions())
-
     async def send(self, request: web.Request) -> web.StreamResponse:
         body = await body_of(request)
         content = body.get("content")
@@ -258,7 +256,11 @@ class Routes:
             peer=text_of(body, "peer", default=""),
             kind=text_of(body, "kind", default="local"),
             agent=text_of(body, "agent", default=""),
+            session=text_of(body, "session", default=""),
+            follows=flag_of(body, "follow"),
         )
+        if message.session and (message.channel or message.peer or message.agent):
+            raise BadRequest("session: it names channel, peer and agent; leave these out")
         events = self._control.send(message)
         async with closing(events):
             first = await anext(events)  # a refusal is raised here, before the answer has begun

@@ -36,7 +36,12 @@ SYSTEM_SOCKET = "/run/anyclawd/admin.sock"
 _SUN_PATH_MAX = 107
 
 #: What a refusal of the daemon means to the shell, where it does not mean that something failed.
-_STATUS_OF = {"no-such-unit": NO_SUCH_UNIT, "bad-request": USAGE_ERROR}
+_STATUS_OF = {
+    "no-such-unit": NO_SUCH_UNIT,
+    "no-such-session": NO_SUCH_UNIT,
+    "no-such-message": NO_SUCH_UNIT,
+    "bad-request": USAGE_ERROR,
+}
 
 
 def find_socket(given: str | None, environ: Mapping[str, str]) -> str:
@@ -88,6 +93,20 @@ class Client:
         response = self._request(method, target, body, timeout_s)
         try:
             yield from map(json.loads, filter(None, response.lines()))
+        finally:
+            response.close()
+
+    def events(self, target: str) -> Generator[Json, None, None]:
+        """Server-sent events; the first value is None and says that the daemon tells them now.
+
+        Source: HTML, "Server-sent events", as far as our daemon uses it.
+        """
+        response = self._request("GET", target, None, None)
+        try:
+            yield None
+            for line in response.lines():
+                if line.startswith(b"data:"):
+                    yield json.loads(line[5:])
         finally:
             response.close()
 

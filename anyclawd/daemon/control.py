@@ -30,6 +30,7 @@ from anyclawd.admin.control import (
 )
 from anyclawd.admin.fanout import Fanout
 from anyclawd.daemon.boots import Boots
+from anyclawd.daemon.conversations import Conversations
 from anyclawd.daemon.rows import (
     Clock,
     crash_view,
@@ -93,6 +94,7 @@ class DaemonControl:
         self.reloader: Reloader | None = None  #: set before the boot
         self.admin_port: int | None = None
         self.warnings: list[str] = []
+        self.conversations = Conversations(gateway)
         self.changes = Fanout()
         self._watch = Watch()
         self._followers: set[Follower] = set()  # of the logs
@@ -196,9 +198,6 @@ class DaemonControl:
 
     async def boots(self) -> Json:
         return await self.kept.rows()
-
-    def sessions(self) -> Json:
-        return {"sessions": self._gateway.sessions()}
 
     def health(self) -> Json:
         agents = self._gateway.agents()

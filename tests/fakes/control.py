@@ -29,6 +29,7 @@ from anyclawd.model.span import Span
 from anyclawd.model.state import Health
 from anyclawd.model.unit import AgentRole, ChannelRole, Kind, Protocol, Unit
 from anyclawd.model.value import Json
+from tests.fakes.conversations import FakeConversations
 
 SINCE = "2026-01-02T03:04:05.678Z"
 BEFORE = "2026-01-01T03:04:05.678Z"  #: when the daemon was started the time before
@@ -268,6 +269,7 @@ class FakeControl:
         self.history = [log_line("default.agent", f"line {n}") for n in range(3)]
         self.new_lines = Fanout()
         self.changes = Fanout()
+        self.conversations = FakeConversations()
         self.messages: list[Message] = []
         self.refusal = ""  #: why messages are refused
         self.permission: asyncio.Future[str] | None = None
@@ -464,9 +466,12 @@ class FakeControl:
     async def send(self, message: Message) -> AsyncIterator[Json]:
         if self.refusal:
             raise RequestError(self.refusal)
+        if message.session:
+            await self.conversations.session(message.session)
         self.messages.append(message)
         text = message.content if isinstance(message.content, str) else "parts"
-        yield {"type": "accepted", "session": f"cli:{message.kind}:{message.peer}"}
+        own = message.session or f"cli:{message.kind}:{message.peer}"
+        yield {"type": "accepted", "session": own}
         yield _update("agent_thought_chunk", "Analyzing your message...")
         if self.asks_permission:
             self.permission = asyncio.get_running_loop().create_future()
@@ -487,6 +492,9 @@ class FakeControl:
             "isError": False,
             "text": f"Echo: {text}",
         }
+        if message.follows:
+            async for event in self.conversations.follow(message.session):
+                yield event
 
     def answer_permission(self, request_id: str, option_id: str, origin: str) -> None:
         if request_id != "p1" or self.permission is None:
@@ -497,19 +505,6 @@ class FakeControl:
         if channel != "debug-http":
             raise RequestError(f"no channel {channel!r} is connected")
         self.calls.append(("notify", channel, peer, text))
-
-    def sessions(self) -> Json:
-        session = {
-            "session": "debug-http:local:local",
-            "channel": "debug-http",
-            "kind": "local",
-            "peer": "local",
-            "agent": "default",
-            "agent_session": None,
-            "state": "idle",
-            "queued": 0,
-        }
-        return {"sessions": [session]}
 
     def health(self) -> Json:
         return {

@@ -48,10 +48,15 @@ def schema_of(path: str, method: str = "get", media: str = "application/json") -
     return schema
 
 
+#: Routes that tests/integration/admin/test_conversations.py is about.
+CONVERSATIONS = ("/v1/sessions", "/v1/messages/", "/v1/pairing", "/v1/agents/")
+
 READING = [
     path
     for path, item in DOCUMENT["paths"].items()
-    if "get" in item and "application/json" in item["get"]["responses"]["200"]["content"]
+    if not path.startswith(CONVERSATIONS)
+    and "get" in item
+    and "application/json" in item["get"]["responses"]["200"]["content"]
 ]
 
 #: What a route cannot do without.
