@@ -46,9 +46,14 @@ class Reply:
         self._give(jsonrpc.failure(self._id, RpcError(code, message, data)))
 
     @property
+    def key(self) -> str:
+        """The request's id, spelled so that equal ids, and no others, are equal."""
+        return jsonrpc.encode_value(self._id)
+
+    @property
     def id_text(self) -> str:
         """The request's id for people, where the protocol wants to show it."""
-        return self._id if isinstance(self._id, str) else jsonrpc.encode_value(self._id)
+        return self._id if isinstance(self._id, str) else self.key
 
     def _give(self, frame: bytes) -> None:
         if not self._is_given:

@@ -9,11 +9,14 @@ knows of dialects. Sources: ACP schema v1; the original's agent protocol.
 
 import json
 import re
+from collections.abc import Iterator
 from typing import NamedTuple, TypeAlias
 
 from anyclawd.model.errors import RemoteProtocolError
+from anyclawd.model.fingerprint import fingerprint
 from anyclawd.model.value import Json
 from anyclawd.wire.jsonrpc import RpcError
+from anyclawd.wire.lenient import as_list, as_map, as_text
 
 #: What we ask for, and what else is spoken to, with version 1's semantics (docs/adr).
 PROTOCOL_VERSION = 1
@@ -21,6 +24,9 @@ SPOKEN_VERSIONS = (1, 2)
 
 AUTH_REQUIRED = -32000
 RESOURCE_NOT_FOUND = -32002
+
+#: The fingerprint of a question is kept with it: a longer one is told by its own fingerprint.
+FINGERPRINT_MAX_CHARS = 1024
 
 
 class Capabilities(NamedTuple):
@@ -36,13 +42,27 @@ class Capabilities(NamedTuple):
     embeds: bool = True  #: takes embedded resources; an agent that says nothing is of 0.9 and does
 
 
+class Served(NamedTuple):
+    """What the agent may ask of us beyond what every agent may."""
+
+    reading: bool = False  #: `fs/read_text_file`
+    writing: bool = False  #: `fs/write_text_file`
+    terminal: bool = False  #: all of `terminal/*`
+
+
+class AuthMethod(NamedTuple):
+    id: str
+    name: str
+    type: str = "agent"  #: a `terminal` one wants a person at a terminal, and is never called
+
+
 class Handshake(NamedTuple):
     """An agent's answer to `initialize`."""
 
     version: int
     capabilities: Capabilities
     defaults: dict[str, Json]
-    auth_methods: tuple[str, ...]
+    auth_methods: tuple[AuthMethod, ...]
     name: str  #: as the agent calls itself, or empty
 
 
@@ -68,7 +88,11 @@ class PermissionRequest(NamedTuple):
     description: str
     options: tuple[PermissionOption, ...]
     tool_kind: str = ""  #: as ACP classes tools; empty where the agent does not say
-    fingerprint: str = ""  #: equal for the same question asked again
+    fingerprint: str = ""  #: equal for the same question asked again; empty where none can be
+
+
+_LASTING_KINDS = frozenset({"allow_always", "reject_always"})
+_OPTION_KINDS = _LASTING_KINDS | {"allow_once", "reject_once"}
 
 
 class Choice(NamedTuple):
@@ -86,25 +110,28 @@ class Choice(NamedTuple):
 Choices: TypeAlias = tuple[Choice, ...]
 
 
-def _map(value: Json) -> dict[str, Json]:
-    return value if isinstance(value, dict) else {}
-
-
-def _text(value: Json) -> str:
-    return value if isinstance(value, str) else ""
-
-
 # --- what we send ---------------------------------------------------------------------------------
 
 
-def initialize_params(client_version: str, options: dict[str, Json]) -> dict[str, Json]:
-    """Options go where today's agents and where those of 0.9 look for them (docs/adr)."""
+def initialize_params(
+    client_version: str, options: dict[str, Json], served: Served
+) -> dict[str, Json]:
+    """Options go where today's agents and where those of 0.9 look for them (docs/adr).
+
+    Not advertised: `session.notices` and `session.compaction`, of which channels would show
+    nothing, while without them an agent says so in a message; `auth.terminal`, since nobody sits
+    at one.
+    """
     params: dict[str, Json] = {
         "protocolVersion": PROTOCOL_VERSION,
-        "clientCapabilities": {"fs": {"readTextFile": False, "writeTextFile": False}},
+        "clientCapabilities": {
+            "fs": {"readTextFile": served.reading, "writeTextFile": served.writing},
+            "terminal": served.terminal,
+            "session": {"configOptions": {"boolean": {}}},
+            "elicitation": {"form": {}, "url": {}},
+        },
         "clientInfo": {"name": "anyclawd", "title": "anyclawd", "version": client_version},
     }
-    params["clientCapabilities"]["terminal"] = False
     if options:
         params["_meta"] = {"options": options}
         params["options"] = options
@@ -112,7 +139,11 @@ def initialize_params(client_version: str, options: dict[str, Json]) -> dict[str
 
 
 def session_params(cwd: str, session_id: str = "") -> dict[str, Json]:
-    """Of `session/new`, and with a session id of `session/load` and `session/resume`."""
+    """Of `session/new`, and with a session id of `session/load`, `resume` and `fork`.
+
+    What a session is set up with is not kept by agents: each of these says all of it again.
+    Source: ACP "Session Setup".
+    """
     params: dict[str, Json] = {"cwd": cwd, "mcpServers": []}
     if session_id:
         params["sessionId"] = session_id
@@ -138,14 +169,14 @@ def block(part: Json, *, embeds: bool) -> Json:
     An image by `data:` URL is sent both ways: `data` is what ACP asks for, `uri` is where agents
     of 0.9 look. Parts of a type unknown here go through unchanged.
     """
-    url, mime_type = _text(part.get("url")), _text(part.get("mimeType"))
+    url, mime_type = as_text(part.get("url")), as_text(part.get("mimeType"))
     match part.get("type"):
         case "image":
             return _image(url, mime_type)
         case "audio":
             return {"type": "audio", "data": url, "mimeType": mime_type or "audio/mpeg"}
         case "file":
-            return _file(url, mime_type, _text(part.get("filename")), embeds=embeds)
+            return _file(url, mime_type, as_text(part.get("filename")), embeds=embeds)
     return part
 
 
@@ -170,49 +201,59 @@ def _file(url: str, mime_type: str, filename: str, *, embeds: bool) -> dict[str,
 
 def read_handshake(result: Json) -> Handshake:
     """Raises RemoteProtocolError where the agent cannot be spoken to."""
-    answer = _map(result)
+    answer = as_map(result)
     version = answer.get("protocolVersion")
     if isinstance(version, bool) or version not in SPOKEN_VERSIONS:
         found = "no protocolVersion" if version is None else f"protocolVersion {version!r:.80}"
         raise RemoteProtocolError(f"the agent answered initialize with {found}, expected 1 or 2")
-    methods = answer.get("authMethods")
-    listed = methods if isinstance(methods, list) else []
-    named = (_text(_map(method).get("id")) for method in listed)
+    defaults = as_map(answer.get("defaults"))
     return Handshake(
         version=int(version),
         capabilities=_read_capabilities(answer),
-        defaults=_map(answer.get("defaults")) or _map(_map(answer.get("_meta")).get("defaults")),
-        auth_methods=tuple(filter(None, named)),
-        name=_text(_map(answer.get("agentInfo")).get("name")),
+        defaults=defaults or as_map(as_map(answer.get("_meta")).get("defaults")),
+        auth_methods=tuple(_read_auth_methods(as_list(answer.get("authMethods")))),
+        name=as_text(as_map(answer.get("agentInfo")).get("name")),
     )
+
+
+def _read_auth_methods(listed: list[Json]) -> Iterator[AuthMethod]:
+    for item in map(as_map, listed):
+        if method := as_text(item.get("id")):
+            name, type_ = as_text(item.get("name")), as_text(item.get("type"))
+            yield AuthMethod(method, name or method, type_ or "agent")
 
 
 def _read_capabilities(answer: dict[str, Json]) -> Capabilities:
     """Look where ACP has them, then where the original's guide and its older builds had them."""
     found = next(
-        (_map(answer[key]) for key in ("agentCapabilities", "capabilities") if answer.get(key)),
+        (as_map(answer[key]) for key in ("agentCapabilities", "capabilities") if answer.get(key)),
         answer,
     )
-    session, prompt = _map(found.get("sessionCapabilities")), found.get("promptCapabilities")
+    session, prompt = as_map(found.get("sessionCapabilities")), found.get("promptCapabilities")
     return Capabilities(
         load=found.get("loadSession") is True,
         resume=_is_offered(session.get("resume")),
         close=_is_offered(session.get("close")),
-        embeds=True if prompt is None else _map(prompt).get("embeddedContext") is True,
+        fork=_is_offered(session.get("fork")),
+        list=_is_offered(session.get("list")),
+        delete=_is_offered(session.get("delete")),
+        logout=_is_offered(as_map(found.get("auth")).get("logout")),
+        embeds=True if prompt is None else as_map(prompt).get("embeddedContext") is True,
     )
 
 
 def _is_offered(marker: Json) -> bool:
-    return marker is not None and marker is not False
+    """A map, also an empty one, says so; the original's guide has a bool."""
+    return isinstance(marker, dict) or marker is True
 
 
 def read_session_id(result: Json) -> str:
     """The session id of an answer to `session/new`, `load` or `resume`; empty where it has none."""
-    return _text(_map(result).get("sessionId"))
+    return as_text(as_map(result).get("sessionId"))
 
 
 def read_stop_reason(result: Json) -> str:
-    return _text(_map(result).get("stopReason")) or "end_turn"
+    return as_text(as_map(result).get("stopReason")) or "end_turn"
 
 
 def is_unknown_session(error: RpcError) -> bool:
@@ -226,36 +267,82 @@ def is_unknown_session(error: RpcError) -> bool:
 
 def read_push(params: Json) -> tuple[str, list[Json]]:
     """0.9 `session/push`: (session id, content blocks). Raises RemoteProtocolError."""
-    found = _map(params)
-    session_id, content = _text(found.get("sessionId")), found.get("content")
+    found = as_map(params)
+    session_id, content = as_text(found.get("sessionId")), found.get("content")
     if not session_id or not isinstance(content, list):
         raise RemoteProtocolError("session/push: expected sessionId and a list of content")
     return session_id, content
 
 
 def read_permission(params: Json) -> PermissionRequest:
-    found = _map(params)
-    options = found.get("options")
-    title = _text(_map(found.get("toolCall")).get("title"))
+    found = as_map(params)
+    call = as_map(found.get("toolCall"))
+    title, kind = (
+        as_text(call.get("title")),
+        as_text(call.get("kind")) or as_text(found.get("tool")),
+    )
+    description = as_text(found.get("description")) or title or "Permission requested"
+    items = map(as_map, as_list(found.get("options")))
+    options = tuple(option for item in items if (option := _read_option(item)) is not None)
+    asked = (kind, title, description, call.get("rawInput"), [one.option_id for one in options])
     return PermissionRequest(
-        session_id=_text(found.get("sessionId")),
-        request_id=_text(found.get("requestId")),
-        description=_text(found.get("description")) or title or "Permission requested",
-        options=tuple(
-            option
-            for item in (options if isinstance(options, list) else [])
-            if (option := _read_option(_map(item))) is not None
-        ),
+        session_id=as_text(found.get("sessionId")),
+        request_id=as_text(found.get("requestId")),
+        description=description,
+        options=options,
+        tool_kind=kind,
+        fingerprint=_fingerprint(asked),
     )
 
 
+def _fingerprint(asked: Json) -> str:
+    """The question as canonical JSON, as long as that is short: the same after any restart."""
+    try:
+        text = json.dumps(asked, sort_keys=True, separators=(",", ":"))
+    except RecursionError:  # it could just be read; no question is equal to it
+        return ""
+    return text if len(text) <= FINGERPRINT_MAX_CHARS else fingerprint(text.encode()).hex()
+
+
 def _read_option(item: dict[str, Json]) -> PermissionOption | None:
-    option_id = _text(item.get("optionId")) or _text(item.get("id"))
+    option_id = as_text(item.get("optionId")) or as_text(item.get("id"))
     if not option_id:
         return None
-    label = _text(item.get("name")) or _text(item.get("label")) or option_id
-    rejects = "reject" in _text(item.get("kind")) or "reject" in option_id.lower()
-    return PermissionOption(option_id, label, rejects)
+    label = as_text(item.get("name")) or as_text(item.get("label")) or option_id
+    kind = as_text(item.get("kind"))
+    rejects = "reject" in (kind if kind in _OPTION_KINDS else f"{kind} {option_id}".lower())
+    return PermissionOption(option_id, label, rejects, kind in _LASTING_KINDS)
+
+
+class SessionEntry(NamedTuple):
+    """One of the sessions that an agent keeps."""
+
+    session_id: str
+    cwd: str
+    title: str
+    updated_at: str  #: ISO 8601, as the agent writes it
+
+
+class SessionList(NamedTuple):
+    sessions: tuple[SessionEntry, ...]
+    next_cursor: str  #: opaque, for the next request of this connection only; empty at the end
+
+
+def read_session_list(result: Json) -> SessionList:
+    found = as_map(result)
+    return SessionList(
+        tuple(
+            SessionEntry(
+                session_id,
+                as_text(item.get("cwd")),
+                as_text(item.get("title")),
+                as_text(item.get("updatedAt")),
+            )
+            for item in map(as_map, as_list(found.get("sessions")))
+            if (session_id := as_text(item.get("sessionId")))
+        ),
+        as_text(found.get("nextCursor")),
+    )
 
 
 # --- updates: the hot path ------------------------------------------------------------------------
@@ -300,7 +387,8 @@ def read_update(frame: bytes) -> Update | None:
     kind = update.get("sessionUpdate")
     if type(kind) is not str or kind not in PLAIN_KINDS:
         return None
-    return Update(session_id, kind, text[head.start(3) : end - 1])
+    said = text_of(update) if kind == "agent_message_chunk" else ""
+    return Update(session_id, kind, text[head.start(3) : end - 1], said)
 
 
 def normalise(update: dict[str, Json]) -> None:
@@ -308,9 +396,9 @@ def normalise(update: dict[str, Json]) -> None:
     kind = update.get("sessionUpdate")
     if kind not in ("tool_call", "tool_call_update"):
         return
-    if not update.get("name") and _text(update.get("title")):
+    if not update.get("name") and as_text(update.get("title")):
         update["name"] = update["title"]
-    raw_input, raw_output = update.get("rawInput"), _map(update.get("rawOutput"))
+    raw_input, raw_output = update.get("rawInput"), as_map(update.get("rawOutput"))
     if not update.get("input") and isinstance(raw_input, dict) and raw_input:
         update["input"] = raw_input
     if kind == "tool_call_update" and "output" not in update and "output" in raw_output:
@@ -319,11 +407,10 @@ def normalise(update: dict[str, Json]) -> None:
 
 def commands_of(update: dict[str, Json]) -> list[Json]:
     """The commands of an `available_commands_update`; 0.9 agents call the member `commands`."""
-    found = update.get("availableCommands", update.get("commands"))
-    return found if isinstance(found, list) else []
+    return as_list(update.get("availableCommands", update.get("commands")))
 
 
 def text_of(update: dict[str, Json]) -> str:
     """The text that a chunk or a result shows; empty where it shows none."""
     content = update.get("content")
-    return content if isinstance(content, str) else _text(_map(content).get("text"))
+    return content if isinstance(content, str) else as_text(as_map(content).get("text"))

@@ -99,6 +99,8 @@ async def test_initialize() -> None:
     assert params["clientCapabilities"] == {
         "fs": {"readTextFile": False, "writeTextFile": False},
         "terminal": False,
+        "session": {"configOptions": {"boolean": {}}},
+        "elicitation": {"form": {}, "url": {}},
     }
 
 

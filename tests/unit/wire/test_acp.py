@@ -7,7 +7,7 @@ import pytest
 from anyclawd.model.errors import RemoteProtocolError
 from anyclawd.model.value import Json
 from anyclawd.wire import acp
-from anyclawd.wire.acp import Capabilities
+from anyclawd.wire.acp import AuthMethod, Capabilities, Served
 from anyclawd.wire.jsonrpc import RpcError
 
 CAPABILITIES = {  # behaviour: (answer, capabilities)
@@ -52,7 +52,8 @@ def test_the_rest_of_a_handshake_is_read_leniently() -> None:
     found = acp.read_handshake(
         {"protocolVersion": 1, "authMethods": methods, "defaults": [], "agentInfo": {"name": "x"}}
     )
-    assert (found.auth_methods, found.defaults, found.name) == (("login",), {}, "x")
+    login = AuthMethod("login", "login")
+    assert (found.auth_methods, found.defaults, found.name) == ((login,), {}, "x")
 
 
 def test_an_answer_that_is_no_map_is_refused() -> None:
@@ -61,7 +62,7 @@ def test_an_answer_that_is_no_map_is_refused() -> None:
 
 
 def test_empty_options_are_not_sent() -> None:
-    params = acp.initialize_params("1.0", {})
+    params = acp.initialize_params("1.0", {}, Served())
     assert "options" not in params
     assert "_meta" not in params
 
@@ -117,8 +118,8 @@ def test_a_permission_of_0_9_is_read_like_one_of_acp() -> None:
     found = acp.read_permission({"sessionId": "s", "requestId": "r", "options": options})
     assert found.description == "Permission requested"
     assert [tuple(option) for option in found.options] == [
-        ("once", "Go", False),
-        ("Reject_1", "Reject_1", True),
+        ("once", "Go", False, False),
+        ("Reject_1", "Reject_1", True, False),
     ]
 
 
@@ -238,3 +239,79 @@ def test_normalise(update: Json, gained: Json) -> None:
 )
 def test_is_unknown_session(error: RpcError, is_unknown: bool) -> None:
     assert acp.is_unknown_session(error) is is_unknown
+
+
+ALL = {"sessionCapabilities": {"fork": {}, "list": {}, "delete": {}}, "auth": {"logout": {}}}
+
+
+def test_all_that_a_session_may_be_done_to_is_gated() -> None:
+    found = acp.read_handshake({"protocolVersion": 1, "agentCapabilities": ALL}).capabilities
+    assert found == Capabilities(fork=True, list=True, delete=True, logout=True)
+
+
+def test_what_is_served_is_advertised() -> None:
+    served = Served(reading=True, writing=False, terminal=True)
+    assert acp.initialize_params("1.0", {}, served)["clientCapabilities"] == {
+        "fs": {"readTextFile": True, "writeTextFile": False},
+        "terminal": True,
+        "session": {"configOptions": {"boolean": {}}},
+        "elicitation": {"form": {}, "url": {}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "rejects", "is_lasting"),
+    [
+        ("allow_once", False, False),
+        ("allow_always", False, True),
+        ("reject_once", True, False),
+        ("reject_always", True, True),
+        (7, True, False),
+    ],
+)
+def test_the_kind_of_a_permission_option(kind: Json, rejects: bool, is_lasting: bool) -> None:
+    options = [{"optionId": "reject", "name": "x", "kind": kind}]
+    found = acp.read_permission({"options": options}).options[0]
+    assert (found.rejects, found.is_lasting) == (rejects, is_lasting)
+
+
+def ask(**call: Json) -> acp.PermissionRequest:
+    options = [{"optionId": "a"}, {"optionId": "b"}]
+    return acp.read_permission({"sessionId": "s", "toolCall": call, "options": options})
+
+
+def test_a_question_that_is_asked_again_is_told_by_its_fingerprint() -> None:
+    first = ask(toolCallId="1", kind="edit", title="t", rawInput={"a": 1, "b": 2})
+    assert first.tool_kind == "edit"
+    assert ask(toolCallId="2", kind="edit", title="t", rawInput={"b": 2, "a": 1}) == first
+    others = [ask(kind="read"), ask(kind="edit", title="u"), ask(kind="edit", title="t")]
+    assert len({first.fingerprint, *(other.fingerprint for other in others)}) == 4
+
+
+def test_the_fingerprint_of_a_long_question_is_short() -> None:
+    first, second = ask(rawInput="x" * 10_000), ask(rawInput="x" * 9_999 + "y")
+    assert len(first.fingerprint) < 64
+    assert first.fingerprint != second.fingerprint
+
+
+def test_the_tool_of_a_0_9_permission_is_its_kind() -> None:
+    assert acp.read_permission({"tool": "shell"}).tool_kind == "shell"
+
+
+def test_only_what_the_agent_says_is_part_of_its_answer() -> None:
+    def line(kind: str) -> bytes:
+        update = {"sessionUpdate": kind, "content": {"type": "text", "text": "x"}}
+        params = {"sessionId": "s", "update": update}
+        message = {"jsonrpc": "2.0", "method": "session/update", "params": params}
+        return json.dumps(message).encode()
+
+    kinds = "agent_message_chunk", "agent_thought_chunk", "user_message_chunk"
+    found = [acp.read_update(line(kind)) for kind in kinds]
+    assert [update and update.text for update in found] == ["x", "", ""]
+
+
+def test_a_list_of_sessions_keeps_what_can_be_read() -> None:
+    listed = [{"sessionId": "a", "cwd": "/", "title": 7}, 7, {"cwd": "/"}]
+    found = acp.read_session_list({"sessions": listed, "nextCursor": "n"})
+    assert found == acp.SessionList((acp.SessionEntry("a", "/", "", ""),), "n")
+    assert acp.read_session_list({"sessions": None, "nextCursor": 7}) == acp.SessionList((), "")
