@@ -19,7 +19,10 @@ from anyclawd.model.value import Json
 from tests.fakes.daemon import WAIT_S, Deadline, TestFailure, wait_dead
 
 _PROGRAM = Path(__file__).parents[1] / "e2e" / "peers" / "puppet.py"
-CHANNEL_RESULT = {"protocolVersion": 1, "capabilities": {"streaming": True, "richText": False}}
+CHANNEL_RESULT: "dict[str, Json]" = {
+    "protocolVersion": 1,
+    "capabilities": {"streaming": True, "richText": False},
+}
 
 Frame = dict[str, Json]
 P = TypeVar("P", bound="Puppet")
@@ -57,10 +60,10 @@ class Puppet:
 
     def expect(self, method: str) -> Frame:
         """Take the oldest frame of this method; what comes before it stays unread."""
-        return self._take(lambda frame: frame.get("method") == method, method)
+        return self.take(lambda frame: frame.get("method") == method, method)
 
     def expect_answer(self, id_: Json) -> Frame:
-        return self._take(
+        return self.take(
             lambda frame: frame.get("id") == id_ and "method" not in frame, f"an answer to {id_!r}"
         )
 
@@ -76,7 +79,8 @@ class Puppet:
         found, self._inbox = self._inbox, []
         return found
 
-    def _take(self, wanted: Callable[[Frame], bool], what: str) -> Frame:
+    def take(self, wanted: Callable[[Frame], bool], what: str) -> Frame:
+        """Take the oldest frame that is wanted; others stay unread."""
         for index, kept in enumerate(self._inbox):
             if wanted(kept):
                 return self._inbox.pop(index)
@@ -199,9 +203,11 @@ class Stage:
         binary = [*self._program(name), *([] if is_mute else [json.dumps(result)])]
         return {"workspace": {"type": "local", "binary": binary}, **settings}
 
-    def channel(self, name: str, agent: str = "default", **settings: Json) -> Json:
-        """A channel entry."""
-        binary, *args = [*self._program(name), json.dumps(CHANNEL_RESULT)]
+    def channel(
+        self, name: str, agent: str = "default", result: Json = CHANNEL_RESULT, **settings: Json
+    ) -> Json:
+        """A channel entry; `result` answers `initialize`."""
+        binary, *args = [*self._program(name), json.dumps(result)]
         return {"binary": binary, "args": args, "agent": agent, **settings}
 
     def accept_agent(self, name: str) -> AgentPuppet:

@@ -1,0 +1,284 @@
+"""Prompt turns: content, order, their ends, cancels, and updates at the wrong time."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from anyclawd.model.value import Json
+from tests.conformance.acp.ways import CRASHED
+from tests.fakes.puppet import Stage
+from tests.fakes.talk import misbehaving, official, talking
+
+# -- prompts --------------------------------------------------------------------------------------
+
+PARTS: list[Json] = [
+    {"type": "text", "text": "x"},
+    {"type": "image", "url": "data:image/png;base64,QUJD"},
+    {"type": "image", "url": "https://example.org/i.png"},
+    {"type": "audio", "url": "QUJD"},
+    {"type": "file", "url": "https://example.org/a.pdf", "mimeType": "application/pdf"},
+]
+
+
+@pytest.mark.parametrize(
+    ("embeds", "last"), [(False, "resource_link"), (True, "resource")], ids=["link", "embedded"]
+)
+def test_every_kind_of_content_is_a_block(
+    tmp_path: Path, theatre: Stage, embeds: bool, last: str
+) -> None:
+    capabilities = {"promptCapabilities": {"embeddedContext": embeds}}
+    with talking(tmp_path, theatre, misbehaving(tmp_path, {"capabilities": capabilities})) as talk:
+        talk.chat().send(*PARTS)
+        assert talk.chat().turn()[-1] == ("result", "end_turn")
+        kinds = [block["type"] for block in talk.sent("session/prompt")[0]["prompt"]]
+        assert kinds == ["text", "image", "image", "audio", last]
+
+
+def test_the_official_sdk_takes_every_kind_of_content(tmp_path: Path, theatre: Stage) -> None:
+    with talking(tmp_path, theatre, official(tmp_path)) as talk:
+        talk.chat().send(*PARTS)
+        assert talk.chat().turn()[-1] == ("result", "end_turn")
+        assert talk.notes()[-1]["kinds"] == ["text", "image", "image", "audio", "resource"]
+
+
+def test_a_session_has_one_turn_at_a_time(tmp_path: Path, theatre: Stage) -> None:
+    """What comes meanwhile waits, in its order, while another session has a turn of its own."""
+    with talking(tmp_path, theatre, misbehaving(tmp_path, {})) as talk:
+        ann, bob = talk.chat("ann"), talk.chat("bob")
+        ann.say("do linger done")
+        talk.wait_sent("session/prompt")
+        ann.say("one")
+        ann.say("two")
+        assert bob.ask("hello") == ["heard: hello"]
+        assert len(talk.sent("session/prompt")) == 2
+        ann.say("/cancel")
+        assert ann.turn()[-1] == ("result", "cancelled")
+        assert ann.turn() == [
+            ("agent_message_chunk", "heard: one"),
+            ("agent_message_chunk", "heard: two"),
+            ("result", "end_turn"),
+        ]
+
+
+# -- the end of a turn ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "reason", ["end_turn", "max_tokens", "max_turn_requests", "refusal", "some_day"]
+)
+def test_every_stop_reason_ends_the_turn(tmp_path: Path, theatre: Stage, reason: str) -> None:
+    with talking(tmp_path, theatre, misbehaving(tmp_path, {})) as talk:
+        talk.chat().say(f"do say so; stop {reason}")
+        assert talk.chat().turn() == [("agent_message_chunk", "so"), ("result", reason)]
+        assert talk.chat().ask("hello") == ["heard: hello"]
+
+
+@pytest.mark.parametrize("code", [-32603, -32602, -32000, 500])
+def test_an_error_of_the_agent_is_told_to_the_user(
+    tmp_path: Path, theatre: Stage, code: int
+) -> None:
+    with talking(tmp_path, theatre, misbehaving(tmp_path, {})) as talk:
+        talk.chat().say(f"do fail {code}")
+        assert talk.chat().turn() == [("result", "it went wrong")]
+        assert talk.chat().ask("hello") == ["heard: hello"]
+
+
+def test_a_second_answer_means_nothing(tmp_path: Path, theatre: Stage) -> None:
+    with talking(tmp_path, theatre, misbehaving(tmp_path, {})) as talk:
+        talk.chat().say("do again")
+        assert talk.chat().turn() == [("result", "end_turn")]
+        assert talk.chat().ask("hello") == ["heard: hello"]
+
+
+def test_an_agent_that_forgets_to_answer_is_given_up(tmp_path: Path, theatre: Stage) -> None:
+    agent = misbehaving(tmp_path, {}) | {"timeouts": {"start": 0.5}}
+    manager = {"agents": {"default": agent}, "prompt_idle_timeout_secs": 1}
+    with talking(tmp_path, theatre, agent, agents_manager=manager) as talk:
+        talk.chat().say("do forget")
+        kind, text = talk.chat().turn()[-1]
+        assert (kind, "did not respond for 1 second" in text) == ("result", True)
+        assert talk.wait_sent("session/cancel") == [{"sessionId": "s1"}]
+
+
+def test_an_agent_that_dies_in_a_turn_ends_it(tmp_path: Path, theatre: Stage) -> None:
+    with talking(tmp_path, theatre, misbehaving(tmp_path, {})) as talk:
+        talk.chat().say("do say half an ans; crash")
+        assert talk.chat().turn() == [("agent_message_chunk", "half an ans"), CRASHED]
+        assert talk.chat().ask("hello")[-1].endswith("hello")
+
+
+# -- cancel ---------------------------------------------------------------------------------------
+
+
+def test_a_cancelled_turn_ends_when_the_agent_says_so(tmp_path: Path, theatre: Stage) -> None:
+    """Updates are shown up to the answer; until then nothing else is prompted."""
+    with talking(tmp_path, theatre, misbehaving(tmp_path, {})) as talk:
+        chat = talk.chat()
+        chat.say("do linger last words")
+        talk.wait_sent("session/prompt")
+        chat.say("/cancel")
+        chat.say("next")
+        assert chat.turn() == [
+            ("agent_message_chunk", "Operation cancelled."),
+            ("agent_message_chunk", "last words"),
+            ("result", "cancelled"),
+        ]
+        assert chat.turn()[0] == ("agent_message_chunk", "heard: next")
+        methods = [method for method in talk.methods() if method.startswith("session/")]
+        assert methods == ["session/new", "session/prompt", "session/cancel", "session/prompt"]
+
+
+def test_a_stream_without_end_is_cancelled(tmp_path: Path, theatre: Stage) -> None:
+    with talking(tmp_path, theatre, misbehaving(tmp_path, {})) as talk:
+        chat = talk.chat()
+        chat.say("do stream on and ")
+        for _ in range(100):
+            assert chat.shown() == ("agent_message_chunk", "on and ")
+        chat.say("/cancel")
+        assert chat.turn()[-1] == ("result", "cancelled")
+        assert chat.ask("hello") == ["heard: hello"]
+
+
+def test_a_cancelled_turn_that_is_never_answered_ends_all_the_same(
+    tmp_path: Path, theatre: Stage
+) -> None:
+    agent = misbehaving(tmp_path, {}) | {"timeouts": {"start": 0.5}}
+    with talking(tmp_path, theatre, agent) as talk:
+        chat = talk.chat()
+        chat.say("do forget")
+        talk.wait_sent("session/prompt")
+        chat.say("/cancel")
+        assert chat.turn()[-1][0] == "result"
+        [given_up] = talk.wait_sent("$/cancel_request")
+        prompts = [
+            line.frame["id"]
+            for line in talk.transcript()
+            if line.frame.get("method") == "session/prompt"
+        ]
+        assert given_up == {"requestId": prompts[0]}
+
+
+def test_the_official_sdk_is_cancelled(tmp_path: Path, theatre: Stage) -> None:
+    with talking(tmp_path, theatre, official(tmp_path)) as talk:
+        chat = talk.chat()
+        assert chat.ask("hello") == ["heard: hello"]
+        chat.say("do wait")
+        chat.say("/cancel")
+        assert chat.turn()[-1] == ("result", "cancelled")
+        assert chat.ask("hello again") == ["heard: hello again"]
+
+
+# -- updates --------------------------------------------------------------------------------------
+
+
+def test_updates_after_the_answer_are_shown(tmp_path: Path, theatre: Stage) -> None:
+    with talking(tmp_path, theatre, misbehaving(tmp_path, {})) as talk:
+        chat = talk.chat()
+        chat.say("do say now; late and later; late and last")
+        assert [chat.shown() for _ in range(4)] == [
+            ("agent_message_chunk", "now"),
+            ("result", "end_turn"),
+            ("agent_message_chunk", "and later"),
+            ("agent_message_chunk", "and last"),
+        ]
+
+
+def test_an_update_of_a_tool_call_needs_no_beginning(tmp_path: Path, theatre: Stage) -> None:
+    with talking(tmp_path, theatre, misbehaving(tmp_path, {})) as talk:
+        chat = talk.chat()
+        chat.say("do tool-update t completed; tool t read; tool-update t failed")
+        updates = [chat.delivery()["content"]["update"] for _ in range(3)]
+        assert [update["sessionUpdate"] for update in updates] == [
+            "tool_call_update",
+            "tool_call",
+            "tool_call_update",
+        ]
+        assert {update["toolCallId"] for update in updates} == {"t"}
+
+
+def test_what_is_unknown_is_passed_on_as_it_is(tmp_path: Path, theatre: Stage) -> None:
+    with talking(tmp_path, theatre, misbehaving(tmp_path, {})) as talk:
+        talk.chat().say("do strange")
+        assert talk.chat().delivery()["content"]["update"] == {
+            "sessionUpdate": "unheard_of",
+            "content": {"type": "smell", "data": 7},
+            "_meta": {"own": True},
+        }
+
+
+def test_updates_keep_their_order(tmp_path: Path, theatre: Stage) -> None:
+    with talking(tmp_path, theatre, misbehaving(tmp_path, {})) as talk:
+        words = [f"w{number}" for number in range(500)]
+        steps = [f"{'think' if number % 3 else 'say'} {word}" for number, word in enumerate(words)]
+        talk.chat().say("do " + "; ".join(steps))
+        assert [text for _, text in talk.chat().turn()[:-1]] == words
+
+
+def test_the_official_sdk_uses_a_tool(tmp_path: Path, theatre: Stage) -> None:
+    with talking(tmp_path, theatre, official(tmp_path)) as talk:
+        talk.chat().say("do use a tool")
+        kinds = [talk.chat().delivery()["content"]["update"]["sessionUpdate"] for _ in range(6)]
+        assert kinds == [
+            *("tool_call", "agent_thought_chunk", "plan", "tool_call_update"),
+            *("agent_message_chunk", "result"),
+        ]
+
+
+# -- reading what is wrong ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "step", ["wrong", "array", "noise", "foreign", "notify _vendor/note", "flood 400000"]
+)
+def test_what_is_wrong_harms_nothing(tmp_path: Path, theatre: Stage, step: str) -> None:
+    with talking(tmp_path, theatre, misbehaving(tmp_path, {})) as talk:
+        chat = talk.chat()
+        chat.say(f"do say before; {step}; say after")
+        found = []
+        while ("agent_message_chunk", "after") not in found:
+            found.append(chat.shown())
+        assert found[0] == ("agent_message_chunk", "before")
+        assert chat.turn()[-1] == ("result", "end_turn")
+        assert chat.ask("hello") == ["heard: hello"]
+        assert talk.daemon.units()["default.agent"]["restarts"] == 0
+
+
+def test_ids_that_come_back_as_text_are_known(tmp_path: Path, theatre: Stage) -> None:
+    with talking(tmp_path, theatre, misbehaving(tmp_path, {"id_as_text": True})) as talk:
+        assert talk.chat().ask("hello") == ["heard: hello"]
+
+
+def test_a_flood_on_stderr_before_the_handshake_is_drained(tmp_path: Path, theatre: Stage) -> None:
+    with talking(tmp_path, theatre, misbehaving(tmp_path, {"stderr_flood": 400_000})) as talk:
+        assert talk.chat().ask("hello") == ["heard: hello"]
+
+
+def test_requests_that_are_unknown_are_refused(tmp_path: Path, theatre: Stage) -> None:
+    with talking(tmp_path, theatre, misbehaving(tmp_path, {})) as talk:
+        steps = ["request _vendor/ask", "request session/new", "request mcp/message"]
+        assert talk.chat().ask("do " + "; ".join(steps)) == ["error -32601"] * 3
+
+
+def test_every_frame_is_one_line_of_its_own(tmp_path: Path, theatre: Stage) -> None:
+    """What a user writes may hold any character; the agent reads by lines."""
+    text = "one\ntwo\r\nthree\u2028four\u0085five\x00\ud83d\ude00 €"
+    with talking(tmp_path, theatre, misbehaving(tmp_path, {})) as talk:
+        talk.chat().send({"type": "text", "text": text})
+        talk.chat().turn()
+        assert talk.sent("session/prompt")[0]["prompt"][0]["text"] == json.loads(json.dumps(text))
+
+
+# -- the end of the agent -------------------------------------------------------------------------
+
+
+def test_an_agent_that_ignores_every_request_to_stop_is_killed(
+    tmp_path: Path, theatre: Stage
+) -> None:
+    """The end of its stdin, then SIGTERM, then SIGKILL."""
+    agent = misbehaving(tmp_path, {"is_deaf": True}) | {"timeouts": {"stop": 0.2, "eof_grace": 0.2}}
+    with talking(tmp_path, theatre, agent) as talk:
+        assert talk.chat().ask("hello") == ["heard: hello"]
+        [job] = talk.daemon.job("stop", "default.agent")
+        assert job["result"] == "done"
+        assert talk.daemon.unit("default.agent")["exit"]["signal"] == "SIGKILL"
