@@ -21,7 +21,7 @@ from anyclawd.compile.command import NONE, resolve_all, words_of
 from anyclawd.compile.diagnose import Report
 from anyclawd.compile.draft import Draft, is_template
 from anyclawd.compile.graph import start_graph, start_order, unit_graph
-from anyclawd.compile.layers import Layers
+from anyclawd.compile.layers import STORE, Layers
 from anyclawd.compile.link import Linker
 from anyclawd.compile.merge import merge_all
 from anyclawd.compile.openness import check_openness
@@ -36,7 +36,7 @@ from anyclawd.compile.tree import Input, Sources, World
 from anyclawd.compile.world import Place, Places, world_findings
 from anyclawd.model.deps import UnitName
 from anyclawd.model.errors import Finding
-from anyclawd.model.plan import Plan
+from anyclawd.model.plan import Plan, Settings, StoreType
 from anyclawd.model.span import Span
 from anyclawd.model.unit import Kind, Unit
 
@@ -98,7 +98,7 @@ class _Compilation:
         shipped = Shipped(posixpath.join(data, "units"), self._sources, self._reader)
         settings = daemon_settings(document, self._cwd)
         layers = Layers(self._sources, self._reader)
-        layers.add_shipped(shipped.parts, settings)
+        layers.add_shipped(shipped.parts)
         layers.add_document(document)
         for directory in self._directories:
             layers.add_dropins(directory)
@@ -122,10 +122,13 @@ class _Compilation:
         builder = Builder(self._cwd, self._sources.shown, health_interval_s(document))
         enabled = {draft.declaration.name: draft for draft in drafts if draft.is_enabled}
         disabled = {draft.declaration.name: draft for draft in drafts if not draft.is_enabled}
-        roles = Roles(self._reader, self._report, enabled, frozenset(disabled), pools)
+        if not _needs_store(enabled, settings):
+            del enabled[STORE]
+        absent = frozenset((*disabled, STORE)) - enabled.keys()
+        roles = Roles(self._reader, self._report, enabled, absent, pools)
         settings = replace(settings, access=roles.access(document))
         unwanted = frozenset((*instances.referred, *pools.resting))
-        linker = Linker(enabled, frozenset(disabled), unwanted, instances, self._report)
+        linker = Linker(enabled, absent, unwanted, instances, self._report)
         units = dict(self._units((*enabled.values(), *disabled.values()), linker, roles, builder))
         for name, draft in enabled.items():
             if name in units and (channel := units[name].channel) is not None:
@@ -182,6 +185,13 @@ class _Compilation:
             if draft.is_enabled:
                 self.places.update(_places(draft))
                 yield unit.name, unit
+
+
+def _needs_store(drafts: Mapping[UnitName, Draft], settings: Settings) -> bool:
+    """Whether there is something that the store could keep. It may be switched off besides."""
+    kinds = {draft.declaration.kind for draft in drafts.values()}
+    is_wanted = settings.session_store.type is StoreType.SQLITE
+    return STORE not in drafts or is_wanted or not kinds.isdisjoint((Kind.CHANNEL, Kind.AGENT))
 
 
 def _judge(templates: Iterable[Draft], linker: Linker, roles: Roles, builder: Builder) -> None:

@@ -11,7 +11,7 @@ from anyclawd.compile.anyclaw import Declaration, declarations
 from anyclawd.compile.read import Reader, show
 from anyclawd.compile.tree import Node, Sources
 from anyclawd.model.deps import UnitName
-from anyclawd.model.plan import Settings, StoreType
+from anyclawd.model.plan import StoreType
 from anyclawd.model.span import Span
 from anyclawd.model.unit import Kind, kind_of
 
@@ -27,11 +27,9 @@ class Layers:
         #: drop-ins, not read, of units that are not declared yet; an instance may be made later
         self._waiting: dict[UnitName, list[str]] = {}
 
-    def add_shipped(self, parts: Mapping[UnitName, Node], settings: Settings) -> None:
-        """Declare targets and core units; the store only where sessions are to be kept."""
+    def add_shipped(self, parts: Mapping[UnitName, Node]) -> None:
+        """Declare targets and core units."""
         for name, node in parts.items():
-            if name == STORE and settings.session_store.type is StoreType.NONE:
-                continue
             kind = kind_of(name)
             if kind is None:
                 raise ValueError(f"{name} is no unit name")
@@ -42,9 +40,9 @@ class Layers:
 
     def add_document(self, document: Node) -> None:
         """Add the sections of `anyclaw.yaml`, then its `units`."""
-        store = self.declared.get(STORE)
-        if store is not None:
-            store.span, store.key = document.value["session_store"].key_span, "session_store"
+        found = document.value.get("session_store")
+        if found is not None:
+            self._place_store(found)
         for declaration in declarations(document, self._report):
             self._declare(declaration)
         units = document.value.get("units")
@@ -56,6 +54,14 @@ class Layers:
         """Add what lies in `units.d` and in the units' own folders of a directory."""
         self._add_general(posixpath.join(directory, "units.d"))
         self._add_own(directory)
+
+    def _place_store(self, node: Node) -> None:
+        """The store is written where it is said how it keeps."""
+        store = self.declared[STORE]
+        store.span, store.key = node.key_span, "session_store"
+        if node.value["type"].value == StoreType.SQLITE and "path" not in node.value:
+            text = "without a path, sessions are kept in memory until the daemon ends; add one"
+            self._report.warning(node.key_span, "session_store", text)
 
     def _declare(self, declaration: Declaration) -> None:
         other = self.declared.setdefault(declaration.name, declaration)

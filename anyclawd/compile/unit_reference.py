@@ -41,7 +41,7 @@ for an instance of a [template](#templates).
 | `channel` | a chat endpoint | `channel` | `initialize` |
 | `agent` | an AI backend | `acp` | `initialize` |
 | `target` | a named set, without a process | | when all it wants have settled |
-| `core` | a part of the daemon: `admin.core`, `orchestrator.core` | | when it has been started |
+| `core` | a part of the daemon: `admin.core`, `orchestrator.core`, `store.core` | | when it has been started |
 
 An entry `<key>` of a section of `anyclaw.yaml` is the unit `<key>.<kind>`; where a key is no unit
 name it is escaped as systemd-escape(1) does. Everything on this page can stand beside the keys of

@@ -25,12 +25,15 @@ from anyclawd.model.state import ACTIVE_OF, Active, Result, Sub, SystemState
 from anyclawd.model.unit import Kind, kind_of
 from anyclawd.runtime import cgroup
 from anyclawd.runtime.driver import Driver
+from anyclawd.store.store import Store
 
 if TYPE_CHECKING:
     from anyclawd.daemon.compilation import Fresh
 
 log = logging.getLogger("anyclawd.daemon")
 unit_log = logging.getLogger("anyclawd.state")
+
+STORE = UnitName("store.core")
 
 #: Sub states in which a unit will not answer anybody until something else happens.
 _OUT = frozenset({Sub.FAILED, Sub.COOLDOWN, Sub.BLOCKED, Sub.DEAD})
@@ -60,6 +63,11 @@ class Assembly:
         environ = dict(os.environ)
         self._systemd = ServiceManager(environ)
         self._has_status_due = False
+        self._store = Store(
+            plan.settings.session_store,
+            Path(handover.state_dir),
+            report=lambda reason: self._driver.report_core(STORE, reason),
+        )
         self._gateway = Gateway(plan, environ=environ)
         self._admin = Admin(plan.settings, Path(handover.runtime_dir) / "admin.sock")
         self._driver = Driver(
@@ -70,6 +78,7 @@ class Assembly:
             cores={
                 UnitName("orchestrator.core"): Orchestrator(self._gateway),
                 UnitName("admin.core"): self._admin,
+                STORE: self._store,
             },
             intake=self._gateway,
             remember=self._remember,
@@ -119,6 +128,7 @@ class Assembly:
             cores = [
                 tasks.create_task(self._gateway.run(), name="orchestrator.core:run"),
                 tasks.create_task(self._admin.run(), name="admin.core:run"),
+                tasks.create_task(self._store.run(), name="store.core:run"),
                 tasks.create_task(self.reloader.run(), name="daemon:reload"),
             ]
             tasks.create_task(self._control.kept.run(), name="daemon:boots")

@@ -220,6 +220,24 @@ class Driver:
         self.feed(JobsRequested(request=request, type=type_, units=units, mode=mode, origin=origin))
         return _unless_refused(future)
 
+    def submit_for_pool(self, type_: JobType, name: UnitName, mode: JobMode, why: str) -> None:
+        """Ask for a job of one worker; see `JobsRequested` for what is different about it.
+
+        Raises RequestError, with nothing installed, where the engine refuses.
+        """
+        request, future = self._open_request()
+        self.feed(
+            JobsRequested(
+                request=request,
+                type=type_,
+                units=(name,),
+                mode=mode,
+                origin=why,
+                is_by_pool=True,
+            )
+        )
+        _unless_refused(future)
+
     def adopt(
         self, plan: Plan, restart: frozenset[UnitName], changed: frozenset[UnitName], origin: str
     ) -> "asyncio.Future[tuple[JobOutcome, ...]]":
@@ -444,6 +462,16 @@ class Driver:
         except Exception:
             log.exception("%s: cannot stop: a fault in anyclawd", name, extra={"unit": name})
         self.feed(Exited(name, invocation))
+
+    def report_core(self, name: UnitName, reason: str) -> None:
+        """A part of the daemon says what is wrong with it; nothing, once all is well again."""
+        state = self.manager.states.get(name)
+        if state is None or state.invocation is None:
+            return
+        if reason:
+            self.feed(ReadinessLost(name, state.invocation, reason))
+        else:
+            self.feed(ReadinessRegained(name, state.invocation))
 
     def _finish_request(self, command: FinishRequest) -> None:
         future = self._requests.pop(command.request)

@@ -22,7 +22,6 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol, TypeAlias
 
@@ -51,13 +50,23 @@ class Target(Protocol):
         """Commit them together; the pulse where there is none. Raises Unwritable."""
 
 
-@dataclass(slots=True)
 class _Append:
-    statements: tuple[Statement, ...]
-    size_bytes: int
-    done: Done | None  #: None once it has been called
-    is_message: bool
-    is_durable: bool
+    """What one call has handed in."""
+
+    __slots__ = ("done", "is_durable", "is_message", "size_bytes", "statements")
+
+    def __init__(
+        self,
+        statements: tuple[Statement, ...],
+        done: Done | None,
+        *,
+        is_message: bool,
+        is_durable: bool,
+    ) -> None:
+        self.statements, self.is_message, self.is_durable = statements, is_message, is_durable
+        self.done = done  #: None once it has been called
+        values = (value for one in statements for value in one.values)
+        self.size_bytes = sum(len(value) for value in values if isinstance(value, str))
 
 
 class Journal:
@@ -78,15 +87,15 @@ class Journal:
         now_ms = self._now_ms()
         its = tuple(one for entry in entries for one in statements(entry, now_ms))
         is_message = any(isinstance(entry, AddMessage) for entry in entries)
-        size = sum(len(value) for one in its for value in one.values if isinstance(value, str))
-        append = _Append(its, size, done, is_message, is_durable)
+        append = _Append(its, done, is_message=is_message, is_durable=is_durable)
+        is_full = self._queued_bytes + append.size_bytes > _MOST_BYTES
         if self.stuck and is_message:
             self._tell_soon(append, NotWritten(self.stuck))
-        elif len(self._queue) >= _MOST_APPENDS or self._queued_bytes + size > _MOST_BYTES:
+        elif is_full or len(self._queue) >= _MOST_APPENDS:
             self._refuse(append)
         else:
             self._queue.append(append)
-            self._queued_bytes += size
+            self._queued_bytes += append.size_bytes
             self._has_work.set()
             if self.stuck:
                 self._tell_soon(append, NotWritten(self.stuck))
