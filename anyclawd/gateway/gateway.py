@@ -17,6 +17,8 @@ from anyclawd.gateway.caller import Caller, Callers
 from anyclawd.gateway.channel import ChannelPeer, OnAccepted, OnState
 from anyclawd.gateway.counters import Counters
 from anyclawd.gateway.handshake import revealed_options
+from anyclawd.gateway.hooked_agent import HookedAgent
+from anyclawd.gateway.hooks import HookPeer, Hooks
 from anyclawd.gateway.outbox import Outbox
 from anyclawd.gateway.service import ServicePeer
 from anyclawd.model import secret
@@ -64,6 +66,7 @@ class Gateway:
         self.router = Router(compile_routes(plan))
         self.counters = Counters()
         self._agents: dict[UnitName, AgentPeer] = {}
+        self._hooks = Hooks()
         self._channels: dict[str, ChannelPeer] = {}
         self._outboxes = {name: Outbox() for name in self.router.routes.channels}
         self._acks: dict[str, Ack | None] = {}
@@ -104,19 +107,31 @@ class Gateway:
     ) -> Connection:
         match unit.protocol:
             case Protocol.ACP:
-                agent = self._agents[unit.name] = AgentPeer(unit, wire, report, self, options)
+                agent = self._agents[unit.name] = self._agent(unit, wire, report, options)
                 self._step(events.AgentStarted(unit.name))
                 return agent.connection
             case Protocol.CHANNEL:
                 return ChannelPeer(unit, wire, report, self, options).connection
             case Protocol.SERVICE:
-                namespace = self._environ.get("COMPOSE_PROJECT_NAME") or "anyclaw"
-                return ServicePeer(unit, wire, report, namespace, options).connection
-            case Protocol.MCP | Protocol.HOOK | Protocol.NONE:
+                return ServicePeer(unit, wire, report, self._namespace, options).connection
+            case Protocol.HOOK:
+                hooks = self._hooks
+                return HookPeer(unit, wire, report, self._namespace, options, hooks).connection
+            case Protocol.MCP | Protocol.NONE:
                 reason = f"{unit.name}: the gateway does not speak protocol {unit.protocol}"
                 raise ValueError(reason)
             case _:
                 assert_never(unit.protocol)
+
+    def _agent(self, unit: Unit, wire: Wire, report: Report, options: dict[str, Json]) -> AgentPeer:
+        if unit.agent is not None and unit.agent.hooks:
+            return HookedAgent(unit, wire, report, self, options, self._hooks)
+        return AgentPeer(unit, wire, report, self, options)
+
+    @property
+    def _namespace(self) -> str:
+        """What services and hooks are told about whose they are."""
+        return self._environ.get("COMPOSE_PROJECT_NAME") or "anyclaw"
 
     async def run(self) -> None:
         """Live until cancelled; then no timer and no caller is left."""
@@ -160,6 +175,7 @@ class Gateway:
         self._connections.pop(unit, None)
         self._past_noise.pop(unit, None)
         self._defaults.pop(unit, None)
+        self._hooks.forget(unit)
         match kind_of(unit):
             case Kind.AGENT:
                 self._step(events.AgentRemoved(unit))
@@ -304,6 +320,10 @@ class Gateway:
 
     def agent_knows(self, agent: AgentPeer, session_id: str) -> bool:
         return session_id in self.router.agents[agent.unit.name].sessions
+
+    def agent_session(self, agent: AgentPeer, session_id: str) -> SessionKey | None:
+        session = self.router.agents[agent.unit.name].sessions.get(session_id)
+        return None if session is None else session.key
 
     def agent_gone(self, agent: AgentPeer) -> None:
         name = agent.unit.name
