@@ -216,13 +216,18 @@ class BootRequested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobsRequested:
-    """An admin caller wants all of `units` started, stopped or restarted, as one transaction."""
+    """Somebody wants all of `units` started, stopped or restarted, as one transaction.
+
+    A person's wish stays: what was stopped by hand is down until it is started by hand. A pool's
+    does not, and it cannot start what a person has stopped.
+    """
 
     request: RequestId
     type: JobType
     units: tuple[UnitName, ...]
     mode: JobMode = JobMode.REPLACE
     origin: str  #: who asks, for people
+    is_by_pool: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -211,7 +211,7 @@ def _because(job: Job) -> str:
             return "its restart policy asks for it"
         case Origin.TIMER:
             return "its cool-down is over"
-        case Origin.DEPENDENCY:
+        case Origin.DEPENDENCY | Origin.POOL:
             return job.by
     return f"{job.by} asked for it"
 

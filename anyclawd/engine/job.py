@@ -26,6 +26,7 @@ class Origin(StrEnum):
 
     BOOT = "boot"
     COMMAND = "command"
+    POOL = "pool"
     DEPENDENCY = "dependency"
     POLICY = "policy"
     TIMER = "timer"

@@ -259,24 +259,22 @@ class Manager:
 
     def _on_request(self, event: JobsRequested) -> None:
         try:
+            if event.is_by_pool:
+                self._admit_pool(event)
             jobs = self._admit(event.type, event.units, event.mode)
         except RequestError as error:
             self._commands.append(FinishRequest(event.request, (), str(error)))
             return
-        for name in event.units:
-            if name in jobs:
-                self._remember(name, is_stopped=event.type is JobType.STOP)
+        if not event.is_by_pool:
+            self._note_wish(event, jobs)
         self._open(event.request, event.units, jobs)
-        for name in event.units:
-            self._rescues.pop(name, None)  # what a person asks for is nobody's rescue any more
+        asked = Origin.POOL if event.is_by_pool else Origin.COMMAND
         for name, wanted in jobs.items():
             is_anchor = name in event.units
-            if not is_anchor and wanted.type is not JobType.STOP:
-                self._remember(name, is_stopped=False)
             self._order(
                 name,
                 wanted,
-                Origin.COMMAND if is_anchor else Origin.DEPENDENCY,
+                asked if is_anchor else Origin.DEPENDENCY,
                 event.origin,
                 requests=frozenset({event.request}) if is_anchor else frozenset(),
                 ignores_dependencies=event.mode is JobMode.IGNORE_DEPENDENCIES,
@@ -284,6 +282,21 @@ class Manager:
             if wanted.type is JobType.STOP and wanted.relation is Relation.REQUIRES:
                 reason = f"requires {wanted.cause}, which was stopped by {event.origin}"
                 self._block_after_stop[name] = reason
+
+    def _admit_pool(self, event: JobsRequested) -> None:
+        for name in event.units:
+            if event.type is not JobType.STOP and name in self.stopped_by_hand:
+                raise RequestError(f"cannot {event.type} {name}: it was stopped by hand")
+
+    def _note_wish(self, event: JobsRequested, jobs: Mapping[UnitName, Wanted]) -> None:
+        """What a person asks for is remembered, and is nobody's rescue any more."""
+        for name in event.units:
+            if name in jobs:
+                self._remember(name, is_stopped=event.type is JobType.STOP)
+            self._rescues.pop(name, None)
+        for name, wanted in jobs.items():
+            if name not in event.units and wanted.type is not JobType.STOP:
+                self._remember(name, is_stopped=False)
 
     def _open(
         self, request: RequestId, units: Iterable[UnitName], jobs: Mapping[UnitName, Wanted]

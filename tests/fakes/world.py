@@ -237,13 +237,25 @@ class World:
     def boot(self, *stopped_by_hand: str) -> None:
         self.tell(BootRequested(frozenset(map(UnitName, stopped_by_hand))))
 
-    def ask(self, type_: JobType, *names: str, mode: JobMode = JobMode.REPLACE) -> int:
-        """Make a request as a person would; its number is the key in `finished`."""
+    def ask(
+        self,
+        type_: JobType,
+        *names: str,
+        mode: JobMode = JobMode.REPLACE,
+        is_by_pool: bool = False,
+    ) -> int:
+        """Make a request as a person would, or a pool; its number is the key in `finished`."""
         self.asked += 1
         request = RequestId(self.asked)
-        units = tuple(map(UnitName, names))
         self.tell(
-            JobsRequested(request=request, type=type_, units=units, mode=mode, origin="a test")
+            JobsRequested(
+                request=request,
+                type=type_,
+                units=tuple(map(UnitName, names)),
+                mode=mode,
+                origin="a test",
+                is_by_pool=is_by_pool,
+            )
         )
         return request
 
