@@ -9,6 +9,9 @@ from anyclawd.client.client import Client
 from anyclawd.client.exchange import NO_DAEMON, ClientError
 from anyclawd.model.value import Json
 
+#: How the keys of sessions begin that belong to a caller; hanging up ends their turns.
+_OWN = "@anyclawctl:"
+
 
 def configure(parser: ArgumentParser) -> None:
     turn.configure(parser)
@@ -51,6 +54,6 @@ def _converse(client: Client, body: Json, options: Namespace) -> None:
         turn.converse(client, body, as_json=options.json)
     except KeyboardInterrupt:
         print(file=sys.stderr)
-        if options.channel:
+        if options.channel or not (options.session or _OWN).startswith(_OWN):
             cancel = {**body, "content": "/cancel"}
             turn.converse(client, cancel, as_json=options.json)

@@ -8,9 +8,10 @@ before or after the verb.
 
 import os
 import sys
-from argparse import ArgumentParser, HelpFormatter, Namespace, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from importlib import import_module
 
+from anyclawd.cli.arguments import Help, add_global_options
 from anyclawd.client.exchange import FAILED, USAGE_ERROR, ClientError
 
 #: Verb to what it does, in the order of the help text.
@@ -39,6 +40,11 @@ VERBS = {
     "logs": "print what units wrote to stderr, and their state changes",
     "graph": "draw the unit graph",
     "analyze": "tell where the time of a boot went, lint the plan, predict the next boot",
+    "sessions": "list conversations, look into them, control, export and erase them",
+    "message": "tell what has become of a message",
+    "pair": "let in peers that were given a code, and take that back",
+    "login": "log in to an agent, or list how one can",
+    "logout": "log out of an agent",
     "send": "send a message to an agent and print its answer",
     "notify": "send a text to a chat, without an agent",
     "chat": "talk to an agent",
@@ -95,24 +101,13 @@ def _dispatch(words: list[str]) -> int:
         return USAGE_ERROR
     module = import_module(f"anyclawd.cli.cmd_{verb.replace('-', '_')}")
     parser = ArgumentParser(
-        prog=f"anyclawctl {verb}", description=f"{VERBS[verb]}.", formatter_class=_Help
+        prog=f"anyclawctl {verb}", description=f"{VERBS[verb]}.", formatter_class=Help
     )
     add_global_options(parser)
     module.configure(parser)
     options = parser.parse_args(joined(words[:position] + words[position + 1 :]))
     status: int = module.run(options)
     return status
-
-
-class _Help(HelpFormatter):
-    """Asks for the terminal's width by itself: argparse imports shutil for it, which costs 4 ms."""
-
-    def __init__(self, prog: str) -> None:
-        try:
-            width = os.get_terminal_size().columns
-        except OSError:
-            width = 80
-        super().__init__(prog, width=width - 2)
 
 
 def verb_position(words: list[str]) -> int | None:
@@ -140,12 +135,6 @@ def joined(words: list[str]) -> list[str]:
     return found
 
 
-def add_global_options(parser: ArgumentParser) -> None:
-    parser.add_argument("-s", "--socket", metavar="PATH", help="the daemon's admin socket")
-    parser.add_argument("-c", "--config", metavar="FILE", help="the configuration file")
-    parser.add_argument("--json", action="store_true", help="print JSON for programs")
-
-
 def _without_verb(words: list[str]) -> int:
     parser = _overview()
     parser.add_argument("--version", action="store_true", help="print versions and exit")
@@ -159,7 +148,7 @@ def _without_verb(words: list[str]) -> int:
 
 
 def _overview() -> ArgumentParser:
-    class Verbatim(_Help, RawDescriptionHelpFormatter):
+    class Verbatim(Help, RawDescriptionHelpFormatter):
         """Keeps the list of verbs as it is."""
 
     verbs = "\n".join(f"  {verb:18} {text}" for verb, text in VERBS.items())

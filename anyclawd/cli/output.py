@@ -5,7 +5,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from anyclawd.client.exchange import ClientError
+from anyclawd.client.exchange import ClientError, utf8
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -21,6 +21,33 @@ def write(options: Namespace, text: str) -> None:
         _replace(Path(options.output), text)
     except OSError as error:
         raise ClientError(f"cannot write {options.output!r}: {error.strerror}") from error
+
+
+def write_private(options: Namespace, text: str, *, replaces: bool) -> None:
+    """As `write`, for what is private: FILE is for its owner alone, and there was none before.
+
+    With `replaces` there may have been one.
+    """
+    if not options.output or options.output == "-":
+        sys.stdout.write(text)
+        return
+    try:
+        _put(options.output, utf8(text), replaces=replaces)
+    except FileExistsError:
+        raise ClientError(f"{options.output!r} exists; --force replaces it") from None
+    except OSError as error:
+        raise ClientError(f"cannot write {options.output!r}: {error.strerror}") from error
+
+
+def _put(target: str, data: bytes, *, replaces: bool) -> None:
+    new = Path(target).with_name(f".{Path(target).name}.{os.getpid()}")
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        (os.replace if replaces else os.link)(new, target)  # a link is made or fails, at once
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def _replace(target: Path, text: str) -> None:

@@ -120,6 +120,13 @@ def clock(at: str) -> str:
     return datetime.fromisoformat(at).astimezone().strftime("%H:%M:%S.%f")[:-3]
 
 
+def local(at: str) -> str:
+    """An ISO instant in the local zone, to the second."""
+    from datetime import datetime
+
+    return datetime.fromisoformat(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
 def moment(at: str) -> str:
     """An ISO instant and how long ago it was."""
     from datetime import UTC, datetime

@@ -13,7 +13,7 @@ from typing import TextIO
 from anyclawd.cli import render
 from anyclawd.cli.render import Paint, clean
 from anyclawd.client.client import Client, quote
-from anyclawd.client.exchange import ClientError
+from anyclawd.client.exchange import USAGE_ERROR, ClientError
 from anyclawd.model.value import Json
 
 
@@ -21,10 +21,18 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("--channel", help="speak in a chat of this channel, which sees it too")
     parser.add_argument("--peer", help="the chat's id; without --channel, a name for this talk")
     parser.add_argument("--agent", help="the agent to speak to, where the route does not decide")
+    parser.add_argument(
+        "--session", metavar="KEY", help="go on in this chat, in place of the three before"
+    )
 
 
 def message(options: Namespace, text: str) -> Json:
     """The body of `POST /v1/messages`; without a peer, this user has one of their own."""
+    if options.session:
+        if options.channel or options.peer or options.agent:
+            text = "--session names channel, peer and agent; leave --channel, --peer, --agent out"
+            raise ClientError(text, USAGE_ERROR)
+        return {"content": text, "session": options.session}
     return {
         "content": text,
         "channel": options.channel,
@@ -51,8 +59,8 @@ def _user() -> str:
 
 def converse(client: Client, body: Json, *, as_json: bool) -> int:
     """Send a message and follow its turn; status 1 if the turn ended in an error."""
-    printer = _Printer()
-    failed = True
+    printer = Printer()
+    failed = True  # unless a result says otherwise
     for event in client.stream("POST", "/v1/messages", body):
         if as_json:
             render.print_json_line(event)
@@ -65,11 +73,16 @@ def converse(client: Client, body: Json, *, as_json: bool) -> int:
     return 1 if failed else 0
 
 
-class _Printer:
-    """Prints events; remembers whether text was streamed, since the result repeats it."""
+class Printer:
+    """Prints events; remembers whether text was streamed, since the result repeats it.
 
-    def __init__(self) -> None:
+    Once the turn that was asked for is over, or where there is none, the turns of others are shown:
+    those end with an update that holds the result, and no event of their own.
+    """
+
+    def __init__(self, *, is_over: bool = False) -> None:
         self._paint = Paint(sys.stderr)
+        self._is_over = is_over
         self._streamed = False
         self._line_open = False
 
@@ -79,6 +92,9 @@ class _Printer:
                 self._update(event["update"])
             case "result":
                 self._result(event)
+                self._is_over, self._streamed = True, False
+            case "permission" if self._is_over:
+                self._aside(f"permission: {event['description']}")
             case _:
                 pass  # accepted and permission: nothing of the answer
 
@@ -89,12 +105,25 @@ class _Printer:
                 self._streamed = self._streamed or bool(text)
                 self._line_open = not text.endswith("\n")
                 print(clean(text), end="", flush=True)
+                if self._is_over and isinstance(update.get("content"), str):
+                    self._end_line()  # a notice, which is whole
             case "agent_thought_chunk":
                 self._aside(text)
             case "tool_call":
                 self._aside(f"tool: {update.get('title') or update.get('name') or 'unnamed'}")
+            case "result" if self._is_over:
+                self._end_of_another(update, text)
             case _:
                 pass  # plans, usage, command menus: for programs, see --json
+
+    def _end_of_another(self, update: Json, text: str) -> None:
+        if update.get("isError"):
+            self._aside(text, "red")
+        elif not self._streamed and text:
+            print(clean(text), end="")
+            self._line_open = True
+        self._end_line()
+        self._streamed = False
 
     def _result(self, event: Json) -> None:
         if event["isError"]:

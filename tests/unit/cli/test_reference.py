@@ -1,12 +1,12 @@
 """The reference of `anyclawctl` against the verbs, options and exit codes there are."""
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, _SubParsersAction
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from anyclawd.cli import cmd_is_active, main
+from anyclawd.cli import arguments, cmd_is_active, main
 from anyclawd.client import exchange
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference"
@@ -24,8 +24,21 @@ def test_each_verb_and_each_of_its_options_is_described(verb: str) -> None:
     parser = ArgumentParser(add_help=False)
     import_module(f"anyclawd.cli.cmd_{verb.replace('-', '_')}").configure(parser)
     section = section_of(verb)
-    options = [option for action in parser._actions for option in action.option_strings]
-    assert [option for option in options if option not in section] == []
+    assert [word for word in words_of(parser) if word not in section] == []
+
+
+def words_of(parser: ArgumentParser) -> list[str]:
+    """The options of a verb, the verbs it has of its own, and theirs; global ones left out."""
+    words: list[str] = []
+    for action in parser._actions:
+        words += action.option_strings
+        if isinstance(action, _SubParsersAction):
+            words += [f"`{name}" for name in action.choices]
+            words += [word for own in action.choices.values() for word in words_of(own)]
+    return [word for word in words if word not in GLOBAL]
+
+
+GLOBAL = ("-h", "--help", "-s", "--socket", "-c", "--config", "--json")
 
 
 @pytest.mark.parametrize("verb", main.VERBS)
@@ -36,7 +49,7 @@ def test_each_verb_tells_its_json(verb: str) -> None:
 
 def test_global_options_are_described() -> None:
     parser = ArgumentParser()
-    main.add_global_options(parser)
+    arguments.add_global_options(parser)
     options = [option for action in parser._actions for option in action.option_strings]
     assert [option for option in [*options, "--version"] if f"`{option}" not in PAGE] == []
 

@@ -1,0 +1,295 @@
+"""`sessions VERB SESSION...`: look into conversations, control, export and erase them."""
+
+import json
+import sys
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Iterator
+
+from anyclawd.cli import output, render, sessions, transcript, turn
+from anyclawd.cli.arguments import add_verbs
+from anyclawd.cli.daemon import connect
+from anyclawd.cli.render import Paint, clean
+from anyclawd.cli.sessions import add_session, add_sessions, key_of, keys_of, target_of
+from anyclawd.client.client import Client
+from anyclawd.client.exchange import FAILED, NO_DAEMON, USAGE_ERROR, ClientError
+from anyclawd.model.value import Json
+
+#: Turns of a history that are shown where it is not said how many.
+_TURNS = 20
+
+#: What is said of a session to which it was done.
+_DONE = {
+    "new": "a new conversation begins in {}",
+    "cancel": "cancelled the turn in {}",
+    "close": "closed {}",
+}
+
+#: States in which a turn runs, or is about to.
+_BUSY = ("waiting", "opening", "prompting", "cancelling")
+
+
+def configure(parser: ArgumentParser) -> None:
+    verbs = {
+        "list": ("list the chats that are known", _configure_list, _list),
+        "show": ("show chats in detail", add_sessions, _show),
+        "history": ("print what was said in a chat", _configure_history, _history),
+        "new": ("begin new conversations in chats", add_sessions, _new),
+        "cancel": ("end the turns that run in chats", add_sessions, _cancel),
+        "close": ("let agents put away the sessions of chats", add_sessions, _close),
+        "fork": ("copy the conversation of a chat", add_session, _fork),
+        "export": ("write down all that is kept of a chat", _configure_export, _export),
+        "delete": ("erase all that is kept of chats", _configure_delete, _delete),
+    }
+    add_verbs(parser, verbs, "list")
+
+
+def run(options: Namespace) -> int:
+    status: int = options.run(options)
+    return status
+
+
+# -- looking -----------------------------------------------------------------------------------
+
+
+def _configure_list(parser: ArgumentParser) -> None:
+    add_sessions(parser, nargs="*")
+
+
+def _list(options: Namespace) -> int:
+    rows = sessions.rows_of(connect(options), options.sessions)
+    if options.json:
+        render.print_json({"sessions": rows})
+    elif not rows:
+        print("no sessions")
+    else:
+        heading, *lines = sessions.table(rows)
+        print("\n".join([Paint(sys.stdout)(heading, "bold"), *lines]))
+        print(f"\n{len(rows)} session{'' if len(rows) == 1 else 's'}")
+    return 0
+
+
+def _show(options: Namespace) -> int:
+    client = connect(options)
+    details = [client.get(target_of(key)) for key in keys_of(client, options.sessions)]
+    if options.json:
+        render.print_json({"sessions": details})
+    else:
+        paint = Paint(sys.stdout)
+        print("\n\n".join("\n".join(_detail(session, paint)) for session in details))
+    return 0
+
+
+def _detail(session: Json, paint: Paint) -> Iterator[str]:
+    facts = {
+        "state": f"{session['state']}, idle for {render.duration(session['idle_s'])}",
+        "agent": session["agent"] + (f" ({session['worker']})" if session["worker"] else ""),
+        "its id": clean(session["agent_session"] or ""),
+        "title": clean(session["title"]),
+        "waiting": _count_of(session["queued"], "messages") if session["queued"] else "",
+    }
+    yield paint(clean(session["session"]), "bold")
+    yield from (f"  {label:>8}: {text}" for label, text in facts.items() if text)
+    for choice in session["choices"]:
+        yield f"  {clean(choice['name']):>8}: {_chosen(choice)}"
+    if session["conversations"]:
+        yield ""
+        yield from render.table(map(_conversation, session["conversations"]), _CONVERSATIONS)
+    if session["messages"]:
+        yield ""
+        yield from render.table(map(_message, session["messages"]), _MESSAGES)
+
+
+_CONVERSATIONS = ("CONVERSATION", "AGENT", "IDLE", "TITLE")
+_MESSAGES = ("MESSAGE", "STATE", "RECEIVED")
+
+
+def _conversation(row: Json) -> tuple[str, ...]:
+    number = f"{row['conversation']}{' (current)' if row['is_current'] else ''}"
+    return (number, row["agent"], render.duration(row["idle_s"]), clean(row["title"]))
+
+
+def _message(row: Json) -> tuple[str, ...]:
+    return (clean(row["messageId"]), row["state"], render.local(row["receivedAt"]))
+
+
+def _chosen(choice: Json) -> str:
+    """What is chosen, and what else there is."""
+    names = {value["id"]: value["name"] for value in choice["values"]}
+    current = choice["current"]
+    if not names:
+        return "on" if current else "off"
+    others = [clean(name) for id_, name in names.items() if id_ != current]
+    said = clean(str(names.get(current, current)))
+    return f"{said} (or {', '.join(others)})" if others else said
+
+
+def _configure_history(parser: ArgumentParser) -> None:
+    add_session(parser)
+    parser.add_argument(
+        "-n",
+        "--turns",
+        type=_count,
+        default=_TURNS,
+        metavar="TURNS",
+        help=f"the last so many; default {_TURNS}",
+    )
+    parser.add_argument(
+        "-f",
+        "--follow",
+        action="store_true",
+        help="go on with what the chat is shown, until Ctrl-C",
+    )
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise ArgumentTypeError(f"found {text!r}, expected a number")
+    return int(text)
+
+
+def _history(options: Namespace) -> int:
+    client = connect(options)
+    key = key_of(client, options.session)
+    shown: Iterator[Json] = iter(())
+    if options.follow:
+        shown = client.events(target_of(key, "/events"))
+    next(shown, None)  # it is followed from before the history is read: nothing is left out
+    said = client.get(target_of(key, f"/history?turns={options.turns}"))
+    if options.json:
+        (render.print_json_line if options.follow else render.print_json)(said)
+    else:
+        for line in transcript.text(said["turns"], Paint(sys.stdout)):
+            print(line, flush=options.follow)
+    printer = turn.Printer(is_over=True)
+    for event in shown:
+        if options.json:
+            render.print_json_line(event)
+        else:
+            printer.show(event)
+    return 0
+
+
+# -- controlling -------------------------------------------------------------------------------
+
+
+def _new(options: Namespace) -> int:
+    return _command(options, "new")
+
+
+def _cancel(options: Namespace) -> int:
+    return _command(options, "cancel")
+
+
+def _close(options: Namespace) -> int:
+    return _command(options, "close")
+
+
+def _command(options: Namespace, verb: str) -> int:
+    """Status 1 if one of them could not be done; the others are done all the same."""
+    client = connect(options)
+    done, status = [], 0
+    for key in keys_of(client, options.sessions):
+        answer = _tried(client, "POST", target_of(key, f"/{verb}"))
+        if answer is None:
+            status = FAILED
+        else:
+            done.append(answer)
+    if options.json:
+        render.print_json({"sessions": done})
+    else:
+        for row in done:
+            key = clean(row["session"])
+            is_idle = verb == "cancel" and row["was"] not in _BUSY
+            print(f"no turn runs in {key}" if is_idle else _DONE[verb].format(key))
+    return status
+
+
+def _tried(client: Client, method: str, target: str) -> Json:
+    """The answer, or None where it is refused, which is told then."""
+    try:
+        return client.post(target, None) if method == "POST" else client.delete(target)
+    except ClientError as error:
+        if error.exit_code == NO_DAEMON:
+            raise
+        print(f"anyclawctl: {error}", file=sys.stderr)
+        return None
+
+
+def _fork(options: Namespace) -> int:
+    client = connect(options)
+    key = key_of(client, options.session)
+    copy = client.post(target_of(key, "/fork"), None, waits=True)
+    if options.json:
+        render.print_json(copy)
+    else:
+        print(f"conversation {copy['conversation']} of {clean(copy['session'])} is the copy")
+    return 0
+
+
+# -- keeping and erasing -----------------------------------------------------------------------
+
+
+def _configure_export(parser: ArgumentParser) -> None:
+    add_session(parser)
+    parser.add_argument("--format", choices=("json", "md"), default="json", help="default json")
+    output.configure(parser)
+    parser.add_argument("--force", action="store_true", help="replace FILE where it exists")
+
+
+def _export(options: Namespace) -> int:
+    client = connect(options)
+    export = client.get(target_of(key_of(client, options.session), "/export"))
+    if options.format == "md":
+        text = "\n".join(transcript.markdown(export)) + "\n"
+        text = render.clean(text) if not options.output and sys.stdout.isatty() else text
+    else:
+        text = json.dumps(export, indent=2, ensure_ascii=False) + "\n"
+    output.write_private(options, text, replaces=options.force)
+    return 0
+
+
+def _configure_delete(parser: ArgumentParser) -> None:
+    add_sessions(parser)
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask first")
+
+
+def _delete(options: Namespace) -> int:
+    client = connect(options)
+    keys = keys_of(client, options.sessions)
+    if not options.yes and not _is_confirmed(keys, options.sessions):
+        print("anyclawctl: nothing was erased", file=sys.stderr)
+        return FAILED
+    erased, status = [], 0
+    for key in keys:
+        answer = _tried(client, "DELETE", target_of(key))
+        if answer is None:
+            status = FAILED
+        else:
+            erased.append(answer)
+    if options.json:
+        render.print_json({"sessions": erased})
+    else:
+        for row in erased:
+            print(f"erased {clean(row['session'])}: {_counted(row['erased'])}")
+    return status
+
+
+def _is_confirmed(keys: list[str], named: list[str]) -> bool:
+    """Ask on a terminal. Elsewhere what was named by its key is wanted; a pattern may mean more."""
+    if sys.stdin.isatty():
+        print(f"All that is kept of {', '.join(map(clean, keys))} will be erased.", file=sys.stderr)
+        print("Erase it? [y/N] ", end="", file=sys.stderr, flush=True)
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+    if set(keys) <= set(named):
+        return True
+    text = f"no terminal to ask on; --yes erases what is meant: {_count_of(len(keys), 'sessions')}"
+    raise ClientError(text, USAGE_ERROR)
+
+
+def _counted(erased: Json) -> str:
+    """For instance `2 conversations, 1 message`."""
+    return ", ".join(_count_of(number, name) for name, number in erased.items())
+
+
+def _count_of(number: int, things: str) -> str:
+    return f"{number} {things.removesuffix('s') if number == 1 else things}"
