@@ -105,6 +105,8 @@ def _why(manager: Manager, unit: Unit, state: UnitState) -> Iterator[str]:
     elif state.sub not in UP | COMING_UP | GOING_DOWN:
         yield from _last_run(state)
     yield from _vitals(unit, state)
+    if unit.agent is not None and (pool := unit.agent.pool) is not None:
+        yield f"It is one of {pool.max_workers} workers of {pool.agent}"
     if manager.is_leaving(unit.name):
         yield "The configuration has it no more, and it is forgotten once it has stopped"
     if unit.name in manager.stopped_by_hand:
@@ -271,10 +273,18 @@ def _next(manager: Manager, unit: Unit, state: UnitState, now: float) -> Iterato
             yield f"It is tried once more in {_span(state.next_at - now)}"
         case Sub.BLOCKED if unit.name not in manager.stopped_by_hand:
             yield "It starts by itself when what it needs is there"
+        case Sub.DEAD if _is_at_hand(manager, unit, state):
+            yield "It is started when a session needs one more worker"
         case Sub.DEAD | Sub.FAILED if not unit.problem:
             yield f"Nothing starts it by itself; 'anyclawctl start {unit.name}' does"
         case Sub.RUNNING | Sub.DEGRADED if unit.is_process:
             yield from _if_it_ends(unit, state, now)
+
+
+def _is_at_hand(manager: Manager, unit: Unit, state: UnitState) -> bool:
+    """Whether it rests until its pool asks for it."""
+    is_stopped = unit.name in manager.stopped_by_hand
+    return unit.is_worker and state.result is Result.SUCCESS and not is_stopped
 
 
 _WHEN = {

@@ -160,7 +160,7 @@ def _unsupported(look: _Look) -> Iterator[Case]:
 def _never_started(look: _Look) -> Iterator[Case]:
     handlers = {other for others in look.links.on_failure.values() for other in others}
     for name, unit in look.plan.units.items():
-        if not look.boot or name in look.boot or name in handlers:
+        if not look.boot or name in look.boot or name in handlers or unit.is_worker:
             continue
         if losers := [other for other in look.links.conflicts.get(name, ()) if other in look.boot]:
             text = f"no boot starts it, since {losers[0]} is started, with which it conflicts"
@@ -175,7 +175,7 @@ def _idle_orders(look: _Look) -> Iterator[Case]:
         for ref in unit.deps.after:
             if name not in look.boot or ref.unit in look.boot or ref.unit not in look.plan.units:
                 continue
-            if look.pulls_in(name, ref.unit):
+            if look.plan.units[ref.unit].is_worker or look.pulls_in(name, ref.unit):
                 continue
             text = f"is ordered after {ref.unit}, which neither a boot nor its own start starts"
             place = unit.span if ref.span == BUILT_IN else ref.span
@@ -352,7 +352,9 @@ LINTS: Mapping[LintId, Rule] = {
         _E, "What `on_failure` names is the unit itself, or requires it.", _circular_handlers
     ),
     LintId.NEVER_STARTED: Rule(
-        _W, "No boot starts the unit, and no failure of another one does.", _never_started
+        _W,
+        "No boot starts the unit, and neither a failure of another one nor a pool does.",
+        _never_started,
     ),
     LintId.IDLE_ORDER: Rule(
         _W, "The unit is ordered after one that is never started with it.", _idle_orders

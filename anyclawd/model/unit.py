@@ -180,9 +180,14 @@ class Unit:
         return self.readiness is ReadinessType.NOTIFY or self.watchdog_s > 0
 
     @property
+    def is_worker(self) -> bool:
+        """Whether it is one of several that are one agent to everybody who talks to it."""
+        return self.agent is not None and self.agent.pool is not None
+
+    @property
     def template(self) -> UnitName | None:
         """`name@.kind` of an instance `name@argument.kind`, None for any other unit."""
-        return template_of(self.name)
+        return None if self.is_worker else template_of(self.name)
 
 
 #: Readiness that is looked for from outside.

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from anyclawd.engine.lint import LINTS, LintId, lint, rows
+from anyclawd.model.conversation import Pool
 from anyclawd.model.deps import Ref, UnitName, Until
 from anyclawd.model.errors import Severity
 from anyclawd.model.plan import Plan
@@ -23,7 +24,7 @@ from anyclawd.model.policy import (
     StartLimit,
     Timeouts,
 )
-from anyclawd.model.unit import Unit
+from anyclawd.model.unit import AgentRole, Unit
 from tests.fakes.world import SPAN, answering, link, make_plan, make_unit
 
 PAGE = Path(__file__).parents[3] / "docs/reference/lints.md"
@@ -218,6 +219,18 @@ def test_findings_stand_where_the_reference_does() -> None:
         "text": "is ordered after b.service, which neither a boot nor its own start starts;"
         " want or require it too, or drop the order",
     }
+
+
+def test_a_worker_that_starts_on_demand_is_nothing_to_wonder_about() -> None:
+    """Its target is ordered after it, as after all agents."""
+    pool = Pool(agent=UnitName("a.agent"), min_workers=0, max_workers=2)
+    worker = make_unit("a@1.agent", agent=AgentRole(cwd="/", pool=pool))
+    target = link(make_unit("agents.target"), after=[worker.name])
+    plan = unwanted(make_plan(target), worker)
+    assert [row for row in rows(plan) if row["lint"] in ("never-started", "idle-order")] == []
+    alone = replace(worker, agent=AgentRole(cwd="/"))
+    found = {row["lint"] for row in rows(unwanted(make_plan(target), alone))}
+    assert found == {"never-started", "idle-order"}
 
 
 def test_the_page_lists_the_lints() -> None:

@@ -4,18 +4,26 @@ from dataclasses import replace
 
 from anyclawd.engine.explain import sentences
 from anyclawd.engine.job import Origin
+from anyclawd.model.conversation import Pool
 from anyclawd.model.deps import Dependencies, Ref, UnitName
 from anyclawd.model.plan import DEFAULT_TARGET, Plan
 from anyclawd.model.state import JobMode, JobResult, JobType, Sub, SystemState
+from anyclawd.model.unit import AgentRole, Unit
 from tests.fakes.world import World, answering, link, make_plan, make_unit
 
 W1, W2, W3 = (f"a@{number}.agent" for number in (1, 2, 3))
 S = "s.service"
 
 
+def worker(name: str, least: int, most: int) -> Unit:
+    pool = Pool(agent=UnitName("a.agent"), min_workers=least, max_workers=most)
+    return make_unit(name, agent=AgentRole(cwd="/", pool=pool))
+
+
 def wanting(*names: str, spare: tuple[str, ...] = (W2, W3)) -> Plan:
-    """A plan with three workers whose default target wants `names` and knows the rest."""
-    plan = make_plan(*(make_unit(name) for name in (*names, *spare)))
+    """A plan with workers whose default target wants `names` and not the rest."""
+    every = (*names, *spare)
+    plan = make_plan(*(worker(name, len(names), len(every)) for name in every))
     wanted = tuple(Ref(unit=UnitName(name)) for name in names)
     target = replace(plan.units[DEFAULT_TARGET], deps=Dependencies(wants=wanted, after=wanted))
     return replace(plan, units={**plan.units, DEFAULT_TARGET: target})
@@ -53,6 +61,18 @@ def test_why_a_worker_runs_is_told_in_the_pools_words() -> None:
     world.ask(JobType.START, W2, is_by_pool=True)
     said = sentences(world.manager, UnitName(W2), world.now)
     assert "It was started because a test." in said
+    assert "It is one of 3 workers of a.agent." in said
+
+
+def test_what_starts_a_worker_that_rests_is_told() -> None:
+    world = pooled()
+    assert sentences(world.manager, UnitName(W2), world.now)[-1] == (
+        "It is started when a session needs one more worker."
+    )
+    world.stop(W2)
+    assert sentences(world.manager, UnitName(W2), world.now)[-1] == (
+        f"Nothing starts it by itself; 'anyclawctl start {W2}' does."
+    )
 
 
 def test_a_pool_does_not_start_what_a_person_has_stopped() -> None:
