@@ -83,7 +83,7 @@ from anyclawd.runtime.launcher import Launcher
 from anyclawd.runtime.logpump import LogPump
 from anyclawd.runtime.process import Process
 from anyclawd.runtime.reaper import Reaper
-from anyclawd.runtime.seam import Attach, Sink
+from anyclawd.runtime.seam import Attach, Companion, Sink, Variables
 from anyclawd.runtime.timer import Timers
 
 if TYPE_CHECKING:
@@ -220,10 +220,13 @@ class Driver:
         self.feed(JobsRequested(request=request, type=type_, units=units, mode=mode, origin=origin))
         return _unless_refused(future)
 
-    def submit_for_pool(self, type_: JobType, name: UnitName, mode: JobMode, why: str) -> None:
+    def submit_for_pool(
+        self, type_: JobType, name: UnitName, mode: JobMode, why: str
+    ) -> "asyncio.Future[tuple[JobOutcome, ...]]":
         """Ask for a job of one worker; see `JobsRequested` for what is different about it.
 
-        Raises RequestError, with nothing installed, where the engine refuses.
+        The future has the RequestError where the engine refuses: it may do so later, since a pool
+        asks while a command is being performed.
         """
         request, future = self._open_request()
         self.feed(
@@ -236,7 +239,7 @@ class Driver:
                 is_by_pool=True,
             )
         )
-        _unless_refused(future)
+        return future
 
     def adopt(
         self, plan: Plan, restart: frozenset[UnitName], changed: frozenset[UnitName], origin: str
@@ -421,7 +424,7 @@ class Driver:
         if unit.protocol is Speaks.NONE:
             process.open()
             return
-        report = UnitReport(self, unit, invocation)
+        report = UnitReport(self, self._entourage, unit, invocation)
         sink = self._sinks[name] = self._attach(unit, process, report)
         process.open(sink, report)
 
@@ -526,10 +529,13 @@ class Driver:
 class UnitReport:
     """The `Report` of one run: whatever it says is about this run only."""
 
-    __slots__ = ("_driver", "_invocation", "_unit")
+    __slots__ = ("_driver", "_entourage", "_invocation", "_unit")
 
-    def __init__(self, driver: Driver, unit: Unit, invocation: Invocation) -> None:
-        self._driver, self._unit, self._invocation = driver, unit, invocation
+    def __init__(
+        self, driver: Driver, entourage: Entourage, unit: Unit, invocation: Invocation
+    ) -> None:
+        self._driver, self._entourage = driver, entourage
+        self._unit, self._invocation = unit, invocation
 
     def ready(self) -> None:
         """The handshake is over; it makes a unit ready that has no other way to be so."""
@@ -544,6 +550,25 @@ class UnitReport:
 
     def recovered(self) -> None:
         self._driver.feed(ReadinessRegained(self._unit.name, self._invocation))
+
+    def launch(
+        self,
+        argv: tuple[str, ...],
+        *,
+        working_dir: str,
+        variables: Variables,
+        output: Callable[[bytes], None],
+        ended: Callable[[Exit], None],
+    ) -> Companion:
+        return self._entourage.launch(
+            self._unit.name,
+            self._invocation,
+            argv,
+            working_dir=working_dir,
+            variables=variables,
+            output=output,
+            ended=ended,
+        )
 
 
 def _unless_refused(
