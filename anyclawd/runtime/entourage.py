@@ -6,6 +6,7 @@ and how it last crashed is kept for people.
 """
 
 import asyncio
+import errno
 import random
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from functools import partial
@@ -26,6 +27,7 @@ from anyclawd.model.policy import ReadinessType
 from anyclawd.model.state import ALIVE, Sub
 from anyclawd.model.unit import Unit
 from anyclawd.runtime import condition, hook
+from anyclawd.runtime.companion import Companions
 from anyclawd.runtime.crash import Crash, crash_of
 from anyclawd.runtime.launcher import Launcher
 from anyclawd.runtime.logpump import Awaited, LogPump
@@ -33,9 +35,9 @@ from anyclawd.runtime.monitor import Monitors
 from anyclawd.runtime.notices import Notices
 from anyclawd.runtime.probe import Prober
 from anyclawd.runtime.process import Process
-from anyclawd.runtime.program import Programs, Running, Sequence, Variables
+from anyclawd.runtime.program import Programs, Running, Sequence
 from anyclawd.runtime.reaper import Reaper
-from anyclawd.runtime.seam import Sink
+from anyclawd.runtime.seam import Sink, Variables
 
 
 class Entourage:
@@ -73,6 +75,7 @@ class Entourage:
             owner_of=reaper.owner_of,
         )
         self._prober = Prober(self._programs, sinks.get)
+        self._companions = Companions(self._programs)
         self._deserted: set[UnitName] = set()  # their main process is dead, and a check is ending
         self.monitors = Monitors(
             Known(manager, self._deserted),
@@ -119,6 +122,31 @@ class Entourage:
             return
         self._sequences[name] = hook.run(
             unit, invocation, which, run, variables, self._programs, ended
+        )
+
+    def launch(
+        self,
+        name: UnitName,
+        invocation: Invocation,
+        argv: tuple[str, ...],
+        *,
+        working_dir: str,
+        variables: Variables,
+        output: Callable[[bytes], None],
+        ended: Callable[[Exit], None],
+    ) -> Running:
+        """Start a companion of one run of a unit; see `seam.Report.launch`."""
+        main = self._processes.get(name)
+        if main is None or main.invocation != invocation or name in self._deserted:
+            raise OSError(errno.ESRCH, f"{name} has ended")
+        return self._companions.start(
+            main.unit,
+            invocation,
+            argv,
+            working_dir=working_dir,
+            variables=variables,
+            output=output,
+            ended=ended,
         )
 
     def kill_hook(self, name: UnitName) -> None:
@@ -174,7 +202,8 @@ class Entourage:
     def note_end(self, process: Process, end: Exit, told: Callable[[], None]) -> None:
         """A main process has ended: `told` tells so, once what belongs before it is done with.
 
-        That is what it has said, and the looks at it, of which nothing may outlive the unit.
+        That is what it has said, and the looks at it, and what it has had started: none of these
+        may outlive the unit.
         """
         name = process.unit.name
         self.notices.drain(name)
@@ -186,7 +215,7 @@ class Entourage:
             self._deserted.discard(name)
             told()
 
-        self._prober.give_up(name, gone)
+        self._prober.give_up(name, lambda: self._companions.give_up(name, gone))
 
     def last_end(self, name: UnitName) -> Exit | None:
         """How the last main process that has ended did so; a new start changes nothing."""

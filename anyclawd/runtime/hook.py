@@ -12,7 +12,8 @@ from anyclawd.engine.events import Exit, Hook
 from anyclawd.model.policy import HookCommand, Hooks
 from anyclawd.model.state import Result
 from anyclawd.model.unit import Unit
-from anyclawd.runtime.program import Ended, Programs, Sequence, Variables
+from anyclawd.runtime.program import Ended, Programs, Sequence
+from anyclawd.runtime.seam import Variables
 
 
 def commands_of(hooks: Hooks, hook: Hook) -> tuple[HookCommand, ...]:

@@ -12,8 +12,8 @@ from anyclawd.runtime.cgroup import Cgroups, part_of
 from anyclawd.runtime.logpump import LogPump
 from anyclawd.runtime.order import limits_of, order_of
 from anyclawd.runtime.process import Process
-from anyclawd.runtime.program import Variables
 from anyclawd.runtime.reaper import Reaper
+from anyclawd.runtime.seam import Sink, Variables
 
 if TYPE_CHECKING:
     from anyclawd.runtime.spawn import Spawned
@@ -91,11 +91,12 @@ class Launcher:
         argv: tuple[str, ...],
         variables: Variables,
         exited: Callable[[Exit], None],
+        sink: Sink | None = None,
     ) -> Process:
         """Start a program beside the main process of a unit; see `program.Launch`."""
         spawned = self.spawn(unit, invocation, variables, argv)
         process = self.process(unit, invocation, spawned, lambda _, end: exited(end))
-        process.open()
+        process.open(sink)
         return process
 
     def limit(self, unit: Unit) -> None:

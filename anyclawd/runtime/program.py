@@ -1,4 +1,4 @@
-"""Programs of a unit beside its main process: hooks, conditions and checks.
+"""Programs of a unit beside its main process: hooks, conditions, checks, and its companions.
 
 Each is a process of its unit: its user, its environment, its limits, its log. It has a session and
 marks of its own, so that its end takes everything with it that it has started, and leaves the main
@@ -13,9 +13,7 @@ from anyclawd.engine.events import Exit
 from anyclawd.model.deps import UnitName
 from anyclawd.model.policy import HookCommand
 from anyclawd.model.unit import Unit
-
-#: Environment variables, as pairs of name and value.
-Variables: TypeAlias = tuple[tuple[str, str], ...]
+from anyclawd.runtime.seam import Sink, Variables
 
 #: What a program has come to: what went wrong, and how it ended if it ran at all.
 Ended: TypeAlias = Callable[[str, Exit | None], None]
@@ -43,9 +41,11 @@ class Launch(Protocol):
         argv: tuple[str, ...],
         variables: Variables,
         exited: Callable[[Exit], None],
+        sink: Sink | None = None,
     ) -> Running:
         """Start a program; `exited` is called once, when nothing of it is left.
 
+        What it prints goes to the sink, or to the log of its unit where there is none.
         Raises OSError whose `strerror` is the text for people.
         """
 
@@ -64,6 +64,7 @@ class Programs:
         argv: tuple[str, ...],
         variables: Variables,
         exited: Callable[[Exit], None],
+        sink: Sink | None = None,
     ) -> Running:
         """Start a program under an invocation of its own. Raises OSError as `Launch` does."""
 
@@ -74,7 +75,7 @@ class Programs:
                 del self._running[unit.name]
             exited(status)
 
-        program = self._launch(unit, invocation, argv, variables, end)
+        program = self._launch(unit, invocation, argv, variables, end, sink)
         self._running.setdefault(unit.name, []).append(program)
         return program
 

@@ -1,14 +1,18 @@
-"""Where the runtime meets what is built upon it: three small promises, no code.
+"""Where the runtime meets what is built upon it: a few small promises, no code.
 
 A *sink* takes what a protocol unit writes to its stdout, and can ask it how it is; a *wire* carries
-what is written to its stdin, and a *report* tells the engine what the sink has learnt. The gateway
-makes sinks, the driver owns wires and reports.
+what is written to its stdin, and a *report* tells the engine what the sink has learnt, and has it
+start a *companion* beside the process. The gateway makes sinks, the driver owns the rest.
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
+from anyclawd.engine.events import Exit
 from anyclawd.model.unit import Unit
+
+#: Environment variables, as pairs of name and value.
+Variables: TypeAlias = tuple[tuple[str, str], ...]
 
 
 class Sink(Protocol):
@@ -54,8 +58,31 @@ class Wire(Protocol):
     def resume_reading(self) -> None: ...
 
 
+class Companion(Protocol):
+    """A program that was started beside the process of a sink."""
+
+    def kill_tree(self) -> None:
+        """End it with all that it has started; it still tells of its end."""
+
+
 class Report(Protocol):
     """What a sink tells the engine about its unit; late reports of an ended process are ignored."""
+
+    def launch(
+        self,
+        argv: tuple[str, ...],
+        *,
+        working_dir: str,
+        variables: Variables,
+        output: Callable[[bytes], None],
+        ended: Callable[[Exit], None],
+    ) -> Companion:
+        """Start a program of the unit beside its process, which it does not outlive.
+
+        `output` is given what it prints on its stdout; `ended` is called once, after all of that,
+        when nothing of it is left. Variables win over those of the unit. Raises OSError whose
+        `strerror` is the text for people.
+        """
 
     def ready(self) -> None: ...
 

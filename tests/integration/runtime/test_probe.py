@@ -31,7 +31,8 @@ from anyclawd.runtime import probe as probes
 from anyclawd.runtime.cgroup import Cgroups
 from anyclawd.runtime.driver import Driver
 from anyclawd.runtime.probe import Prober, look_by_http, look_by_tcp
-from anyclawd.runtime.program import Programs, Variables
+from anyclawd.runtime.program import Programs
+from anyclawd.runtime.seam import Sink, Variables
 from tests.integration.runtime.conftest import House
 from tests.integration.runtime.supervisor import Supervise, after, service, shell, supervised
 
@@ -165,6 +166,7 @@ def prober(house: House) -> Prober:
         argv: tuple[str, ...],
         variables: Variables,
         exited: Callable[[Exit], None],
+        sink: Sink | None = None,
     ) -> object:
         process = house.run(service(unit.name.removesuffix(".service"), *argv), invocation)
         house.exits[process].add_done_callback(lambda end: exited(end.result()))
