@@ -19,22 +19,23 @@ _WANTED = "its pool needs one more worker"
 _SPARE = "its pool has done without it for long enough"
 
 
-class DriverWorkers:
-    """Implements `gateway.workers.Workers`.
+class Workers:
+    """Neither call waits. What becomes of a worker is told as of any unit.
 
-    `told` is called with a worker whose start has come to nothing, which no change of its state
-    may tell: what a person has stopped rests before and after it.
+    `told` is called with one whose start has come to nothing, which no change of its state may
+    tell: what a person has stopped rests before and after it.
     """
 
     def __init__(self, driver: Driver, told: Callable[[UnitName], None]) -> None:
         self._driver, self._told = driver, told
 
     def start(self, unit: UnitName) -> None:
+        """A session waits for this worker."""
         asked = self._driver.submit_for_pool(JobType.START, unit, JobMode.REPLACE, _WANTED)
         asked.add_done_callback(lambda done: self._look(unit, done))
 
     def stop(self, unit: UnitName) -> None:
-        """Whoever requires the worker goes on without it, as after an end of its own."""
+        """It had nothing to do. Whoever requires it goes on without, as after an end of its own."""
         mode = JobMode.IGNORE_DEPENDENCIES
         asked = self._driver.submit_for_pool(JobType.STOP, unit, mode, _SPARE)
         asked.add_done_callback(_say_refusal)
