@@ -10,6 +10,7 @@ import sys
 
 from broadcast import Broadcast
 from events import event_of
+from inlet import Inlet
 from options import api_key_of, host_of, port_of
 
 from anyclaw_sdk.channel import Channel, Outbound, PermissionBroker, run
@@ -18,13 +19,11 @@ from anyclaw_sdk.types import (
     ChannelCapabilities,
     ChannelInitialize,
     Delivery,
+    Elicitation,
     Message,
-    PeerInfo,
     PermissionRequest,
     RpcError,
 )
-
-PEER = PeerInfo("debug-http", "local", "local")
 
 
 class DebugHttp(Channel):
@@ -32,7 +31,9 @@ class DebugHttp(Channel):
         self._broadcast = Broadcast()
 
     def capabilities(self) -> ChannelCapabilities:
-        return ChannelCapabilities(streaming=True, rich_text=False, media=True)
+        return ChannelCapabilities(
+            streaming=True, media=True, acceptance=True, delivery_receipts=True, elicitation=True
+        )
 
     def defaults(self) -> Message:
         return {"host": "127.0.0.1", "port": 0}
@@ -47,25 +48,27 @@ class DebugHttp(Channel):
         sys.stderr.write(f"PORT:{port}\n")
 
     async def on_ready(self, outbound: Outbound, permissions: PermissionBroker) -> None:
-        self._outbound, self._permissions = outbound, permissions
+        self._inlet, self._permissions = Inlet(outbound), permissions
 
     async def serve(self) -> None:
         from server import Server  # aiohttp, see above
 
-        await Server(self._send, self._permissions, self._broadcast, self._api_key).serve(
-            self._socket
+        server = Server(
+            self._inlet, self._permissions, self.elicitations, self._broadcast, self._api_key
         )
+        await server.serve(self._socket)
 
     async def deliver_message(self, delivery: Delivery) -> None:
+        """Hand it to whoever listens now; with that it has arrived, be it with nobody."""
         event = event_of(delivery.content)
         if event is not None:
-            self._broadcast.publish(event)
+            self._broadcast.publish(event._replace(id=delivery.delivery_id))
 
     async def show_permission_prompt(self, request: PermissionRequest) -> None:
         """Nothing to push: clients read GET /permissions/pending."""
 
-    async def _send(self, text: str) -> None:
-        await self._outbound.send_message(PEER, text)
+    async def show_elicitation(self, request: Elicitation) -> None:
+        """Nothing to push: clients read GET /elicitations/pending."""
 
 
 def is_loopback(address: str) -> bool:

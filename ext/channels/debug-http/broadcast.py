@@ -7,6 +7,10 @@ from events import Event
 
 #: So many events wait for a reader; the original's buffer.
 BUFFER_EVENTS = 256
+#: And so many characters of them; one event is always kept.
+BUFFER_CHARS = 32 * 2**20
+#: So many readers at once; one more is turned away.
+READERS_MAX = 100
 
 
 class Broadcast:
@@ -18,7 +22,10 @@ class Broadcast:
         for reader in self._readers:
             reader.put(event)
 
-    def subscribe(self) -> "Reader":
+    def subscribe(self) -> "Reader | None":
+        """One more reader; None where there are as many as there may be."""
+        if len(self._readers) >= READERS_MAX:
+            return None
         reader = Reader(self)
         self._readers.add(reader)
         if self._is_closed:
@@ -41,6 +48,7 @@ class Reader:
     def __init__(self, broadcast: Broadcast) -> None:
         self._broadcast = broadcast
         self._events: deque[Event] = deque()
+        self._chars = 0
         self._wake = asyncio.Event()
         self._is_closed = False
         self._lost = 0
@@ -52,11 +60,21 @@ class Reader:
         self._broadcast.unsubscribe(self)
 
     def put(self, event: Event) -> None:
-        if len(self._events) == BUFFER_EVENTS:
-            self._events.popleft()
-            self._lost += 1
         self._events.append(event)
+        self._chars += len(event.data)
+        while len(self._events) > BUFFER_EVENTS or self._is_over_chars:
+            self._take()
+            self._lost += 1
         self._wake.set()
+
+    @property
+    def _is_over_chars(self) -> bool:
+        return self._chars > BUFFER_CHARS and len(self._events) > 1
+
+    def _take(self) -> Event:
+        event = self._events.popleft()
+        self._chars -= len(event.data)
+        return event
 
     def close(self) -> None:
         self._is_closed = True
@@ -75,7 +93,7 @@ class Reader:
                 await asyncio.wait_for(self._wake.wait(), timeout_s)
             except TimeoutError:  # asyncio's own is the same class since 3.11
                 return None
-        return self._events.popleft() if self._events else None
+        return self._take() if self._events else None
 
     def has_ended(self) -> bool:
         return self._is_closed and not self._events

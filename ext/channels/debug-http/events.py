@@ -27,10 +27,12 @@ from anyclaw_sdk.types import Json
 class Event(NamedTuple):
     name: str  #: "" for the default event
     data: str
+    id: str = ""  #: of the delivery, where it has one: the same when it is sent again
 
     def encode(self) -> bytes:
         """The event's lines and the blank one that ends it."""
-        head = [f"event: {self.name}"] if self.name else []
+        head = [f"id: {self.id}"] if self.id.isprintable() and self.id else []
+        head += [f"event: {self.name}"] if self.name else []
         lines = self.data.replace("\r\n", "\n").replace("\r", "\n").split("\n")
         return ("\n".join([*head, *(f"data: {line}" for line in lines)]) + "\n\n").encode(
             errors="replace"  # a lone surrogate, which JSON can carry and UTF-8 cannot

@@ -14,12 +14,19 @@ from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from aiohttp import web
-from broadcast import Broadcast, Reader
+from broadcast import READERS_MAX, Broadcast, Reader
+from inlet import PEER, Inlet
+from refusal import Refusal
 
-from anyclaw_sdk.channel import PermissionBroker
+from anyclaw_sdk.channel import ElicitationBroker, PermissionBroker
 from anyclaw_sdk.types import Json, Message
 
 BODY_MAX_BYTES = 1024 * 1024
+#: So many requests are answered at once, the event streams apart; one more is turned away.
+REQUESTS_MAX = 256
+KEY_HEADER = "Idempotency-Key"
+KEY_MAX_CHARS = 255
+ACTIONS = ("accept", "decline", "cancel")
 KEEP_ALIVE_S = 15.0
 #: For open requests at the end; the supervisor's patience is longer.
 CLEANUP_S = 1.0
@@ -27,24 +34,18 @@ CLEANUP_S = 1.0
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Refusal(Exception):
-    """A request that is answered with an error."""
-
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(text)
-        self.status = status
-
-
 class Server:
     def __init__(
         self,
-        send: Callable[[str], Awaitable[None]],
+        inlet: Inlet,
         permissions: PermissionBroker,
+        elicitations: ElicitationBroker,
         broadcast: Broadcast,
         api_key: str,
     ) -> None:
-        self._send, self._permissions = send, permissions
-        self._broadcast, self._api_key = broadcast, api_key
+        self._inlet, self._broadcast, self._api_key = inlet, broadcast, api_key
+        self._permissions, self._elicitations = permissions, elicitations
+        self._requests = 0
 
     async def serve(self, listener: socket.socket) -> None:
         """Answer requests until cancelled; then end the event streams and close."""
@@ -70,9 +71,9 @@ class Server:
                 refuse_foreign_page(request, is_loopback=is_loopback)
                 if request.path != "/health":
                     self._authorize(request)
-                return await handler(request)
+                return await self._answer(request, handler)
             except Refusal as refusal:
-                return _error(refusal.status, str(refusal))
+                return _error(refusal)
             except web.HTTPException as error:
                 return _http_error(request, error)
 
@@ -81,13 +82,30 @@ class Server:
             [
                 web.get("/health", self._health),
                 web.post("/message", self._message),
+                web.get("/messages/{id}", self._state),
                 web.get("/events", self._events, allow_head=False),
                 web.post("/cancel", self._cancel),
                 web.get("/permissions/pending", self._pending),
                 web.post("/permissions/{id}/respond", self._respond),
+                web.get("/elicitations/pending", self._elicited),
+                web.post("/elicitations/{id}/respond", self._enter),
             ]
         )
         return application
+
+    async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer if there is room for one more request; event streams have their own bound."""
+        if request.path == "/events":
+            return await handler(request)
+        if self._requests >= REQUESTS_MAX:
+            members = {"state": "refused", "reason": "queue"}
+            text = f"{REQUESTS_MAX} requests wait for their answers already"
+            raise Refusal(429, text, members=members, retry_after_s=1)
+        self._requests += 1
+        try:
+            return await handler(request)
+        finally:
+            self._requests -= 1
 
     def _authorize(self, request: web.Request) -> None:
         given = request.headers.get("Authorization", "").encode(errors="surrogateescape")
@@ -98,12 +116,22 @@ class Server:
         return web.json_response({"status": "ok"})
 
     async def _message(self, request: web.Request) -> web.Response:
-        await self._send(_text(await _body(request), "message"))
-        text = "Message received and queued for processing"
-        return web.json_response({"status": "queued", "message": text})
+        """Answer once the message is kept: from here on it has exactly one outcome."""
+        key, text = _key(request), _text(await _body(request), "message")
+        accepted = await self._inlet.hand_over(text, key)
+        answer: Message = {
+            "status": "queued",
+            "message": "Message received and queued for processing",
+        }
+        if accepted.message_id:
+            answer["messageId"] = accepted.message_id
+        return web.json_response(answer | ({"duplicate": True} if accepted.is_duplicate else {}))
+
+    async def _state(self, request: web.Request) -> web.Response:
+        return web.json_response((await self._inlet.state_of(request.match_info["id"])).to_wire())
 
     async def _cancel(self, request: web.Request) -> web.Response:
-        await self._send("__cancel__")
+        await self._inlet.hand_over("__cancel__")
         return web.json_response({"status": "cancelled"})
 
     async def _pending(self, request: web.Request) -> web.Response:
@@ -117,13 +145,33 @@ class Server:
         offered = [option.option_id for option in asked.options]
         if offered and option_id not in offered:
             raise Refusal(400, f"no option {option_id!r}; expected one of {', '.join(offered)}")
-        self._permissions.resolve(request_id, option_id)
+        self._permissions.resolve(request_id, option_id, PEER)
+        return web.json_response({"status": "responded"})
+
+    async def _elicited(self, request: web.Request) -> web.Response:
+        return web.json_response([asked.to_wire() for asked in self._elicitations.pending()])
+
+    async def _enter(self, request: web.Request) -> web.Response:
+        request_id, body = request.match_info["id"], await _body(request)
+        action, content = _text(body, "action"), body.get("content")
+        if action not in ACTIONS:
+            raise Refusal(400, f"no action {action!r}; expected one of {', '.join(ACTIONS)}")
+        if content is not None and action != "accept":
+            raise Refusal(400, f"'content' goes with action 'accept', not with {action!r}")
+        if content is not None and not isinstance(content, dict):
+            raise Refusal(400, f"'content' must be an object, not {_kind(content)}")
+        if not self._elicitations.resolve(request_id, action, content, PEER):
+            raise Refusal(404, f"no elicitation {request_id!r} is waiting")
         return web.json_response({"status": "responded"})
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
+        subscription = self._broadcast.subscribe()  # before the headers: they promise the stream
+        if subscription is None:
+            text = f"{READERS_MAX} clients read the events already"
+            raise Refusal(503, text, retry_after_s=1)
         headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
         response = web.StreamResponse(headers=headers)
-        with self._broadcast.subscribe() as reader:  # before the headers: they promise the stream
+        with subscription as reader:
             await response.prepare(request)
             try:
                 await response.write(b": connected\n\n")
@@ -162,6 +210,21 @@ def _is_loopback_name(name: str) -> bool:
         return False
 
 
+def _key(request: web.Request) -> str:
+    """The client's own name of its message, "" for none."""
+    given = request.headers.getall(KEY_HEADER, [])
+    if not given:
+        return ""
+    if len(given) > 1:
+        raise Refusal(400, f"header {KEY_HEADER} is given {len(given)} times; expected once")
+    key = given[0]
+    if not key or len(key) > KEY_MAX_CHARS or not (key.isascii() and key.isprintable()):
+        raise Refusal(
+            400, f"header {KEY_HEADER}: expected 1 to {KEY_MAX_CHARS} printable ASCII characters"
+        )
+    return key
+
+
 async def _body(request: web.Request) -> Message:
     try:
         body: Json = json.loads(await request.read())
@@ -187,9 +250,14 @@ def _kind(value: Json) -> str:
     return names.get(type(value), "null")
 
 
-def _error(status: int, text: str) -> web.Response:
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
-    return web.json_response({"error": text}, status=status, headers=headers)
+def _error(refusal: Refusal) -> web.Response:
+    body = refusal.members | {"error": str(refusal)}
+    response = web.json_response(body, status=refusal.status)
+    if refusal.status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    if refusal.retry_after_s is not None:
+        response.headers["Retry-After"] = str(refusal.retry_after_s)
+    return response
 
 
 def _http_error(request: web.Request, error: web.HTTPException) -> web.Response:
@@ -198,12 +266,12 @@ def _http_error(request: web.Request, error: web.HTTPException) -> web.Response:
         case web.HTTPMethodNotAllowed():
             allowed = ", ".join(sorted(error.allowed_methods))
             text = f"{request.method} is not allowed on {request.path}; use {allowed}"
-            response = _error(405, text)
+            response = _error(Refusal(405, text))
             response.headers["Allow"] = allowed
             return response
         case web.HTTPNotFound():
-            return _error(404, f"no route {request.path}")
+            return _error(Refusal(404, f"no route {request.path}"))
         case web.HTTPRequestEntityTooLarge():
-            return _error(413, f"the body is larger than {BODY_MAX_BYTES} bytes")
+            return _error(Refusal(413, f"the body is larger than {BODY_MAX_BYTES} bytes"))
         case _:
-            return _error(error.status, error.reason)
+            return _error(Refusal(error.status, error.reason))

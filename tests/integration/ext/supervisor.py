@@ -30,6 +30,9 @@ class Supervisor:
         assert self.process.stderr is not None
         self.seen: list[Message] = []  #: every frame that was taken from the wire
         self.noise: list[bytes] = []  #: lines on stdout that were no frame
+        #: Makes the answer to a request as soon as it is read; None leaves it to the test.
+        self.answer: Callable[[Message], Message | None] = lambda _: None
+        self._writing = threading.Lock()
         self._frames: queue.Queue[Message | None] = queue.Queue()
         self._errors: queue.Queue[str | None] = queue.Queue()
         self._threads = [
@@ -53,8 +56,9 @@ class Supervisor:
 
     def write(self, data: bytes) -> None:
         assert self.process.stdin is not None
-        self.process.stdin.write(data)
-        self.process.stdin.flush()
+        with self._writing:
+            self.process.stdin.write(data)
+            self.process.stdin.flush()
 
     def send(self, message: Message) -> None:
         self.write(json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n")
@@ -117,6 +121,9 @@ class Supervisor:
                 self.noise.append(line)
             else:
                 self._frames.put(message)
+                is_request = "method" in message and "id" in message
+                if is_request and (answer := self.answer(message)) is not None:
+                    self.send({"id": message["id"], **answer})
         self._frames.put(None)
 
     def _read_errors(self, lines: Iterable[bytes]) -> None:

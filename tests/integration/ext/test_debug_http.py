@@ -18,6 +18,28 @@ QUESTION = {
 }
 
 
+FORM = {
+    "requestId": "e/1",
+    "sessionId": "s",
+    "mode": "form",
+    "message": "Which?",
+    "requestedSchema": {"type": "object", "properties": {"which": {"type": "string"}}},
+}
+PEER = {"channelName": "debug-http", "peerId": "local", "kind": "local"}
+QUEUED = {"status": "queued", "message": "Message received and queued for processing"}
+
+
+def accept(request: Message) -> Message | None:
+    """Accept a message under the id that the request has."""
+    if request["method"] != "channel/sendMessage":
+        return None
+    return {"result": {"accepted": True, "messageId": f"m{request['id']}"}}
+
+
+def answering(**answer: Json) -> Callable[[Message], Message | None]:
+    return lambda _: answer
+
+
 class Events:
     """One client of GET /events; the stream is open once this is constructed."""
 
@@ -40,6 +62,7 @@ class Events:
         lines = self.lines()
         while lines and lines[0].startswith(":"):
             lines = self.lines()
+        self.last_id = "".join(line[4:] for line in lines if line.startswith("id: "))
         name = "".join(line[7:] for line in lines if line.startswith("event: "))
         return name, "\n".join(line[6:] for line in lines if line.startswith("data: "))
 
@@ -53,7 +76,14 @@ class Chat:
 
     def __init__(self, **options: Json) -> None:
         self.channel = Supervisor(DEBUG_HTTP)
-        params = {"protocolVersion": 1, "channelId": "debug", "options": options}
+        self.channel.answer = accept
+        offered = {"acceptance": True, "deliveryReceipts": True, "elicitation": True}
+        params = {
+            "protocolVersion": 1,
+            "channelId": "debug",
+            "capabilities": offered,
+            "options": options,
+        }
         self.handshake = self.channel.call(1, "initialize", params)
         self.port = 0
         self.headers: Message = {}
@@ -80,6 +110,11 @@ class Chat:
         self.channel.notify(
             "channel/deliverMessage", {"sessionId": "s", "content": {"update": update}}
         )
+
+    def elicit(self, rpc_id: Json, form: Message) -> None:
+        """Ask for something, and go on when the channel has taken the question."""
+        self.channel.request(rpc_id, "channel/elicit", form)
+        self.channel.call("barrier", "no/such/method", {})
 
     def ask(self, rpc_id: Json) -> None:
         """Ask for a permission, and go on when the channel has taken the question."""
@@ -117,7 +152,14 @@ def block(text: str) -> Message:
 def test_handshake(chat: Chat) -> None:
     assert chat.handshake["result"] == {
         "protocolVersion": 1,
-        "capabilities": {"streaming": True, "richText": False, "media": True},
+        "capabilities": {
+            "streaming": True,
+            "richText": False,
+            "media": True,
+            "acceptance": True,
+            "deliveryReceipts": True,
+            "elicitation": True,
+        },
         "defaults": {"host": "127.0.0.1", "port": 0},
     }
     assert chat.http("GET", "/health") == (200, {"status": "ok"})
@@ -148,16 +190,197 @@ def test_a_port_that_is_none_is_refused(start: Callable[..., Chat], port: Json) 
     assert error["message"] == f"option port: {port!r} is no port; expected 0 to 65535"
 
 
-def test_a_message_goes_to_the_supervisor(chat: Chat) -> None:
+def test_a_message_is_answered_once_the_supervisor_has_it(chat: Chat) -> None:
     text = "two\nlines, “quoted”"
-    assert chat.http("POST", "/message", {"message": text, "more": 1}) == (
-        200,
-        {"status": "queued", "message": "Message received and queued for processing"},
+    status, body = chat.http("POST", "/message", {"message": text, "more": 1})
+    sent = chat.channel.receive_method("channel/sendMessage")
+    assert (status, body) == (200, {**QUEUED, "messageId": f"m{sent['id']}"})
+    assert sent["params"] == {"peerInfo": PEER, "content": [block(text)]}
+
+
+def test_a_key_makes_a_message_one_however_often_it_is_sent(chat: Chat) -> None:
+    known = {"accepted": True, "messageId": "m1", "duplicate": True, "state": "running"}
+    chat.channel.answer = answering(result=known)
+    answer = chat.http("POST", "/message", {"message": "x"}, {"Idempotency-Key": "a b~7"})
+    assert answer == (200, {**QUEUED, "messageId": "m1", "duplicate": True})
+    sent = chat.channel.receive_method("channel/sendMessage")["params"]
+    assert sent["_meta"] == {"anyclaw/sourceId": "a b~7"}
+
+
+@pytest.mark.parametrize("key", ["", "k" * 256, "caf\xe9", "a\tb"], ids=repr)
+def test_a_key_that_is_none_is_refused(chat: Chat, key: str) -> None:
+    text = "header Idempotency-Key: expected 1 to 255 printable ASCII characters"
+    answer = chat.http("POST", "/message", {"message": "x"}, {"Idempotency-Key": key})
+    assert answer == (400, {"error": text})
+    assert chat.http("POST", "/message", {"message": "x"}, {"Idempotency-Key": "k" * 255})[0] == 200
+
+
+def test_two_keys_are_refused(chat: Chat) -> None:
+    with socket.create_connection(("127.0.0.1", chat.port), WAIT_S) as client:
+        client.sendall(
+            b"POST /message HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+            b"Idempotency-Key: a\r\nIdempotency-Key: b\r\nContent-Length: 0\r\n\r\n"
+        )
+        answer = client.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"header Idempotency-Key is given 2 times; expected once" in answer
+
+
+@pytest.mark.parametrize(
+    ("reason", "retry_after", "status", "header"),
+    [
+        ("rate-limit", 2.1, 429, "3"),
+        ("rate-limit", 0, 429, "1"),
+        ("queue", None, 429, "1"),
+        ("access", None, 503, None),
+        ("stopping", 5, 503, "5"),
+        ("store", None, 503, None),
+        ("agent", None, 503, None),
+    ],
+)
+def test_a_refused_message_says_why_and_when_to_try_again(
+    chat: Chat, reason: str, retry_after: float | None, status: int, header: str | None
+) -> None:
+    data = {"messageId": "m1", "state": "refused", "reason": reason}
+    told = data if retry_after is None else {**data, "retryAfter": retry_after}
+    chat.channel.answer = answering(error={"code": -32000, "message": "no", "data": told})
+    for path in ("/message", "/cancel"):
+        answer = chat.http("POST", path, {"message": "x"})
+        assert answer == (status, {**data, "error": "no"})
+        assert chat.answer_headers["Retry-After"] == header
+
+
+def test_an_error_that_is_no_refusal_is_passed_on(chat: Chat) -> None:
+    chat.channel.answer = answering(error={"code": -32602, "message": "no content"})
+    answer = chat.http("POST", "/message", {"message": "x"})
+    assert answer == (502, {"error": "the supervisor answered -32602: no content"})
+
+
+def test_a_supervisor_that_goes_away_leaves_a_message_in_doubt(chat: Chat) -> None:
+    def go(_: Message) -> None:
+        assert chat.channel.process.stdin is not None
+        chat.channel.process.stdin.close()
+
+    chat.channel.answer = go
+    status, body = chat.http("POST", "/message", {"message": "x"})
+    assert status == 503
+    assert body["error"].startswith(
+        "the supervisor has gone: whether the message was accepted is not known; send it again"
     )
-    assert chat.channel.receive_method("channel/sendMessage")["params"] == {
-        "peerInfo": {"channelName": "debug-http", "peerId": "local", "kind": "local"},
-        "content": [block(text)],
+    assert chat.channel.wait() == 0
+
+
+def test_an_older_supervisor_tells_no_id(chat: Chat) -> None:
+    with Supervisor(DEBUG_HTTP) as channel:
+        channel.call(1, "initialize", {"protocolVersion": 1, "channelId": "d", "options": {}})
+        chat.port = int(channel.stderr_line("PORT:").removeprefix("PORT:"))
+        assert chat.http("POST", "/message", {"message": "x"}) == (200, QUEUED)
+        assert "id" not in channel.receive_method("channel/sendMessage")
+
+
+def test_the_state_of_a_message_is_the_supervisor_s(chat: Chat) -> None:
+    state = {"messageId": "m/1", "state": "answered", "text": "Echo: x", "stopReason": "end_turn"}
+    chat.channel.answer = answering(result={**state, "channel": "debug", "deliveryId": None})
+    assert chat.http("GET", "/messages/m%2F1") == (200, state)
+    asked = chat.channel.receive_method("channel/messageState")
+    assert asked["params"] == {"messageId": "m/1"}
+    chat.channel.answer = answering(error={"code": -32001, "message": "unknown"})
+    assert chat.http("GET", "/messages/m2") == (404, {"error": "no message 'm2' is known"})
+
+
+def test_the_end_of_a_turn_is_confirmed_and_names_its_delivery(chat: Chat) -> None:
+    events = chat.events()
+    chat.deliver(sessionUpdate="agent_message_chunk", content=block("Hi"))
+    meta = {"anyclaw/deliveryId": "d1", "anyclaw/messageIds": ["m1"]}
+    for again in ({}, {"anyclaw/redelivered": True}):
+        content = {"update": {"sessionUpdate": "result", "content": "Hi there"}}
+        params = {"sessionId": "s", "content": content, "_meta": {**meta, **again}}
+        chat.channel.notify("channel/deliverMessage", params)
+        receipt = chat.channel.receive_method("channel/deliveryReceipt")
+        assert receipt["params"] == {"deliveryId": "d1"}
+    seen = [(events.next(), events.last_id) for _ in range(3)]
+    assert seen == [(("", "Hi"), "")] + [(("", "Hi there"), "d1")] * 2
+
+
+def test_only_so_many_clients_read_the_events(chat: Chat) -> None:
+    for _ in range(100):
+        chat.events()
+    answer = chat.http("GET", "/events")
+    assert answer == (503, {"error": "100 clients read the events already"})
+    assert chat.answer_headers["Retry-After"] == "1"
+
+
+def test_only_so_many_messages_wait_for_their_acceptance(chat: Chat) -> None:
+    chat.channel.answer = answering_nothing
+    connections = []
+    for _ in range(256):
+        connection = http.client.HTTPConnection("127.0.0.1", chat.port, timeout=WAIT_S)
+        connection.request("POST", "/message", b'{"message": "x"}')
+        connections.append(connection)
+    waiting = [chat.channel.receive_method("channel/sendMessage") for _ in connections]
+    text = "256 requests wait for their answers already"
+    assert chat.http("POST", "/message", {"message": "x"}) == (
+        429,
+        {"state": "refused", "reason": "queue", "error": text},
+    )
+    for request in waiting:
+        chat.channel.send({"id": request["id"], **(accept(request) or {})})
+    for connection in connections:
+        assert connection.getresponse().status == 200
+        connection.close()
+
+
+def answering_nothing(_: Message) -> None:
+    """Leave every request open."""
+
+
+def test_an_elicitation_is_listed_and_answered(chat: Chat) -> None:
+    chat.elicit("e-1", FORM)
+    assert chat.http("GET", "/elicitations/pending") == (200, [FORM])
+    path = "/elicitations/e%2F1/respond"
+    for body, text in [
+        ({}, "'action' is missing; expected a string"),
+        ({"action": "yes"}, "no action 'yes'; expected one of accept, decline, cancel"),
+        ({"action": "accept", "content": []}, "'content' must be an object, not an array"),
+        (
+            {"action": "cancel", "content": {}},
+            "'content' goes with action 'accept', not with 'cancel'",
+        ),
+    ]:
+        assert chat.http("POST", path, body) == (400, {"error": text})
+    entered = {"action": "accept", "content": {"which": "left"}}
+    assert chat.http("POST", path, entered) == (200, {"status": "responded"})
+    answer = chat.channel.receive(lambda message: message.get("id") == "e-1")
+    assert answer["result"] == {**entered, "peerInfo": PEER}
+    assert chat.http("POST", path, entered) == (
+        404,
+        {"error": "no elicitation 'e/1' is waiting"},
+    )
+
+
+def test_a_link_is_shown_in_full_and_declined(chat: Chat) -> None:
+    link = {
+        "requestId": "e2",
+        "sessionId": "s",
+        "mode": "url",
+        "message": "Log in",
+        "url": "https://x.example/?a=b&c",
     }
+    chat.elicit("e-2", link)
+    assert chat.http("GET", "/elicitations/pending") == (200, [link])
+    assert chat.http("POST", "/elicitations/e2/respond", {"action": "decline"})[0] == 200
+    answer = chat.channel.receive(lambda message: message.get("id") == "e-2")
+    assert answer["result"] == {"action": "decline", "peerInfo": PEER}
+
+
+def test_questions_that_nobody_waits_for_are_listed_no_more(chat: Chat) -> None:
+    chat.ask("p-1")
+    chat.elicit("e-1", FORM)
+    for request_id in ("r/1", "e/1"):
+        chat.channel.notify("channel/withdrawRequest", {"requestId": request_id})
+    chat.channel.call("barrier", "no/such/method", {})
+    assert chat.http("GET", "/permissions/pending") == (200, [])
+    assert chat.http("GET", "/elicitations/pending") == (200, [])
 
 
 def test_cancel_is_a_text_of_its_own(chat: Chat) -> None:
@@ -245,7 +468,7 @@ def test_permissions_are_listed_and_answered(chat: Chat) -> None:
     )
     assert chat.http("POST", path, {"optionId": "no"}) == (200, {"status": "responded"})
     answer = chat.channel.receive(lambda message: message.get("id") == "p-1")
-    assert answer["result"] == {"requestId": "r/1", "optionId": "no"}
+    assert answer["result"] == {"requestId": "r/1", "optionId": "no", "peerInfo": PEER}
     assert chat.http("POST", path, {"optionId": "no"}) == (
         404,
         {"error": "no permission request 'r/1' is waiting"},
@@ -265,6 +488,8 @@ def test_permissions_are_listed_and_answered(chat: Chat) -> None:
         ("GET", "/message", None, 405, "GET is not allowed on /message; use POST"),
         ("DELETE", "/events", None, 405, "DELETE is not allowed on /events; use GET"),
         ("GET", "/nowhere", None, 404, "no route /nowhere"),
+        ("GET", "/messages/", None, 404, "no route /messages/"),
+        ("POST", "/elicitations/x/respond", b"{", 400, "the body is not JSON: "),
         ("POST", "/message", b" " * 2_000_000, 413, "the body is larger than 1048576 bytes"),
     ],
     ids=lambda value: None if isinstance(value, int) else str(value)[:40],

@@ -5,7 +5,8 @@ from types import ModuleType
 
 import pytest
 
-from anyclaw_sdk.channel import PermissionBroker
+from anyclaw_sdk._connection import Connection
+from anyclaw_sdk.channel import ElicitationBroker, Outbound, PermissionBroker
 from anyclaw_sdk.types import RpcError
 
 Load = Callable[[str, str], ModuleType]
@@ -22,20 +23,23 @@ def broadcast(load: Load) -> ModuleType:
 
 
 @pytest.mark.parametrize(
-    ("name", "data", "encoded"),
+    ("event", "encoded"),
     [
-        ("", "hello", b"data: hello\n\n"),
-        ("thought", "a\nb", b"event: thought\ndata: a\ndata: b\n\n"),
-        ("", "a\r\nb\rc\n", b"data: a\ndata: b\ndata: c\ndata: \n\n"),
-        ("usage", "", b"event: usage\ndata: \n\n"),
-        ("", "é", b"data: \xc3\xa9\n\n"),
-        ("", "\ud800", b"data: ?\n\n"),
+        (("", "hello"), b"data: hello\n\n"),
+        (("thought", "a\nb"), b"event: thought\ndata: a\ndata: b\n\n"),
+        (("", "a\r\nb\rc\n"), b"data: a\ndata: b\ndata: c\ndata: \n\n"),
+        (("usage", ""), b"event: usage\ndata: \n\n"),
+        (("", "é"), b"data: \xc3\xa9\n\n"),
+        (("", "\ud800"), b"data: ?\n\n"),
+        (("", "x", "d1"), b"id: d1\ndata: x\n\n"),
+        (("image", "x", "d1"), b"id: d1\nevent: image\ndata: x\n\n"),
+        (("", "x", "d\ndata: y"), b"data: x\n\n"),
     ],
 )
 def test_an_event_is_encoded_line_by_line(
-    events: ModuleType, name: str, data: str, encoded: bytes
+    events: ModuleType, event: tuple[str, ...], encoded: bytes
 ) -> None:
-    assert events.Event(name, data).encode() == encoded
+    assert events.Event(*event).encode() == encoded
 
 
 def test_a_reader_gets_what_is_published_while_it_listens(
@@ -65,6 +69,56 @@ def test_a_lagging_reader_loses_the_oldest(events: ModuleType, broadcast: Module
             assert await reader.next_event(10) == events.Event("", "3")
             assert reader.take_lost() == 3
             assert reader.take_lost() == 0
+
+    asyncio.run(test())
+
+
+def test_a_lagging_reader_keeps_few_large_events(events: ModuleType, broadcast: ModuleType) -> None:
+    async def test() -> None:
+        stream = broadcast.Broadcast()
+        with stream.subscribe() as reader:
+            for text in ("a", "b", "c"):
+                stream.publish(events.Event(text, "x" * (broadcast.BUFFER_CHARS // 2)))
+            assert (await reader.next_event(10)).name == "b"
+            assert reader.take_lost() == 1
+            stream.publish(events.Event("d", "x" * (2 * broadcast.BUFFER_CHARS)))
+            assert (await reader.next_event(10)).name == "d"
+            assert reader.take_lost() == 1
+            stream.publish(events.Event("e", "x"))
+            assert (await reader.next_event(10)).name == "e"
+
+    asyncio.run(test())
+
+
+def test_a_reader_too_many_is_turned_away(broadcast: ModuleType) -> None:
+    async def test() -> None:
+        stream = broadcast.Broadcast()
+        readers = [stream.subscribe() for _ in range(broadcast.READERS_MAX)]
+        assert stream.subscribe() is None
+        with readers[0]:
+            pass
+        assert stream.subscribe() is not None
+
+    asyncio.run(test())
+
+
+def test_a_supervisor_that_does_not_answer_is_waited_for_in_bounds(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inlet, refusal = load("channels/debug-http", "inlet"), load("channels/debug-http", "refusal")
+    monkeypatch.setattr(inlet, "ANSWER_TIMEOUT_S", 0.01)
+
+    async def test() -> None:
+        near = Connection(lambda _: None)
+        outbound = Outbound(near)
+        outbound.has_acceptance = True
+        for asked in (
+            inlet.Inlet(outbound).hand_over("x", "k"),
+            inlet.Inlet(outbound).state_of("m1"),
+        ):
+            with pytest.raises(refusal.Refusal, match=r"has not answered for 0\.01 s") as caught:
+                await asked
+            assert caught.value.status == 504
 
     asyncio.run(test())
 
@@ -103,12 +157,11 @@ def test_a_quiet_stream_is_kept_alive(load: Load, monkeypatch: pytest.MonkeyPatc
     broadcast = load("channels/debug-http", "broadcast")
     monkeypatch.setattr(server, "KEEP_ALIVE_S", 0.01)
 
-    async def send(text: str) -> None:
-        raise AssertionError(text)
-
     async def test() -> None:
         listener = socket.create_server(("127.0.0.1", 0))
-        served = server.Server(send, PermissionBroker(), broadcast.Broadcast(), "")
+        inlet = load("channels/debug-http", "inlet").Inlet(Outbound(Connection(lambda _: None)))
+        brokers = PermissionBroker(), ElicitationBroker()
+        served = server.Server(inlet, *brokers, broadcast.Broadcast(), "")
         async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
             serving = tasks.create_task(served.serve(listener))
             reader, writer = await asyncio.open_connection(*listener.getsockname())
