@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from anyclaw_sdk import _frames
 from anyclaw_sdk._connection import Connection, log_failure, stdio_connection
 from anyclaw_sdk._handshake import answer_initialize
+from anyclaw_sdk._request import Request
 from anyclaw_sdk._stdio import Stdio
 from anyclaw_sdk.agent import Agent, Client, Turn
 from anyclaw_sdk.types import (
@@ -42,31 +43,6 @@ async def run_stdio(agent: Agent, stdio: Stdio, is_ready: bool, rest: bytes) -> 
     return harness.client.exit_code
 
 
-class _Request:
-    """One request of the supervisor; it is answered exactly once, whatever happens to its task."""
-
-    def __init__(self, connection: Connection, message: Message) -> None:
-        self.method: str = message["method"]
-        self.params = _frames.params_of(message)
-        self.id: Json = message["id"]
-        self._connection: Connection | None = connection
-
-    @property
-    def is_answered(self) -> bool:
-        return self._connection is None
-
-    def answer(self, value: Json) -> None:
-        """Send the result; raises TypeError or ValueError, unanswered, if it is no JSON."""
-        if self._connection is not None:
-            self._connection.answer(self.id, value)
-            self._connection = None
-
-    def refuse(self, error: RpcError) -> None:
-        if self._connection is not None:
-            self._connection.refuse(self.id, error)
-            self._connection = None
-
-
 class AgentHarness:
     def __init__(
         self,
@@ -77,7 +53,7 @@ class AgentHarness:
         self.client = Client(connection)
         self._agent, self._connection = agent, connection
         self._on_failure = on_failure
-        self._running: dict[asyncio.Task[None], _Request] = {}
+        self._running: dict[asyncio.Task[None], Request] = {}
         self._lanes: dict[str, list[asyncio.Task[None]]] = {}  #: open turns by session, in order
 
     async def serve(self, *, is_ready: bool = False) -> None:
@@ -87,7 +63,7 @@ class AgentHarness:
         async with asyncio.TaskGroup() as tasks:
             async for message in self._connection.messages():
                 if "id" in message:
-                    await self._take_request(_Request(self._connection, message), tasks)
+                    await self._take_request(Request(self._connection, message), tasks)
                 else:
                     await self._take_notification(message)
             await self._wind_up()
@@ -110,7 +86,7 @@ class AgentHarness:
         else:
             await self._guard(method, self._ignore_unknown(method, params))
 
-    async def _take_request(self, request: _Request, tasks: asyncio.TaskGroup) -> None:
+    async def _take_request(self, request: Request, tasks: asyncio.TaskGroup) -> None:
         if request.method == "initialize":
             answer, is_ready = answer_initialize(self._agent, request.id, request.params)
             self._connection.send(answer)
@@ -127,7 +103,7 @@ class AgentHarness:
         else:
             self._own(request, tasks.create_task(self._answer(request), name=request.method))
 
-    def _own(self, request: _Request, task: asyncio.Task[None]) -> None:
+    def _own(self, request: Request, task: asyncio.Task[None]) -> None:
         self._running[task] = request
         task.add_done_callback(self._disown)
 
@@ -139,7 +115,7 @@ class AgentHarness:
             else:
                 request.refuse(RpcError(REQUEST_CANCELLED, "the request was cancelled"))
 
-    def _start_turn(self, request: _Request, tasks: asyncio.TaskGroup) -> None:
+    def _start_turn(self, request: Request, tasks: asyncio.TaskGroup) -> None:
         try:
             turn = self._new_turn(request.params)
         except RpcError as error:
@@ -168,14 +144,14 @@ class AgentHarness:
             del self._lanes[session_id]
 
     async def _run_turn(
-        self, request: _Request, turn: Turn, before: asyncio.Task[None] | None
+        self, request: Request, turn: Turn, before: asyncio.Task[None] | None
     ) -> None:
         if before is not None:
             await asyncio.wait([before])
         await self._answer(request, turn)
         await self._guard("on_turn_end", self._agent.on_turn_end(turn))
 
-    async def _answer(self, request: _Request, turn: Turn | None = None) -> None:
+    async def _answer(self, request: Request, turn: Turn | None = None) -> None:
         """Answer with what the agent returns, or with why it returns nothing."""
         try:
             if turn is None:
@@ -190,7 +166,7 @@ class AgentHarness:
             self._on_failure(request.method, error)
             request.refuse(RpcError(INTERNAL_ERROR, f"{type(error).__name__}: {error}"))
 
-    async def _value(self, request: _Request) -> Json:
+    async def _value(self, request: Request) -> Json:
         params = request.params
         match request.method:
             case "session/new":
@@ -230,5 +206,5 @@ class AgentHarness:
 
     def _cancel_request(self, request_id: Json) -> None:
         for task, request in self._running.items():
-            if type(request.id) is type(request_id) and request.id == request_id:
+            if request.is_named(request_id):
                 task.cancel()

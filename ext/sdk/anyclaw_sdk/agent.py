@@ -18,9 +18,11 @@ import os
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from anyclaw_sdk._handshake import shake_hands
+from anyclaw_sdk._handshake import answer_initialize, shake_hands
 from anyclaw_sdk._stdio import Stdio
 from anyclaw_sdk.content import block_text
+from anyclaw_sdk.hook import Hook as Hook  # what stands in front of an agent is written alike
+from anyclaw_sdk.hook import run_hook as run_hook
 from anyclaw_sdk.types import (
     AgentInitialize,
     Json,
@@ -165,7 +167,7 @@ def run(agent: Agent) -> NoReturn:
     """Speak ACP on stdin and stdout until stdin ends, then exit."""
     stdio = Stdio.take()
     try:
-        is_ready, rest = shake_hands(agent, stdio)
+        is_ready, rest = shake_hands(lambda *asked: answer_initialize(agent, *asked), stdio)
     except KeyboardInterrupt:
         sys.exit(0)
     import asyncio  # 40 ms; the supervisor has its answer already

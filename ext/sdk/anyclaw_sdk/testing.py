@@ -19,9 +19,11 @@ from anyclaw_sdk import _frames
 from anyclaw_sdk._agent_harness import AgentHarness
 from anyclaw_sdk._channel_harness import ChannelHarness
 from anyclaw_sdk._connection import Connection
+from anyclaw_sdk._hook_harness import HookHarness
 from anyclaw_sdk.agent import Agent
 from anyclaw_sdk.channel import Channel
 from anyclaw_sdk.content import block_text, text_part
+from anyclaw_sdk.hook import Hook
 from anyclaw_sdk.types import (
     UNKNOWN_MESSAGE,
     Elicitation,
@@ -38,6 +40,7 @@ from anyclaw_sdk.types import (
 
 AnyChannel = TypeVar("AnyChannel", bound=Channel)
 AnyAgent = TypeVar("AnyAgent", bound=Agent)
+AnyHook = TypeVar("AnyHook", bound=Hook)
 
 
 def connection_pair() -> tuple[Connection, Connection]:
@@ -188,6 +191,11 @@ class ChannelTester(Generic[AnyChannel]):
         self._failures.raise_first()
 
 
+def blocks_of(content: str | list[Message]) -> list[Message]:
+    """A prompt: content blocks, or a text as the only one."""
+    return [text_part(content)] if isinstance(content, str) else content
+
+
 class TurnRecord(NamedTuple):
     """One answered prompt turn."""
 
@@ -268,8 +276,8 @@ class AgentTester(Generic[AnyAgent]):
 
     def start_prompt(self, session_id: str, content: str | list[Message]) -> asyncio.Future[Json]:
         """Begin a turn; the future gets its result."""
-        blocks = [text_part(content)] if isinstance(content, str) else content
-        return self._near.call("session/prompt", {"sessionId": session_id, "prompt": blocks})
+        params = {"sessionId": session_id, "prompt": blocks_of(content)}
+        return self._near.call("session/prompt", params)
 
     def cancel(self, session_id: str) -> None:
         self._near.notify("session/cancel", {"sessionId": session_id})
@@ -306,3 +314,62 @@ def _serve(near: Connection, message: Message, answer: Callable[[str, Message], 
         near.answer(message["id"], answer(message["method"], _frames.params_of(message)))
     except RpcError as error:
         near.refuse(message["id"], error)
+
+
+class HookTester(Generic[AnyHook]):
+    """The supervisor's side of one hook: asks about one thing after another in one chat."""
+
+    def __init__(
+        self, hook: AnyHook, *, session: str = "test:direct:user", agent: str = "default"
+    ) -> None:
+        self.hook = hook
+        self._chat = {"session": session, "agent": agent, "acpSessionId": "s1"}
+        self._failures = _Failures()
+        self._near, self._far = connection_pair()
+        self._harness = HookHarness(hook, self._far, self._failures.note)
+        self._tasks = asyncio.TaskGroup()
+
+    async def __aenter__(self) -> Self:
+        await self._tasks.__aenter__()
+        self._tasks.create_task(self._harness.serve(), name="hook-tester:harness")
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._far.end()
+        self._near.end()
+        await self._tasks.__aexit__(None, None, None)  # what the test raised stays bare
+        if error is None:
+            self._failures.raise_first()
+
+    async def initialize(self, options: Message | None = None) -> list[str]:
+        """What the hook wants to be asked; raises RpcError if it refuses the handshake."""
+        params = {"namespace": "test", "options": options or {}}
+        result = map_of(await self._near.request("initialize", params))
+        await self._far.wait_idle()  # on_ready has ended too
+        return list_of(result.get("events"))
+
+    async def prompt(self, content: str | list[Message]) -> Message:
+        """Ask about a prompt; the verdict as the supervisor reads it."""
+        return await self._ask("prompt", prompt=blocks_of(content))
+
+    async def update(self, update: str | Message) -> Message:
+        """Ask about an update, or about a text as a chunk of the agent's message."""
+        if isinstance(update, str):
+            update = {"sessionUpdate": "agent_message_chunk", "content": text_part(update)}
+        return await self._ask("update", update=update)
+
+    async def permission(self, tool_call: Message, options: list[Message]) -> Message:
+        request = {"sessionId": "s1", "toolCall": tool_call, "options": options}
+        return await self._ask("permission", request=request)
+
+    async def request(self, method: str, params: Message) -> Json:
+        """Any other request; raises RpcError for an error answer."""
+        return await self._near.request(method, params)
+
+    async def _ask(self, event: str, **subject: Json) -> Message:
+        return map_of(await self._near.request(f"hook/{event}", self._chat | subject))

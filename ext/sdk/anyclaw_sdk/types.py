@@ -430,3 +430,17 @@ class SessionRequest(NamedTuple):
             list_of(params.get("mcpServers")),
             map_of(params.get("_meta")),
         )
+
+
+# --- what a hook sees ------------------------------------------------------------------------
+
+
+class HookInitialize(NamedTuple):
+    """The handshake: the hook's options over its own defaults."""
+
+    options: Message
+    namespace: str  #: tells apart the supervisors of one machine
+
+    @classmethod
+    def from_wire(cls, params: Message, defaults: Message) -> "HookInitialize":
+        return cls(defaults | map_of(params.get("options")), text_of(params.get("namespace")))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parents[3] / "docs"
-MODULES = ["agent", "channel", "content", "testing", "types"]
+MODULES = ["agent", "channel", "content", "hook", "testing", "types"]
 
 
 def public_names(module_name: str) -> set[str]:
@@ -34,7 +34,7 @@ def test_every_public_name_is_in_the_reference(module_name: str) -> None:
     assert public_names(module_name) <= documented
 
 
-@pytest.mark.parametrize("page", ["write-a-channel.md", "write-an-agent.md"])
+@pytest.mark.parametrize("page", ["write-a-channel.md", "write-a-hook.md", "write-an-agent.md"])
 def test_the_examples_run(page: str, tmp_path: Path) -> None:
     blocks = re.findall(
         r"```python\n# (\S+)\n(.*?)```", (DOCS / "how-to" / page).read_text(), re.DOTALL
