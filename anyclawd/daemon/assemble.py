@@ -16,12 +16,14 @@ from anyclawd.daemon.control import DaemonControl
 from anyclawd.daemon.notify import ServiceManager
 from anyclawd.daemon.reload import Reloader
 from anyclawd.daemon.stage0 import Handover
+from anyclawd.daemon.workers import Workers
 from anyclawd.engine.commands import SettleBoot
 from anyclawd.engine.events import BootRequested, ShutdownRequested
+from anyclawd.engine.job import Origin
 from anyclawd.gateway.gateway import Gateway
 from anyclawd.model.deps import UnitName
 from anyclawd.model.plan import Plan
-from anyclawd.model.state import ACTIVE_OF, Active, Result, Sub, SystemState
+from anyclawd.model.state import ACTIVE_OF, Active, JobType, Result, Sub, SystemState
 from anyclawd.model.unit import Kind, kind_of
 from anyclawd.runtime import cgroup
 from anyclawd.runtime.driver import Driver
@@ -68,7 +70,7 @@ class Assembly:
             Path(handover.state_dir),
             report=lambda reason: self._driver.report_core(STORE, reason),
         )
-        self._gateway = Gateway(plan, environ=environ)
+        self._gateway = Gateway(plan, environ=environ, store=self._store)
         self._admin = Admin(plan.settings, Path(handover.runtime_dir) / "admin.sock")
         self._driver = Driver(
             plan,
@@ -107,6 +109,8 @@ class Assembly:
         )
         self._control.reloader = self.reloader
         self._admin.control = self._control
+        workers = Workers(self._driver, self._tell_absence)
+        self._gateway.start_worker, self._gateway.stop_worker = workers.start, workers.stop
         self._driver.announced.append(self._announce)
         self._driver.forgotten.append(self._gateway.forget)
         self._driver.settled.append(self._settle)
@@ -170,11 +174,24 @@ class Assembly:
                 text += f": {state.reason}" if state.reason else ""
         unit_log.log(level, "%s: %s", name, text, extra={"unit": name})
         self._driver.logs.say(name, text)
-        if state.sub in _OUT and name not in self._driver.manager.jobs:
-            self._gateway.unit_failed(self._driver.plan.units[name], self._excuse(name))
+        self._tell_absence(name)
         if self._systemd.is_listening and not self._has_status_due:
             self._has_status_due = True
             asyncio.get_running_loop().call_soon(self._send_status)
+
+    def _tell_absence(self, name: UnitName) -> None:
+        """Tell the gateway of a unit that will not answer before something else happens."""
+        manager = self._driver.manager
+        state = manager.states.get(name)
+        if state is None or state.sub not in _OUT or name in manager.jobs:
+            return
+        unit, last = self._driver.plan.units[name], manager.moved_by.get(name)
+        is_put_away = last is not None and (last.origin, last.type) == (Origin.POOL, JobType.STOP)
+        is_ended = state.sub is Sub.DEAD and state.result is Result.SUCCESS
+        if unit.is_worker and name not in manager.stopped_by_hand and (is_ended or is_put_away):
+            self._gateway.worker_rests(name)
+        else:
+            self._gateway.unit_failed(unit, self._excuse(name))
 
     def _excuse(self, name: UnitName) -> str:
         """Why a unit is out, for people who wanted something of it."""
@@ -204,10 +221,9 @@ class Assembly:
 
     def _excuse_the_absent(self) -> None:
         """Units that nothing has started have no change of state that would tell of them."""
-        manager = self._driver.manager
-        for name, state in manager.states.items():
-            if state.sub in _OUT and state.invocation is None and name not in manager.jobs:
-                self._gateway.unit_failed(self._driver.plan.units[name], self._excuse(name))
+        for name, state in self._driver.manager.states.items():
+            if state.invocation is None:
+                self._tell_absence(name)
 
     def _status(self) -> str:
         """How many units are in which state, the most telling first."""

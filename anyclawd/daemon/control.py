@@ -94,7 +94,7 @@ class DaemonControl:
         self.reloader: Reloader | None = None  #: set before the boot
         self.admin_port: int | None = None
         self.warnings: list[str] = []
-        self.conversations = Conversations(gateway)
+        self.conversations = Conversations(gateway.chats)
         self.changes = Fanout()
         self._watch = Watch()
         self._followers: set[Follower] = set()  # of the logs

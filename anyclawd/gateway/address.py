@@ -10,11 +10,9 @@ from anyclawd.model.deps import UnitName
 from anyclawd.model.errors import RequestError
 from anyclawd.model.value import Json
 from anyclawd.route.router import Router
-from anyclawd.route.table import Routes, entry_name
+from anyclawd.route.table import VIRTUAL, Routes, entry_name
 from anyclawd.wire.channel import Peer
 
-#: The channel of those who send through the admin API; no unit can have this name.
-VIRTUAL = "@anyclawctl"
 #: The agent that answers where none is named, if there is one of this name.
 DEFAULT_AGENT = UnitName("default.agent")
 

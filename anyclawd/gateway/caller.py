@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 
+from anyclawd.model.errors import RequestError
 from anyclawd.model.value import Json
 from anyclawd.route.commands import MessageId, Outcome, SessionKey
 from anyclawd.wire import acp
@@ -15,10 +16,11 @@ TEXT_MAX_CHARS = 2**20
 
 
 class Caller:
-    """The events of one message, from its acceptance to its end."""
+    """The events of one message, from its acceptance to its end, and what follows on request."""
 
-    def __init__(self, session: SessionKey) -> None:
-        self.session = session
+    def __init__(self, session: SessionKey, *, follows: bool = False) -> None:
+        self.session, self._follows = session, follows
+        self._refusal = ""
         self._events: deque[dict[str, Json]] = deque()
         self._arrived = asyncio.Event()
         self._text: list[str] = []
@@ -26,7 +28,15 @@ class Caller:
         self._result_text = ""
         self._is_error = False
         self.is_ended = False
-        self._put({"type": "accepted", "session": session})
+
+    def accept(self, message: MessageId) -> None:
+        """It is kept."""
+        self._put({"type": "accepted", "session": self.session, "messageId": message})
+
+    def refuse(self, text: str) -> None:
+        """It is not; nothing comes of it."""
+        self._refusal, self.is_ended = text, True
+        self._arrived.set()
 
     def show(self, content: Json) -> None:
         """Something was delivered to the session."""
@@ -51,7 +61,7 @@ class Caller:
         )
 
     def end(self, stop_reason: str, *, is_error: bool, text: str = "") -> None:
-        self.is_ended = True
+        self.is_ended = not self._follows
         said = text or self._result_text or "".join(self._text)
         self._put(
             {
@@ -62,11 +72,23 @@ class Caller:
             }
         )
 
+    @property
+    def follows(self) -> bool:
+        """Whether it goes on after the end of the turn."""
+        return self._follows
+
+    def leave(self) -> None:
+        """Nothing comes any more."""
+        self.is_ended = True
+        self._arrived.set()
+
     async def events(self) -> AsyncIterator[dict[str, Json]]:
-        """Every event until the end of the turn."""
+        """Every event until the end of the turn. Raises RequestError where it is refused."""
         while True:
             while self._events:
                 yield self._events.popleft()
+            if self._refusal:
+                raise RequestError(self._refusal)
             if self.is_ended:
                 return
             self._arrived.clear()
@@ -108,13 +130,35 @@ class Callers:
     def reading(self, session: SessionKey) -> Sequence[Caller]:
         return self._reading.get(session, ())
 
-    def settle(self, message: MessageId, outcome: Outcome, text: str) -> None:
+    def accept(self, message: MessageId) -> None:
+        """Tell who waits for the message that it is kept."""
+        if caller := self._waiting.get(message):
+            caller.accept(message)
+
+    def follow(self, session: SessionKey) -> AsyncIterator[dict[str, Json]]:
+        """What a session is shown from now on; ends with the daemon."""
+        caller = Caller(session, follows=True)
+        self._reading.setdefault(session, []).append(caller)
+
+        async def events() -> AsyncIterator[dict[str, Json]]:
+            try:
+                async for event in caller.events():
+                    yield event
+            finally:
+                self._forget(caller)
+
+        return events()
+
+    def settle(self, message: MessageId, outcome: Outcome, text: str, *, is_accepted: bool) -> None:
         """Tell who waits for the message how it has ended."""
         caller = self._waiting.pop(message, None)
         if caller is None:
             return
-        self._forget(caller)
-        if outcome is Outcome.ANSWERED:
+        if not caller.follows or not is_accepted:
+            self._forget(caller)
+        if not is_accepted:
+            caller.refuse(text)
+        elif outcome is Outcome.ANSWERED:
             caller.end(text, is_error=False)
         else:
             caller.end("cancelled" if text == "cancelled" else "refusal", is_error=True, text=text)
@@ -131,6 +175,10 @@ class Callers:
         """Nobody is told anything any more."""
         for caller in self._waiting.values():
             caller.end("cancelled", is_error=True, text=text)
+            caller.leave()
+        for readers in self._reading.values():
+            for reader in readers:
+                reader.leave()
         self._waiting.clear()
         self._reading.clear()
 

@@ -1,5 +1,6 @@
 """What the gateway has done, as plain numbers for whoever wants to show them."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 
@@ -16,11 +17,18 @@ class Counters:
     """Totals since the daemon began; they never decrease."""
 
     messages: int = 0  #: received from channels and administrators
-    refusals: int = 0
-    interruptions: int = 0
+    refusals: Counter[str] = field(default_factory=Counter)  #: of messages, by reason
+    outcomes: Counter[str] = field(default_factory=Counter)  #: of messages
+    duplicates: int = 0  #: messages whose source was known already
     turns: int = 0  #: begun
     updates: int = 0  #: received from agents
     turn_times: dict[str, TurnTimes] = field(default_factory=dict)  #: by agent, as users name it
+
+    def note_refusal(self, reason: str) -> None:
+        self.refusals[str(reason)] += 1
+
+    def note_outcome(self, outcome: str) -> None:
+        self.outcomes[str(outcome)] += 1
 
     def note_turn_ended(self, agent: str, seconds: float) -> None:
         times = self.turn_times.setdefault(agent, TurnTimes())

@@ -1,25 +1,34 @@
-"""Performs what the router decides: connections, outboxes, timers, callers.
+"""Performs what the router decides: connections, outboxes, timers, callers, the store.
 
 It makes the sink of every protocol process, turns what they report into the router's events, and
-performs the commands that come back, in their order. It decides nothing about messages itself.
+performs the commands that come back, in their order; those of a session not before what was
+recorded of it is in the store (`gateway.lanes`). It decides nothing about messages itself.
+
+Until the store is read, what channels send waits here: what an earlier daemon has left comes first.
 """
 
 import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from random import SystemRandom
 from typing import assert_never
 
-from anyclawd.gateway.address import VIRTUAL, content_of, destination_of, need_channel, peer_of
+from anyclawd.gateway.address import content_of, destination_of, need_channel, peer_of
 from anyclawd.gateway.agent import AgentPeer
 from anyclawd.gateway.caller import Caller, Callers
 from anyclawd.gateway.channel import ChannelPeer, OnAccepted, OnState
+from anyclawd.gateway.chats import Chats
 from anyclawd.gateway.counters import Counters
 from anyclawd.gateway.handshake import revealed_options
 from anyclawd.gateway.hooked_agent import HookedAgent
 from anyclawd.gateway.hooks import HookPeer, Hooks
+from anyclawd.gateway.lanes import Barrier, Lanes
 from anyclawd.gateway.outbox import Outbox
+from anyclawd.gateway.seam import Store
 from anyclawd.gateway.service import ServicePeer
 from anyclawd.model import secret
 from anyclawd.model.deps import UnitName
@@ -27,29 +36,53 @@ from anyclawd.model.errors import RequestError
 from anyclawd.model.plan import Plan
 from anyclawd.model.unit import Ack, Kind, Protocol, Unit, kind_of
 from anyclawd.model.value import Json
-from anyclawd.route import commands, events, prompt
+from anyclawd.route import commands, events, platform, texts
 from anyclawd.route.commands import (
     Command,
     DeliveryId,
     MessageId,
-    Outcome,
     SessionKey,
     Timer,
     TimerKind,
+    Token,
 )
 from anyclawd.route.events import Event
+from anyclawd.route.record import Restored
 from anyclawd.route.router import Intake, Router, session_key
 from anyclawd.route.session import Phase, Session
-from anyclawd.route.table import compile_routes, entry_name
+from anyclawd.route.table import VIRTUAL, compile_routes, entry_name
 from anyclawd.runtime.connection import Connection
 from anyclawd.runtime.seam import Report, Sink, Wire
+from anyclawd.store.failure import AlreadyKnown, Failure
 from anyclawd.wire import acp, channel, jsonrpc
+from anyclawd.wire.channel import Inbound
 
 log = logging.getLogger("anyclawd.gateway")
+
+STORE = UnitName("store.core")
+#: Messages that wait for the store to be read; one more is refused.
+_UNREAD_MAX = 10_000
+#: Beginnings of frames that are remembered, one for each session.
+_HEADS_MAX = 10_000
+#: How often it is asked whether what a prompt waits for is written by now.
+_RETRY_S = 1.0
 
 
 def _wall_ms() -> int:
     return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Received:
+    """A message on its way to the router."""
+
+    id: MessageId
+    channel: str
+    inbound: Inbound
+    size_bytes: int
+    agent: UnitName | None = None
+    answer: OnAccepted | None = None
+    caller: Caller | None = None
 
 
 class Gateway:
@@ -60,10 +93,13 @@ class Gateway:
         plan: Plan,
         *,
         environ: Mapping[str, str],
+        store: Store,
         wall_ms: Callable[[], int] = _wall_ms,
     ) -> None:
         self._plan, self._environ, self._wall_ms = plan, environ, wall_ms
-        self.router = Router(compile_routes(plan))
+        self.store = store
+        self.router = Router(compile_routes(plan), SystemRandom())
+        self.chats = Chats(self)
         self.counters = Counters()
         self._agents: dict[UnitName, AgentPeer] = {}
         self._hooks = Hooks()
@@ -73,7 +109,18 @@ class Gateway:
         self._heads: dict[SessionKey, str] = {}
         self._timers: dict[Timer, asyncio.TimerHandle] = {}
         self._callers = Callers()
-        self._refusals: dict[MessageId, str] = {}  # of the message being received
+        self._answers: dict[MessageId, OnAccepted] = {}  # of those who wait for acceptance
+        self._lanes = Lanes(self._do)
+        self._retries: dict[Barrier, asyncio.TimerHandle] = {}  # records that are not in yet
+        self._tasks: asyncio.TaskGroup | None = None  # while it runs
+        self._is_read = False  # the store
+        self._store_failure = ""  # why it will not be, for now
+        self._has_routes = False
+        self._unread: deque[_Received] = deque()  # what came before the store was read
+        self._birth = f"{wall_ms():x}"  # of this daemon: ids of messages begin with it
+        self._begun: dict[Token, AgentPeer | None] = {}  # for which process a prompt was decided
+        self.start_worker: Callable[[UnitName], None] = _ignore  # of a pool, see `daemon.assemble`
+        self.stop_worker: Callable[[UnitName], None] = _ignore
         self._turns: dict[MessageId, tuple[str, float]] = {}  # agent, beginning; by first message
         self._events: deque[Event] = deque()
         self._is_stepping = False
@@ -136,16 +183,34 @@ class Gateway:
     async def run(self) -> None:
         """Live until cancelled; then no timer and no caller is left."""
         try:
-            await asyncio.get_running_loop().create_future()
+            async with asyncio.TaskGroup() as self._tasks:
+                if not self._is_read:
+                    self._spawn(self._read_store(), "read the store")
+                await asyncio.get_running_loop().create_future()
         finally:
-            for handle in self._timers.values():
+            self._tasks = None
+            for handle in (*self._timers.values(), *self._retries.values()):
                 handle.cancel()
             self._timers.clear()
             self._callers.end_all("the daemon has stopped")
 
     def start(self) -> None:
-        """The routes stand: what waits may run."""
-        self._step(events.IntakeOpened())
+        """The routes stand: what waits may run as soon as the store is read."""
+        self._has_routes = True
+        if self._is_read:
+            self._step(events.IntakeOpened())
+
+    async def _read_store(self) -> None:
+        self.take_up(await self.store.read())
+
+    def take_up(self, restored: Restored) -> None:
+        """Go on with what an earlier daemon has left; then with what has come meanwhile."""
+        self._is_read, self._store_failure = True, ""
+        self._step(events.StoreRead(restored))
+        while self._unread:
+            self._take(self._unread.popleft())
+        if self._has_routes and self.router.intake is Intake.WAITING:
+            self._step(events.IntakeOpened())
 
     def close_intake(self, drained: Callable[[], None]) -> None:
         """Refuse what is new or waits; `drained` is called once no turn runs, maybe at once."""
@@ -206,8 +271,16 @@ class Gateway:
                 self._step(events.AgentFailed(unit.name, reason))
             case Kind.CHANNEL:
                 self._step(events.ChannelFailed(entry_name(unit.name)))
+            case Kind.CORE if unit.name == STORE and not self._is_read:
+                self._store_failure = reason
+                while self._unread:
+                    self._refuse_unread(self._unread.popleft())
             case _:
                 pass  # nothing of the gateway waits for other kinds
+
+    def worker_rests(self, unit: UnitName) -> None:
+        """This worker of a pool has no process, and gets one when it is asked for."""
+        self._step(events.WorkerRests(unit))
 
     # --- for the admin API ------------------------------------------------------------------------
 
@@ -224,9 +297,6 @@ class Gateway:
 
     def channels(self) -> list[str]:
         return [name for name, outbox in self._outboxes.items() if outbox.is_connected]
-
-    def sessions(self) -> list[dict[str, Json]]:
-        return [_shown(session) for session in self.router.sessions.values()]
 
     def queue_depths(self) -> dict[str, int]:
         """Messages that wait for their turn, by agent as users see it."""
@@ -260,20 +330,24 @@ class Gateway:
     def send(self, message: Mapping[str, Json]) -> AsyncIterator[dict[str, Json]]:
         """Send a message as an administrator and stream what comes of it.
 
-        Raises RequestError at once where it is not accepted.
+        Raises RequestError where it is not accepted, at once or before the first event.
         """
         content = content_of(message)
         name, peer, agent = destination_of(message, self.router)
         if self.router.intake is Intake.CLOSED:
             raise RequestError("anyclawd is stopping; send the message after it has started again")
-        caller = Caller(session_key(name, peer))
-        size = len(jsonrpc.encode_value(content))
-        inbound = channel.Inbound(peer, content, None)
-        refused = self._receive(name, inbound, size, agent=agent, caller=caller)
+        caller = Caller(session_key(name, peer), follows=message.get("follow") is True)
+        inbound = Inbound(peer, content, None)
+        received = _Received(
+            self._mint(), name, inbound, len(jsonrpc.encode_value(content)), agent, None, caller
+        )
+        self._receive(received)
         self.flush()
-        if refused:
-            raise RequestError(refused)
         return self._stream(caller, name, peer)
+
+    def follow(self, session: SessionKey) -> AsyncIterator[dict[str, Json]]:
+        """What a chat is shown from now on."""
+        return self._callers.follow(session)
 
     def notify(self, channel_name: str, peer_id: str, text: str) -> None:
         """Send a text to a chat; no agent is involved."""
@@ -285,7 +359,7 @@ class Gateway:
 
     def answer_permission(self, request_id: str, option_id: str, origin: str) -> None:
         """Answer in place of the user; `origin` says for people who does."""
-        ask = self.router.asks.get(request_id)
+        ask = self.router.questions.asks.get(request_id)
         if ask is None:
             raise RequestError(f"no permission request {request_id!r} is waiting")
         offered = [option.option_id for option in ask.options]
@@ -307,16 +381,24 @@ class Gateway:
 
     def agent_streamed(self, agent: AgentPeer, update: acp.Update) -> bool:
         """The hot path: from the agent's line to the channel's with one parse and no encoding."""
-        now = asyncio.get_running_loop().time()
-        session = self.router.stream_of(agent.unit.name, update.session_id, now)
-        if session is None or session.channel == VIRTUAL or self._callers.reading(session.key):
+        now, name = asyncio.get_running_loop().time(), agent.unit.name
+        found = self.router.agents[name].sessions.get(update.session_id)
+        if found is None or found.channel == VIRTUAL or found.key in self._lanes:
+            return False
+        if self._callers.reading(found.key) or not found.accept_stream(update.text, now):
             return False
         self.counters.updates += 1
-        key = session.key
-        head = self._heads.get(key) or self._heads.setdefault(key, channel.deliver_head(key))
+        key, session = found.key, found
+        head = self._heads.get(key) or self._remember_head(key)
         line = f'{head}{update.rest},"_received_at_ms":{self._wall_ms()}}}}}}}\n'
         self._outboxes[session.channel].stream(key, line.encode())
         return True
+
+    def _remember_head(self, key: SessionKey) -> str:
+        if len(self._heads) >= _HEADS_MAX:
+            self._heads.clear()
+        head = self._heads[key] = channel.deliver_head(key)
+        return head
 
     def agent_knows(self, agent: AgentPeer, session_id: str) -> bool:
         return session_id in self.router.agents[agent.unit.name].sessions
@@ -349,7 +431,7 @@ class Gateway:
         others: list[Command] = []  # questions, and what the event has begun elsewhere
 
         def introduce() -> Iterable[bytes]:
-            for command in self.router.step(event, self._now()):
+            for command in self.router.step(event, self.now()):
                 match command:
                     case commands.Announce(peer.name, session, who):
                         yield channel.session_created(session, who)
@@ -361,24 +443,25 @@ class Gateway:
         self.flush()
 
     def channel_message(
-        self, name: str, message: channel.Inbound, size_bytes: int, answer: OnAccepted | None
+        self, name: str, message: Inbound, size_bytes: int, answer: OnAccepted | None
     ) -> None:
         """Take a message; `answer` is told what has become of it."""
-        refused = self._receive(name, message, size_bytes)
-        if answer is None:
-            return
-        refusal = None
-        if refused:
-            is_open = self.router.intake is not Intake.CLOSED
-            reason = channel.RefusalReason.QUEUE if is_open else channel.RefusalReason.STOPPING
-            refusal = channel.Refusal(reason, refused)
-        answer(channel.Acceptance(f"{self._last_message}", refusal=refusal))
+        self._receive(_Received(self._mint(), name, message, size_bytes, None, answer))
 
     def channel_receipt(self, name: str, delivery_id: str) -> None:
         self._step(events.DeliveryConfirmed(name, DeliveryId(delivery_id)))
 
     def channel_message_state(self, name: str, message_id: str, answer: OnState) -> None:
-        answer(None)
+        async def look() -> None:
+            try:
+                found = await self.store.message(message_id, name)
+            except RequestError as error:
+                log.warning("%s: cannot tell the state of a message: %s", name, error)
+                found = None
+            answer(found)
+            self.flush()
+
+        self._spawn(look(), "tell the state of a message")
 
     def channel_permission(
         self, name: str, request_id: str, option_id: str, peer: channel.Peer | None
@@ -438,8 +521,21 @@ class Gateway:
 
     # --- performing -------------------------------------------------------------------------------
 
-    def _now(self) -> float:
+    def now(self) -> float:
         return asyncio.get_running_loop().time()
+
+    def tell(self, event: Event) -> None:
+        """Somebody outside of all connections has done something."""
+        self._step(event)
+
+    def agent_peer(self, unit: UnitName) -> AgentPeer:
+        """The process of an agent. Raises RequestError where none has answered."""
+        peer = self._agents.get(unit)
+        if peer is None or peer.handshake is None:
+            raise RequestError(
+                f"agent {entry_name(unit)!r} is not connected; see anyclawctl status"
+            )
+        return peer
 
     def _step(self, event: Event, *, flush: bool = True) -> None:
         """Decide and perform; what is reported meanwhile comes after it."""
@@ -457,15 +553,30 @@ class Gateway:
             for command in decided:
                 self._perform(command)
             while self._events:
-                for command in self.router.step(self._events.popleft(), self._now()):
+                for command in self.router.step(self._events.popleft(), self.now()):
                     self._perform(command)
         finally:
             self._is_stepping = False
 
     def _perform(self, command: Command) -> None:
+        """Do it now, or when its session's lane is free."""
         match command:
-            case commands.Deliver(name, session, content):
-                self._deliver(name, session, content)
+            case commands.Record():
+                self._record(command)
+            case commands.StoreMessage(entry):
+                done = partial(self._stored, entry.message.id)
+                self.store.append((entry,), done, is_durable=True)
+            case _:
+                lane = getattr(command, "session", None)
+                if isinstance(command, commands.Prompt):
+                    self._begun[command.token] = self._agents.get(command.agent)
+                if lane is None or not self._lanes.wait(lane, command):
+                    self._do(command)
+
+    def _do(self, command: Command) -> None:
+        match command:
+            case commands.Deliver():
+                self._deliver(command)
             case commands.Announce(name, session, peer):
                 if name in self._channels:  # else it is introduced when the channel is there
                     self._send(name, session, channel.session_created(session, peer))
@@ -478,10 +589,20 @@ class Gateway:
                 self._send(name, session, frame)
                 if name != VIRTUAL:
                     self._outboxes[name].end_stream(session)
-            case commands.Settle(message, outcome, text):
-                self._settle(message, outcome, text)
+            case commands.Settle():
+                self._settle(command)
             case commands.AskPermission():
                 self._ask(command)
+            case commands.AskForm():
+                self._ask_form(command)
+            case commands.ReadHistory():
+                self._spawn(self._read_history(command), "read what was said")
+            case commands.ListConversations(session, message):
+                self._spawn(self._list(session, message), "list conversations")
+            case commands.StartWorker(name):
+                self.start_worker(name)
+            case commands.StopWorker(name):
+                self.stop_worker(name)
             case commands.WithdrawPermission(name, request_id):
                 if name in self._channels:
                     self._channels[name].withdraw(request_id)
@@ -494,6 +615,8 @@ class Gateway:
                 if self._drained is not None:
                     drained, self._drained = self._drained, None
                     drained()
+            case commands.Record() | commands.StoreMessage():
+                assert_never(command)  # type: ignore[arg-type] # `_perform` has done it
             case _:
                 self._call_agent(command)
 
@@ -501,12 +624,16 @@ class Gateway:
         self,
         command: commands.OpenSession
         | commands.CloseSession
+        | commands.SetOption
         | commands.Prompt
         | commands.CancelPrompt
         | commands.Abandon
-        | commands.AnswerPermission,
+        | commands.AnswerPermission
+        | commands.AnswerElicitation,
     ) -> None:
         agent = self._agents.get(command.agent)
+        if isinstance(command, commands.Prompt) and self._begun.pop(command.token) is not agent:
+            return  # its process has gone while its row was written
         if agent is None:
             return  # it has gone; the router is told so next, or knows already
         match command:
@@ -514,6 +641,8 @@ class Gateway:
                 agent.open_session(command)
             case commands.CloseSession(_, session_id):
                 agent.close_session(session_id)
+            case commands.SetOption():
+                agent.set_option(command)
             case commands.Prompt():
                 agent.prompt(command)
             case commands.CancelPrompt(_, session_id):
@@ -522,45 +651,163 @@ class Gateway:
                 agent.abandon(token)
             case commands.AnswerPermission(_, ask, option_id):
                 agent.answer(ask, option_id)
+            case commands.AnswerElicitation(_, ask, action, content):
+                agent.answer_elicitation(ask, action, content)
             case _:
                 assert_never(command)
 
-    def _receive(
-        self,
-        name: str,
-        message: channel.Inbound,
-        size_bytes: int,
-        *,
-        agent: UnitName | None = None,
-        caller: Caller | None = None,
-    ) -> str:
+    # --- messages ---------------------------------------------------------------------------------
+
+    def _mint(self) -> MessageId:
         self._last_message += 1
-        id_ = MessageId(f"{self._last_message}")
+        return MessageId(f"{self._birth}-{self._last_message:x}")
+
+    def _receive(self, received: "_Received") -> None:
         self.counters.messages += 1
+        if self._is_read:
+            self._take(received)
+        elif self._store_failure or len(self._unread) >= _UNREAD_MAX:
+            self._refuse_unread(received)
+        else:
+            self._unread.append(received)
+
+    def _refuse_unread(self, received: "_Received") -> None:
+        """Nothing can be kept, so nothing is accepted."""
+        reason = self._store_failure or f"{_UNREAD_MAX} messages wait for the store already"
+        refusal = channel.Refusal(channel.RefusalReason.STORE, texts.not_stored(reason))
+        self.counters.note_refusal(refusal.reason)
+        if received.answer is not None:
+            received.answer(channel.Acceptance(received.id, refusal=refusal))
+        elif received.caller is not None:
+            received.caller.refuse(refusal.text)
+        else:
+            peer, key = received.inbound.peer, session_key(received.channel, received.inbound.peer)
+            self._send(received.channel, key, channel.session_created(key, peer))
+            error = {"error": refusal.text, "update": {"sessionUpdate": "result", "isError": True}}
+            self._deliver(commands.Deliver(received.channel, key, error))
+
+    def _take(self, received: "_Received") -> None:
+        id_, caller, inbound = received.id, received.caller, received.inbound
         if caller is not None:
             self._callers.add(id_, caller)
-            if prompt.command_of(message.content):
+            if platform.read(inbound.content):
                 self._callers.read_along(id_)
-        self._refusals[id_] = ""
-        peer, content, metadata, source_id = message
+        if received.answer is not None:
+            self._answers[id_] = received.answer
+        peer, content, metadata, source_id = inbound
         event = events.MessageReceived(
-            id_, name, peer, content, metadata, size_bytes, agent, source_id
+            id_,
+            received.channel,
+            peer,
+            content,
+            metadata,
+            received.size_bytes,
+            received.agent,
+            source_id,
+            has_acceptance=received.answer is not None or caller is not None,
+            is_trusted=caller is not None,
         )
         self._step(event, flush=False)
-        return self._refusals.pop(id_)
 
-    def _deliver(self, name: str, session: SessionKey, content: Json) -> None:
+    def _stored(self, message: MessageId, failure: Failure | None) -> None:
+        """What has become of a message in the store."""
+        answer = self._answers.pop(message, None) if failure is None else None
+        match failure:
+            case None:
+                if answer is not None:
+                    answer(channel.Acceptance(message))
+                self._callers.accept(message)
+                self._step(events.MessageStored(message), flush=False)
+            case AlreadyKnown(first, state):
+                if known := self._answers.pop(message, None):
+                    known(channel.Acceptance(first, is_duplicate=True, state=str(state)))
+                self.counters.duplicates += 1
+                self._step(events.MessageKnown(message), flush=False)
+            case _:
+                self._step(events.MessageNotStored(message, failure.reason), flush=False)
+        self.flush()
+
+    # --- the store --------------------------------------------------------------------------------
+
+    def _record(self, record: commands.Record) -> None:
+        """Write entries; what follows in the session waits for them."""
+        session = record.session
+        if session is None:
+            self.store.append(record.entries, None, is_durable=False)
+            return
+        barrier = self._lanes.shut(session)
+
+        def done(failure: Failure | None) -> None:
+            if failure is not None and record.needs_commit:
+                self._retries[barrier] = asyncio.get_running_loop().call_later(_RETRY_S, again)
+                return
+            was_stepping, self._is_stepping = self._is_stepping, True
+            try:
+                self._lanes.open(session, barrier)
+            finally:
+                self._is_stepping = was_stepping
+            if not was_stepping:
+                self._perform_all(())
+                self.flush()
+
+        def again() -> None:
+            """They are kept, and written in their order: when this is in, so are they."""
+            del self._retries[barrier]
+            self.store.append((), done, is_durable=False)
+
+        self.store.append(record.entries, done, is_durable=False)
+
+    async def _read_history(self, wanted: commands.ReadHistory) -> None:
+        try:
+            turns = await self.store.history(
+                wanted.session, wanted.number, wanted.turns, wanted.max_bytes
+            )
+        except RequestError as error:
+            log.warning("%s: cannot read what was said before: %s", wanted.session, error)
+            turns = ()
+        self._step(events.HistoryRead(wanted.token, turns))
+
+    async def _list(self, session: SessionKey, message: MessageId) -> None:
+        try:
+            found = await self.store.conversations(session)
+        except RequestError as error:
+            log.warning("%s: cannot list its conversations: %s", session, error)
+            found = ()
+        self._step(events.ConversationsListed(session, message, found))
+
+    def _spawn(self, work: Coroutine[None, None, None], role: str) -> None:
+        """Begin a task; none outlives `run`."""
+        if self._tasks is None:
+            work.close()
+        else:
+            self._tasks.create_task(work, name=f"orchestrator.core:{role}")
+
+    # --- towards channels -------------------------------------------------------------------------
+
+    def _deliver(self, command: commands.Deliver) -> None:
+        name, session, content = command.channel, command.session, command.content
         for caller in self._callers.reading(session):
             caller.show(content)
         if name == VIRTUAL:
             return
-        outbox = self._outboxes[name]
+        outbox, meta, written = self._outboxes[name], None, None
+        if command.delivery is not None:
+            meta = self._meta_of(command.delivery, is_repeat=command.is_repeat)
+            written = partial(self._step, events.DeliveryWritten(command.delivery), flush=False)
         if not isinstance(content, dict):
-            outbox.send(session, channel.deliver(session, content))
+            outbox.send(session, channel.deliver(session, content, meta), written)
             return
         content = {**content, "sessionId": session, "_received_at_ms": self._wall_ms()}
-        is_end = content["update"].get("sessionUpdate") == "result"
-        (outbox.send if is_end else outbox.stream)(session, channel.deliver(session, content))
+        frame = channel.deliver(session, content, meta)
+        if written is not None or content["update"].get("sessionUpdate") == "result":
+            outbox.send(session, frame, written)
+        else:
+            outbox.stream(session, frame)
+
+    def _meta_of(self, delivery: DeliveryId, *, is_repeat: bool) -> dict[str, Json]:
+        pending = self.router.deliveries.get(delivery)
+        messages = () if pending is None else pending.row.messages
+        return channel.delivery_meta(delivery, messages, is_repeat=is_repeat)
 
     def _send(self, name: str, session: SessionKey, frame: bytes) -> None:
         if name != VIRTUAL:
@@ -569,7 +816,7 @@ class Gateway:
     def _acknowledge(self, command: commands.Acknowledge) -> None:
         agent = self.router.sessions[command.session].agent.route.name
         self.counters.turns += 1
-        self._turns[command.messages[0]] = agent, self._now()
+        self._turns[command.messages[0]] = agent, self.now()
         for message in command.messages:
             self._callers.read_along(message)
         name, session = command.channel, command.session
@@ -578,18 +825,20 @@ class Gateway:
         if ack is None or ack.typing:
             self._send(name, session, channel.typing_indicator(session, command.peer))
 
-    def _settle(self, message: MessageId, outcome: Outcome, text: str) -> None:
-        if outcome is Outcome.REFUSED:
-            self.counters.refusals += 1
-            if message in self._refusals:
-                self._refusals[message] = text
-        elif outcome is Outcome.INTERRUPTED:
-            self.counters.interruptions += 1
+    def _settle(self, command: commands.Settle) -> None:
+        message, outcome, text = command.message, command.outcome, command.text
+        self.counters.note_outcome(outcome)
+        if command.reason is not None:
+            self.counters.note_refusal(command.reason)
+            if answer := self._answers.pop(message, None):
+                retry_after_s = command.retry_after_s or None
+                refusal = channel.Refusal(command.reason, text, retry_after_s)
+                answer(channel.Acceptance(message, refusal=refusal))
         began = self._turns.pop(message, None)
         if began is not None:
             agent, began_at = began
-            self.counters.note_turn_ended(agent, self._now() - began_at)
-        self._callers.settle(message, outcome, text)
+            self.counters.note_turn_ended(agent, self.now() - began_at)
+        self._callers.settle(message, outcome, text, is_accepted=command.reason is None)
 
     def _ask(self, command: commands.AskPermission) -> None:
         callers = self._callers.reading(command.session)
@@ -603,8 +852,17 @@ class Gateway:
 
         def ask() -> None:
             peer = self._channels.get(command.channel)
-            if peer is not None and self.router.asks.get(command.request_id) is not None:
+            if peer is not None and self.router.questions.waits(command.request_id):
                 peer.ask(command)
+
+        if self._channels.get(command.channel) is not None:  # else it is asked when it is back
+            self._outboxes[command.channel].send(command.session, ask)
+
+    def _ask_form(self, command: commands.AskForm) -> None:
+        def ask() -> None:
+            peer = self._channels.get(command.channel)
+            if peer is not None and self.router.questions.waits(command.request_id):
+                peer.ask_form(command)
 
         if self._channels.get(command.channel) is not None:  # else it is asked when it is back
             self._outboxes[command.channel].send(command.session, ask)
@@ -618,8 +876,9 @@ class Gateway:
     def _elapsed(self, timer: Timer) -> None:
         del self._timers[timer]
         self._step(events.TimerElapsed(timer), flush=False)
-        if timer.kind is TimerKind.SILENCE:
-            self._stop_waiting(self.router.sessions[SessionKey(timer.owner)])
+        session = self.router.sessions.get(SessionKey(timer.owner))
+        if timer.kind is TimerKind.SILENCE and session is not None:
+            self._stop_waiting(session)
         self.flush()
 
     def _stop_waiting(self, session: Session) -> None:
@@ -641,17 +900,8 @@ class Gateway:
                     self._step(events.MessageWithdrawn(message, name, peer))
 
 
-def _shown(session: Session) -> dict[str, Json]:
-    return {
-        "session": session.key,
-        "channel": session.channel,
-        "kind": session.peer.kind,
-        "peer": session.peer.peer_id,
-        "agent": session.agent.route.name,
-        "agent_session": session.acp_id or session.stale_id or None,
-        "state": str(session.phase),
-        "queued": len(session.queue),
-    }
+def _ignore(unit: UnitName) -> None:
+    """Nobody starts or stops units here."""
 
 
 def _effective_ack(unit: Unit, handshake: channel.Handshake) -> Ack | None:

@@ -69,6 +69,7 @@ class _Entry:
     session: SessionKey
     item: Item
     size_bytes: int
+    written: Callable[[], None] | None = None
 
 
 class Outbox:
@@ -106,15 +107,27 @@ class Outbox:
         elif session not in self._truncated:
             self._hold(session, frame)
 
-    def send(self, session: SessionKey, item: bytes | Callable[[], None]) -> None:
-        """Send what ought to arrive: the end of a turn, an announcement, a question."""
+    def send(
+        self,
+        session: SessionKey,
+        item: bytes | Callable[[], None],
+        written: Callable[[], None] | None = None,
+    ) -> None:
+        """Send what ought to arrive: the end of a turn, an announcement, a question.
+
+        `written` is called when it has gone to a process of the channel, or is given up for want
+        of room.
+        """
         size = len(item) if isinstance(item, bytes) else 0
         if not self._must_wait:
             self._put(session, item)
         elif self._held.get(session, 0) + size > SESSION_MAX_BYTES:
             self._truncate(session)
         else:
-            self._wait(session, item, size)
+            self._wait(session, item, size, written)
+            return
+        if written is not None:
+            written()
 
     def end_stream(self, session: SessionKey) -> None:
         """The turn is over: the next one streams again."""
@@ -188,8 +201,14 @@ class Outbox:
             frame = channel.deliver(session, {"sessionId": session, "update": update})
             self._wait(session, frame, 0)
 
-    def _wait(self, session: SessionKey, item: Item, size: int) -> None:
-        entry = self._last[session] = _Entry(session, item, 0)
+    def _wait(
+        self,
+        session: SessionKey,
+        item: Item,
+        size: int,
+        written: Callable[[], None] | None = None,
+    ) -> None:
+        entry = self._last[session] = _Entry(session, item, 0, written)
         self._waiting.append(entry)
         self._grow(entry, size)
 
@@ -208,6 +227,8 @@ class Outbox:
                 del self._last[entry.session], self._held[entry.session]
             self._put(entry.session, entry.item)
             self.flush()
+            if entry.written is not None:
+                entry.written()
 
     def _put(self, session: SessionKey, item: Item) -> None:
         if isinstance(item, bytes):

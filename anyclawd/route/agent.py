@@ -25,6 +25,7 @@ class Agent:
     is_held: bool = False  #: its stdout is not read, until those it speaks to have caught up
     capabilities: Capabilities = NO_CAPABILITIES
     failure: str = ""  #: why it will not come back by itself; empty while it may
+    is_resting: bool = False  #: a worker that has no process, and gets one when it is asked for
     sessions: dict[str, "Session"] = field(default_factory=dict)  #: by ACP session id
     members: list["Session"] = field(default_factory=list)  #: every chat routed to it
     due: deque["Session"] = field(default_factory=deque)  #: could run, and have not begun yet

@@ -8,7 +8,7 @@ from typing import NamedTuple, NewType, TypeAlias
 from anyclawd.model.deps import UnitName
 from anyclawd.model.value import Json
 from anyclawd.route.record import AddMessage, DeliveryId, Entry, MessageId, SessionKey
-from anyclawd.wire.channel import Peer
+from anyclawd.wire.channel import Peer, RefusalReason
 
 __all__ = ["DeliveryId", "MessageId", "SessionKey"]  # which most users of commands need as well
 
@@ -82,9 +82,10 @@ class SetOption:
 
     agent: UnitName
     session_id: str
-    message: MessageId  #: comes back with the answer
+    message: MessageId  #: comes back with the answer, and so does the session
     option: str
     value: Json
+    session: SessionKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +102,14 @@ class Prompt:
     token: Token
     session_id: str
     blocks: list[Json]
+    session: SessionKey
 
 
 @dataclass(frozen=True, slots=True)
 class CancelPrompt:
     agent: UnitName
     session_id: str
+    session: SessionKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,7 @@ class Abandon:
 
     agent: UnitName
     token: Token
+    session: SessionKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +211,9 @@ class Settle:
     message: MessageId
     outcome: Outcome
     text: str  #: stop reason of an answer, else the reason
+    session: SessionKey
+    reason: RefusalReason | None = None  #: set where it is refused before it was accepted
+    retry_after_s: float = 0.0  #: when it is worth trying again; 0 says nothing
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,13 @@ class ChannelRemoved:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerRests:
+    """A worker of a pool has no process, and gets one when it is asked for."""
+
+    agent: UnitName
+
+
+@dataclass(frozen=True, slots=True)
 class AgentRemoved:
     """An agent that the routes do not name any more has gone."""
 
@@ -138,6 +145,7 @@ class MessageReceived:
     agent: UnitName | None = None  #: where the channel has no route of its own
     source_id: str = ""  #: the channel's own name of it, unique there; empty where it gives none
     has_acceptance: bool = False  #: its sender is told of a refusal by the answer to this
+    is_trusted: bool = False  #: an administrator has sent it: nobody else is asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +186,7 @@ class DeliveryConfirmed:
 @dataclass(frozen=True, slots=True)
 class HistoryRead:
     token: Token
-    text: str  #: empty where nothing is kept
+    turns: tuple[tuple[str, str], ...]  #: prompt and answer, the oldest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,16 +356,36 @@ class TimerElapsed:
     timer: Timer
 
 
-Event: TypeAlias = (
-    IntakeOpened
-    | IntakeClosed
-    | TurnsCutOff
-    | RoutesReplaced
-    | StoreRead
-    | ChannelRemoved
-    | AgentRemoved
-    | ChannelReady
+#: What comes of calls to agents.
+AnswerEvent: TypeAlias = (
+    SessionOpened | OpenFailed | HistoryRead | PromptAnswered | PromptFailed | OptionSet
+)
+#: The life of messages and of answers.
+MessageEvent: TypeAlias = (
+    MessageReceived
+    | MessageStored
+    | MessageKnown
+    | MessageNotStored
+    | MessageWithdrawn
+    | NotificationReceived
+    | DeliveryWritten
+    | DeliveryConfirmed
+    | ConversationsListed
+)
+#: Questions of agents and what becomes of them.
+QuestionEvent: TypeAlias = (
+    PermissionAsked
+    | PermissionAnswered
+    | PermissionUndeliverable
+    | PermissionCancelled
+    | ElicitationAsked
+    | ElicitationAnswered
+)
+#: The coming and going of processes.
+ProcessEvent: TypeAlias = (
+    ChannelReady
     | ChannelFailed
+    | ChannelRemoved
     | AgentStarted
     | AgentReady
     | AgentClosing
@@ -366,33 +394,29 @@ Event: TypeAlias = (
     | AgentHeld
     | AgentLost
     | AgentFailed
-    | MessageReceived
-    | MessageStored
-    | MessageKnown
-    | MessageNotStored
-    | DeliveryWritten
-    | DeliveryConfirmed
-    | HistoryRead
-    | ConversationsListed
-    | OptionSet
+    | WorkerRests
+    | AgentRemoved
+)
+#: What the daemon and its administrators do.
+RuleEvent: TypeAlias = (
+    IntakeOpened
+    | IntakeClosed
+    | TurnsCutOff
+    | RoutesReplaced
+    | StoreRead
     | SessionCommanded
     | SessionForked
     | SessionDeleted
     | PairingApproved
     | GrantRevoked
-    | MessageWithdrawn
-    | NotificationReceived
-    | SessionOpened
-    | OpenFailed
-    | UpdateReceived
+)
+Event: TypeAlias = (
+    UpdateReceived
     | PushReceived
-    | PromptAnswered
-    | PromptFailed
-    | PermissionAsked
-    | PermissionAnswered
-    | PermissionUndeliverable
-    | PermissionCancelled
-    | ElicitationAsked
-    | ElicitationAnswered
     | TimerElapsed
+    | AnswerEvent
+    | MessageEvent
+    | QuestionEvent
+    | ProcessEvent
+    | RuleEvent
 )

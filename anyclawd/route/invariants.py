@@ -18,8 +18,12 @@ def check(router: Router) -> None:
         active = {session for session in agent.members if session.token in router.calls}
         assert active == agent.active, f"{agent.route.unit}: its active sessions are miscounted"
         assert agent.opening or not agent.early, f"{agent.route.unit}: early updates are kept"
-    for channel, held in router.queued_bytes.items():
-        assert held >= 0, f"{channel}: {held} bytes are queued"
+    for channel, held in router.admission.bytes.items():
+        assert held > 0, f"{channel}: {held} bytes are held"
+    for session in router.sessions.values():
+        for message in session.queue:
+            assert message.id in router.admission, f"{session.key}: {message.id} is not held"
+        assert session.key not in router.put_away, f"{session.key}: it is here and put away"
 
 
 def _rules(router: Router, session: Session) -> list[tuple[str, bool]]:
@@ -43,7 +47,7 @@ def _rules(router: Router, session: Session) -> list[tuple[str, bool]]:
         ),
         (
             "nothing waits after intake has closed",
-            not (router.intake is Intake.CLOSED and session.queue),
+            router.is_durable or not (router.intake is Intake.CLOSED and session.queue),
         ),
         (
             "it has its ACP session for itself",
@@ -57,4 +61,7 @@ def _rules(router: Router, session: Session) -> list[tuple[str, bool]]:
 
 def _is_routed(router: Router, session: Session) -> bool:
     routed = router.routes.channels.get(session.channel)
-    return routed is None or router.agents[routed] is (session.heir or session.agent)
+    if routed is None or session.peer.kind == "fork":
+        return True
+    owner = session.heir or session.agent
+    return owner.route.unit in router.routes.answering(routed)

@@ -4,15 +4,29 @@ A request is answered once: by the user, by its timer, by the end of the turn it
 by an administrator; every later answer finds nothing and is ignored. The names of requests are
 the agents' own as long as they are new on their channel: an agent that was restarted counts from
 the beginning, and a tap on an old button must never approve a new request.
+
+A request whose agent has died, or died with the daemon, is *orphaned*: its button stays in the chat
+and stays valid until its time is over. When the agent asks the very same question of the same
+session again, it is given the orphan's name, and the answer if there is one by then: so the user is
+not asked a second time for one thing. An answer is used once.
+
+Where the user has chosen *always*, the same kind of tool is answered the same way for the rest of
+the conversation. That holds for kinds that ACP names; a request of no kind is asked each time.
 """
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from anyclawd.model.deps import UnitName
 from anyclawd.route.commands import SessionKey, Timer, TimerKind, Token
+from anyclawd.route.record import RememberChoice, StoredAsk
 from anyclawd.wire.acp import PermissionOption
+
+#: Orphaned requests that are remembered.
+ORPHANS_MAX = 1000
+#: Kinds of tools of one session that are remembered; ACP has ten.
+KINDS_MAX = 20
 
 #: So many names are remembered; an older one could be given again.
 NAMES_REMEMBERED = 10_000
@@ -23,6 +37,14 @@ NAME_MAX_CHARS = 200
 def rejection_of(options: Sequence[PermissionOption]) -> str | None:
     """The option that says no; None is the outcome `cancelled`."""
     return next((option.option_id for option in options if option.rejects), None)
+
+
+def standing_answer(options: Sequence[PermissionOption], *, allows: bool) -> str | None:
+    """The option that says again what was said for always; None where there is none."""
+    fitting = [option for option in options if option.rejects is not allows]
+    lasting = next((option for option in fitting if option.is_lasting), None)
+    chosen = lasting or next(iter(fitting), None)
+    return None if chosen is None else chosen.option_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +59,22 @@ class Ask:
     turn: Token | None  #: the turn it was asked in, None outside of any
     description: str
     options: tuple[PermissionOption, ...]
+    tool_kind: str = ""
+    fingerprint: str = ""
+
+    @property
+    def row(self) -> StoredAsk:
+        return StoredAsk(
+            request_id=self.request_id,
+            session=self.session,
+            channel=self.channel,
+            description=self.description,
+            options=tuple((one.option_id, one.label, one.rejects) for one in self.options),
+            fingerprint=self.fingerprint,
+        )
+
+    def option(self, option_id: str) -> PermissionOption | None:
+        return next((one for one in self.options if one.option_id == option_id), None)
 
     @property
     def rejection(self) -> str | None:
@@ -54,6 +92,8 @@ class Asks:
         self._by_id: dict[str, Ask] = {}
         self._by_session: dict[SessionKey, list[str]] = {}
         self._names: OrderedDict[str, int] = OrderedDict()
+        self._orphans: OrderedDict[str, tuple[StoredAsk, float]] = OrderedDict()
+        self._standing: dict[SessionKey, dict[str, bool]] = {}  # by kind of tool: it may
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -66,6 +106,56 @@ class Asks:
         if len(self._names) > NAMES_REMEMBERED:
             self._names.popitem(last=False)
         return self.name(f"{wanted[: NAME_MAX_CHARS - 20]}-{used + 1}") if used else wanted
+
+    # --- orphans ----------------------------------------------------------------------------------
+
+    def orphan(self, row: StoredAsk, expires_at: float) -> None:
+        """Nobody waits for this answer now; the agent may ask the same again."""
+        self._names.setdefault(row.request_id, 1)
+        self._orphans[row.request_id] = row, expires_at
+        if len(self._orphans) > ORPHANS_MAX:
+            self._orphans.popitem(last=False)
+
+    def answer_orphan(
+        self, channel: str | None, request_id: str, option_id: str, now: float
+    ) -> StoredAsk | None:
+        """Keep the answer to a question that may be asked again; None where there is none such."""
+        row, expires_at = self._orphans.get(request_id, (None, 0.0))
+        if row is None or row.answer or channel not in (None, row.channel) or expires_at <= now:
+            return None
+        if option_id not in (offered for offered, _, _ in row.options):
+            return None
+        answered = replace(row, answer=option_id, remaining_s=expires_at - now)
+        self._orphans[request_id] = answered, expires_at
+        return answered
+
+    def adopt(self, session: SessionKey, fingerprint: str, now: float) -> StoredAsk | None:
+        """The orphan that asks the same, which is none any more."""
+        for request_id, (row, expires_at) in self._orphans.items():
+            is_same = bool(fingerprint) and row.fingerprint == fingerprint
+            if row.session == session and is_same and expires_at > now:
+                del self._orphans[request_id]
+                return row
+        return None
+
+    # --- what holds for always --------------------------------------------------------------------
+
+    def remember(self, choice: RememberChoice) -> bool:
+        """Whether there was room for it."""
+        kinds = self._standing.setdefault(choice.session, {})
+        if choice.tool_kind not in kinds and len(kinds) >= KINDS_MAX:
+            return False
+        kinds[choice.tool_kind] = choice.allows
+        return True
+
+    def standing(self, session: SessionKey, tool_kind: str) -> bool | None:
+        """What its user has said for always about a kind of tool; None where nothing."""
+        return self._standing.get(session, {}).get(tool_kind)
+
+    def forget(self, session: SessionKey) -> None:
+        self._standing.pop(session, None)
+
+    # --- what waits -------------------------------------------------------------------------------
 
     def add(self, ask: Ask) -> None:
         self._by_id[ask.request_id] = ask
@@ -83,6 +173,11 @@ class Asks:
             if not waiting:
                 del self._by_session[ask.session]
         return ask
+
+    def by_handle(self, agent: UnitName, handle: int) -> Ask | None:
+        """The request that an agent has made under this handle."""
+        waiting = self._by_id.values()
+        return next((one for one in waiting if (one.agent, one.handle) == (agent, handle)), None)
 
     def count_of(self, session: SessionKey) -> int:
         return len(self._by_session.get(session, ()))

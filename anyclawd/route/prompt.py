@@ -6,26 +6,20 @@ from anyclawd.model.value import Json
 from anyclawd.wire import acp
 
 
-def command_of(content: Sequence[Json]) -> str:
-    """`new` or `cancel` where the content is exactly that platform command, else empty."""
-    if len(content) != 1 or content[0].get("type") != "text":
-        return ""
-    text = content[0].get("text")
-    command = text.strip().partition("@")[0] if isinstance(text, str) else ""
-    return command[1:] if command in ("/new", "/cancel") else ""
-
-
 def build(
     content: Sequence[Json],
     metadata: dict[str, Json] | None,
     *,
     tools: Sequence[tuple[str, str]],
     embeds: bool,
+    past: str = "",
 ) -> list[Json]:
-    """Tools, then what is replied to, then what the user sent; each a block of its own."""
+    """Tools, what was said before, what is replied to, what the user sent; each a block."""
     blocks: list[Json] = []
     if tools:
         blocks.append({"type": "text", "text": tools_context(tools)})
+    if past:
+        blocks.append({"type": "text", "text": past})
     if context := reply_context(metadata or {}):
         blocks.append({"type": "text", "text": context})
     return blocks + [acp.block(part, embeds=embeds) for part in content]
@@ -35,6 +29,14 @@ def tools_context(tools: Sequence[tuple[str, str]]) -> str:
     """Ends with a newline: agents that join text blocks keep it apart from the user's words."""
     lines = "".join(f"- {name}: {description}\n" for name, description in tools)
     return f"[Platform context: these MCP tools are available:\n{lines}]\n"
+
+
+def history_context(turns: Sequence[tuple[str, str]]) -> str:
+    """What was said before, for an agent that has lost it; empty where nothing was."""
+    if not turns:
+        return ""
+    told = "".join(f"User: {prompt}\nAgent: {answer}\n" for prompt, answer in turns)
+    return f"[Platform context: this conversation goes on. What was said so far:\n{told}]\n"
 
 
 def reply_context(metadata: dict[str, Json]) -> str:

@@ -55,6 +55,7 @@ class Conversation:
     #: What its user has chosen, by the id of the option; `mode` where the agent has modes only.
     choices: Mapping[str, Json] = field(default_factory=lambda: MappingProxyType({}))
     idle_s: float = 0.0  #: since it was last active; set when read
+    latest: int = 0  #: the highest number that its chat has come to; set when read
     is_current: bool = True
 
 

@@ -2,48 +2,83 @@
 
 Pure: events in, commands out; it knows no connection, no clock and no file. Sessions decide for
 themselves (see the theory in `route.session`); the router finds them, keeps what agents and
-channels have in common, and owns the permission requests. It mutates its own state only.
+channels have in common, and owns the questions of agents. It mutates its own state only.
 
-Intake has three states: *waiting* until the routes stand (messages are accepted and wait), *open*,
-and *closed* for the stop of the daemon (new messages are refused, waiting ones too, since nothing
-keeps them; running turns may finish).
+A message passes three doors. *Access* (`route.access`) and *admission* (`route.admission`) decide
+at once whether it is taken; then it is stored; only when its row is committed does it enter its
+session, or, as a command of the platform, is done. So whatever is accepted outlives the daemon,
+and whatever is refused has left no trace.
+
+Intake has three states: *waiting* until the routes stand and the store is read (messages are
+accepted and wait), *open*, and *closed* for the stop of the daemon: running turns may finish, and
+what waits is kept for the next start, or refused where nothing would keep it.
+
+A session that rests for longest is put away when there are too many: its row is remembered and
+makes it again. What an earlier daemon has left (`StoreRead`) begins as such rows.
 """
 
-from collections import deque
+import itertools
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
+from random import Random
 from typing import assert_never
 
+from anyclawd.model.conversation import Overflow, Recovery
 from anyclawd.model.deps import UnitName
 from anyclawd.model.value import Json
-from anyclawd.route import events, prompt, texts
+from anyclawd.route import access, events, platform, texts
+from anyclawd.route.access import Gate, Verdict
+from anyclawd.route.admission import Admission, Refusal
 from anyclawd.route.agent import NO_CAPABILITIES, Agent
 from anyclawd.route.commands import (
     Abandon,
-    AnswerPermission,
-    ArmTimer,
-    AskPermission,
-    CancelTimer,
+    Announce,
     Command,
+    Deliver,
+    DeliveryId,
+    ListConversations,
     MessageId,
     OpenSession,
     Outcome,
     Prompt,
+    ReadHistory,
+    Record,
     ReportDrained,
     SessionKey,
     Settle,
+    StoreMessage,
     Timer,
     TimerKind,
     Token,
-    WithdrawPermission,
 )
+from anyclawd.route.delivery import Deliveries, Pending
 from anyclawd.route.events import Event
-from anyclawd.route.permission import Ask, Asks, rejection_of
+from anyclawd.route.permission import Asks
+from anyclawd.route.platform import Wish, Word
+from anyclawd.route.questions import Manners, Questions
+from anyclawd.route.record import (
+    AddDelivery,
+    AddMessage,
+    CloseDelivery,
+    Conversation,
+    DropCode,
+    DropGrant,
+    EraseSession,
+    ForgetChoices,
+    MarkMessages,
+    MessageState,
+    Restored,
+    SaveCode,
+    SaveGrant,
+    StoredDelivery,
+    StoredMessage,
+)
 from anyclawd.route.session import OFFER, Phase, Session
-from anyclawd.route.table import AgentRoute, Routes, entry_name
+from anyclawd.route.table import VIRTUAL, AgentRoute, Routes, entry_name
 from anyclawd.route.turn import Message
 from anyclawd.wire import acp
-from anyclawd.wire.channel import Peer
+from anyclawd.wire.channel import Peer, RefusalReason
 
 
 class Intake(StrEnum):
@@ -53,23 +88,37 @@ class Intake(StrEnum):
 
 
 class Router:
-    """All sessions of one plan."""
+    """All sessions of one plan. `rng` draws pairing codes."""
 
-    def __init__(self, routes: Routes) -> None:
+    def __init__(self, routes: Routes, rng: Random | None = None) -> None:
         self.routes = routes
         self.intake = Intake.WAITING
-        self.agents = {unit: Agent(route) for unit, route in routes.agents.items()}
-        for unit in routes.channels.values():
-            if unit not in self.agents:
-                self.agents[unit] = _missing_agent(unit)
-        self.sessions: dict[SessionKey, Session] = {}
-        self.asks = Asks()
+        self.is_durable = False  # what is recorded outlives the daemon
+        self.agents = {unit: _agent(route) for unit, route in routes.agents.items()}
+        self._meet_agents()
+        self.sessions: OrderedDict[SessionKey, Session] = OrderedDict()  # the last used at the end
+        self.put_away: OrderedDict[SessionKey, Conversation] = OrderedDict()
+        self.admission = Admission()
+        self.deliveries = Deliveries()
+        self.questions = Questions(self)
+        random = rng or Random(0)
+        self.gate = Gate(routes.access, lambda: access.make_code(random.choice))
         self.running = 0  # turns
-        self.queued_bytes: dict[str, int] = {}  # by channel
-        self._sizes: dict[MessageId, tuple[str, int]] = {}  # of messages that have no outcome yet
         self.calls: dict[Token, Session] = {}
+        self._wishes: dict[MessageId, tuple[SessionKey, Wish]] = {}  # that wait for an answer
+        self.manners: dict[str, Manners] = {}
         self._last_token = 0
         self._agents_with_due: list[Agent] = []
+
+    @property
+    def asks(self) -> Asks:
+        """The requests for permission that wait."""
+        return self.questions.asks
+
+    @property
+    def is_leaving_word(self) -> bool:
+        """The daemon stops, and the next one is told what was asked."""
+        return self.is_durable and self.intake is Intake.CLOSED
 
     def step(self, event: Event, now: float) -> list[Command]:
         """Decide what one event means. `now` is a monotonic instant in seconds."""
@@ -79,88 +128,155 @@ class Router:
         self._agents_with_due = [agent for agent in self._agents_with_due if agent.due]
         for command in commands:
             if isinstance(command, Settle):
-                self._release(command)
+                self.admission.release(command.message)
         return commands
 
-    def stream_of(self, agent: UnitName, session_id: str, now: float) -> Session | None:
+    def stream_of(self, agent: UnitName, session_id: str, text: str, now: float) -> Session | None:
         """The session whose channel a plain update may go to as it is, if there is one.
 
         The short way of `UpdateReceived` for the hot path; None means: take the long way.
         """
         found = self.agents[agent].sessions.get(session_id)
-        return found if found is not None and found.accept_stream(now) else None
+        return found if found is not None and found.accept_stream(text, now) else None
 
     def _decide(self, event: Event, now: float) -> Iterator[Command]:
         match event:
-            case events.MessageReceived():
-                yield from self._receive(event, now)
             case events.UpdateReceived():
                 yield from self._update(event, now)
-            case events.PromptAnswered(token, stop_reason):
-                if session := self.calls.pop(token, None):
-                    yield from self._run(session, session.answered(stop_reason, now))
-            case events.PromptFailed(token, text, is_unknown):
-                if session := self.calls.pop(token, None):
-                    steps = session.prompt_failed(text, is_unknown_session=is_unknown, now=now)
-                    yield from self._run(session, steps)
-            case events.SessionOpened(token, session_id):
-                if session := self.calls.pop(token, None):
-                    yield from self._run(session, session.opened(session_id, now))
-            case events.OpenFailed(token, text):
-                if session := self.calls.pop(token, None):
-                    yield from self._run(session, session.open_failed(text, now))
             case events.PushReceived(agent, session_id, content):
                 if session := self.agents[agent].sessions.get(session_id):
                     pushed = {"sessionUpdate": "push_message", "content": content}
-                    yield from session.show({"update": pushed}, now)
-            case events.NotificationReceived(channel, peer, text):
-                yield from self._notify(channel, peer, text)
-            case events.MessageWithdrawn(message, channel, peer):
-                yield from self._withdraw(message, channel, peer, now)
+                    yield from self._run(session, session.show({"update": pushed}, now), now)
             case events.TimerElapsed(timer):
                 yield from self._elapsed(timer, now)
+            case (
+                events.SessionOpened()
+                | events.OpenFailed()
+                | events.HistoryRead()
+                | events.PromptAnswered()
+                | events.PromptFailed()
+                | events.OptionSet()
+            ):
+                yield from self._decide_answer(event, now)
+            case (
+                events.MessageReceived()
+                | events.MessageStored()
+                | events.MessageKnown()
+                | events.MessageNotStored()
+                | events.MessageWithdrawn()
+                | events.NotificationReceived()
+                | events.DeliveryWritten()
+                | events.DeliveryConfirmed()
+                | events.ConversationsListed()
+            ):
+                yield from self._decide_message(event, now)
+            case (
+                events.PermissionAsked()
+                | events.PermissionAnswered()
+                | events.PermissionUndeliverable()
+                | events.PermissionCancelled()
+                | events.ElicitationAsked()
+                | events.ElicitationAnswered()
+            ):
+                yield from self._decide_question(event, now)
+            case (
+                events.ChannelReady()
+                | events.ChannelFailed()
+                | events.ChannelRemoved()
+                | events.AgentStarted()
+                | events.AgentReady()
+                | events.AgentClosing()
+                | events.AgentPaused()
+                | events.AgentResumed()
+                | events.AgentHeld()
+                | events.AgentLost()
+                | events.AgentFailed()
+                | events.WorkerRests()
+                | events.AgentRemoved()
+            ):
+                yield from self._decide_process(event, now)
             case _:
-                yield from self._decide_rare(event, now)
+                yield from self._decide_rule(event, now)
 
-    def _decide_rare(
-        self,
-        event: events.IntakeOpened
-        | events.IntakeClosed
-        | events.TurnsCutOff
-        | events.RoutesReplaced
-        | events.ChannelRemoved
-        | events.AgentRemoved
-        | events.ChannelReady
-        | events.ChannelFailed
-        | events.AgentStarted
-        | events.AgentReady
-        | events.AgentClosing
-        | events.AgentPaused
-        | events.AgentResumed
-        | events.AgentHeld
-        | events.AgentLost
-        | events.AgentFailed
-        | events.PermissionAsked
-        | events.PermissionAnswered
-        | events.PermissionUndeliverable,
-        now: float,
-    ) -> Iterator[Command]:
+    def _decide_answer(self, event: events.AnswerEvent, now: float) -> Iterator[Command]:
+        """What an agent, or the store in its place, has answered; a late answer finds no call."""
+        if isinstance(event, events.OptionSet):
+            yield from self._option_set(event, now)
+            return
+        if (session := self.calls.pop(event.token, None)) is None:
+            return
+        match event:
+            case events.PromptAnswered(_, stop_reason):
+                steps = session.answered(stop_reason, now)
+            case events.PromptFailed(_, text, is_unknown):
+                steps = session.prompt_failed(text, is_unknown_session=is_unknown, now=now)
+            case events.SessionOpened(_, session_id, options):
+                steps = session.opened(session_id, options, now)
+            case events.OpenFailed(_, text):
+                steps = session.open_failed(text, now)
+            case events.HistoryRead(_, turns):
+                steps = session.recalled(turns, now)
+            case _:
+                assert_never(event)
+        yield from self._run(session, steps, now)
+
+    def _decide_message(self, event: events.MessageEvent, now: float) -> Iterator[Command]:
+        match event:
+            case events.MessageReceived():
+                yield from self._receive(event, now)
+            case events.MessageStored(message):
+                if received := self.admission.end_storing(message):
+                    yield from self._take(received, now)
+            case events.MessageKnown(message):
+                self.admission.end_storing(message)
+                self.admission.release(message)
+            case events.MessageNotStored(message, reason):
+                if received := self.admission.end_storing(message):
+                    yield from self._not_stored(received, reason, now)
+            case events.MessageWithdrawn(message, channel, peer):
+                yield from self._withdraw(message, channel, peer, now)
+            case events.NotificationReceived(channel, peer, text):
+                yield from self._notify(channel, peer, text, now)
+            case events.DeliveryWritten(delivery):
+                yield from self._written(delivery)
+            case events.DeliveryConfirmed(channel, delivery):
+                pending = self.deliveries.get(delivery)
+                if pending is not None and pending.row.channel == channel:
+                    yield from self._arrived(delivery)
+            case events.ConversationsListed(key, message, conversations):
+                yield from self._listed(key, message, conversations, now)
+            case _:
+                assert_never(event)
+
+    def _decide_question(self, event: events.QuestionEvent, now: float) -> Iterator[Command]:
         match event:
             case events.PermissionAsked():
-                yield from self._ask(event, now)
-            case events.PermissionAnswered(channel, request_id, option_id):
-                yield from self._answer(channel, request_id, option_id, now)
+                yield from self.questions.ask(event, now)
+            case events.PermissionAnswered():
+                yield from self.questions.answer(event, now)
             case events.PermissionUndeliverable(channel, request_id):
-                ask = self.asks.get(request_id)
-                if ask is not None and ask.channel == channel:
-                    yield from self._close_ask(ask, ask.rejection, now)
-            case events.ChannelReady(channel, held):
-                yield from self._channel_ready(channel, held)
+                yield from self.questions.undeliverable(channel, request_id, now)
+            case events.PermissionCancelled(agent, handle):
+                yield from self.questions.withdraw(agent, handle, now)
+            case events.ElicitationAsked():
+                yield from self.questions.ask_form(event, now)
+            case events.ElicitationAnswered():
+                yield from self.questions.answer_form(event, now)
+            case _:
+                assert_never(event)
+
+    def _decide_process(self, event: events.ProcessEvent, now: float) -> Iterator[Command]:
+        match event:
+            case events.ChannelReady():
+                yield from self._channel_ready(event, now)
             case events.ChannelFailed(channel):
-                for ask in self.asks.of_channel(channel):
-                    yield from self._close_ask(ask, ask.rejection, now)
+                yield from self.questions.channel_failed(channel, now)
+            case events.ChannelRemoved(channel):
+                yield from self._remove_channel(channel, now)
             case events.AgentStarted(name):
-                self.agents[name].failure = ""
+                self.agents[name].failure, self.agents[name].is_resting = "", False
+            case events.WorkerRests(name):
+                self.agents[name].failure, self.agents[name].is_resting = "", True
             case events.AgentReady(name, capabilities):
                 agent = self.agents[name]
                 agent.is_connected, agent.is_closing, agent.is_paused = True, False, False
@@ -177,15 +293,19 @@ class Router:
                 self.agents[name].is_closing = True
             case events.AgentLost(name):
                 yield from self._agent_lost(self.agents[name], now)
+            case events.AgentRemoved(name):
+                yield from self._remove_agent(name, now)
+            case events.AgentFailed(name, reason):
+                yield from self._agent_failed(self.agents[name], reason, now)
+            case _:
+                assert_never(event)
+
+    def _decide_rule(self, event: events.RuleEvent, now: float) -> Iterator[Command]:
+        match event:
             case events.RoutesReplaced(routes):
                 yield from self._replace_routes(routes, now)
-            case events.ChannelRemoved(channel):
-                found = [one for one in self.sessions.values() if one.channel == channel]
-                yield from self._remove(found)
-            case events.AgentRemoved(name):
-                yield from self._remove_agent(name)
-            case events.AgentFailed(name, reason):
-                yield from self._agent_failed(self.agents[name], reason)
+            case events.StoreRead(restored):
+                yield from self._restore(restored, now)
             case events.IntakeOpened():
                 self.intake = Intake.OPEN
                 for session in self.sessions.values():
@@ -193,32 +313,64 @@ class Router:
                 for agent in self.agents.values():
                     self._make_due(agent)
             case events.IntakeClosed():
-                yield from self._close_intake()
+                yield from self._close_intake(now)
             case events.TurnsCutOff():
-                for session in self.sessions.values():
-                    yield from self._run(session, session.cut_off(now))
+                for session in list(self.sessions.values()):
+                    yield from self._run(session, session.cut_off(now), now)
+            case events.SessionCommanded(key, verb):
+                if found := self._wake(key):
+                    yield from self._run(found, _commanded(found, verb, now), now)
+            case events.SessionForked(key, acp_id):
+                yield from self._fork(key, acp_id, now)
+            case events.SessionDeleted(key):
+                yield from self._delete(key, now)
+            case events.PairingApproved(code):
+                if row := self.gate.approve(code, now):
+                    yield Record(None, (SaveGrant(row.grant), DropCode(row.code)))
+                    yield from _say(row.grant.channel, row.session, row.peer, texts.ADMITTED)
+            case events.GrantRevoked(grant):
+                if self.gate.revoke(grant):
+                    yield Record(None, (DropGrant(grant),))
             case _:
                 assert_never(event)
 
-    def _run(self, session: Session, steps: Iterable[Command]) -> Iterator[Command]:
+    def _run(self, session: Session, steps: Iterable[Command], now: float) -> Iterator[Command]:
         """Perform a session's decision and keep what is common in step with it."""
         had_turn = session.turn is not None
         for command in steps:
-            if isinstance(command, OpenSession | Prompt):
-                self.calls[command.token] = session
-            elif isinstance(command, Abandon):
-                self.calls.pop(command.token, None)
+            match command:
+                case OpenSession() | Prompt() | ReadHistory():
+                    self.calls[command.token] = session
+                case Abandon():
+                    self.calls.pop(command.token, None)
+                case Record():
+                    self._note_record(command, now)
+                case _:
+                    pass  # nothing else is common to sessions
             yield command
         if session.phase in (Phase.IDLE, Phase.WAITING):
             session.agent.active.discard(session)
         else:
             session.agent.active.add(session)
-        for ask in self.asks.of(session.key):
-            if ask.turn is not None and not _runs(session, ask.turn):
-                yield from self._close_ask(ask, None, 0.0)
+        yield from self.questions.end_with_turn(session, now)
+        yield from self._give_up_overdue(session.channel, now)
+        if session.key in self.sessions:
+            self.sessions.move_to_end(session.key)
+        yield from self._put_away_some()
         self.running += (session.turn is not None) - had_turn
         if had_turn and not self.running and self.intake is Intake.CLOSED:
             yield ReportDrained()
+
+    def _note_record(self, record: Record, now: float) -> None:
+        for entry in record.entries:
+            match entry:
+                case AddDelivery(row):
+                    ttl_s = self.routes.role_of(row.channel).delivery_ttl_s
+                    self.deliveries.add(row, now + ttl_s)
+                case ForgetChoices(key):
+                    self.questions.asks.forget(key)
+                case _:
+                    pass  # the store's alone
 
     def _make_due(self, agent: Agent) -> None:
         """Its waiting sessions may run now; not all at once, since it may stop reading again."""
@@ -232,73 +384,451 @@ class Router:
         while agent.due and room > 0 and agent.takes_work:
             session = agent.due.popleft()
             room -= sum(message.size_bytes for message in session.queue)
-            yield from self._run(session, session.advance(now))
+            yield from self._run(session, session.advance(now), now)
         if not agent.takes_work:
             agent.due.clear()  # it makes them due again when it is back
 
     # --- messages ---------------------------------------------------------------------------------
 
     def _receive(self, event: events.MessageReceived, now: float) -> Iterator[Command]:
-        if event.agent is None and event.channel not in self.routes.channels:
-            yield Settle(event.message, Outcome.REFUSED, texts.NO_SUCH_CHANNEL)
+        key = session_key(event.channel, event.peer)
+        target = event.agent or self.routes.channels.get(event.channel)
+        if target is None:
+            reason, text = RefusalReason.AGENT, texts.NO_SUCH_CHANNEL
+            yield Settle(event.message, Outcome.REFUSED, text, key, reason)
             return
-        session = self._session(event.channel, event.peer, event.agent)
-        size = event.size_bytes
-        self._sizes[event.message] = (event.channel, size)
-        queued = self.queued_bytes.get(event.channel, 0) + size
-        self.queued_bytes[event.channel] = queued
-        match prompt.command_of(event.content):
-            case "cancel":
-                yield from self._run(session, session.cancel(event.message, now))
-            case _ if self.intake is Intake.CLOSED:
-                yield from session.refuse(event.message, texts.SHUTTING_DOWN)
-            case "new":
-                yield from self._run(session, session.renew(event.message, now))
-            case _ if session.agent.failure:
-                reason = texts.unavailable(session.agent.route.name, session.agent.failure)
-                yield from session.refuse(event.message, reason)
-            case _ if queued > self.routes.limits.queue_bytes:
-                reason = texts.channel_full(self.routes.limits.queue_bytes)
-                yield from session.refuse(event.message, reason)
-            case _:
-                message = Message(event.message, event.content, event.metadata, size)
-                limit = self.routes.limits.queue_messages
-                yield from self._run(session, session.receive(message, limit, now))
+        if not event.is_trusted:
+            verdict = self.gate.judge(event.channel, event.peer, entry_name(target))
+            if verdict is not Verdict.ADMITTED:
+                yield from self._turn_away(event, key, verdict, now)
+                return
+        self.admission.hold(event.message, event.channel, key, event.size_bytes)
+        wish = self._wish_of(event, key)
+        refusal = None
+        if wish is None or wish.word is not Word.CANCEL:
+            refusal = self._refusal(event, key, target, now)
+        if refusal is not None:
+            session = self._session(event.channel, event.peer, event.agent)
+            yield from self._refuse(session, event, refusal, now)
+            return
+        yield from self._make_room(key, now)
+        self.admission.begin_storing(event, key)
+        yield StoreMessage(
+            AddMessage(
+                StoredMessage(
+                    id=event.message,
+                    session=key,
+                    channel=event.channel,
+                    peer=event.peer,
+                    agent=event.agent,
+                    source_id=event.source_id,
+                    content=tuple(event.content),
+                    metadata=event.metadata,
+                    size_bytes=event.size_bytes,
+                )
+            )
+        )
 
-    def _session(self, channel: str, peer: Peer, agent: UnitName | None) -> Session:
-        key = session_key(channel, peer)
+    def _wish_of(self, event: events.MessageReceived, key: SessionKey) -> Wish | None:
         session = self.sessions.get(key)
+        commands = session.agent.commands if session is not None else None
+        return platform.read(event.content, platform.names_of(commands or ()))
+
+    def _refusal(
+        self, event: events.MessageReceived, key: SessionKey, target: UnitName, now: float
+    ) -> Refusal | None:
+        """Why a message is not admitted; the limits come last, since asking them counts it."""
+        limits, role = self.routes.limits, self.routes.role_of(event.channel)
+        if self.intake is Intake.CLOSED and not self.is_durable:
+            return Refusal(RefusalReason.STOPPING, texts.SHUTTING_DOWN)
+        if failure := self._failure_of(target):
+            text = texts.unavailable(entry_name(target), failure)
+            return Refusal(RefusalReason.AGENT, text)
+        if self.admission.bytes[event.channel] > limits.queue_bytes:
+            return Refusal(RefusalReason.QUEUE, texts.channel_full(limits.queue_bytes))
+        if role.queue.overflow is Overflow.REFUSE and self._waiting(key) >= role.queue.cap:
+            return Refusal(RefusalReason.QUEUE, texts.queue_full(role.queue.cap))
+        return self.admission.refusal(event.channel, key, role.rate_limits, now)
+
+    def _waiting(self, key: SessionKey) -> int:
+        session = self.sessions.get(key)
+        queued = len(session.queue) if session is not None else 0
+        return queued + self.admission.storing_of(key)
+
+    def _make_room(self, key: SessionKey, now: float) -> Iterator[Command]:
+        """Where the oldest give way to the newest, let them."""
+        session = self.sessions.get(key)
+        if session is None or session.role.queue.overflow is not Overflow.DROP_OLDEST:
+            return
+        cap = session.role.queue.cap
+        while session.queue and self._waiting(key) >= cap:
+            yield from self._run(session, session.drop_oldest(texts.dropped(cap)), now)
+
+    def _failure_of(self, target: UnitName) -> str:
+        """Why nobody will answer for this name; of a pool that of its first worker."""
+        workers = [self.agents[unit] for unit in self.routes.answering(target)]
+        return workers[0].failure if all(worker.failure for worker in workers) else ""
+
+    def _refuse(
+        self, session: Session, event: events.MessageReceived, refusal: Refusal, now: float
+    ) -> Iterator[Command]:
+        steps = session.refuse(
+            event.message,
+            refusal.text,
+            refusal.reason,
+            is_shown=not event.has_acceptance,
+            retry_after_s=refusal.retry_after_s,
+        )
+        yield from self._run(session, steps, now)
+
+    def _turn_away(
+        self, event: events.MessageReceived, key: SessionKey, verdict: Verdict, now: float
+    ) -> Iterator[Command]:
+        """Refuse a peer that may not talk to the agent; a stranger may be given a code.
+
+        It is told so now and then only, and not by us where its channel tells it.
+        """
+        channel, peer, text = event.channel, event.peer, texts.NOT_ADMITTED
+        row = None
+        if verdict is Verdict.UNKNOWN:
+            row = self.gate.offer_code(channel, key, peer, now)
+        if row is not None:
+            text = texts.pairing_code(row.code, row.remaining_s / 60)
+            yield Record(None, (SaveCode(row),))
+        is_told = self.gate.may_tell(key, now) or row is not None
+        if is_told and not event.has_acceptance:
+            yield from _say(channel, key, peer, text)
+        again_s = 0.0 if is_told else access.REFUSAL_INTERVAL_S
+        yield Settle(event.message, Outcome.REFUSED, text, key, RefusalReason.ACCESS, again_s)
+
+    def _take(self, event: events.MessageReceived, now: float) -> Iterator[Command]:
+        """A message is safe: it enters its session, or is done as a command of the platform."""
+        session = self._session(event.channel, event.peer, event.agent)
+        wish = self._wish_of(event, session.key)
+        if wish is not None:
+            yield from self._run(session, self._do(session, wish, event.message, now), now)
+        elif session.heir is None and (failure := session.agent.failure):
+            text = texts.unavailable(session.agent.route.name, failure)
+            steps = session.conclude([event.message], Outcome.REFUSED, text)
+            yield from self._run(session, steps, now)
+        else:
+            metadata, size = event.metadata, event.size_bytes
+            message = Message(event.message, tuple(event.content), metadata, size)
+            yield from self._run(session, session.receive(message, now), now)
+
+    def _not_stored(
+        self, event: events.MessageReceived, reason: str, now: float
+    ) -> Iterator[Command]:
+        """What cannot be kept is not accepted; a `/cancel` is done all the same."""
+        session = self._session(event.channel, event.peer, event.agent)
+        wish = self._wish_of(event, session.key)
+        if wish is not None and wish.word is Word.CANCEL:
+            yield from self._run(session, session.cancel(event.message, now), now)
+        else:
+            refusal = Refusal(RefusalReason.STORE, texts.not_stored(reason))
+            yield from self._refuse(session, event, refusal, now)
+
+    def _do(
+        self, session: Session, wish: Wish, message: MessageId, now: float
+    ) -> Iterator[Command]:
+        """Do what a user has asked of the platform."""
+        match wish.word:
+            case Word.NEW:
+                yield from session.renew(message, now)
+            case Word.CANCEL:
+                yield from session.cancel(message, now)
+            case Word.STATUS:
+                name, state = session.agent.route.name, session.agent.failure or session.phase
+                text = platform.status_text(
+                    name, state, len(session.queue), session.number, session.options
+                )
+                yield from session.reply(message, text)
+            case Word.SESSIONS | Word.RESUME:
+                self._wishes[message] = session.key, wish
+                yield ListConversations(session.key, message)
+            case Word.MODE | Word.MODEL:
+                yield from self._choose(session, wish, message)
+            case _:
+                assert_never(wish.word)
+
+    def _choose(self, session: Session, wish: Wish, message: MessageId) -> Iterator[Command]:
+        choice = platform.choice_for(wish.word, session.options)
+        if choice is None or not wish.argument:
+            yield from session.reply(message, platform.choice_text(wish.word, choice))
+            return
+        value = platform.value_named(choice, wish.argument)
+        if value is None:
+            yield from session.reply(message, platform.no_such_value(wish.word, wish.argument))
+        elif session.acp_id and session.agent.takes_work:
+            self._wishes[message] = session.key, wish._replace(argument=value)
+            yield from session.choose(choice.option, value, message)
+        else:  # the next ACP session is set so
+            yield from session.note_choice(choice.option, value)
+            yield from session.reply(message, platform.value_set(wish.word, value))
+
+    def _option_set(self, event: events.OptionSet, now: float) -> Iterator[Command]:
+        session = self.sessions.get(event.session)
+        _, wish = self._wishes.pop(event.message, (None, None))
         if session is None:
-            owner = self.agents[agent or self.routes.channels[channel]]
-            session = Session(key, channel, peer, owner, self._issue_token)
-            session.is_open = self.intake is Intake.OPEN
-            self.sessions[key] = session
-            owner.members.append(session)
-        return session
+            return
+        if event.choices is not None:
+            yield from self._run(session, session.learn_options(event.choices), now)
+        if wish is None:
+            return  # it was set again for a new ACP session, and nobody waits to be told
+        choice = platform.choice_for(wish.word, session.options)
+        if event.error or choice is None:
+            steps = session.reply(event.message, texts.not_set(wish.word, event.error))
+        else:
+            yield from session.note_choice(choice.option, wish.argument)
+            steps = session.reply(event.message, platform.value_set(wish.word, wish.argument))
+        yield from self._run(session, steps, now)
 
-    def _issue_token(self) -> Token:
-        self._last_token += 1
-        return Token(self._last_token)
-
-    def _release(self, settled: Settle) -> None:
-        channel, size = self._sizes.pop(settled.message, ("", 0))
-        if channel:
-            self.queued_bytes[channel] -= size
-            if not self.queued_bytes[channel]:
-                del self.queued_bytes[channel]  # it may never be heard of again
-
-    def _notify(self, channel: str, peer: Peer, text: str) -> Iterator[Command]:
-        session = self._session(channel, peer, None)
-        chunk = {"sessionUpdate": "agent_message_chunk", "content": {"type": "text", "text": text}}
-        yield from session.notify({"update": chunk})
-        yield from session.notify({"update": {"sessionUpdate": "result", "stopReason": "end_turn"}})
+    def _listed(
+        self,
+        key: SessionKey,
+        message: MessageId,
+        conversations: tuple[Conversation, ...],
+        now: float,
+    ) -> Iterator[Command]:
+        _, wish = self._wishes.pop(message, (None, None))
+        session = self._wake(key)
+        if wish is None or session is None:
+            return
+        if wish.word is Word.SESSIONS:
+            text = platform.conversations_text(conversations, session.number)
+            yield from self._run(session, session.reply(message, text), now)
+            return
+        row = next((one for one in conversations if str(one.number) == wish.argument), None)
+        if row is None:
+            steps = session.reply(message, texts.NO_SUCH_NUMBER)
+        else:
+            steps = session.return_to(row, message, now, knows_it=self._knows(session, row))
+        yield from self._run(session, steps, now)
 
     def _withdraw(
         self, message: MessageId, channel: str, peer: Peer, now: float
     ) -> Iterator[Command]:
         session = self.sessions.get(session_key(channel, peer))
-        if session is not None and message in self._sizes:
-            yield from self._run(session, session.withdraw(message, now))
+        if session is not None and message in self.admission:
+            yield from self._run(session, session.withdraw(message, now), now)
+
+    def _notify(self, channel: str, peer: Peer, text: str, now: float) -> Iterator[Command]:
+        session = self._session(channel, peer, None)
+        chunk = {"sessionUpdate": "agent_message_chunk", "content": {"type": "text", "text": text}}
+        result = {"sessionUpdate": "result", "stopReason": "end_turn"}
+        for update in (chunk, result):
+            yield from self._run(session, session.notify({"update": update}), now)
+
+    # --- answers on their way ---------------------------------------------------------------------
+
+    def _written(self, delivery: DeliveryId) -> Iterator[Command]:
+        pending = self.deliveries.get(delivery)
+        if pending is None:
+            return
+        pending.is_written = True
+        if not self.manners.get(pending.row.channel, Manners()).has_receipts:
+            yield from self._arrived(delivery)
+
+    def _arrived(self, delivery: DeliveryId) -> Iterator[Command]:
+        pending = self.deliveries.take(delivery)
+        if pending is not None:
+            marked = MarkMessages(pending.row.messages, MessageState.DELIVERED)
+            yield Record(None, (CloseDelivery(delivery), marked))
+
+    def _give_up_overdue(self, channel: str, now: float) -> Iterator[Command]:
+        for delivery in self.deliveries.overdue(channel, self.routes.limits.deliveries, now):
+            self.deliveries.take(delivery)
+            yield Record(None, (CloseDelivery(delivery, has_arrived=False),))
+
+    def _repeat(self, pending: Pending) -> Iterator[Command]:
+        """Send an answer again, whole, under its id."""
+        row = pending.row
+        session = self._wake(row.session) or self._session(row.channel, row.peer, None)
+        yield from session.announce()
+        yield Deliver(row.channel, row.session, row.content, row.id, is_repeat=True)
+
+    # --- what an earlier daemon has left ----------------------------------------------------------
+
+    def _restore(self, restored: Restored, now: float) -> Iterator[Command]:
+        self.is_durable = restored.is_durable
+        for row in restored.conversations:
+            self._remember(row)
+        for grant in restored.grants:
+            self.gate.admit(grant)
+        for code in restored.codes:
+            self.gate.add_code(code, now)
+        for choice in restored.choices:
+            self.questions.asks.remember(choice)
+        for asked in restored.asks:
+            self.questions.asks.orphan(asked, now + asked.remaining_s)
+        for delivery in restored.deliveries:
+            yield from self._restore_delivery(delivery, now)
+        left = [one for one in restored.messages if self._can_go_on(one)]
+        gone = [one for one in restored.messages if not self._can_go_on(one)]
+        for one in gone:
+            marked = MarkMessages((one.id,), MessageState.INTERRUPTED, texts.REMOVED)
+            yield Record(None, (marked,))
+        left.sort(key=lambda one: one.session)  # stable: the order within a session stays
+        for key, messages in itertools.groupby(left, key=lambda one: one.session):
+            yield from self._restore_messages(key, list(messages), now)
+
+    def _restore_delivery(self, row: StoredDelivery, now: float) -> Iterator[Command]:
+        ttl_s = self.routes.role_of(row.channel).delivery_ttl_s
+        if row.age_s >= ttl_s or row.channel not in self.routes.channels:
+            yield Record(None, (CloseDelivery(row.id, has_arrived=False),))
+            return
+        self.deliveries.add(row, now + ttl_s - row.age_s)
+        pending = self.deliveries.get(row.id)
+        assert pending is not None, row.id
+        yield from self._repeat(pending)
+
+    def _can_go_on(self, message: StoredMessage) -> bool:
+        """Somebody may still answer it, and somebody may still read the answer."""
+        return message.channel in self.routes.channels
+
+    def _restore_messages(
+        self, key: SessionKey, messages: list[StoredMessage], now: float
+    ) -> Iterator[Command]:
+        """Say of each message of a session what becomes of it, once, and queue the rest."""
+        first = messages[0]
+        session = self._session(first.channel, first.peer, None)
+        role = session.role
+        for one in messages:
+            self.admission.hold(one.id, one.channel, key, one.size_bytes)
+        late = [one for one in messages if one.age_s >= role.delivery_ttl_s]
+        fresh = [one for one in messages if one.age_s < role.delivery_ttl_s]
+        is_retried = role.recovery is Recovery.RETRY
+        ran = [one for one in fresh if one.state is MessageState.RUNNING and not is_retried]
+        for some, text in ((late, texts.expired(role.delivery_ttl_s)), (ran, texts.RESTARTED)):
+            if some:
+                ids = [one.id for one in some]
+                yield from self._run(session, session.conclude(ids, Outcome.INTERRUPTED, text), now)
+        for one in fresh:
+            if one not in ran:
+                yield from self._requeue(session, one, now)
+
+    def _requeue(self, session: Session, one: StoredMessage, now: float) -> Iterator[Command]:
+        wish = platform.read(one.content)
+        if wish is not None:
+            yield from self._run(session, self._do(session, wish, one.id, now), now)
+            return
+        is_again = one.state is MessageState.RUNNING
+        message = Message(one.id, one.content, one.metadata, one.size_bytes, is_again=is_again)
+        if failure := session.agent.failure:
+            text = texts.unavailable(session.agent.route.name, failure)
+            steps = session.conclude([one.id], Outcome.REFUSED, text)
+        else:
+            steps = session.receive(message, now)
+        yield from self._run(session, steps, now)
+
+    # --- sessions ---------------------------------------------------------------------------------
+
+    def _session(self, channel: str, peer: Peer, agent: UnitName | None) -> Session:
+        """The session of a chat; made anew, or of its row, where it is not there."""
+        key = session_key(channel, peer)
+        session = self.sessions.get(key)
+        if session is None:
+            row = self.put_away.pop(key, None)
+            target = agent or self.routes.channels[channel]
+            session = self._make_session(key, channel, peer, target, row)
+        return session
+
+    def _wake(self, key: SessionKey) -> Session | None:
+        """A session by its key; None where there is none of that name."""
+        row = self.put_away.get(key)
+        if key in self.sessions or row is None:
+            return self.sessions.get(key)
+        target = self.routes.channels.get(row.channel) or self._target_of(row.agent)
+        if target is None:
+            return None
+        del self.put_away[key]
+        return self._make_session(key, row.channel, row.peer, target, row)
+
+    def _target_of(self, unit: UnitName) -> UnitName | None:
+        route = self.routes.agents.get(unit)
+        return None if route is None else route.answers_for
+
+    def _make_session(
+        self,
+        key: SessionKey,
+        channel: str,
+        peer: Peer,
+        target: UnitName,
+        row: Conversation | None,
+    ) -> Session:
+        owner = self.agents[self._worker_for(target, None if row is None else row.agent)]
+        role = self.routes.role_of(channel)
+        session = Session(key, channel, peer, owner, role, self._issue_token)
+        if row is not None:
+            session.take_up(row, knows_it=self._knows(session, row))
+        session.is_open = self.intake is Intake.OPEN
+        self.sessions[key] = session
+        owner.members.append(session)
+        return session
+
+    def _knows(self, session: Session, row: Conversation) -> bool:
+        """Whether the session's agent may know the ACP session of a row: its own, or its pool's."""
+        route = self.routes.agents.get(row.agent)
+        return route is not None and route.answers_for == session.agent.route.answers_for
+
+    def _worker_for(self, target: UnitName, sticky: UnitName | None) -> UnitName:
+        workers = self.routes.answering(target)
+        if sticky in workers and not self.agents[sticky].failure:
+            return sticky
+        able = [unit for unit in workers if not self.agents[unit].failure] or list(workers)
+        up = [unit for unit in able if self.agents[unit].is_connected] or able
+        return min(up, key=lambda unit: len(self.agents[unit].active))
+
+    def _issue_token(self) -> Token:
+        self._last_token += 1
+        return Token(self._last_token)
+
+    def _put_away_some(self) -> Iterator[Command]:
+        """Keep no more sessions than allowed, of those that rest."""
+        excess = len(self.sessions) - self.routes.limits.lanes
+        if excess <= 0:
+            return
+        for session in list(itertools.islice(self.sessions.values(), excess + _LOOKED_AT)):
+            is_asked = self.questions.are_open(session.key)
+            if excess > 0 and session.is_resting and session.can_return and not is_asked:
+                excess -= 1
+                row = session.row
+                yield from session.put_away()
+                del self.sessions[session.key]
+                self._remember(row)
+
+    def _remember(self, row: Conversation) -> None:
+        self.put_away[row.session] = row
+        self.put_away.move_to_end(row.session)
+        if len(self.put_away) > self.routes.limits.put_away:
+            self.put_away.popitem(last=False)
+
+    def _fork(self, key: SessionKey, acp_id: str, now: float) -> Iterator[Command]:
+        """As the original named it: the fork's key ends in the id of its ACP session."""
+        source = self._wake(key)
+        if source is None or acp_id in source.agent.sessions:
+            return
+        peer = Peer(source.peer.channel_name, acp_id, "fork")
+        fork_key = session_key(source.channel, peer)
+        unit = source.agent.route.answers_for
+        fork = self._make_session(fork_key, source.channel, peer, unit, None)
+        if fork.agent is not source.agent:
+            fork.agent.members.remove(fork)
+            source.agent.members.append(fork)
+            fork.agent = source.agent
+        yield from self._run(fork, fork.adopt_acp(acp_id), now)
+
+    def _delete(self, key: SessionKey, now: float) -> Iterator[Command]:
+        session = self.sessions.get(key)
+        if session is not None:
+            yield from self._remove([session], texts.ENDED_BY_ADMIN, now)
+        row = self.put_away.pop(key, None)
+        channel = session.channel if session is not None else row.channel if row else ""
+        for pending in self.deliveries.of(channel):
+            if pending.row.session == key:
+                self.deliveries.take(pending.row.id)
+        self.questions.asks.forget(key)
+        yield Record(key, (EraseSession(key),))
 
     # --- updates ----------------------------------------------------------------------------------
 
@@ -308,180 +838,175 @@ class Router:
         update = params.get("update")
         if not isinstance(update, dict) or not isinstance(update.get("sessionUpdate"), str):
             if session is not None:
-                yield from _malformed(session, update)
+                yield from self._run(session, _malformed(session, update), now)
             return
         acp.normalise(update)
         if update["sessionUpdate"] == OFFER:
             agent.commands = acp.commands_of(update)
-            update["availableCommands"] = [*agent.commands, *texts.MENU]
+            options = session.options if session is not None else ()
+            update["availableCommands"] = platform.menu(agent.commands, options)
         if session is not None:
-            yield from session.show(params, now)
+            yield from self._run(session, session.show(params, now), now)
         else:
             limit = self.routes.limits.early_bytes
             agent.keep_early(event.session_id, params, event.size_bytes, limit)
 
     # --- agents -----------------------------------------------------------------------------------
 
+    def _meet_agents(self) -> None:
+        """Know every agent that a route names, also one that does not exist."""
+        for target in self.routes.channels.values():
+            for unit in self.routes.answering(target):
+                if unit not in self.agents:
+                    self.agents[unit] = _missing_agent(unit)
+
     def _agent_lost(self, agent: Agent, now: float) -> Iterator[Command]:
-        name = agent.route.name
-        text = texts.stopped(name) if agent.is_closing else texts.crashed(name)
+        name, is_stop = agent.route.name, agent.is_closing
+        text = texts.stopped(name) if is_stop else texts.crashed(name)
         agent.is_connected, agent.is_closing, agent.capabilities = False, False, NO_CAPABILITIES
         agent.is_paused, agent.is_held = False, False
         for session in tuple(agent.members):
             self.calls.pop(session.token, None)
-            yield from self._run(session, session.agent_lost(text))
-            for ask in self.asks.of(session.key):
-                yield from self._close_ask(ask, None, 0.0)
+            yield from self.questions.orphan(session, now)
+            yield from self._run(session, session.agent_lost(text, is_stop=is_stop), now)
+            yield from self._drop_wishes(session, now)
             if session.heir is not None:
-                yield from self._run(session, session.advance(now))
+                yield from self._run(session, session.advance(now), now)
         agent.sessions.clear()
 
-    def _agent_failed(self, agent: Agent, reason: str) -> Iterator[Command]:
+    def _drop_wishes(self, session: Session, now: float) -> Iterator[Command]:
+        """Whoever waits for an option to be set is told that it is not."""
+        waiting = [
+            (message, wish)
+            for message, (key, wish) in self._wishes.items()
+            if key == session.key and wish.word in (Word.MODE, Word.MODEL)
+        ]
+        for message, wish in waiting:
+            del self._wishes[message]
+            steps = session.reply(message, texts.not_set(wish.word, "the agent has gone"))
+            yield from self._run(session, steps, now)
+
+    def _agent_failed(self, agent: Agent, reason: str, now: float) -> Iterator[Command]:
         agent.failure = reason
         text = texts.unavailable(agent.route.name, reason)
-        for session in agent.members:
+        for session in tuple(agent.members):
             if session.heir is None:  # else what waits is the heir's
-                yield from self._run(session, session.give_up(text))
+                yield from self._run(session, session.give_up(text), now)
 
     def _replace_routes(self, routes: Routes, now: float) -> Iterator[Command]:
         """Meet the agents of the new table, hand chats over, and refuse what nobody will answer."""
         former, self.routes = self.routes, routes
+        self.gate.access = routes.access
         for unit, route in routes.agents.items():
-            agent = self.agents.setdefault(unit, Agent(route))
+            agent = self.agents.setdefault(unit, _agent(route))
             agent.route = route
             if unit not in former.agents:
                 agent.failure = ""
-        for unit in routes.channels.values():
-            if unit not in self.agents:
-                self.agents[unit] = _missing_agent(unit)
-        for session in self.sessions.values():
+        self._meet_agents()
+        for session in list(self.sessions.values()):
+            session.role = routes.role_of(session.channel)
             routed = routes.channels.get(session.channel)
-            if routed is not None and self.agents[routed] is not (session.heir or session.agent):
-                yield from self._run(session, session.hand_over(self.agents[routed], now))
+            if routed is None:
+                continue
+            owner = session.heir or session.agent
+            if owner.route.unit not in routes.answering(routed):
+                heir = self.agents[self._worker_for(routed, None)]
+                yield from self._run(session, session.hand_over(heir, now), now)
         for unit, agent in self.agents.items():
             if unit not in routes.agents:
-                yield from self._agent_failed(agent, texts.NO_SUCH_AGENT)
+                yield from self._agent_failed(agent, texts.NO_SUCH_AGENT, now)
 
-    def _remove(self, sessions: Iterable[Session]) -> Iterator[Command]:
+    def _remove(self, sessions: Iterable[Session], text: str, now: float) -> Iterator[Command]:
         for session in sessions:
-            yield from self._run(session, session.remove(texts.REMOVED))
-            for ask in self.asks.of(session.key):
-                yield from self._close_ask(ask, None, 0.0)
+            yield from self._run(session, session.remove(text), now)
+            yield from self.questions.end(session, now)
             del self.sessions[session.key]
 
-    def _remove_agent(self, name: UnitName) -> Iterator[Command]:
+    def _remove_agent(self, name: UnitName, now: float) -> Iterator[Command]:
         """Forget it, and the chats that were with it alone; others may still be routed to it."""
         if name in self.routes.agents or name not in self.agents:
             return  # it has been configured again meanwhile
         agent = self.agents[name]
         channels = self.routes.channels
-        yield from self._remove([one for one in agent.members if one.channel not in channels])
-        if not agent.members and name not in channels.values():
+        theirs = [one for one in agent.members if one.channel not in channels]
+        yield from self._remove(theirs, texts.REMOVED, now)
+        named = {unit for target in channels.values() for unit in self.routes.answering(target)}
+        if not agent.members and name not in named:
             del self.agents[name]
 
     # --- channels and the end ---------------------------------------------------------------------
 
-    def _channel_ready(self, channel: str, held: Iterable[SessionKey]) -> Iterator[Command]:
+    def _channel_ready(self, event: events.ChannelReady, now: float) -> Iterator[Command]:
+        channel = event.channel
+        self.manners[channel] = Manners(event.has_receipts, event.has_forms)
         for session in self.sessions.values():
             if session.channel == channel:
-                session.is_announced = False
-        for key in held:
-            yield from self.sessions[key].announce()
-        for ask in self.asks.of_channel(channel):
-            yield from self._show_ask(ask)
+                session.channel_returned()
+        for key in event.held:
+            if held := self._wake(key):
+                yield from held.announce()
+        yield from self._give_up_overdue(channel, now)
+        for pending in self.deliveries.of(channel):
+            if pending.is_written and pending.row.session not in event.held:
+                yield from self._repeat(pending)
+        yield from self.questions.show_again(channel)
 
-    def _close_intake(self) -> Iterator[Command]:
+    def _remove_channel(self, channel: str, now: float) -> Iterator[Command]:
+        found = [one for one in self.sessions.values() if one.channel == channel]
+        yield from self._remove(found, texts.REMOVED, now)
+        for pending in self.deliveries.of(channel):
+            self.deliveries.take(pending.row.id)
+            yield Record(None, (CloseDelivery(pending.row.id, has_arrived=False),))
+        self.manners.pop(channel, None)
+
+    def _close_intake(self, now: float) -> Iterator[Command]:
         self.intake = Intake.CLOSED
-        for session in self.sessions.values():
+        for session in list(self.sessions.values()):
             session.is_open = False
-            yield from self._run(session, session.give_up(texts.SHUTTING_DOWN))
+            if not (self.is_durable and session.channel != VIRTUAL):
+                yield from self._run(session, session.give_up(texts.SHUTTING_DOWN), now)
+            elif session.phase is Phase.OPENING:
+                yield from self._run(session, session.pause(), now)
         if not self.running:
             yield ReportDrained()
-
-    # --- permissions ------------------------------------------------------------------------------
-
-    def _ask(self, event: events.PermissionAsked, now: float) -> Iterator[Command]:
-        agent, request = self.agents[event.agent], event.request
-        session = agent.sessions.get(request.session_id)
-        if session is None or not self._can_be_asked(session, request):
-            yield AnswerPermission(event.agent, event.ask, rejection_of(request.options))
-            return
-        if session.phase is Phase.CANCELLING:
-            yield AnswerPermission(event.agent, event.ask, None)
-            return
-        ask = Ask(
-            request_id=self.asks.name(request.request_id or event.fallback_id),
-            handle=event.ask,
-            agent=event.agent,
-            channel=session.channel,
-            session=session.key,
-            turn=session.turn.token if session.turn else None,
-            description=request.description,
-            options=request.options,
-        )
-        self.asks.add(ask)
-        if session.turn is not None:
-            session.turn.asks += 1
-        if self.routes.permission_timeout_s:
-            yield ArmTimer(ask.timer, now + self.routes.permission_timeout_s)
-        yield from self._show_ask(ask)
-
-    def _can_be_asked(self, session: Session, request: acp.PermissionRequest) -> bool:
-        """Whether there is something to choose, somebody who reads it, and room to wait in."""
-        has_room = self.asks.count_of(session.key) < self.routes.limits.asks
-        return bool(request.options) and not session.is_replaying and has_room
-
-    def _show_ask(self, ask: Ask) -> Iterator[Command]:
-        session = self.sessions[ask.session]
-        yield from session.announce()
-        options = tuple((option.option_id, option.label) for option in ask.options)
-        yield AskPermission(ask.channel, ask.session, ask.request_id, ask.description, options)
-
-    def _answer(
-        self, channel: str | None, request_id: str, option_id: str, now: float
-    ) -> Iterator[Command]:
-        ask = self.asks.get(request_id)
-        if ask is not None and channel in (None, ask.channel):
-            yield from self._close_ask(ask, option_id, now)
-
-    def _close_ask(self, ask: Ask, option_id: str | None, now: float) -> Iterator[Command]:
-        """Answer the agent, once. The turn's silence counts from here."""
-        self.asks.take(ask.request_id)
-        turn = self.sessions[ask.session].turn
-        if turn is not None and turn.token == ask.turn:
-            turn.asks -= 1
-            turn.touched_at = max(turn.touched_at, now)
-        yield CancelTimer(ask.timer)
-        yield AnswerPermission(ask.agent, ask.handle, option_id)
-        yield WithdrawPermission(ask.channel, ask.request_id)
 
     # --- timers -----------------------------------------------------------------------------------
 
     def _elapsed(self, timer: Timer, now: float) -> Iterator[Command]:
         """Only the timer of what is still under way means anything."""
-        if timer.kind is TimerKind.PERMISSION:
-            if ask := self.asks.get(timer.owner):
-                yield from self._close_ask(ask, ask.rejection, now)
-            return
+        match timer.kind:
+            case TimerKind.PERMISSION:
+                yield from self.questions.elapsed(timer.owner, now)
+                return
+            case TimerKind.WORKER:
+                return
         session = self.calls.get(timer.token)
         if session is None or session.token != timer.token:
             return
         match timer.kind:
             case TimerKind.SILENCE:
                 if session.phase is Phase.PROMPTING:
-                    yield from self._run(session, session.silence_elapsed(now))
+                    yield from self._run(session, session.silence_elapsed(now), now)
             case TimerKind.CANCEL:
                 del self.calls[timer.token]
-                yield from self._run(session, session.cancel_elapsed(now))
+                yield from self._run(session, session.cancel_elapsed(now), now)
             case TimerKind.OPEN:
                 del self.calls[timer.token]
-                yield from self._run(session, session.open_elapsed(now))
+                yield from self._run(session, session.open_elapsed(now), now)
             case _:
                 assert_never(timer.kind)
 
 
+#: Sessions that do not rest are passed over when some are put away; so many at a time.
+_LOOKED_AT = 16
+
+
 def session_key(channel: str, peer: Peer) -> SessionKey:
     return SessionKey(f"{channel}:{peer.kind}:{peer.peer_id}")
+
+
+def _agent(route: AgentRoute) -> Agent:
+    return Agent(route, is_resting=route.is_spare)
 
 
 def _missing_agent(unit: UnitName) -> Agent:
@@ -489,10 +1014,24 @@ def _missing_agent(unit: UnitName) -> Agent:
     return Agent(route, failure=texts.NO_SUCH_AGENT)
 
 
-def _runs(session: Session, turn: Token) -> bool:
-    return (
-        session.turn is not None and session.turn.token == turn and session.phase is Phase.PROMPTING
-    )
+def _commanded(session: Session, verb: str, now: float) -> Iterator[Command]:
+    match verb:
+        case "new":
+            return session.renew(None, now)
+        case "cancel":
+            return session.cancel(None, now)
+        case "close":
+            return session.close(now)
+    raise ValueError(f"{session.key}: nothing is called {verb!r}")
+
+
+def _say(channel: str, session: SessionKey, peer: Peer, text: str) -> Iterator[Command]:
+    """Tell a chat something that is in no session of ours."""
+    chunk = {"sessionUpdate": "agent_message_chunk", "content": {"type": "text", "text": text}}
+    result = {"sessionUpdate": "result", "stopReason": "refusal"}
+    yield Announce(channel, session, peer)
+    for update in (chunk, result):
+        yield Deliver(channel, session, {"update": update})
 
 
 def _malformed(session: Session, update: Json) -> Iterator[Command]:

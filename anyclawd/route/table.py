@@ -4,9 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from anyclawd.model.conversation import Access, HistoryReplay, Pool, Unroutable
 from anyclawd.model.deps import UnitName
 from anyclawd.model.plan import Plan
-from anyclawd.model.unit import Kind, Unit
+from anyclawd.model.unit import ChannelRole, Kind, Unit
+
+#: The channel of those who send through the admin API; no unit can have this name.
+VIRTUAL = "@anyclawctl"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,17 +22,31 @@ class AgentRoute:
     prompt_idle_timeout_s: float = 120.0  #: 0 waits for ever
     answer_timeout_s: float = 30.0  #: for opening a session and for ending a cancelled prompt
     tools: tuple[tuple[str, str], ...] = ()  #: (name, description) of the tools that run for it
+    history: HistoryReplay = HistoryReplay()  #: what a session that is begun anew is told
+    pool: Pool | None = None  #: set if and only if it is a worker of a pool
+
+    @property
+    def is_spare(self) -> bool:
+        """Whether nothing starts it but the want of it: a worker above its pool's minimum."""
+        return self.pool is not None and _worker_number(self)[0] > self.pool.min_workers
+
+    @property
+    def answers_for(self) -> UnitName:
+        """What the routes call it: its own name, or its pool's."""
+        return self.unit if self.pool is None else self.pool.agent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Where waiting ends; each overflow of messages is a visible refusal."""
 
-    queue_messages: int = 1000  #: per session
     queue_bytes: int = 64 * 2**20  #: per channel
     burst_bytes: int = 2**20  #: of prompts that begin together when an agent takes work again
     early_bytes: int = 4 * 2**20  #: per agent: updates that overtake the answer to session/new
     asks: int = 100  #: per session: permission requests that wait; one more is rejected at once
+    lanes: int = 1000  #: sessions in memory; one more, and the one that rests longest is put away
+    put_away: int = 100_000  #: of those, how many are remembered; older ones begin anew
+    deliveries: int = 10_000  #: per channel: answers that nobody has confirmed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +55,29 @@ class Routes:
 
     agents: Mapping[UnitName, AgentRoute] = field(default_factory=lambda: MappingProxyType({}))
     channels: Mapping[str, UnitName] = field(default_factory=lambda: MappingProxyType({}))
+    roles: Mapping[str, ChannelRole] = field(default_factory=lambda: MappingProxyType({}))
+    pools: Mapping[UnitName, tuple[UnitName, ...]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )  #: the workers, in the order of their numbers
     permission_timeout_s: float = 300.0
+    unroutable: Unroutable = Unroutable.DENY
+    access: Access | None = None  #: None leaves it to the channels
     limits: Limits = Limits()
+
+    def role_of(self, channel: str) -> ChannelRole:
+        """The policies of a channel; those of one that is configured no more are the defaults."""
+        return self.roles.get(channel) or _NO_ROLE
+
+    def answering(self, name: UnitName) -> tuple[UnitName, ...]:
+        """The units behind what a route names."""
+        return self.pools.get(name) or (name,)
+
+    def names(self) -> tuple[UnitName, ...]:
+        """What routes can name: agents, and pools in place of their workers."""
+        return tuple(dict.fromkeys(route.answers_for for route in self.agents.values()))
+
+
+_NO_ROLE = ChannelRole(agent=UnitName("default.agent"))
 
 
 def entry_name(unit: str) -> str:
@@ -47,21 +86,36 @@ def entry_name(unit: str) -> str:
 
 
 def compile_routes(plan: Plan) -> Routes:
-    units = plan.units.values()
+    units, settings = plan.units.values(), plan.settings
     agents = {unit.name: _agent_route(unit) for unit in units if unit.kind is Kind.AGENT}
-    channels = {entry_name(unit.name): unit.channel.agent for unit in units if unit.channel}
+    roles = {entry_name(unit.name): unit.channel for unit in units if unit.channel}
+    pools: dict[UnitName, tuple[UnitName, ...]] = {}
+    for route in sorted(agents.values(), key=_worker_number):
+        if route.pool is not None:
+            pools[route.pool.agent] = (*pools.get(route.pool.agent, ()), route.unit)
     return Routes(
         agents=MappingProxyType(agents),
-        channels=MappingProxyType(channels),
-        permission_timeout_s=plan.settings.permission_timeout_s,
+        channels=MappingProxyType({name: role.agent for name, role in roles.items()}),
+        roles=MappingProxyType(roles),
+        pools=MappingProxyType(pools),
+        permission_timeout_s=settings.permission_timeout_s,
+        unroutable=settings.unroutable_permissions,
+        access=settings.access,
     )
 
 
+def _worker_number(route: AgentRoute) -> tuple[int, str]:
+    number = route.unit.rpartition("@")[2].removesuffix(".agent")
+    return (int(number) if number.isdecimal() else 0, route.unit)
+
+
 def _agent_route(unit: Unit) -> AgentRoute:
-    silence_s = unit.agent.prompt_idle_timeout_s if unit.agent else 0.0
+    assert unit.agent is not None
     return AgentRoute(
         unit=unit.name,
         name=entry_name(unit.name),
-        prompt_idle_timeout_s=silence_s,
+        prompt_idle_timeout_s=unit.agent.prompt_idle_timeout_s,
         answer_timeout_s=unit.timeouts.start_s,
+        history=unit.agent.history_replay,
+        pool=unit.agent.pool,
     )

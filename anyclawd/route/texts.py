@@ -1,26 +1,65 @@
 """What users read that no agent has written."""
 
-from anyclawd.model.value import Json
-
 NEW_STARTED = "New conversation started."
 CANCELLED = "Operation cancelled."
 NOTHING_TO_CANCEL = "No active operation to cancel."
 SHUTTING_DOWN = "anyclawd is shutting down; please send the message again later"
 CUT_OFF = "Interrupted: anyclawd is shutting down"
 CANCELLED_BY_NEW = "cancelled by /new"
+SUPERSEDED = "superseded by a newer message"
+RESTARTED = (
+    "Interrupted: anyclawd was restarted while this was being answered; please send it again"
+)
+ENDED_BY_ADMIN = "Interrupted: this conversation was ended by an administrator"
+NOT_ADMITTED = "You are not allowed to talk to this agent."
+ADMITTED = "You have been admitted; go on."
+NO_SUCH_NUMBER = "There is no such conversation; /sessions lists them."
 NO_SUCH_AGENT = "no such agent is configured and enabled"
 REMOVED = "Interrupted: this channel is not configured any more"
 NO_SUCH_CHANNEL = "Message not accepted: this channel is not configured any more"
 
-#: The platform commands, as menus show them.
-MENU: tuple[dict[str, Json], ...] = (
-    {"name": "new", "description": "Start a new conversation"},
-    {"name": "cancel", "description": "Cancel the current operation"},
-)
-
 
 def crashed(agent: str) -> str:
     return f"Agent crashed — restarting ({agent})"
+
+
+def trying_again(agent: str) -> str:
+    return f"Agent crashed — trying again ({agent})"
+
+
+def too_fast(per_minute: int, wait_s: float) -> str:
+    return f"Message not accepted: more than {per_minute} a minute; try again in {wait_s:.0f} s"
+
+
+def too_deep(limit: int) -> str:
+    return f"Message not accepted: {limit} messages have no answer yet"
+
+
+def dropped(limit: int) -> str:
+    return f"Message dropped: newer ones came while {limit} were waiting"
+
+
+def expired(seconds: float) -> str:
+    return f"Not answered: this message has waited for more than {seconds:g} seconds"
+
+
+def not_stored(reason: str) -> str:
+    return f"Message not accepted: it cannot be kept: {reason}"
+
+
+def pairing_code(code: str, minutes: float) -> str:
+    return (
+        f"You are not admitted yet. Give this code to whoever runs this service: {code} "
+        f"(it is valid for {minutes:.0f} minutes)"
+    )
+
+
+def not_set(word: str, reason: str) -> str:
+    return f"The {word} was not changed: {reason or 'the agent does not offer it'}"
+
+
+def resumed(number: int) -> str:
+    return f"Conversation {number} goes on."
 
 
 def stopped(agent: str) -> str:

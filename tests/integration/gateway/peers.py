@@ -1,7 +1,9 @@
 """A gateway with scripted processes on the other end of in-memory wires."""
 
+import asyncio
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from types import MappingProxyType
 
 from anyclawd.gateway.gateway import Gateway
@@ -12,6 +14,7 @@ from anyclawd.model.span import BUILT_IN
 from anyclawd.model.unit import Ack, AgentRole, ChannelRole, Kind, Protocol, Unit
 from anyclawd.model.value import Json
 from anyclawd.runtime.seam import Sink
+from tests.fakes.store import PaperStore
 from tests.fakes.wire import FakeReport, FakeWire
 
 Params = dict[str, Json]
@@ -54,6 +57,24 @@ def plan_of(*units: Unit, settings: Settings = DEFAULTS) -> Plan:
     )
 
 
+def open_gateway(plan: Plan, store: PaperStore | None = None, **arguments: Json) -> Gateway:
+    """A gateway whose store has been read; only its routes do not stand yet."""
+    store = store or PaperStore()
+    gateway = Gateway(plan, store=store, **{"environ": {}, **arguments})
+    gateway.take_up(store.restored)
+    return gateway
+
+
+@contextlib.asynccontextmanager
+async def running(gateway: Gateway) -> AsyncIterator[None]:
+    """Whatever the gateway has to wait for is waited for."""
+    async with asyncio.TaskGroup() as tasks:
+        life = tasks.create_task(gateway.run())
+        await asyncio.sleep(0)  # it has begun
+        yield
+        life.cancel()
+
+
 class Process:
     """One attached process: what it was sent, and how it speaks."""
 
@@ -80,6 +101,14 @@ class Process:
             if message.get("method") == method:
                 return self.inbox.pop(index)
         raise AssertionError(f"no {method} in {self.inbox}")
+
+    async def wait_for(self, method: str) -> Params:
+        """Take the oldest message of this method as soon as there is one."""
+        while True:
+            self.inbox += self.wire.take()
+            if any(message.get("method") == method for message in self.inbox):
+                return self.expect(method)
+            await asyncio.sleep(0)
 
     def answer_to(self, id_: Json) -> Params:
         """Take the answer to a request of its own; all else stays unread."""

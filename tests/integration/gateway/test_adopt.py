@@ -14,6 +14,7 @@ from tests.integration.gateway.peers import (
     ChannelProcess,
     agent_unit,
     channel_unit,
+    open_gateway,
     plan_of,
 )
 
@@ -22,7 +23,7 @@ TO_OLD, TO_NEW = channel_unit(agent="old"), channel_unit(agent="new")
 
 
 def boot(*units: Unit) -> Gateway:
-    gateway = Gateway(plan_of(*units), environ={}, wall_ms=lambda: 1234)
+    gateway = open_gateway(plan_of(*units), environ={}, wall_ms=lambda: 1234)
     gateway.start()
     return gateway
 
@@ -170,9 +171,9 @@ async def test_a_removed_channel_is_forgotten_with_its_chats() -> None:
     gateway.forget(TO_OLD.name)
     assert agent.expect("session/cancel")["params"] == {"sessionId": "s1"}
     agent.answer(prompt, {"stopReason": "cancelled"})
-    assert gateway.sessions() == []
+    assert gateway.chats.sessions() == []
     assert gateway.channels() == []
-    assert (gateway.counters.interruptions, gateway.counters.refusals) == (1, 1)
+    assert gateway.counters.outcomes == {"interrupted": 1, "refused": 1}
 
 
 async def test_a_channel_that_comes_back_begins_anew() -> None:

@@ -21,7 +21,9 @@ from tests.integration.gateway.peers import (
     Process,
     agent_unit,
     channel_unit,
+    open_gateway,
     plan_of,
+    running,
 )
 
 KEY = "web:direct:ann"
@@ -29,7 +31,7 @@ KEY = "web:direct:ann"
 
 def boot(**agent: Json) -> tuple[Gateway, ChannelProcess, AgentProcess]:
     units = agent_unit(**agent), channel_unit()
-    gateway = Gateway(plan_of(*units), environ={}, wall_ms=lambda: 1234)
+    gateway = open_gateway(plan_of(*units), environ={}, wall_ms=lambda: 1234)
     gateway.start()
     channel, process = ChannelProcess(gateway, units[1]), AgentProcess(gateway, units[0])
     channel.initialize()
@@ -118,11 +120,13 @@ async def test_a_crash_ends_the_turn_and_the_queue_runs_after_it() -> None:
     agent.die()
     assert channel.shown() == [("result", "Agent crashed — restarting (default)")]
     agent = AgentProcess(gateway, agent.wire.unit)
-    agent.initialize()
-    agent.open("s2")
-    assert agent.expect("session/prompt")["params"]["prompt"] == [
-        {"type": "text", "text": "second"}
-    ]
+    async with running(gateway):
+        agent.initialize()
+        agent.open("s2")
+        prompt = (await agent.wait_for("session/prompt"))["params"]["prompt"]
+    assert prompt[-1] == {"type": "text", "text": "second"}
+    told = "[Platform context: this conversation goes on. What was said so far:\n"
+    assert prompt[0]["text"] == f"{told}User: hello\nAgent: \n]\n"
 
 
 async def test_an_agent_that_stays_dead_refuses_what_waits_and_what_comes() -> None:
@@ -165,8 +169,9 @@ async def test_each_way_back_is_tried_once() -> None:
     channel.message("again")
     agent.fail(agent.expect("session/resume"), -32603, "internal")
     agent.fail(agent.expect("session/load"), -32603, "internal")
-    agent.open("s9")
-    assert agent.expect("session/prompt")["params"]["sessionId"] == "s9"
+    async with running(gateway):
+        agent.open("s9")
+        assert (await agent.wait_for("session/prompt"))["params"]["sessionId"] == "s9"
 
 
 async def test_a_session_that_cannot_be_made_is_told_as_the_original_does() -> None:
@@ -283,7 +288,7 @@ async def test_a_permission_is_asked_again_after_a_restart_of_the_channel() -> N
 
 async def test_a_slow_channel_slows_no_other() -> None:
     units = agent_unit(), channel_unit("slow"), channel_unit("fast")
-    gateway = Gateway(plan_of(*units), environ={})
+    gateway = open_gateway(plan_of(*units))
     gateway.start()
     agent = AgentProcess(gateway, units[0])
     slow, fast = ChannelProcess(gateway, units[1]), ChannelProcess(gateway, units[2])
@@ -312,7 +317,7 @@ async def test_a_slow_channel_slows_no_other() -> None:
 async def test_options_travel_revealed_in_both_places() -> None:
     marked = {"key": {"!secret": {"env": "KEY", "default": None}}}
     unit = agent_unit(options=marked)
-    agent = AgentProcess(Gateway(plan_of(unit), environ={"KEY": "s3"}), unit)
+    agent = AgentProcess(open_gateway(plan_of(unit), environ={"KEY": "s3"}), unit)
     params = agent.initialize()
     assert params["options"] == params["_meta"]["options"] == {"key": "s3"}
     assert params["protocolVersion"] == 1
@@ -321,7 +326,7 @@ async def test_options_travel_revealed_in_both_places() -> None:
 @pytest.mark.parametrize("version", [0, 3, "1", None, True])
 async def test_another_protocol_version_fails_the_agent(version: Json) -> None:
     unit = agent_unit()
-    agent = AgentProcess(Gateway(plan_of(unit), environ={}), unit)
+    agent = AgentProcess(open_gateway(plan_of(unit)), unit)
     agent.answer(agent.expect("initialize"), {"protocolVersion": version})
     found = "no protocolVersion" if version is None else f"protocolVersion {version!r}"
     assert agent.report.told == [
@@ -381,6 +386,9 @@ async def test_commands_of_the_agent_come_with_those_of_the_platform() -> None:
         "help",
         "new",
         "cancel",
+        "status",
+        "sessions",
+        "resume",
     ]
 
 
@@ -409,7 +417,7 @@ async def test_an_administrator_streams_an_answer_without_any_channel() -> None:
     agent.chunk("s1", "Hi")
     agent.answer(prompt, {})
     assert await collect(stream) == [
-        {"type": "accepted", "session": "@anyclawctl:local:me"},
+        {"type": "accepted", "session": "@anyclawctl:local:me", "messageId": "4d2-1"},
         {
             "type": "update",
             "update": {
@@ -528,14 +536,14 @@ async def test_a_message_as_a_request_is_answered() -> None:
     gateway, channel, agent = boot()
     params = {"peerInfo": {"peerId": 7}, "content": "hello"}
     channel.say({"id": 1, "method": "channel/sendMessage", "params": params})
-    assert channel.answer_to(1)["result"] == {"accepted": True, "messageId": "1"}
+    assert channel.answer_to(1)["result"] == {"accepted": True, "messageId": "4d2-1"}
     channel.say({"id": 2, "method": "channel/sendMessage", "params": {"content": "hello"}})
     assert channel.read()[-1]["error"]["code"] == -32602
     gateway.close_intake(lambda: None)
     channel.say({"id": 3, "method": "channel/sendMessage", "params": params})
     refused = channel.answer_to(3)["error"]
     assert refused["code"] == -32000
-    assert refused["data"] == {"messageId": "2", "state": "refused", "reason": "stopping"}
+    assert refused["data"] == {"messageId": "4d2-2", "state": "refused", "reason": "stopping"}
     assert agent.expect("session/new")
 
 
@@ -548,7 +556,7 @@ async def test_a_channel_says_goodbye_before_its_stdin_closes() -> None:
 
 async def test_a_channel_without_an_agent_refuses() -> None:
     unit = channel_unit(agent="nobody")
-    gateway = Gateway(plan_of(unit), environ={})
+    gateway = open_gateway(plan_of(unit))
     gateway.start()
     channel = ChannelProcess(gateway, unit)
     channel.initialize()
@@ -560,7 +568,7 @@ async def test_a_channel_without_an_agent_refuses() -> None:
 
 async def test_the_ack_settings_of_a_channel_are_followed() -> None:
     units = agent_unit(), channel_unit(ack=Ack(reaction=True))
-    gateway = Gateway(plan_of(*units), environ={})
+    gateway = open_gateway(plan_of(*units))
     gateway.start()
     channel, agent = ChannelProcess(gateway, units[1]), AgentProcess(gateway, units[0])
     assert channel.initialize() == {
@@ -590,7 +598,7 @@ async def test_a_service_is_initialized_and_shut_down() -> None:
         argv=("/bin/proxy",),
         options={"port": 8080},
     )
-    service = Process(Gateway(plan_of(unit), environ={}), unit)
+    service = Process(open_gateway(plan_of(unit)), unit)
     request = service.expect("initialize")
     assert request["params"] == {"namespace": "anyclaw", "options": {"port": 8080}, "port": 8080}
     service.answer(request, {"port": 8080, "installation": {}})
@@ -612,16 +620,20 @@ async def test_sessions_are_shown_as_they_are() -> None:
     gateway, channel, agent = boot()
     await open_turn(channel, agent)
     channel.message("waits")
-    assert gateway.sessions() == [
+    assert gateway.chats.sessions() == [
         {
             "session": KEY,
             "channel": "web",
             "kind": "direct",
             "peer": "ann",
             "agent": "default",
+            "worker": "default.agent",
             "agent_session": "s1",
             "state": "prompting",
             "queued": 1,
+            "conversation": 1,
+            "title": "",
+            "idle_s": 0.0,
         }
     ]
     assert gateway.agents() == [{"name": "default", "connected": True, "session_count": 1}]
@@ -631,7 +643,7 @@ async def test_sessions_are_shown_as_they_are() -> None:
 async def test_the_defaults_of_a_handshake_lie_under_the_options_of_the_user() -> None:
     marked = {"key": {"!secret": {"value": "s3"}}, "color": "red"}
     unit = channel_unit(options=marked)
-    gateway = Gateway(plan_of(unit, agent_unit()), environ={})
+    gateway = open_gateway(plan_of(unit, agent_unit()))
     channel = ChannelProcess(gateway, unit)
     defaults = {"color": "blue", "size": 3}
     channel.answer(channel.expect("initialize"), {"protocolVersion": 1, "defaults": defaults})
@@ -641,7 +653,7 @@ async def test_the_defaults_of_a_handshake_lie_under_the_options_of_the_user() -
 
 async def test_an_unset_variable_of_an_option_fails_the_unit() -> None:
     unit = agent_unit(options={"key": {"!secret": {"env": "KEY", "default": None}}})
-    agent = AgentProcess(Gateway(plan_of(unit), environ={}), unit)
+    agent = AgentProcess(open_gateway(plan_of(unit)), unit)
     failed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     agent.report.on_failed = failed.set_result
     assert await failed == "options: variable 'KEY' is not set"
@@ -649,7 +661,7 @@ async def test_an_unset_variable_of_an_option_fails_the_unit() -> None:
 
 async def test_an_agent_that_closes_its_stdout_and_stays_is_failed() -> None:
     unit = replace(agent_unit(), timeouts=Timeouts(eof_grace_s=0.01))
-    agent = AgentProcess(Gateway(plan_of(unit), environ={}), unit)
+    agent = AgentProcess(open_gateway(plan_of(unit)), unit)
     failed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     agent.report.on_failed = failed.set_result
     agent.sink.eof_received()
@@ -659,7 +671,7 @@ async def test_an_agent_that_closes_its_stdout_and_stays_is_failed() -> None:
 async def test_an_option_that_rejects_is_chosen_when_nobody_answers_in_time() -> None:
     units = agent_unit(), channel_unit()
     settings = Settings(permission_timeout_s=0.01)
-    gateway = Gateway(plan_of(*units, settings=settings), environ={})
+    gateway = open_gateway(plan_of(*units, settings=settings))
     gateway.start()
     channel, agent = ChannelProcess(gateway, units[1]), AgentProcess(gateway, units[0])
     channel.initialize()
@@ -676,7 +688,7 @@ async def test_an_option_that_rejects_is_chosen_when_nobody_answers_in_time() ->
 
 async def test_two_channels_never_see_each_others_permissions() -> None:
     units = agent_unit(), channel_unit("one"), channel_unit("two")
-    gateway = Gateway(plan_of(*units), environ={})
+    gateway = open_gateway(plan_of(*units))
     gateway.start()
     agent = AgentProcess(gateway, units[0])
     one, two = ChannelProcess(gateway, units[1]), ChannelProcess(gateway, units[2])
@@ -708,14 +720,14 @@ async def test_a_thousand_sessions_with_ten_thousand_messages_lose_nothing() -> 
     assert answers == 10_000
     ends = [kind for kind, _ in channel.shown()]
     assert ends == ["result"] * 1000
-    assert gateway.counters.refusals == 0
+    assert not gateway.counters.refusals
 
 
 async def test_an_administrator_is_refused_before_his_message_is_accepted() -> None:
     gateway, _, agent = boot()
     gateway.unit_failed(agent.wire.unit, "start-limit-hit")
     with pytest.raises(RequestError, match="not available: start-limit-hit"):
-        gateway.send({"content": "hello"})
+        await anext(gateway.send({"content": "hello"}))
     gateway.close_intake(lambda: None)
     with pytest.raises(RequestError, match="anyclawd is stopping"):
         gateway.send({"content": "hello"})
@@ -760,7 +772,7 @@ async def test_an_agent_that_speaks_to_a_full_channel_only_is_held_and_loses_not
 
 async def test_a_held_agent_is_read_again_when_it_is_to_serve_somebody_else() -> None:
     units = agent_unit(), channel_unit("slow"), channel_unit("fast")
-    gateway = Gateway(plan_of(*units), environ={})
+    gateway = open_gateway(plan_of(*units))
     gateway.start()
     agent = AgentProcess(gateway, units[0])
     slow, fast = ChannelProcess(gateway, units[1]), ChannelProcess(gateway, units[2])
@@ -796,7 +808,7 @@ async def test_a_full_channel_is_waited_for_no_longer_than_an_agent() -> None:
 
 async def test_a_channel_that_comes_amid_a_burst_takes_nothing_from_it() -> None:
     units = agent_unit(), channel_unit("one"), channel_unit("two")
-    gateway = Gateway(plan_of(*units), environ={})
+    gateway = open_gateway(plan_of(*units))
     gateway.start()
     agent = AgentProcess(gateway, units[0])
     one, two = ChannelProcess(gateway, units[1]), ChannelProcess(gateway, units[2])
@@ -814,7 +826,7 @@ async def test_a_channel_that_comes_amid_a_burst_takes_nothing_from_it() -> None
 
 async def test_a_refused_handshake_tells_no_more_than_fits_into_a_status() -> None:
     unit = agent_unit()
-    agent = AgentProcess(Gateway(plan_of(unit), environ={}), unit)
+    agent = AgentProcess(open_gateway(plan_of(unit)), unit)
     agent.fail(agent.expect("initialize"), -1, "x" * 100_000)
     ((what, reason),) = agent.report.told
     assert what == "failed"
@@ -848,7 +860,7 @@ async def test_no_notification_is_lost_however_long_a_turn_runs() -> None:
 
 async def test_a_channel_that_comes_later_hears_of_a_session_once() -> None:
     units = agent_unit(), channel_unit()
-    gateway = Gateway(plan_of(*units), environ={})
+    gateway = open_gateway(plan_of(*units))
     gateway.start()
     agent = AgentProcess(gateway, units[0])
     agent.initialize()

@@ -2,7 +2,6 @@
 
 import pytest
 
-from anyclawd.gateway.gateway import Gateway
 from anyclawd.model.deps import UnitName
 from anyclawd.model.span import BUILT_IN
 from anyclawd.model.unit import Kind, Protocol, Unit
@@ -13,6 +12,7 @@ from tests.integration.gateway.peers import (
     Process,
     agent_unit,
     channel_unit,
+    open_gateway,
     plan_of,
 )
 
@@ -27,7 +27,7 @@ SERVICE = Unit(
 
 def service() -> Process:
     """A service that has been initialized."""
-    process = Process(Gateway(plan_of(SERVICE), environ={}), SERVICE)
+    process = Process(open_gateway(plan_of(SERVICE)), SERVICE)
     process.answer(process.expect("initialize"), {})
     return process
 
@@ -83,7 +83,7 @@ async def test_a_service_that_says_it_is_degraded_is_so_until_it_takes_that_back
 @pytest.mark.parametrize("kind", ["agent", "channel"])
 async def test_any_answer_of_an_agent_or_a_channel_is_a_sign_of_life(kind: str) -> None:
     units = agent_unit(), channel_unit()
-    gateway = Gateway(plan_of(*units), environ={})
+    gateway = open_gateway(plan_of(*units))
     gateway.start()
     process: AgentProcess | ChannelProcess
     if kind == "agent":

@@ -5,7 +5,6 @@ from collections.abc import Callable
 import pytest
 
 from anyclawd.gateway import hook_lanes, hooks
-from anyclawd.gateway.gateway import Gateway
 from anyclawd.model.conversation import HookEvent, HookFailure, HookUse
 from anyclawd.model.deps import UnitName
 from anyclawd.model.span import BUILT_IN
@@ -18,6 +17,7 @@ from tests.integration.gateway.peers import (
     Process,
     agent_unit,
     channel_unit,
+    open_gateway,
     plan_of,
 )
 
@@ -73,7 +73,7 @@ class Stand:
     def __init__(self, *uses: HookUse, runs: bool = True) -> None:
         self.units = agent_unit(hooks=uses), channel_unit()
         guards = [hook_unit(name) for name in dict.fromkeys(one.unit[:-8] for one in uses)]
-        self.gateway = Gateway(plan_of(*self.units, *guards), environ={}, wall_ms=lambda: 1234)
+        self.gateway = open_gateway(plan_of(*self.units, *guards), environ={}, wall_ms=lambda: 1234)
         self.gateway.start()
         self.hooks = [HookProcess(self.gateway, unit) for unit in guards if runs]
         for hook in self.hooks:

@@ -57,5 +57,5 @@ def test_plain_text_is_shown_as_a_chunk() -> None:
     caller.show("⚠️ no session")
     caller.end("refusal", is_error=True, text="no session")
     events = events_of(caller)
-    assert events[1]["update"]["content"] == "⚠️ no session"
-    assert events[2]["text"] == "no session"
+    assert events[0]["update"]["content"] == "⚠️ no session"
+    assert events[1]["text"] == "no session"

@@ -5,23 +5,6 @@ import pytest
 from anyclawd.model.value import Json
 from anyclawd.route import prompt
 
-COMMANDS = {  # behaviour: (content, command)
-    "new": ([{"type": "text", "text": "/new"}], "new"),
-    "cancel-with-a-bot": ([{"type": "text", "text": " /cancel@some_bot "}], "cancel"),
-    "another-command": ([{"type": "text", "text": "/help"}], ""),
-    "more-than-the-command": ([{"type": "text", "text": "/new please"}], ""),
-    "two-parts": ([{"type": "text", "text": "/new"}, {"type": "text", "text": "x"}], ""),
-    "not-text": ([{"type": "image", "text": "/new"}], ""),
-    "text-of-another-type": ([{"type": "text", "text": 1}], ""),
-    "nothing": ([], ""),
-}
-
-
-@pytest.mark.parametrize(("content", "command"), COMMANDS.values(), ids=COMMANDS)
-def test_command_of(content: list[Json], command: str) -> None:
-    assert prompt.command_of(content) == command
-
-
 CONTEXTS = {  # behaviour: (metadata, block)
     "nothing": ({}, ""),
     "thread": ({"threadId": "7"}, "[Context: thread 7]"),

@@ -5,11 +5,12 @@ from types import MappingProxyType
 
 from anyclawd.model.deps import UnitName
 from anyclawd.route import commands, events, texts
-from anyclawd.route.commands import MessageId, Outcome, TimerKind
+from anyclawd.route.commands import MessageId, Outcome, SessionKey, TimerKind
 from anyclawd.route.router import Router
 from anyclawd.route.table import AgentRoute, Routes
 from anyclawd.wire.acp import Capabilities
-from anyclawd.wire.channel import Peer
+from anyclawd.wire.channel import Peer, RefusalReason
+from tests.fakes.intake import take_in
 
 AGENT = UnitName("a.agent")
 ROUTE = AgentRoute(unit=AGENT, name="a", prompt_idle_timeout_s=10.0)
@@ -25,8 +26,8 @@ def routes(route: AgentRoute = ROUTE, *channels: str) -> Routes:
 
 def receive(router: Router, number: int) -> list[commands.Command]:
     content = [{"type": "text", "text": "hello"}]
-    event = events.MessageReceived(MessageId(number), "web", PEER, content, None, 10)
-    return router.step(event, 0.0)
+    event = events.MessageReceived(MessageId(str(number)), "web", PEER, content, None, 10)
+    return take_in(router, event, 0.0)
 
 
 def prompting() -> Router:
@@ -66,14 +67,17 @@ def test_the_same_routes_change_nothing() -> None:
 def test_a_message_of_a_channel_that_is_leaving_is_refused() -> None:
     router = prompting()
     router.step(events.RoutesReplaced(routes(ROUTE, "other")), 5.0)
-    refusal = commands.Settle(MessageId(2), Outcome.REFUSED, texts.NO_SUCH_CHANNEL)
-    assert receive(router, 2) == [refusal]
+    [refusal] = receive(router, 2)
+    assert isinstance(refusal, commands.Settle)
+    assert (refusal.text, refusal.reason) == (texts.NO_SUCH_CHANNEL, RefusalReason.AGENT)
 
 
 def test_a_channel_that_has_gone_ends_its_turn() -> None:
     router = prompting()
     router.step(events.RoutesReplaced(routes(ROUTE, "other")), 5.0)
     decided = router.step(events.ChannelRemoved("web"), 6.0)
-    assert commands.CancelPrompt(AGENT, "s1") in decided
-    assert commands.Settle(MessageId(1), Outcome.INTERRUPTED, texts.REMOVED) in decided
+    key = SessionKey("web:direct:ann")
+    assert commands.CancelPrompt(AGENT, "s1", key) in decided
+    settled = commands.Settle(MessageId("1"), Outcome.INTERRUPTED, texts.REMOVED, key)
+    assert settled in decided
     assert (router.sessions, router.calls, router.running) == ({}, {}, 0)

@@ -23,6 +23,7 @@ from anyclawd.route.session import Phase, Session
 from anyclawd.route.table import AgentRoute, Routes
 from anyclawd.wire.acp import Capabilities, PermissionOption, PermissionRequest
 from anyclawd.wire.channel import Peer
+from tests.fakes.intake import take_in
 
 AGENT = UnitName("default.agent")
 PEER = Peer("web", "ann", "direct")
@@ -52,8 +53,14 @@ class Lane:
     def say(self, text: str) -> list[Command]:
         self.count += 1
         content: list[Json] = [{"type": "text", "text": text}]
-        message = MessageId(self.count)
-        return self.step(events.MessageReceived(message, "web", PEER, content, None, 1))
+        message = MessageId(str(self.count))
+        return self.receive(events.MessageReceived(message, "web", PEER, content, None, 1))
+
+    def receive(self, event: events.MessageReceived) -> list[Command]:
+        self.now += 1
+        decided = take_in(self.router, event, self.now)
+        invariants.check(self.router)
+        return decided
 
     def elapse(self, kind: TimerKind) -> list[Command]:
         timer = TimerName(kind, KEY, self.session.token)
@@ -259,7 +266,7 @@ def test_an_agent_that_gives_one_id_to_two_chats_gets_one_of_them_only() -> None
     lane = idle()
     other = Peer("web", "bob", "direct")
     content: list[Json] = [{"type": "text", "text": "x"}]
-    lane.step(events.MessageReceived(MessageId(9), "web", other, content, None, 1))
+    lane.receive(events.MessageReceived(MessageId("9"), "web", other, content, None, 1))
     second = lane.router.sessions["web:direct:bob"]  # type: ignore[index]  # a key by its text
     commands = lane.step(events.SessionOpened(second.token, "s1"))
     assert [c.outcome for c in commands if isinstance(c, Settle)] == [Outcome.REFUSED]
@@ -279,14 +286,14 @@ def test_a_full_queue_refuses_and_says_so_once_after_the_turn() -> None:
 def test_an_agent_that_comes_back_gets_what_waits_in_bursts() -> None:
     """It may stop reading after the first of them; then the rest goes on waiting."""
     lane = Lane()
-    for number, name in enumerate(("ann", "bob", "eve"), start=1):
+    for name in ("ann", "bob", "eve"):
         content: list[Json] = [{"type": "text", "text": "x"}]
         peer = Peer("web", name, "direct")
-        message = events.MessageReceived(MessageId(number), "web", peer, content, None, 2**20)
-        lane.step(message)
+        message = events.MessageReceived(MessageId(name), "web", peer, content, None, 2**20)
+        lane.receive(message)
 
     def phases() -> list[Phase]:
-        return [session.phase for session in lane.router.sessions.values()]
+        return sorted(session.phase for session in lane.router.sessions.values())
 
     lane.step(events.AgentReady(AGENT, Capabilities()))
     assert phases() == [Phase.OPENING, Phase.WAITING, Phase.WAITING]
@@ -298,7 +305,7 @@ def test_an_agent_that_comes_back_gets_what_waits_in_bursts() -> None:
 
 
 def withdraw(lane: Lane, message: int) -> list[Outcome]:
-    commands = lane.step(events.MessageWithdrawn(MessageId(message), "web", PEER))
+    commands = lane.step(events.MessageWithdrawn(MessageId(str(message)), "web", PEER))
     return [command.outcome for command in commands if isinstance(command, Settle)]
 
 

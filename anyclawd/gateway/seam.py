@@ -1,0 +1,38 @@
+"""What the gateway needs of the store; `store.store.Store` is one."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeAlias
+
+from anyclawd.model.value import Json
+from anyclawd.route.record import Conversation, Entry, Restored
+from anyclawd.store.failure import Failure
+
+Done: TypeAlias = Callable[[Failure | None], None]
+
+
+class Store(Protocol):
+    """Keeps conversations. The coroutines raise RequestError where it cannot be read."""
+
+    @property
+    def failure(self) -> str:
+        """Why nothing can be kept at the moment; empty where all is well."""
+
+    def append(
+        self, entries: Sequence[Entry], done: Done | None = None, *, is_durable: bool
+    ) -> None:
+        """Write these in one transaction, after all that was handed in before; never waits."""
+
+    async def read(self) -> Restored:
+        """What an earlier run has left; waits until the store has been started."""
+
+    async def message(self, id_: str, channel: str = "") -> dict[str, Json] | None: ...
+
+    async def messages(self, session: str, limit: int) -> list[dict[str, Json]]: ...
+
+    async def history(
+        self, session: str, number: int, turns: int, max_bytes: int
+    ) -> tuple[tuple[str, str], ...]: ...
+
+    async def conversations(self, session: str = "") -> tuple[Conversation, ...]: ...
+
+    async def export(self, session: str) -> dict[str, Json]: ...

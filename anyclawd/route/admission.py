@@ -1,0 +1,104 @@
+"""What has been received and has no outcome yet: counted, bounded, and kept while it is stored.
+
+A message that is admitted is *held* until it has its outcome. The first part of that time it is
+being *stored*: the store has it and has not said that it is safe. Messages are stored one after
+another, so they come to their sessions in the order in which they arrived.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from anyclawd.model.conversation import RateLimits
+from anyclawd.route import texts
+from anyclawd.route.commands import MessageId, SessionKey
+from anyclawd.route.events import MessageReceived
+from anyclawd.route.limits import Buckets
+from anyclawd.wire.channel import RefusalReason
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a message is not admitted."""
+
+    reason: RefusalReason
+    text: str
+    retry_after_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    channel: str
+    session: SessionKey
+    size_bytes: int
+
+
+class Admission:
+    """The messages of all sessions that have no outcome."""
+
+    def __init__(self) -> None:
+        self.buckets = Buckets()
+        self.bytes: Counter[str] = Counter()  #: by channel
+        self.storing: dict[MessageId, MessageReceived] = {}
+        self._storing_of: Counter[SessionKey] = Counter()
+        self._held: dict[MessageId, _Held] = {}
+        self._count_of_channel: Counter[str] = Counter()
+        self._count_of_session: Counter[SessionKey] = Counter()
+
+    def __contains__(self, message: MessageId) -> bool:
+        return message in self._held
+
+    def hold(self, message: MessageId, channel: str, session: SessionKey, size_bytes: int) -> None:
+        self._held[message] = _Held(channel, session, size_bytes)
+        self.bytes[channel] += size_bytes
+        self._count_of_channel[channel] += 1
+        self._count_of_session[session] += 1
+
+    def release(self, message: MessageId) -> None:
+        """It has its outcome, or is none."""
+        held = self._held.pop(message, None)
+        if held is not None:
+            _take(self.bytes, held.channel, held.size_bytes)
+            _take(self._count_of_channel, held.channel, 1)
+            _take(self._count_of_session, held.session, 1)
+
+    def begin_storing(self, event: MessageReceived, session: SessionKey) -> None:
+        self.storing[event.message] = event
+        self._storing_of[session] += 1
+
+    def end_storing(self, message: MessageId) -> MessageReceived | None:
+        event = self.storing.pop(message, None)
+        if event is not None:
+            _take(self._storing_of, self._held[message].session, 1)
+        return event
+
+    def storing_of(self, session: SessionKey) -> int:
+        return self._storing_of[session]
+
+    def refusal(
+        self, channel: str, session: SessionKey, limits: RateLimits, now: float
+    ) -> Refusal | None:
+        """Why one more is not admitted by its rate limits; where it is, it has been counted."""
+        owners = (
+            (f"session {session}", limits.session, self._count_of_session[session]),
+            (f"channel {channel}", limits.channel, self._count_of_channel[channel]),
+        )
+        for _, limit, count in owners:
+            if limit.queue_depth and count >= limit.queue_depth:
+                return Refusal(RefusalReason.QUEUE, texts.too_deep(limit.queue_depth))
+        waits = [
+            (self.buckets.wait_s(owner, limit.messages_per_minute, now), limit.messages_per_minute)
+            for owner, limit, _ in owners
+        ]
+        wait_s, per_minute = max(waits)
+        if wait_s:
+            text = texts.too_fast(per_minute, max(1.0, wait_s))
+            return Refusal(RefusalReason.RATE_LIMIT, text, wait_s)
+        for owner, limit, _ in owners:
+            self.buckets.take(owner, limit.messages_per_minute, now)
+        return None
+
+
+def _take(counts: Counter, owner: str, amount: int) -> None:  # type: ignore[type-arg] # of any key
+    counts[owner] -= amount
+    if not counts[owner]:
+        del counts[owner]  # it may never be heard of again

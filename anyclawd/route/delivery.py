@@ -1,0 +1,65 @@
+"""Answers on their way to their chats, from the end of a turn until they have arrived.
+
+An answer has arrived when the frame that ends its turn was handed to a process of its channel; or,
+where the channel confirms, when it has. Until then it may be sent again: to the next process of the
+channel, and by the next daemon, always under the same id and marked as a repetition. What nobody
+confirms in time is given up, and so is the oldest where too many wait.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from anyclawd.route.record import DeliveryId, StoredDelivery
+
+
+@dataclass(slots=True)
+class Pending:
+    """One answer that has not arrived."""
+
+    row: StoredDelivery
+    expires_at: float
+    is_written: bool = False  #: to the process of the channel that runs now, or to an earlier one
+
+
+class Deliveries:
+    """Every answer that has not arrived, by channel in the order of their making."""
+
+    def __init__(self) -> None:
+        self._by_channel: dict[str, OrderedDict[DeliveryId, Pending]] = {}
+        self._channels: dict[DeliveryId, str] = {}
+
+    def __len__(self) -> int:
+        return len(self._channels)
+
+    def add(self, row: StoredDelivery, expires_at: float) -> None:
+        pending = Pending(row, expires_at)
+        self._by_channel.setdefault(row.channel, OrderedDict())[row.id] = pending
+        self._channels[row.id] = row.channel
+
+    def get(self, delivery: DeliveryId) -> Pending | None:
+        channel = self._channels.get(delivery)
+        return None if channel is None else self._by_channel[channel][delivery]
+
+    def take(self, delivery: DeliveryId) -> Pending | None:
+        """The answer, which waits no more; None if it does not wait."""
+        channel = self._channels.pop(delivery, None)
+        if channel is None:
+            return None
+        waiting = self._by_channel[channel]
+        pending = waiting.pop(delivery)
+        if not waiting:
+            del self._by_channel[channel]
+        return pending
+
+    def of(self, channel: str) -> list[Pending]:
+        return list(self._by_channel.get(channel, {}).values())
+
+    def overdue(self, channel: str, limit: int, now: float) -> Iterator[DeliveryId]:
+        """What is given up now: what has waited for too long, and the oldest above the limit."""
+        waiting = self._by_channel.get(channel) or OrderedDict[DeliveryId, Pending]()
+        excess = len(waiting) - limit
+        for index, (delivery, pending) in enumerate(list(waiting.items())):
+            if pending.expires_at > now and index >= excess:
+                return  # they expire in the order of their making
+            yield delivery
