@@ -186,6 +186,17 @@ class ChannelPuppet(Puppet):
         return found
 
 
+class HookPuppet(Puppet):
+    """Plays a hook."""
+
+    def decide(self, event: str, action: str = "pass", **members: Json) -> Frame:
+        """Answer the next question of this kind; what it was."""
+        request = self.expect(f"hook/{event}")
+        self.answer(request, {"action": action, **members})
+        params: Frame = request["params"]
+        return params
+
+
 class Stage:
     """Where puppets call; one socket a unit."""
 
@@ -210,12 +221,21 @@ class Stage:
         binary, *args = [*self._program(name), json.dumps(result)]
         return {"binary": binary, "args": args, "agent": agent, **settings}
 
+    def hook(self, name: str, *events: str, **settings: Json) -> Json:
+        """A service entry; it asks to be asked about `events`, or about everything."""
+        result = {"events": list(events)} if events else {}
+        binary, *args = [*self._program(name), json.dumps(result)]
+        return {"binary": binary, "args": args, "protocol": "hook", **settings}
+
     def accept_agent(self, name: str) -> AgentPuppet:
         """The next process of this entry, once it has been started."""
         return self._keep(AgentPuppet(self._accept(name)))
 
     def accept_channel(self, name: str) -> ChannelPuppet:
         return self._keep(ChannelPuppet(self._accept(name)))
+
+    def accept_hook(self, name: str) -> HookPuppet:
+        return self._keep(HookPuppet(self._accept(name)))
 
     def close(self) -> None:
         for puppet in self._puppets:

@@ -1,0 +1,193 @@
+"""Hooks of a real daemon: real processes between a chat and its agent."""
+
+import os
+import re
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from anyclawd.model.value import Json
+from tests.fakes.daemon import running, system
+from tests.fakes.puppet import AgentPuppet, ChannelPuppet, HookPuppet, Stage
+
+GUIDE = Path(__file__).parents[2] / "docs/how-to/write-a-hook.md"
+
+
+def between(theatre: Stage, hook: Json, *uses: Json) -> Json:
+    """A chat, its agent, and a hook between them, used as it is said."""
+    hooks = [{"name": "guard", **use} for use in uses or ({},)]
+    return system(
+        {"default": theatre.agent("a", hooks=hooks)},
+        {"web": theatre.channel("w")},
+        services_manager={"services": {"guard": hook}},
+    )
+
+
+def accept(theatre: Stage) -> tuple[HookPuppet, AgentPuppet, ChannelPuppet]:
+    return theatre.accept_hook("h"), theatre.accept_agent("a"), theatre.accept_channel("w")
+
+
+def chunk(text: str) -> Json:
+    content = {"type": "text", "text": text}
+    return {"sessionUpdate": "agent_message_chunk", "content": content}
+
+
+def test_a_hook_changes_what_is_said_both_ways(tmp_path: Path, theatre: Stage) -> None:
+    with running(tmp_path, between(theatre, theatre.hook("h"))) as daemon:
+        hook, agent, channel = accept(theatre)
+        assert daemon.units()["guard.service"]["active"] == "active"
+        channel.message("hello")
+        agent.open()
+        told = hook.decide("prompt", "change", prompt=[{"type": "text", "text": "HELLO"}])
+        assert (told["session"], told["agent"]) == ("web:direct:ann", "default")
+        request, asked = agent.prompted()
+        assert asked == "HELLO"
+        for text in ("Hi", "it is secret", "bye"):
+            agent.chunk(text)
+        agent.done(request)
+        hook.decide("update")
+        hook.decide("update", "change", update=chunk("it is ***"))
+        hook.decide("update", "drop")
+        assert channel.turn() == [
+            ("agent_message_chunk", "Hi"),
+            ("agent_message_chunk", "it is ***"),
+            ("result", "end_turn"),
+        ]
+
+
+def test_a_hook_refuses_and_answers_in_the_agent_s_place(tmp_path: Path, theatre: Stage) -> None:
+    with running(tmp_path, between(theatre, theatre.hook("h", "prompt"))):
+        hook, agent, channel = accept(theatre)
+        channel.message("may I?")
+        agent.open()
+        hook.decide("prompt", "refuse", reason="you may not")
+        assert channel.turn() == [("result", "you may not")]
+        channel.message("what time is it?")
+        hook.decide("prompt", "answer", text="noon")
+        assert channel.turn() == [("agent_message_chunk", "noon"), ("result", "end_turn")]
+        channel.message("and now?")
+        hook.decide("prompt")
+        assert agent.reply("later") == "and now?"
+        assert channel.turn()[0] == ("agent_message_chunk", "later")
+
+
+def test_a_hook_answers_a_permission(tmp_path: Path, theatre: Stage) -> None:
+    with running(tmp_path, between(theatre, theatre.hook("h", "permission"))):
+        hook, agent, channel = accept(theatre)
+        channel.message("do it")
+        agent.open()
+        request, _ = agent.prompted()
+        agent.ask(900)
+        asked = hook.decide("permission", "select", optionId="no")["request"]
+        assert asked["toolCall"]["title"] == "Do it?"
+        outcome = agent.expect_answer(900)["result"]["outcome"]
+        assert outcome == {"outcome": "selected", "optionId": "no"}
+        agent.ask(901)
+        hook.decide("permission")
+        prompt = channel.expect("channel/requestPermission")
+        channel.answer(prompt, {"requestId": "901", "optionId": "yes"})
+        outcome = agent.expect_answer(901)["result"]["outcome"]
+        assert outcome == {"outcome": "selected", "optionId": "yes"}
+        agent.done(request)
+
+
+def kill(hook: HookPuppet) -> None:
+    hook.kill()
+
+
+def hang(hook: HookPuppet) -> None:
+    """It is there and says nothing, until it is continued."""
+    os.kill(hook.pid, signal.SIGSTOP)
+
+
+Failing = Callable[[HookPuppet], None]
+REASONS = {kill: "is not running", hang: "did not answer within 0.3 seconds"}
+
+
+@pytest.mark.parametrize("fail", REASONS, ids=["killed", "hanging"])
+def test_a_turn_goes_on_without_a_hook_by_policy(
+    tmp_path: Path, theatre: Stage, fail: Failing
+) -> None:
+    """Amid a turn: what the hook had been asked about, and what comes after it, is shown."""
+    use = {"on_failure": "skip", "timeout": "300ms"}
+    with running(tmp_path, between(theatre, theatre.hook("h"), use)):
+        hook, agent, channel = accept(theatre)
+        channel.message("hello")
+        agent.open()
+        hook.decide("prompt")
+        request, _ = agent.prompted()
+        agent.chunk("one ")
+        hook.decide("update")
+        agent.chunk("two ")
+        hook.expect("hook/update")
+        fail(hook)
+        agent.chunk("three")
+        agent.done(request)
+        shown = ["one ", "two ", "three"]
+        assert channel.turn() == [
+            *(("agent_message_chunk", text) for text in shown),
+            ("result", "end_turn"),
+        ]
+        if fail is hang:
+            os.kill(hook.pid, signal.SIGCONT)
+
+
+@pytest.mark.parametrize("fail", REASONS, ids=["killed", "hanging"])
+def test_a_turn_without_its_hook_is_refused_by_policy(
+    tmp_path: Path, theatre: Stage, fail: Failing
+) -> None:
+    """What cannot be looked at is left out, and said to be; so is the next prompt."""
+    with running(tmp_path, between(theatre, theatre.hook("h"), {"timeout": "300ms"})) as daemon:
+        hook, agent, channel = accept(theatre)
+        pid = hook.pid
+        channel.message("hello")
+        agent.open()
+        hook.decide("prompt")
+        request, _ = agent.prompted()
+        agent.chunk("one ")
+        hook.decide("update")
+        agent.chunk("two ")
+        hook.expect("hook/update")
+        fail(hook)
+        agent.done(request)
+        notice = f"[Part of this was left out: hook guard {REASONS[fail]}.]"
+        assert channel.turn() == [
+            ("agent_message_chunk", "one "),
+            ("agent_message_chunk", notice),
+            ("result", "end_turn"),
+        ]
+        if fail is hang:
+            channel.message("and now?")
+            refusal = f"Message not passed on: hook guard {REASONS[fail]}"
+            assert channel.turn() == [("result", refusal)]
+            os.kill(pid, signal.SIGCONT)
+        else:
+            hook = theatre.accept_hook("h")
+            daemon.wait_restarted("guard.service", pid)
+        channel.message("once more")
+        while hook.expect("hook/prompt")["params"]["prompt"][0]["text"] != "once more":
+            pass  # those it was asked while it hung
+        channel.message("/cancel")
+        assert channel.shown() == ("agent_message_chunk", "Operation cancelled.")
+        assert channel.turn() == [("result", "cancelled")]
+
+
+def test_the_guide_s_hook_guards_an_agent(tmp_path: Path) -> None:
+    """As it is shown there, in front of another agent."""
+    [config], programs = shown("yaml"), shown("python")
+    (tmp_path / "guard.py").write_text(programs[0])
+    config = config.replace("/opt/guard", str(tmp_path))
+    config = config.replace("[/opt/count/count.py]", '"@built-in/agents/mock"')
+    with running(tmp_path, config + "supervisor: {admin_port: 0}\n") as daemon:
+        assert daemon.answer("ping")["text"] == "pong"
+        refused = daemon.answer("use sk-12345678")
+        assert refused["isError"]
+        assert refused["text"] == "There is a key in your message; it was not passed on."
+        assert daemon.answer("hello")["text"] == "Echo: hello"
+
+
+def shown(language: str) -> list[str]:
+    """The blocks of the guide in a language."""
+    return re.findall(rf"```{language}\n(.*?)```", GUIDE.read_text(), re.DOTALL)
