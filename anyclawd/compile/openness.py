@@ -108,7 +108,7 @@ def _allowing(node: Node) -> Iterator[Node]:
 def _is_closed(node: Node) -> bool:
     """Whether a list of those who are let in leaves out somebody; one without an entry does."""
     held: Iterable[Node] = node.value if isinstance(node.value, list) else (node,)
-    return not any(one.value in (ANY, True, None) for one in held)
+    return not any(one.value == ANY or one.value is True or one.value is None for one in held)
 
 
 def _option(draft: Draft, name: str) -> Node | None:

@@ -52,12 +52,12 @@ class Pools:
             workers = tuple(_workers(pool))
             self.workers[name] = workers
             self.resting.update(workers[pool.min_workers :])
-            for worker in workers:
-                self.of[worker] = pool
-                self.declared[worker] = _worker(one, worker)
+            self.of.update(dict.fromkeys(workers, pool))
         if self.workers:
-            self._check_names(declared)
-            self._check_dropins(take_waiting)
+            self._refuse_namesakes()
+            self._refuse_dropins(take_waiting)
+        for name, workers in self.workers.items():
+            self.declared.update((worker, _worker(declared[name], worker)) for worker in workers)
 
     def meant(self, settings: Node, one: Declaration) -> Node:
         """Settings whose relations name workers where they have named agents with a pool."""
@@ -91,13 +91,15 @@ class Pools:
             return None
         return pool
 
-    def _check_names(self, declared: Mapping[UnitName, Declaration]) -> None:
-        for name, one in declared.items():
+    def _refuse_namesakes(self) -> None:
+        """A worker, and a template that would have workers as its instances, say nothing."""
+        for name, one in list(self.declared.items()):
             agent = UnitName(f"{name.partition('@')[0]}.{one.kind}")
             if "@" in name and agent in self.workers:
                 self._report.error(one.span, one.key, _alike(agent))
+                del self.declared[name]
 
-    def _check_dropins(self, take_waiting: Callable[[UnitName], list[Node]]) -> None:
+    def _refuse_dropins(self, take_waiting: Callable[[UnitName], list[Node]]) -> None:
         for worker, pool in self.of.items():
             for node in take_waiting(worker):
                 self._report.error(node.span, worker, _alike(pool.agent))

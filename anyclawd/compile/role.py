@@ -55,6 +55,9 @@ class Roles:
             if draft.is_enabled:
                 text = f"the agent {agent} is disabled, so messages of this channel are refused"
                 self._report.warning(span, key, text)
+        elif (pool := self._pools.of.get(agent)) is not None:
+            text = f"{agent} is one worker of {pool.agent}; name the pool"
+            self._report.error(span, key, text)
         elif agent not in self._known:
             say = self._report.warning if node is None else self._report.error
             among = self._keys_of(Kind.AGENT)
@@ -81,7 +84,7 @@ class Roles:
     def _named(self, key: str, kind: Kind) -> UnitName:
         """The unit of an entry's key, or the instance `template@argument` of that name."""
         instance = UnitName(f"{key}.{kind}")
-        if "@" in key and instance in self._known:
+        if "@" in key and (instance in self._known or instance in self._pools.of):
             return instance
         return UnitName(f"{escape(key)}.{kind}")
 
