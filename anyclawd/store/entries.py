@@ -169,6 +169,11 @@ def statements(entry: Entry, now_ms: int) -> Iterator[Statement]:
             assert_never(entry)
 
 
+def is_erasure(statement: Statement) -> bool:
+    """Whether this ends an erasure, after which nothing of it shall be left anywhere."""
+    return statement.sql is _ERASE[-1]
+
+
 def encoded(text: str) -> str:
     """The text as it stands in its column."""
     if text.isascii():

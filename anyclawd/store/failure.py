@@ -2,7 +2,7 @@
 
 from typing import NamedTuple, TypeAlias
 
-from anyclawd.model.errors import AnyclawError
+from anyclawd.model.errors import AnyclawError, RequestError
 from anyclawd.route.record import MessageId, MessageState
 
 
@@ -24,3 +24,7 @@ Failure: TypeAlias = NotWritten | AlreadyKnown
 
 class Unwritable(AnyclawError):
     """Nothing can be written at the moment, whatever it is; the text says why."""
+
+
+class Unopened(RequestError):
+    """The file cannot be opened at the moment, which may change: a disk is full, or read-only."""

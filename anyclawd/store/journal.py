@@ -38,7 +38,8 @@ _GROUP = 500
 #: What is kept while it cannot be written: a few steps for each message that was accepted before.
 _MOST_APPENDS = 100_000
 _MOST_BYTES = 64 * 2**20
-_RETRY_S = 1.0
+#: How often a try is made that has failed.
+RETRY_S = 1.0
 
 
 class Target(Protocol):
@@ -113,6 +114,16 @@ class Journal:
             self._target = None
             self._become_stuck(reason)
 
+    def give_up(self, reason: str) -> None:
+        """There will be no target before the next `open`, for this reason."""
+        if self._target is None:
+            self._become_stuck(reason)
+
+    @property
+    def waiting(self) -> int:
+        """How many steps are not written yet."""
+        return len(self._queue)
+
     async def run(self) -> None:
         """Write as there is something to write; ends only by cancellation."""
         while True:
@@ -126,7 +137,7 @@ class Journal:
 
     async def _wait_due(self) -> None:
         if self.stuck and self._target is not None:
-            await asyncio.sleep(_RETRY_S)
+            await asyncio.sleep(RETRY_S)
         else:
             await self._has_work.wait()
             self._has_work.clear()

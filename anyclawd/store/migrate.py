@@ -14,6 +14,7 @@ from anyclawd.model.errors import RequestError
 
 #: The version of schema.sql.
 VERSION = 1
+SCHEMA = Path(__file__).with_name("schema.sql")
 #: Marks a file as ours; `file` shows it. The bytes of `aclw`.
 APPLICATION_ID = 0x61636C77
 #: By the version that it leads from: the statements of the step to the next one.
@@ -23,10 +24,10 @@ STEPS: Mapping[int, str] = MappingProxyType({})
 class TooNew(RequestError):
     """The file was written by a later version of anyclawd."""
 
-    def __init__(self, path: str, found: int) -> None:
+    def __init__(self, path: str, found: int, known: int = VERSION) -> None:
         super().__init__(
             f"{path} has schema {found}, and this version of anyclawd knows schemas up to"
-            f" {VERSION}; start the version that wrote it, or name another file in"
+            f" {known}; start the version that wrote it, or name another file in"
             " session_store.path"
         )
 
@@ -41,9 +42,18 @@ class Foreign(RequestError):
         )
 
 
-def version_of(db: sqlite3.Connection) -> int:
-    version: int = db.execute("PRAGMA user_version").fetchone()[0]
-    return version
+def judge(db: sqlite3.Connection, path: str, *, version: int = VERSION) -> int:
+    """The version of a database, 0 where it is empty. Raises TooNew and Foreign."""
+    found: int = db.execute("PRAGMA user_version").fetchone()[0]
+    mark = db.execute("PRAGMA application_id").fetchone()[0]
+    is_empty = not db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    if is_empty and not found:
+        return 0
+    if mark != APPLICATION_ID or not found:
+        raise Foreign(path)
+    if found > version:
+        raise TooNew(path, found, version)
+    return found
 
 
 def migrate(
@@ -51,22 +61,18 @@ def migrate(
     path: str,
     *,
     steps: Mapping[int, str] = STEPS,
-    schema: str | None = None,
+    schema: Path = SCHEMA,
     version: int = VERSION,
 ) -> None:
     """Bring a database to the current version; an empty one gets the schema.
 
     Raises TooNew and Foreign, with nothing changed.
     """
-    found = version_of(db)
-    if found > version:
-        raise TooNew(path, found)
+    found = judge(db, path, version=version)
     if found == version:
         return
     if found == 0:
-        if db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
-            raise Foreign(path)
-        due = [schema or current_schema(), f"PRAGMA application_id = {APPLICATION_ID};"]
+        due = [schema.read_text(), f"PRAGMA application_id = {APPLICATION_ID};"]
     else:
         due = [steps[number] for number in range(found, version)]
     script = "\n".join(due)
@@ -76,7 +82,3 @@ def migrate(
         if db.in_transaction:
             db.execute("ROLLBACK")
         raise
-
-
-def current_schema() -> str:
-    return Path(__file__).with_name("schema.sql").read_text()

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _PEER = "channel_name, peer_id, kind"
 _CONVERSATION = (
     f"session, number, channel, {_PEER}, agent, acp_id, title, has_turns, choices, active_at,"
-    " is_current"
+    " is_current, max(number) OVER (PARTITION BY session)"
 )
 _MESSAGE = (
     f"id, session, channel, {_PEER}, agent, source_id, content, metadata, size_bytes, state,"
@@ -48,16 +48,19 @@ _STATE = (
 _WITH_ANSWER = frozenset({MessageState.ANSWERED, MessageState.DELIVERED})
 
 
-def restored(db: "sqlite3.Connection", now_ms: int, *, is_durable: bool) -> Restored:
-    """What an earlier run has left."""
-    current = "WHERE is_current ORDER BY created_at, session"
+def restored(
+    db: "sqlite3.Connection", now_ms: int, *, is_durable: bool, resting_since: int
+) -> Restored:
+    """What an earlier run has left; of conversations those that were active since an instant."""
+    chats = tuple(_chats(db, now_ms, resting_since))
+    with_past = {chat.session for chat in chats if chat.acp_id}
     return Restored(
         is_durable=is_durable,
-        conversations=tuple(_conversations(db, now_ms, current, ())),
+        conversations=chats,
         messages=tuple(_messages(db, now_ms)),
         deliveries=tuple(_deliveries(db, now_ms)),
         asks=tuple(_asks(db, now_ms)),
-        choices=tuple(_choices(db)),
+        choices=tuple(choice for choice in _choices(db) if choice.session in with_past),
         grants=tuple(_grants(db)),
         codes=tuple(_codes(db, now_ms)),
     )
@@ -65,8 +68,8 @@ def restored(db: "sqlite3.Connection", now_ms: int, *, is_durable: bool) -> Rest
 
 def conversations(db: "sqlite3.Connection", now_ms: int, session: str) -> tuple[Conversation, ...]:
     """Those of one chat, the latest first; of all chats where no session is given."""
-    order = "ORDER BY active_at DESC, session, number DESC"
     if not session:
+        order = "ORDER BY active_at DESC, session, number DESC"
         return tuple(_conversations(db, now_ms, order, ()))
     where = "WHERE session = ?1 ORDER BY number DESC"
     return tuple(_conversations(db, now_ms, where, (encoded(session),)))
@@ -173,13 +176,40 @@ def export(db: "sqlite3.Connection", session: str) -> dict[str, Json]:
 # --- parts ----------------------------------------------------------------------------------------
 
 
+def _chats(db: "sqlite3.Connection", now_ms: int, resting_since: int) -> Iterator[Conversation]:
+    """The conversation of each chat, or where it has none any more, the next one it will have."""
+    idle_s = _since(resting_since, now_ms)
+    order = (
+        "ORDER BY min(created_at) OVER (PARTITION BY session), session, is_current DESC,"
+        " number DESC"
+    )
+    last = ""
+    for row in _conversations(db, now_ms, order, ()):
+        if row.session == last:
+            continue
+        last = row.session
+        if row.is_current and row.idle_s <= idle_s:
+            yield row
+        else:
+            yield Conversation(
+                session=row.session,
+                number=row.latest + 1,
+                channel=row.channel,
+                peer=row.peer,
+                agent=row.agent,
+                acp_id="",
+                idle_s=row.idle_s,
+                latest=row.latest + 1,
+            )
+
+
 def _conversations(
     db: "sqlite3.Connection", now_ms: int, clause: str, values: tuple[str, ...]
 ) -> Iterator[Conversation]:
     sql = f"SELECT {_CONVERSATION} FROM conversations {clause}"
     for row in db.execute(sql, values):
         session, number, channel, name, peer_id, kind, agent, acp_id, title = row[:9]
-        has_turns, choices, active_at, is_current = row[9:]
+        has_turns, choices, active_at, is_current, latest = row[9:]
         yield Conversation(
             session=SessionKey(session),
             number=number,
@@ -191,6 +221,7 @@ def _conversations(
             has_turns=bool(has_turns),
             choices=MappingProxyType(json.loads(choices)),
             idle_s=_since(active_at, now_ms),
+            latest=latest,
             is_current=bool(is_current),
         )
 

@@ -6,8 +6,10 @@ database in memory.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -16,16 +18,21 @@ from anyclawd.model.errors import RequestError
 from anyclawd.model.plan import SessionStore, StoreType
 from anyclawd.model.value import Json
 from anyclawd.route.record import Conversation, Entry, Restored
-from anyclawd.store import rows
-from anyclawd.store.journal import Done, Journal
+from anyclawd.store import expiry, rows
+from anyclawd.store.failure import Unopened
+from anyclawd.store.journal import RETRY_S, Done, Journal
 
 if TYPE_CHECKING:
     import sqlite3
 
     from anyclawd.store.database import Database
 
+log = logging.getLogger("anyclawd.store")
+
 _T = TypeVar("_T")
 
+#: How often what is due is forgotten.
+_FORGET_S = 3600.0
 _STOPPED = "the store has been stopped"
 
 
@@ -55,6 +62,8 @@ class Store:
         self._journal = Journal(self._report_stuck, now_ms)
         self._db: Database | None = None
         self._has_started = asyncio.Event()
+        self._is_due = asyncio.Event()  # it was started and could not be opened
+        self._opening = asyncio.Lock()
         self._restored: Restored | None = None  # until it is read
         self._notice = ""  #: what is to be told of the file, until it is opened again
 
@@ -66,30 +75,44 @@ class Store:
     # -- as a unit -----------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Open the database. Raises RequestError where it cannot be."""
+        """Open the database, or go on trying to. Raises RequestError where it is of no use."""
         try:
-            self._db = await self._open()
-            if not self._has_started.is_set():
-                self._restored = await self._ask(self._read)
+            async with self._opening:
+                await self._open()
+        except Unopened as error:
+            self._is_due.set()
+            self._miss(str(error))
         except RequestError as error:
-            await self._journal.close(str(error))
-            await self._close()
+            self._journal.give_up(str(error))
             raise
-        self._has_started.set()
-        self._journal.open(self._db)
-        if self._notice:
-            self._report(self._notice)
+        else:
+            if self._notice:
+                self._report(self._notice)
 
     async def stop(self) -> None:
         """Write what waits, and close the database."""
-        await self._journal.close(_STOPPED)
-        await self._close()
+        self._is_due.clear()
+        async with self._opening:
+            await self._journal.close(_STOPPED)
+            await self._close()
+
+    def give_up(self, reason: str) -> None:
+        """It is not started, for this reason: what waits for that is refused.
+
+        A later start is one nevertheless.
+        """
+        self._journal.give_up(reason)
 
     async def run(self) -> None:
-        """Write; ends only by cancellation."""
+        """Write, and forget in time; ends only by cancellation."""
         try:
-            await self._journal.run()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._journal.run(), name="store.core:write")
+                tasks.create_task(self._open_late(), name="store.core:open")
+                tasks.create_task(self._forget(), name="store.core:forget")
         finally:
+            if self._journal.waiting:
+                log.error("store.core: %d steps were not written", self._journal.waiting)
             await self._close()
 
     # -- writing -------------------------------------------------------------------------------
@@ -140,21 +163,74 @@ class Store:
 
     # -- details -------------------------------------------------------------------------------
 
-    async def _open(self) -> "Database":
-        self._notice = ""
+    async def _open(self) -> None:
+        """Raises Unopened, which time may heal, and RequestError."""
+        db, self._notice = await self._opened()
+        try:
+            if not self._has_started.is_set():
+                self._restored = await db.ask(self._read)
+        except BaseException:
+            await db.close()
+            raise
+        self._db = db
+        self._has_started.set()
+        self._journal.open(db)
+
+    async def _opened(self) -> "tuple[Database, str]":
         database = await asyncio.to_thread(import_module, "anyclawd.store.database")
-        db: Database
         if self._path is None:
-            db = await database.open_memory()
-        else:
-            db, self._notice = await database.open_file(self._path)
-        return db
+            return await database.open_memory(), ""
+        opened: tuple[Database, str] = await database.open_file(self._path)
+        return opened
+
+    async def _open_late(self) -> None:
+        """Open what could not be opened when the unit was started."""
+        while True:
+            await self._is_due.wait()
+            await asyncio.sleep(RETRY_S)
+            async with self._opening:
+                if not self._is_due.is_set():
+                    continue  # it was stopped meanwhile
+                try:
+                    await self._open()
+                except RequestError as error:
+                    self._miss(str(error))
+                else:
+                    self._is_due.clear()
+                    self._report(self._notice)
+
+    def _miss(self, reason: str) -> None:
+        """There is nothing to write to yet."""
+        if reason != self.failure:
+            self._journal.give_up(reason)
+            self._report(reason)
 
     def _report_stuck(self, reason: str) -> None:
         self._report(reason or self._notice)
 
     def _read(self, db: "sqlite3.Connection") -> Restored:
-        return rows.restored(db, self._now_ms(), is_durable=self._path is not None)
+        now_ms = self._now_ms()
+        since = expiry.resting_since(self._settings, now_ms)
+        is_durable = self._path is not None
+        return rows.restored(db, now_ms, is_durable=is_durable, resting_since=since)
+
+    async def _forget(self) -> None:
+        await self._has_started.wait()
+        while True:
+            try:
+                await self.forget()
+            except RequestError as error:
+                if self._db is not None:
+                    log.warning("store.core: nothing is forgotten for now: %s", error)
+            await asyncio.sleep(_FORGET_S)
+
+    async def forget(self) -> None:
+        """Forget what is due, step by step. Raises RequestError."""
+        for statement in expiry.due(self._settings, self._now_ms()):
+            while await self._ask(partial(expiry.forget, statement=statement)):
+                pass
+        while await self._ask(expiry.shrink):
+            pass
 
     async def _close(self) -> None:
         db, self._db = self._db, None

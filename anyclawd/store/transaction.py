@@ -2,9 +2,10 @@
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 
 from anyclawd.store import rows
-from anyclawd.store.entries import ADD_MESSAGE, Statement
+from anyclawd.store.entries import ADD_MESSAGE, Statement, is_erasure
 from anyclawd.store.failure import AlreadyKnown, Failure, NotWritten, Unwritable
 
 #: What SQLite says of a row that can never be in, in whatever state the file is.
@@ -48,6 +49,9 @@ def write(
         raise Unwritable(reason_of(error, path)) from error
     except MemoryError as error:
         raise Unwritable(f"no memory is left to write to {path}") from error
+    if any(is_erasure(statement) for append in appends for statement in append):
+        with suppress(sqlite3.Error):  # then the next checkpoint does so
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     return outcomes
 
 
