@@ -1,5 +1,7 @@
 """`login AGENT [METHOD]`: log in to an agent, or list how one can."""
 
+from __future__ import annotations
+
 import sys
 from argparse import ArgumentParser, Namespace
 
@@ -8,7 +10,10 @@ from anyclawd.cli.daemon import connect
 from anyclawd.cli.render import Paint, clean
 from anyclawd.client.client import Client, quote
 from anyclawd.client.exchange import FAILED, ClientError
-from anyclawd.model.value import Json
+
+TYPE_CHECKING = False  # typing itself costs 2 ms of import
+if TYPE_CHECKING:
+    from anyclawd.model.value import Json
 
 #: The type of a method that the agent's own program has to be run for.
 _TERMINAL = "terminal"

@@ -8,7 +8,9 @@ from anyclawd.cli.turn import text_of
 
 
 def configure(parser: ArgumentParser) -> None:
-    parser.add_argument("--channel", required=True, help="the channel's key, such as debug-http")
+    parser.add_argument(
+        "--channel", metavar="CHANNEL", required=True, help="its key, such as debug-http"
+    )
     parser.add_argument("--peer", required=True, help="the chat's id on that channel")
     parser.add_argument("text", metavar="TEXT", help="- reads standard input")
 

@@ -1,18 +1,22 @@
 """`sessions VERB SESSION...`: look into conversations, control, export and erase them."""
 
-import json
+from __future__ import annotations
+
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterator
 
-from anyclawd.cli import output, render, sessions, transcript, turn
+from anyclawd.cli import render, sessions
 from anyclawd.cli.arguments import add_verbs
 from anyclawd.cli.daemon import connect
 from anyclawd.cli.render import Paint, clean
 from anyclawd.cli.sessions import add_session, add_sessions, key_of, keys_of, target_of
 from anyclawd.client.client import Client
 from anyclawd.client.exchange import FAILED, NO_DAEMON, USAGE_ERROR, ClientError
-from anyclawd.model.value import Json
+
+TYPE_CHECKING = False  # typing itself costs 2 ms of import
+if TYPE_CHECKING:
+    from anyclawd.model.value import Json
 
 #: Turns of a history that are shown where it is not said how many.
 _TURNS = 20
@@ -148,6 +152,8 @@ def _count(text: str) -> int:
 
 
 def _history(options: Namespace) -> int:
+    from anyclawd.cli import transcript, turn  # most looks are at the list, which shall be quick
+
     client = connect(options)
     key = key_of(client, options.session)
     shown: Iterator[Json] = iter(())
@@ -232,11 +238,15 @@ def _fork(options: Namespace) -> int:
 def _configure_export(parser: ArgumentParser) -> None:
     add_session(parser)
     parser.add_argument("--format", choices=("json", "md"), default="json", help="default json")
-    output.configure(parser)
+    parser.add_argument("-o", "--output", metavar="FILE", help="write to FILE, not to stdout")
     parser.add_argument("--force", action="store_true", help="replace FILE where it exists")
 
 
 def _export(options: Namespace) -> int:
+    import json
+
+    from anyclawd.cli import output, transcript
+
     client = connect(options)
     export = client.get(target_of(key_of(client, options.session), "/export"))
     if options.format == "md":

@@ -113,13 +113,13 @@ def put(place: Place, path: Path, change: Callable[[bytes], str]) -> Json:
 
 
 def refuse_unknown(place: Place, unit: str) -> None:
-    """Raise ClientError for what is no unit, no template and nothing that could be enabled."""
+    """Raise ClientError for what is no unit, no template, no pool and could not be enabled."""
     from anyclawd.model.spelling import nearest
 
     plan = _compiled(place.config).plan
     if plan is None:
         return  # the drop-in may be what mends it
-    known = (*plan.units, *plan.disabled, *plan.templates)
+    known = (*plan.units, *plan.disabled, *plan.templates, *plan.pools)
     if unit not in known:
         hint = nearest(unit, known)
         text = f" (did you mean {hint!r}?)" if hint else ""

@@ -55,6 +55,9 @@ VERBS = {
     "run": "run the daemon in the foreground",
 }
 
+#: What shells ask, and nobody types.
+HIDDEN = ("complete",)
+
 INTERRUPTED = 130
 
 
@@ -96,12 +99,14 @@ def _dispatch(words: list[str]) -> int:
     if position is None:
         return _without_verb(words)
     verb = words[position]
-    if verb not in VERBS:
+    if verb not in VERBS and verb not in HIDDEN:
         print(f"anyclawctl: no verb {verb!r}{_nearest(verb)}; see --help", file=sys.stderr)
         return USAGE_ERROR
     module = import_module(f"anyclawd.cli.cmd_{verb.replace('-', '_')}")
     parser = ArgumentParser(
-        prog=f"anyclawctl {verb}", description=f"{VERBS[verb]}.", formatter_class=Help
+        prog=f"anyclawctl {verb}",
+        description=f"{VERBS.get(verb, 'complete words')}.",
+        formatter_class=Help,
     )
     add_global_options(parser)
     module.configure(parser)

@@ -1,12 +1,17 @@
 """Sessions as they are named on a command line, and as people read of them."""
 
+from __future__ import annotations
+
 from argparse import ArgumentParser
 
 from anyclawd.cli import render
 from anyclawd.cli.render import clean
 from anyclawd.client.client import Client, query, quote
 from anyclawd.client.exchange import USAGE_ERROR, ClientError
-from anyclawd.model.value import Json
+
+TYPE_CHECKING = False  # typing itself costs 2 ms of import
+if TYPE_CHECKING:
+    from anyclawd.model.value import Json
 
 _HEADINGS = ("SESSION", "AGENT", "STATE", "QUEUED", "IDLE", "TITLE")
 

@@ -18,11 +18,15 @@ from anyclawd.model.value import Json
 
 
 def configure(parser: ArgumentParser) -> None:
-    parser.add_argument("--channel", help="speak in a chat of this channel, which sees it too")
-    parser.add_argument("--peer", help="the chat's id; without --channel, a name for this talk")
-    parser.add_argument("--agent", help="the agent to speak to, where the route does not decide")
     parser.add_argument(
-        "--session", metavar="KEY", help="go on in this chat, in place of the three before"
+        "--channel", metavar="CHANNEL", help="speak in a chat of this channel, which sees it too"
+    )
+    parser.add_argument("--peer", help="the chat's id; without --channel, a name for this talk")
+    parser.add_argument(
+        "--agent", metavar="AGENT", help="the agent to speak to, where the route does not decide"
+    )
+    parser.add_argument(
+        "--session", metavar="SESSION", help="go on in this chat, in place of the three before"
     )
 
 

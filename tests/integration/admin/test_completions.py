@@ -1,0 +1,277 @@
+"""The completions of the shells, asked as a person asks them: by pressing Tab in a real one."""
+
+import os
+import pty
+import re
+import select
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from anyclawd.cli.main import VERBS
+from tests.fakes.conversations import LIVE, session_row
+from tests.integration.admin.conftest import Served
+from tests.integration.admin.test_cli import anyclawctl, run
+
+FILES = Path(__file__).parents[3] / "packaging" / "completions"
+SHELLS = {"bash": "anyclawctl.bash", "zsh": "_anyclawctl", "fish": "anyclawctl.fish"}
+
+
+def needs(shell: str) -> pytest.MarkDecorator:
+    return pytest.mark.skipif(shutil.which(shell) is None, reason=f"there is no {shell} here")
+
+
+def candidates(served: Served, *words: str) -> list[str]:
+    done = anyclawctl(served, "complete", "--", *words)
+    assert (done.returncode, done.stderr) == (0, "")
+    return [line.partition("\t")[0] for line in done.stdout.splitlines()]
+
+
+# -- what is said of a line ---------------------------------------------------------------------
+
+
+LINES = {
+    "verbs": (["re"], ["restart", "reload", "reset-failed"]),
+    "global": (["--j"], ["--json"]),
+    "file": (["-c", ""], [":files"]),
+    "output": (["graph", "-o", ""], [":files"]),
+    "unit": (["status", "debug"], ["debug-http.channel"]),
+    "more-units": (["start", "default.agent", "debug"], ["debug-http.channel"]),
+    "option": (["logs", "--f"], ["--follow"]),
+    "behind-a-flag": (["logs", "-f", "debug"], ["debug-http.channel"]),
+    "behind-a-value": (["logs", "-n", "5", "debug"], ["debug-http.channel"]),
+    "a-value": (["logs", "-n", ""], []),
+    "of-an-option": (["logs", "--unit", "debug"], ["debug-http.channel"]),
+    "choice": (["graph", "--format", "graph"], ["graphml"]),
+    "grouped": (["graph", "--o"], ["--order", "--output"]),
+    "nested": (["sessions", "s"], ["show"]),
+    "session": (["sessions", "show", "debug"], [LIVE]),
+    "one-session": (["sessions", "fork", LIVE, ""], []),
+    "json-before": (["--json", "sessions", "--json", "history", "-n", "3", "debug"], [LIVE]),
+    "nested-option": (["sessions", "export", "--fo"], ["--format", "--force"]),
+    "nested-choice": (["sessions", "export", "--format", ""], ["json", "md"]),
+    "send": (["send", "--session", "debug"], [LIVE]),
+    "agent": (["send", "--agent", ""], ["default"]),
+    "channel": (["notify", "--channel", ""], ["debug-http"]),
+    "method": (["login", "default", ""], ["api-key", "browser"]),
+    "code": (["pair", "approve", ""], ["K7PM2QXA"]),
+    "grant": (["pair", "revoke", ""], ["telegram:direct:4711"]),
+    "job": (["cancel", ""], ["7"]),
+    "text": (["send", ""], []),
+    "no-verb": (["nonsense", ""], []),
+}
+
+
+@pytest.mark.parametrize(("words", "expected"), LINES.values(), ids=LINES)
+def test_a_word_is_completed(served: Served, words: list[str], expected: list[str]) -> None:
+    assert candidates(served, *words) == expected
+
+
+def test_every_verb_is_offered_with_what_it_does(served: Served) -> None:
+    done = anyclawctl(served, "complete", "--", "")
+    assert dict(line.split("\t") for line in done.stdout.splitlines()) == VERBS
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_completes_its_options(verb: str) -> None:
+    done = run(["complete", "--", verb, "--jso"], {})
+    assert (done.returncode, done.stdout, done.stderr) == (
+        0,
+        "--json\tprint JSON for programs\n",
+        "",
+    )
+
+
+def test_without_a_daemon_there_are_no_names(tmp_path: Path) -> None:
+    for words in (["status", ""], ["sessions", "show", ""], ["login", "default", ""]):
+        done = run(["complete", "--", "-s", str(tmp_path / "none.sock"), *words], {})
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_socket_on_the_line_is_the_one_that_is_asked(served: Served) -> None:
+    done = run(["complete", "--", "-s", str(served.path), "sessions", "show", "deb"], {})
+    assert done.stdout == f"{LIVE}\tswallows\n"
+
+
+def test_what_a_shell_could_not_read_is_left_out(served: Served) -> None:
+    served.control.conversations.rows["web:room:a\nb"] = session_row("web:room:a\nb")
+    assert candidates(served, "sessions", "show", "web") == []
+
+
+# -- what shells make of it ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("file", SHELLS.values())
+def test_every_verb_is_in_the_completions_of_each_shell(file: str) -> None:
+    text = (FILES / file).read_text("utf-8")
+    told = {verb for verb in VERBS if re.search(rf"(?<![\w-]){verb}(?![\w-])", text)}
+    assert sorted(VERBS.keys() - told) == []
+
+
+@pytest.mark.parametrize("file", ["_anyclawctl", "anyclawctl.fish"])
+def test_the_words_that_explain_a_verb_are_its_own(file: str) -> None:
+    text = (FILES / file).read_text("utf-8").replace("'\\''", "'").replace("\\'", "'")
+    assert [verb for verb, meaning in VERBS.items() if meaning not in text] == []
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A directory to be in, with `anyclawctl` in it."""
+    program = tmp_path / "bin" / "anyclawctl"
+    program.parent.mkdir()
+    path = os.pathsep.join(filter(None, sys.path))
+    program.write_text(
+        f'#!/bin/sh\nPYTHONPATH="{path}" exec {sys.executable} -m anyclawd.cli.main "$@"\n'
+    )
+    program.chmod(0o755)
+    return tmp_path
+
+
+def environment(served: Served, home: Path) -> dict[str, str]:
+    return {
+        "PATH": f"{home / 'bin'}:{os.environ['PATH']}",
+        "HOME": str(home),
+        "ANYCLAWD_SOCKET": str(served.path),
+        "TERM": "dumb",
+        "LC_ALL": "C.UTF-8",
+    }
+
+
+class Terminal:
+    """A shell that a person types into."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor, self._seen = descriptor, ""
+
+    def type(self, text: str) -> None:
+        os.write(self._descriptor, text.encode())
+
+    def read_until(self, text: str) -> str:
+        """All up to a text, which is then behind us."""
+        while text not in self._seen:
+            assert select.select([self._descriptor], [], [], 60)[0], f"only {self._seen!r} came"
+            self._seen += os.read(self._descriptor, 4096).decode(errors="replace")
+        before, _, self._seen = self._seen.partition(text)
+        return before
+
+
+@contextmanager
+def terminal(argv: list[str], environ: dict[str, str], cwd: Path) -> Iterator[Terminal]:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        argv,
+        env=environ,
+        cwd=cwd,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    try:
+        yield Terminal(ours)
+    finally:
+        process.kill()
+        process.wait(60)
+        os.close(ours)
+
+
+@pytest.fixture
+def bash(served: Served, home: Path) -> Iterator[Terminal]:
+    argv = ["bash", "--norc", "--noprofile", "-i"]
+    with terminal(argv, environment(served, home), home) as shell:
+        shell.type(f"PS1='ready''> '; . {FILES / 'anyclawctl.bash'}\n")
+        shell.read_until("ready> ")
+        yield shell
+
+
+@needs("bash")
+@pytest.mark.parametrize(
+    ("typed", "printed"),
+    [
+        ("anyclawctl sess\t sh\t debug-http:lo\t", "2 (current)"),
+        ("anyclawctl sessions show de\t", "2 (current)"),
+        ("anyclawctl sessions show @any\t", "@anyclawctl:local:alice\r\n"),
+        ("anyclawctl sessions show --js\t debug-http:\t", '"conversations": ['),
+        ("anyclawctl is-ac\t debug\t", "active\r\n"),
+        ("anyclawctl pair app\t \t", "let in telegram:direct:815"),
+    ],
+)
+def test_bash_completes_what_is_then_run(bash: Terminal, typed: str, printed: str) -> None:
+    """Only the command that runs proves that the line was completed as it should be."""
+    bash.type(f"{typed}\n")
+    bash.read_until(printed)
+
+
+@needs("bash")
+def test_bash_lists_what_there_is(bash: Terminal) -> None:
+    bash.type("anyclawctl sessions show \t\t")
+    assert "telegram:direct:4711" in bash.read_until("debug-http:local:local") + bash.read_until(
+        "ready> "
+    )
+
+
+@needs("bash")
+def test_bash_completes_a_file_where_one_is_wanted(bash: Terminal, home: Path) -> None:
+    (home / "picture-of-units").mkdir()
+    bash.type("anyclawctl graph -o pic\t")
+    bash.read_until("picture-of-units/")
+
+
+@needs("bash")
+def test_a_strangers_name_is_not_run(bash: Terminal, served: Served, home: Path) -> None:
+    """Peers choose their names: one that is a command is completed as a name."""
+    key = "web:room:x;touch pwned"
+    served.control.conversations.rows[key] = session_row(key, title="told")
+    bash.type("anyclawctl sessions show web:\t\n")
+    bash.read_until("title: told")
+    bash.read_until("ready> ")
+    assert not (home / "pwned").exists()
+
+
+@needs("zsh")
+@pytest.mark.parametrize(
+    ("typed", "printed"),
+    [
+        ("anyclawctl sess\t sh\t debug-http:lo\t", "2 (current)"),
+        ("anyclawctl pair app\t \t", "let in telegram:direct:815"),
+    ],
+)
+def test_zsh_completes_what_is_then_run(
+    served: Served, home: Path, typed: str, printed: str
+) -> None:
+    with terminal(["zsh", "-f", "-i"], environment(served, home), home) as shell:
+        shell.type(f"PS1='ready''> '; fpath=({FILES} $fpath)\n")
+        shell.read_until("ready> ")
+        shell.type("autoload -Uz compinit && compinit -u -D\n")
+        shell.read_until("ready> ")
+        shell.type(f"{typed}\n")
+        shell.read_until(printed)
+
+
+@needs("fish")
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("anyclawctl sess", ["sessions"]),
+        ("anyclawctl sessions show deb", [LIVE]),
+        ("anyclawctl status debug", ["debug-http.channel"]),
+        ("anyclawctl sessions export --fo", ["--format", "--force"]),
+    ],
+)
+def test_fish_completes(served: Served, home: Path, line: str, expected: list[str]) -> None:
+    script = f"source {FILES / 'anyclawctl.fish'}; complete -C '{line}'"
+    done = subprocess.run(
+        ["fish", "--no-config", "-c", script],
+        env=environment(served, home),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert sorted(row.partition("\t")[0] for row in done.stdout.splitlines()) == sorted(expected)
