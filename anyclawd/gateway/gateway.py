@@ -37,6 +37,7 @@ from anyclawd.model.plan import Plan
 from anyclawd.model.unit import Ack, Kind, Protocol, Unit, kind_of
 from anyclawd.model.value import Json
 from anyclawd.route import commands, events, platform, texts
+from anyclawd.route.access import make_code
 from anyclawd.route.commands import (
     Command,
     DeliveryId,
@@ -98,7 +99,7 @@ class Gateway:
     ) -> None:
         self._plan, self._environ, self._wall_ms = plan, environ, wall_ms
         self.store = store
-        self.router = Router(compile_routes(plan), SystemRandom())
+        self.router = Router(compile_routes(plan), lambda: make_code(SystemRandom().choice))
         self.chats = Chats(self)
         self.counters = Counters()
         self._agents: dict[UnitName, AgentPeer] = {}

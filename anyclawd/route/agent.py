@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from anyclawd.model.value import Json
+from anyclawd.route.pool import Standing
 from anyclawd.route.table import AgentRoute
 from anyclawd.wire.acp import Capabilities
 
@@ -35,6 +36,15 @@ class Agent:
     early: dict[str, list[dict[str, Json]]] = field(default_factory=dict)
     early_bytes: int = 0
     commands: list[Json] | None = None  #: the last commands it offered, ours not among them
+
+    @property
+    def standing(self) -> Standing:
+        """Whether it can be had as a worker of its pool."""
+        if self.failure:
+            return Standing.OUT
+        if self.is_resting or self.is_closing:
+            return Standing.RESTING
+        return Standing.READY if self.is_connected else Standing.COMING
 
     @property
     def takes_work(self) -> bool:

@@ -19,21 +19,22 @@ makes it again. What an earlier daemon has left (`StoreRead`) begins as such row
 
 import itertools
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
-from random import Random
 from typing import assert_never
 
 from anyclawd.model.conversation import Overflow, Recovery
 from anyclawd.model.deps import UnitName
 from anyclawd.model.value import Json
-from anyclawd.route import access, events, platform, texts
+from anyclawd.route import access, events, platform, pool, texts
 from anyclawd.route.access import Gate, Verdict
 from anyclawd.route.admission import Admission, Refusal
 from anyclawd.route.agent import NO_CAPABILITIES, Agent
 from anyclawd.route.commands import (
     Abandon,
     Announce,
+    ArmTimer,
+    CancelTimer,
     Command,
     Deliver,
     DeliveryId,
@@ -47,6 +48,8 @@ from anyclawd.route.commands import (
     ReportDrained,
     SessionKey,
     Settle,
+    StartWorker,
+    StopWorker,
     StoreMessage,
     Timer,
     TimerKind,
@@ -88,9 +91,9 @@ class Intake(StrEnum):
 
 
 class Router:
-    """All sessions of one plan. `rng` draws pairing codes."""
+    """All sessions of one plan. `draw_code` gives pairing codes, see `access.make_code`."""
 
-    def __init__(self, routes: Routes, rng: Random | None = None) -> None:
+    def __init__(self, routes: Routes, draw_code: Callable[[], str]) -> None:
         self.routes = routes
         self.intake = Intake.WAITING
         self.is_durable = False  # what is recorded outlives the daemon
@@ -101,8 +104,7 @@ class Router:
         self.admission = Admission()
         self.deliveries = Deliveries()
         self.questions = Questions(self)
-        random = rng or Random(0)
-        self.gate = Gate(routes.access, lambda: access.make_code(random.choice))
+        self.gate = Gate(routes.access, draw_code)
         self.running = 0  # turns
         self.calls: dict[Token, Session] = {}
         self._wishes: dict[MessageId, tuple[SessionKey, Wish]] = {}  # that wait for an answer
@@ -282,6 +284,7 @@ class Router:
                 agent.is_connected, agent.is_closing, agent.is_paused = True, False, False
                 agent.capabilities = capabilities
                 self._make_due(agent)
+                yield from self._note_rest(agent, now)
             case events.AgentPaused(name):
                 self.agents[name].is_paused = True
             case events.AgentResumed(name):
@@ -336,7 +339,8 @@ class Router:
 
     def _run(self, session: Session, steps: Iterable[Command], now: float) -> Iterator[Command]:
         """Perform a session's decision and keep what is common in step with it."""
-        had_turn = session.turn is not None
+        had_turn, agent = session.turn is not None, session.agent
+        was_busy = bool(agent.active)
         for command in steps:
             match command:
                 case OpenSession() | Prompt() | ReadHistory():
@@ -352,6 +356,8 @@ class Router:
             session.agent.active.discard(session)
         else:
             session.agent.active.add(session)
+        if was_busy is not bool(agent.active):
+            yield from self._note_rest(agent, now)
         yield from self.questions.end_with_turn(session, now)
         yield from self._give_up_overdue(session.channel, now)
         if session.key in self.sessions:
@@ -505,6 +511,8 @@ class Router:
         """A message is safe: it enters its session, or is done as a command of the platform."""
         session = self._session(event.channel, event.peer, event.agent)
         wish = self._wish_of(event, session.key)
+        if wish is None or wish.word is Word.NEW:
+            yield from self._place(session, now)
         if wish is not None:
             yield from self._run(session, self._do(session, wish, event.message, now), now)
         elif session.heir is None and (failure := session.agent.failure):
@@ -712,6 +720,7 @@ class Router:
         if wish is not None:
             yield from self._run(session, self._do(session, wish, one.id, now), now)
             return
+        yield from self._place(session, now)
         is_again = one.state is MessageState.RUNNING
         message = Message(one.id, one.content, one.metadata, one.size_bytes, is_again=is_again)
         if failure := session.agent.failure:
@@ -771,13 +780,13 @@ class Router:
         route = self.routes.agents.get(row.agent)
         return route is not None and route.answers_for == session.agent.route.answers_for
 
-    def _worker_for(self, target: UnitName, sticky: UnitName | None) -> UnitName:
+    def _worker_for(self, target: UnitName, former: UnitName | None) -> UnitName:
+        """Whose a session is until it has work; of an agent without a pool it is the agent's."""
         workers = self.routes.answering(target)
-        if sticky in workers and not self.agents[sticky].failure:
-            return sticky
-        able = [unit for unit in workers if not self.agents[unit].failure] or list(workers)
-        up = [unit for unit in able if self.agents[unit].is_connected] or able
-        return min(up, key=lambda unit: len(self.agents[unit].active))
+        if former in workers:
+            return former
+        assignment = pool.assign(self._workers(target)) if len(workers) > 1 else None
+        return workers[0] if assignment is None else assignment.worker
 
     def _issue_token(self) -> Token:
         self._last_token += 1
@@ -830,6 +839,60 @@ class Router:
         self.questions.asks.forget(key)
         yield Record(key, (EraseSession(key),))
 
+    # --- pools ------------------------------------------------------------------------------------
+
+    def _place(self, session: Session, now: float) -> Iterator[Command]:
+        """See that a session of a pool that is about to have work has a worker."""
+        owner = session.heir or session.agent
+        if owner.route.pool is None or self.intake is Intake.CLOSED:
+            return
+        workers = self._workers(owner.route.answers_for)
+        assignment = pool.assign(workers, owner.route.unit)
+        if assignment is None:
+            return
+        worker = self.agents[assignment.worker]
+        if assignment.is_to_start:
+            worker.is_resting = False
+            yield StartWorker(assignment.worker)
+        if worker is not owner:
+            yield from self._run(session, session.hand_over(worker, now), now)
+
+    def _place_members(self, agent: Agent, now: float) -> Iterator[Command]:
+        """A worker has gone: what waits for it goes to others, unless it comes back."""
+        if agent.route.pool is not None:
+            for session in [one for one in agent.members if one.has_work]:
+                yield from self._place(session, now)
+
+    def _workers(self, target: UnitName) -> list[pool.Worker]:
+        agents = [self.agents[unit] for unit in self.routes.answering(target)]
+        return [
+            pool.Worker(
+                unit=agent.route.unit,
+                standing=agent.standing,
+                load=sum(one.phase is not Phase.IDLE for one in agent.members),
+                sessions=len(agent.members),
+            )
+            for agent in agents
+        ]
+
+    def _note_rest(self, agent: Agent, now: float) -> Iterator[Command]:
+        """A worker has begun to rest, or to work."""
+        if agent.route.pool is not None:
+            timer = Timer(TimerKind.WORKER, agent.route.unit, Token(0))
+            if agent.active:
+                yield CancelTimer(timer)
+            else:
+                yield ArmTimer(timer, now + agent.route.pool.idle_s)
+
+    def _worker_rested(self, agent: Agent | None) -> Iterator[Command]:
+        """Stop a worker that nobody needs."""
+        if agent is None or agent.route.pool is None or agent.active:
+            return
+        workers = self._workers(agent.route.answers_for)
+        if pool.may_stop(agent.route.pool, workers, agent.route.unit):
+            agent.is_closing = True
+            yield StopWorker(agent.route.unit)
+
     # --- updates ----------------------------------------------------------------------------------
 
     def _update(self, event: events.UpdateReceived, now: float) -> Iterator[Command]:
@@ -873,6 +936,7 @@ class Router:
             if session.heir is not None:
                 yield from self._run(session, session.advance(now), now)
         agent.sessions.clear()
+        yield from self._place_members(agent, now)
 
     def _drop_wishes(self, session: Session, now: float) -> Iterator[Command]:
         """Whoever waits for an option to be set is told that it is not."""
@@ -888,6 +952,7 @@ class Router:
 
     def _agent_failed(self, agent: Agent, reason: str, now: float) -> Iterator[Command]:
         agent.failure = reason
+        yield from self._place_members(agent, now)
         text = texts.unavailable(agent.route.name, reason)
         for session in tuple(agent.members):
             if session.heir is None:  # else what waits is the heir's
@@ -979,6 +1044,7 @@ class Router:
                 yield from self.questions.elapsed(timer.owner, now)
                 return
             case TimerKind.WORKER:
+                yield from self._worker_rested(self.agents.get(UnitName(timer.owner)))
                 return
         session = self.calls.get(timer.token)
         if session is None or session.token != timer.token:

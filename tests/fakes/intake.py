@@ -1,5 +1,8 @@
 """A message on its way into a router, past a store that keeps it at once."""
 
+import itertools
+from collections.abc import Callable
+
 from anyclawd.route.commands import Command, StoreMessage
 from anyclawd.route.events import MessageReceived, MessageStored
 from anyclawd.route.router import Router
@@ -11,3 +14,9 @@ def take_in(router: Router, event: MessageReceived, now: float) -> list[Command]
     if any(isinstance(command, StoreMessage) for command in decided):
         decided += router.step(MessageStored(event.message), now)
     return decided
+
+
+def codes() -> Callable[[], str]:
+    """Pairing codes that anybody could guess."""
+    numbers = itertools.count(1)
+    return lambda: f"CODE{next(numbers)}"

@@ -10,7 +10,7 @@ from anyclawd.route.router import Router
 from anyclawd.route.table import AgentRoute, Routes
 from anyclawd.wire.acp import Capabilities
 from anyclawd.wire.channel import Peer, RefusalReason
-from tests.fakes.intake import take_in
+from tests.fakes.intake import codes, take_in
 
 AGENT = UnitName("a.agent")
 ROUTE = AgentRoute(unit=AGENT, name="a", prompt_idle_timeout_s=10.0)
@@ -32,7 +32,7 @@ def receive(router: Router, number: int) -> list[commands.Command]:
 
 def prompting() -> Router:
     """A router with a turn that has run since the instant 0."""
-    router = Router(routes())
+    router = Router(routes(), codes())
     router.step(events.IntakeOpened(), 0.0)
     router.step(events.AgentReady(AGENT, Capabilities()), 0.0)
     [opening] = [one for one in receive(router, 1) if isinstance(one, commands.OpenSession)]

@@ -23,7 +23,7 @@ from anyclawd.route.session import Phase, Session
 from anyclawd.route.table import AgentRoute, Routes
 from anyclawd.wire.acp import Capabilities, PermissionOption, PermissionRequest
 from anyclawd.wire.channel import Peer
-from tests.fakes.intake import take_in
+from tests.fakes.intake import codes, take_in
 
 AGENT = UnitName("default.agent")
 PEER = Peer("web", "ann", "direct")
@@ -36,7 +36,9 @@ class Lane:
     def __init__(self) -> None:
         route = AgentRoute(unit=AGENT, name="default", prompt_idle_timeout_s=60.0)
         agents = MappingProxyType({AGENT: route})
-        self.router = Router(Routes(agents=agents, channels=MappingProxyType({"web": AGENT})))
+        self.router = Router(
+            Routes(agents=agents, channels=MappingProxyType({"web": AGENT})), codes()
+        )
         self.now, self.count = 0.0, 0
         self.step(events.IntakeOpened())
 
