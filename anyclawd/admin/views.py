@@ -6,11 +6,12 @@ written. A secret is replaced wherever its value appears, also where it was copi
 
 from typing import assert_never
 
+from anyclawd.model.conversation import HookUse, RateLimit
 from anyclawd.model.deps import Dependencies, Ref, Relation, UnitName
 from anyclawd.model.plan import Plan
 from anyclawd.model.policy import HealthCheck, HookCommand, Hooks, Probe, ProbeType, ReadinessType
 from anyclawd.model.secret import redact, scrub, written_texts
-from anyclawd.model.unit import Unit
+from anyclawd.model.unit import AgentRole, ChannelRole, Unit
 from anyclawd.model.value import Json
 
 
@@ -165,21 +166,70 @@ def _policies(unit: Unit) -> dict[str, Json]:
 def _roles(unit: Unit) -> dict[str, Json]:
     roles: dict[str, Json] = {}
     if unit.channel is not None:
-        ack = unit.channel.ack
-        roles["channel"] = {"agent": str(unit.channel.agent)}
-        if ack is not None:
-            roles["channel"]["ack"] = {
-                "reaction": ack.reaction,
-                "typing": ack.typing,
-                "reaction_emoji": ack.reaction_emoji,
-                "reaction_lifecycle": str(ack.reaction_lifecycle),
-            }
+        roles["channel"] = _channel(unit.channel)
     if unit.agent is not None:
-        roles["agent"] = {
-            "cwd": unit.agent.cwd,
-            "tools": [str(tool) for tool in unit.agent.tools],
-            "prompt_idle_timeout": unit.agent.prompt_idle_timeout_s,
-        }
+        roles["agent"] = _agent(unit.agent)
     if unit.tool is not None:
         roles["tool"] = {"description": unit.tool.description}
     return roles
+
+
+def _channel(role: ChannelRole) -> dict[str, Json]:
+    queue, limits, ack = role.queue, role.rate_limits, role.ack
+    view: dict[str, Json] = {
+        "agent": str(role.agent),
+        "queue": {"mode": str(queue.mode), "cap": queue.cap, "overflow": str(queue.overflow)},
+        "recovery": str(role.recovery),
+        "delivery_ttl": role.delivery_ttl_s,
+        "rate_limits": {
+            "session": _rate_limit(limits.session),
+            "channel": _rate_limit(limits.channel),
+        },
+    }
+    if ack is not None:
+        view["ack"] = {
+            "reaction": ack.reaction,
+            "typing": ack.typing,
+            "reaction_emoji": ack.reaction_emoji,
+            "reaction_lifecycle": str(ack.reaction_lifecycle),
+        }
+    return view
+
+
+def _rate_limit(limit: RateLimit) -> Json:
+    return {
+        "messages_per_minute": limit.messages_per_minute,
+        "queue_depth": limit.queue_depth,
+    }
+
+
+def _agent(role: AgentRole) -> dict[str, Json]:
+    view: dict[str, Json] = {
+        "cwd": role.cwd,
+        "tools": [str(tool) for tool in role.tools],
+        "prompt_idle_timeout": role.prompt_idle_timeout_s,
+        "fs": {"read": role.fs.read, "write": role.fs.write},
+        "terminal": role.terminal,
+        "history_replay": {
+            "turns": role.history_replay.turns,
+            "max_bytes": role.history_replay.max_bytes,
+        },
+        "hooks": [_hook_use(use) for use in role.hooks],
+    }
+    if (pool := role.pool) is not None:
+        view["pool"] = {
+            "agent": str(pool.agent),
+            "min_workers": pool.min_workers,
+            "max_workers": pool.max_workers,
+            "worker_idle": pool.idle_s,
+        }
+    return view
+
+
+def _hook_use(use: HookUse) -> Json:
+    return {
+        "unit": str(use.unit),
+        "events": [str(event) for event in use.events],
+        "timeout": use.timeout_s,
+        "on_failure": str(use.on_failure),
+    }

@@ -41,7 +41,7 @@ for an instance of a [template](#templates).
 | `channel` | a chat endpoint | `channel` | `initialize` |
 | `agent` | an AI backend | `acp` | `initialize` |
 | `target` | a named set, without a process | | when all it wants have settled |
-| `core` | a part of the daemon: `admin.core`, `orchestrator.core`, `store.core` | | when it has been started |
+| `core` | part of the daemon: `admin.core`, `orchestrator.core`, `store.core` | | when started |
 
 An entry `<key>` of a section of `anyclaw.yaml` is the unit `<key>.<kind>`; where a key is no unit
 name it is escaped as systemd-escape(1) does. Everything on this page can stand beside the keys of
@@ -314,6 +314,37 @@ is a percent sign. Drop-ins in `<name>@.<kind>.d` reach all instances, those in
 stands before the last dot: `agent: coder@fast`, `tools: [search@web]`.
 """
 
+_POOLS = """\
+## Pools
+
+An agent whose `max_workers` is more than 1 is a pool: in the place of `<name>.agent` stand the
+units `<name>@1.agent`, `<name>@2.agent` and so on, its workers, which are alike. A session stays
+with its worker. One that has none gets a worker with nothing to do, else one more worker is
+started, else it shares the one with the least to do. When a worker crashes only its own sessions
+notice, and go on when it is back.
+
+```yaml
+agents_manager:
+  agents:
+    coder:
+      workspace: {type: local, binary: /opt/coder/acp}
+      min_workers: 1
+      max_workers: 4
+      worker_idle: 10min
+channels_manager:
+  channels:
+    front: {binary: "@built-in/channels/debug-http", agent: coder}
+```
+
+A boot starts the first `min_workers` of them, which may be none. The others are `inactive` until
+they are needed, and are stopped again when they have had nothing to do for `worker_idle`. What
+`anyclawctl stop` has stopped the pool leaves alone. All is said of `<name>.agent`, in its entry,
+under `units`, in drop-ins and by `anyclawctl set-property`, and holds for every worker; a worker
+has no settings of its own. Where a relation names `<name>.agent`, `requires`, `wants`, `binds_to`
+and `on_failure` mean the workers that a boot starts, all else means every worker. Commands take the
+names of workers, or `'<name>@*.agent'`.
+"""
+
 _RESTARTS = """\
 ## Restarts
 
@@ -416,6 +447,7 @@ def _parts() -> Iterator[str]:
         yield from section(table.name, table)
     yield _DEPENDENCIES
     yield _TEMPLATES
+    yield _POOLS
     yield _CONTAINMENT
     yield from section("resources", RESOURCES)
     yield _CONVERSATIONS

@@ -45,6 +45,7 @@ _CODE = (
     *("compile/settings.py", "compile/kinds.py", "compile/read.py", "compile/layers.py"),
     *("compile/template.py", "compile/draft.py", "compile/command.py", "compile/secret.py"),
     *("compile/policies.py", "compile/supervision.py", "compile/build.py", "compile/link.py"),
+    *("compile/conversations.py", "compile/pool.py", "compile/role.py", "compile/anyclaw.py"),
     *("engine/manager.py", "engine/transaction.py", "engine/obstacles.py", "engine/links.py"),
     *("engine/needs.py", "engine/unit_fsm.py", "daemon/main.py", "runtime/order.py"),
     "runtime/spawn.py",

@@ -455,6 +455,9 @@ def why_missing(name: str, plan: Plan) -> str:
         return "it is declared, but not enabled"
     if name in plan.templates:
         return "it is a template; name one of its instances"
+    if (workers := plan.pools.get(UnitName(name))) is not None:
+        every = f"{name.removesuffix('.agent')}@*.agent"
+        return f"it is a pool of {len(workers)} workers; {every!r} names them all"
     if (template := template_of(name)) in plan.templates:
         argument = name.partition("@")[2].rpartition(".")[0]
         return f"add {argument!r} to the instances of {template} and reload"

@@ -75,6 +75,19 @@ class Plan:
     templates: tuple[UnitName, ...] = ()  #: `name@.kind`; only instances are in the graph
     warnings: tuple[Finding, ...] = ()
 
+    @property
+    def pools(self) -> Mapping[UnitName, tuple[UnitName, ...]]:
+        """The workers of every agent that has several, by the name that routes have for it.
+
+        They come in the order of their numbers, since the units of a plan are sorted.
+        """
+        found: dict[UnitName, list[UnitName]] = {}
+        for name, one in self.units.items():
+            if one.agent is not None and one.agent.pool is not None:
+                found.setdefault(one.agent.pool.agent, []).append(name)
+        by_number = {agent: sorted(names, key=len) for agent, names in found.items()}
+        return {agent: tuple(workers) for agent, workers in by_number.items()}
+
 
 def _is_value(thing: object) -> TypeGuard[type]:
     return isinstance(thing, type) and (dataclasses.is_dataclass(thing) or issubclass(thing, Enum))

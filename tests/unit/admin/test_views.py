@@ -6,6 +6,7 @@ from types import MappingProxyType
 import pytest
 
 from anyclawd.admin.views import plan_view, unit_view
+from anyclawd.model.conversation import HookEvent, HookUse, Pool, RateLimit, RateLimits
 from anyclawd.model.deps import Relation, UnitName
 from anyclawd.model.plan import Plan
 from anyclawd.model.policy import (
@@ -17,7 +18,7 @@ from anyclawd.model.policy import (
     ProbeType,
     ReadinessType,
 )
-from anyclawd.model.unit import Unit
+from anyclawd.model.unit import AgentRole, ChannelRole, Unit
 from anyclawd.model.value import Json
 from tests.fakes.control import AGENT, CHANNEL, PLAN, SECRET
 
@@ -166,3 +167,40 @@ def test_an_instance_names_its_template() -> None:
 def test_plan_keeps_its_order() -> None:
     plan = Plan(units={AGENT: UNIT}, order=(AGENT,))
     assert plan_view(plan)["order"] == ["default.agent"]
+
+
+def test_how_conversations_are_kept_is_shown_as_it_is_written() -> None:
+    role = ChannelRole(
+        agent=UnitName("a.agent"), rate_limits=RateLimits(session=RateLimit(queue_depth=3))
+    )
+    shown = unit_view(replace(PLAN.units[CHANNEL], channel=role))["channel"]
+    assert shown == {
+        "agent": "a.agent",
+        "queue": {"mode": "collect", "cap": 1000, "overflow": "refuse"},
+        "recovery": "notify",
+        "delivery_ttl": 3600.0,
+        "rate_limits": {
+            "session": {"messages_per_minute": 0, "queue_depth": 3},
+            "channel": {"messages_per_minute": 0, "queue_depth": 0},
+        },
+    }
+
+
+def test_what_an_agent_is_served_is_shown_as_it_is_written() -> None:
+    role = AgentRole(
+        cwd="/w",
+        hooks=(HookUse(unit=UnitName("h.service"), events=(HookEvent.PROMPT,)),),
+        pool=Pool(agent=UnitName("a.agent"), max_workers=2),
+    )
+    assert unit_view(replace(UNIT, agent=role))["agent"] == {
+        "cwd": "/w",
+        "tools": [],
+        "prompt_idle_timeout": 120.0,
+        "fs": {"read": False, "write": False},
+        "terminal": False,
+        "history_replay": {"turns": 20, "max_bytes": 32768},
+        "hooks": [
+            {"unit": "h.service", "events": ["prompt"], "timeout": 5.0, "on_failure": "refuse"}
+        ],
+        "pool": {"agent": "a.agent", "min_workers": 1, "max_workers": 2, "worker_idle": 300.0},
+    }

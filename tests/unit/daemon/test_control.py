@@ -6,9 +6,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from anyclawd.daemon.control import newest, why_missing
+from anyclawd.model.conversation import Pool
 from anyclawd.model.deps import UnitName
 from anyclawd.model.plan import Plan
+from anyclawd.model.unit import AgentRole
 from anyclawd.runtime.logpump import LogLine, Stream
+from tests.fakes.world import make_unit
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -25,9 +28,11 @@ def test_the_newest_lines_of_many_logs_come_in_order(count: int) -> None:
     assert found == [str(number) for number in range(300)][300 - min(count, 300) :]
 
 
+POOL = AgentRole(cwd="/", pool=Pool(agent=UnitName("my.bot.agent"), max_workers=2))
+WORKERS = tuple(UnitName(f"my.bot@{number}.agent") for number in (1, 2))
 PLAN = Plan(
-    units={},
-    order=(),
+    units={name: make_unit(name, agent=POOL) for name in WORKERS},
+    order=WORKERS,
     disabled=(UnitName("off.service"),),
     templates=(UnitName("worker@.service"),),
 )
@@ -40,6 +45,7 @@ PLAN = Plan(
         ("worker@.service", "it is a template; name one of its instances"),
         ("worker@7.service", "add '7' to the instances of worker@.service and reload"),
         ("worker@7.agent", ""),
+        ("my.bot.agent", "it is a pool of 2 workers; 'my.bot@*.agent' names them all"),
         ("wroker.service", ""),
     ],
 )

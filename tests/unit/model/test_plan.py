@@ -3,6 +3,15 @@
 import marshal
 from dataclasses import replace
 
+from anyclawd.model.conversation import (
+    Access,
+    AccessRule,
+    HookUse,
+    Pairing,
+    Pool,
+    QueueMode,
+    QueuePolicy,
+)
 from anyclawd.model.deps import UnitName, Until
 from anyclawd.model.errors import Finding, Scope, Severity
 from anyclawd.model.plan import (
@@ -17,7 +26,7 @@ from anyclawd.model.plan import (
 )
 from anyclawd.model.policy import Resources
 from anyclawd.model.secret import MARK
-from anyclawd.model.unit import Ack, ChannelRole, ReactionLifecycle
+from anyclawd.model.unit import Ack, AgentRole, ChannelRole, ReactionLifecycle
 from tests.fakes.world import SPAN, link, make_plan, make_unit
 
 RICH = replace(
@@ -34,15 +43,36 @@ RICH = replace(
             channel=ChannelRole(
                 agent=UnitName("a.agent"),
                 ack=Ack(reaction_lifecycle=ReactionLifecycle.REPLACE_DONE),
+                queue=QueuePolicy(mode=QueueMode.STEER),
+            ),
+        ),
+        make_unit(
+            "b@1.agent",
+            agent=AgentRole(
+                cwd="/",
+                hooks=(HookUse(unit=UnitName("a.service")),),
+                pool=Pool(agent=UnitName("b.agent"), max_workers=2),
             ),
         ),
     ),
     settings=Settings(
-        log_format=LogFormat.JSON, session_store=SessionStore(type=StoreType.SQLITE, path="/x")
+        log_format=LogFormat.JSON,
+        session_store=SessionStore(type=StoreType.SQLITE, path="/x"),
+        access=Access(rules=(AccessRule(peer="1"),), pairing=Pairing(enabled=True)),
     ),
     disabled=(UnitName("b.tool"),),
     warnings=(Finding(span=SPAN, severity=Severity.WARNING, key="k", text="t", scope=Scope.WORLD),),
 )
+
+
+def test_the_workers_of_a_pool_come_in_the_order_of_their_numbers() -> None:
+    pool = Pool(agent=UnitName("a.agent"), max_workers=11)
+    names = sorted(UnitName(f"a@{number}.agent") for number in range(1, 12))
+    plan = make_plan(*(make_unit(name, agent=AgentRole(cwd="/", pool=pool)) for name in names))
+    assert plan.pools == {
+        "a.agent": tuple(UnitName(f"a@{number}.agent") for number in range(1, 12))
+    }
+    assert RICH.pools == {"b.agent": ("b@1.agent",)}
 
 
 def test_a_plan_survives_marshal() -> None:
