@@ -188,10 +188,10 @@ class _Compilation:
 
 
 def _needs_store(drafts: Mapping[UnitName, Draft], settings: Settings) -> bool:
-    """Whether there is something that the store could keep. It may be switched off besides."""
+    """Whether there is a file to keep, or somebody who has conversations."""
     kinds = {draft.declaration.kind for draft in drafts.values()}
-    is_wanted = settings.session_store.type is StoreType.SQLITE
-    return STORE not in drafts or is_wanted or not kinds.isdisjoint((Kind.CHANNEL, Kind.AGENT))
+    has_file = settings.session_store.type is StoreType.SQLITE
+    return has_file or not kinds.isdisjoint((Kind.CHANNEL, Kind.AGENT))
 
 
 def _judge(templates: Iterable[Draft], linker: Linker, roles: Roles, builder: Builder) -> None:

@@ -68,7 +68,7 @@ class Assembly:
         self._store = Store(
             plan.settings.session_store,
             Path(handover.state_dir),
-            report=lambda reason: self._driver.report_core(STORE, reason),
+            report=self._report_store,
         )
         self._gateway = Gateway(plan, environ=environ, store=self._store)
         self._admin = Admin(plan.settings, Path(handover.runtime_dir) / "admin.sock")
@@ -152,6 +152,12 @@ class Assembly:
         gc.disable()  # what is left of this process is too short to be worth tidying up
         log.info("%s: stopping", signal.Signals(number).name)
         self._driver.feed(ShutdownRequested(signal.Signals(number).name))
+
+    def _report_store(self, reason: str) -> None:
+        """Messages that wait for the store to be read are refused where it cannot be, for now."""
+        self._driver.report_core(STORE, reason)
+        if self._store.failure:
+            self._gateway.unit_failed(self._driver.plan.units[STORE], self._store.failure)
 
     def _remember(self, units: frozenset[UnitName]) -> None:
         try:

@@ -3,7 +3,8 @@
 Theory. Everything that is handed in goes to the end of one queue, and a transaction takes what
 stands at its head: while one is being committed the next ones gather, so that under load one
 commit serves many (*group commit*) and alone each is written at once. The parts of one `append`
-are in one transaction; what is in is in the order in which it was handed in.
+are in one transaction; what is in is in the order in which it was handed in. An `append` of nothing
+waits for what was handed in before it.
 
 A journal without a target (before the first start, between a stop and the next start) gathers.
 One that cannot write is *stuck*, for a reason that it reports. Then
@@ -90,7 +91,7 @@ class Journal:
         is_message = any(isinstance(entry, AddMessage) for entry in entries)
         append = _Append(its, done, is_message=is_message, is_durable=is_durable)
         is_full = self._queued_bytes + append.size_bytes > _MOST_BYTES
-        if self.stuck and is_message:
+        if self.stuck and (is_message or not its):
             self._tell_soon(append, NotWritten(self.stuck))
         elif is_full or len(self._queue) >= _MOST_APPENDS:
             self._refuse(append)
@@ -175,7 +176,7 @@ class Journal:
         kept = deque[_Append]()
         for append in self._queue:
             self._tell(append, failure)
-            if append.is_message:
+            if append.is_message or not append.statements:
                 self._queued_bytes -= append.size_bytes
             else:
                 kept.append(append)

@@ -96,13 +96,6 @@ class Store:
             await self._journal.close(_STOPPED)
             await self._close()
 
-    def give_up(self, reason: str) -> None:
-        """It is not started, for this reason: what waits for that is refused.
-
-        A later start is one nevertheless.
-        """
-        self._journal.give_up(reason)
-
     async def run(self) -> None:
         """Write, and forget in time; ends only by cancellation."""
         try:

@@ -260,12 +260,3 @@ async def test_a_unit_that_could_not_start_says_why_to_all_and_may_start_later(p
         assert (await store.read()).messages == ()
         await store.stop()
         task.cancel()
-
-
-async def test_who_is_not_started_at_all_refuses(path: Path) -> None:
-    store = Kept(settings_of(path), Path("/nowhere"), HandClock())
-    waiting = asyncio.get_running_loop().create_future()
-    store.append([AddMessage(message(1))], waiting.set_result, is_durable=True)
-    store.give_up("store.core was stopped by hand")
-    assert "stopped by hand" in str(await waiting)
-    assert "stopped by hand" in str(await store.put(AddMessage(message(2))))

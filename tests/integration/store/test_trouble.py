@@ -127,6 +127,21 @@ async def test_what_waits_is_written_in_order_once_it_can_be(
         assert await store.message("m2") is None
 
 
+async def test_who_waits_for_all_before_is_told_each_time_that_it_is_not_in(path: Path) -> None:
+    async with running(path) as store:
+        assert await store.put(is_durable=False) is None
+        await _make_read_only(store)
+        turn = AddTurn(CHAT, 1, "q", "a", "end_turn")
+        assert "is read-only" in _reason(await store.put(turn, is_durable=False))
+        for _ in range(3):
+            assert "is read-only" in _reason(await store.put(is_durable=False))
+        assert store._journal.waiting == 1  # they take no room
+        await _make_writable(store)
+        await store.wait_reported("")
+        assert await store.put(is_durable=False) is None
+        assert len(await store.history(CHAT, 1, 9, 999)) == 1
+
+
 async def test_recovery_is_noticed_though_nothing_waits(path: Path) -> None:
     async with running(path) as store:
         await _make_read_only(store)
