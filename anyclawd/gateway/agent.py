@@ -8,11 +8,17 @@ for is answered by a callback, once, whatever happens to the agent.
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 
 from anyclawd import __version__
+from anyclawd.gateway.errands import Errands
+from anyclawd.gateway.files import FAULT, Files, Outcome
 from anyclawd.gateway.handshake import HEALTH_METHOD, refusal
+from anyclawd.gateway.identity import act_as
 from anyclawd.gateway.requests import Pending, Requests
+from anyclawd.gateway.terminal import Terminals
+from anyclawd.gateway.workspace import Workspace
 from anyclawd.model.errors import RemoteProtocolError
 from anyclawd.model.unit import Unit
 from anyclawd.model.value import Json
@@ -56,9 +62,10 @@ class AgentPeer:
     def __init__(
         self, unit: Unit, wire: Wire, report: Report, host: AgentHost, options: dict[str, Json]
     ) -> None:
+        assert unit.agent is not None
         self.unit, self._report, self._host = unit, report, host
         self.handshake: acp.Handshake | None = None
-        self._cwd = unit.agent.cwd if unit.agent else "/"
+        self._cwd = unit.agent.cwd
         self._handles: dict[Token, int] = {}
         self._sessions: dict[int, str] = {}  # which calls belong to which session, by their id
         self._waiting: dict[int, Waiting] = {}
@@ -66,8 +73,14 @@ class AgentPeer:
         self._asks: dict[int, Question] = {}
         self._visits: dict[str, int] = {}  # those that `elicitation/complete` may answer
         self._last_ask = 0
+        workspace = Workspace(self._cwd)
+        errands: Errands[Outcome] = Errands(f"{unit.name}:disk", FAULT, partial(act_as, unit.user))
+        self._files = Files(unit.agent.fs, workspace, errands)
+        self._terminals = Terminals(self._cwd, workspace, errands, report)
+        self._has_terminals = unit.agent.terminal
         self.connection = Connection(wire, report, self)
-        params = acp.initialize_params(__version__, options, acp.Served())
+        served = acp.Served(unit.agent.fs.read, unit.agent.fs.write, unit.agent.terminal)
+        params = acp.initialize_params(__version__, options, served)
         self.connection.call("initialize", params, self._initialized)
 
     def _initialized(self, result: Json, error: RpcError | None) -> None:
@@ -145,6 +158,7 @@ class AgentPeer:
         self._ask(method, params, done)
 
     def close_session(self, session_id: str) -> None:
+        self._terminals.leave(session_id)
         self.connection.call("session/close", {"sessionId": session_id}, self._session_closed)
 
     def abandon(self, token: Token) -> None:
@@ -299,6 +313,12 @@ class AgentPeer:
             self._elicit(params, reply)
         elif method in PUSH_METHODS:
             self._answer_push(params, reply)
+        elif self._files.serves(method):
+            if (pending := self._requests.open(reply)) is not None:
+                self._files.request(method, params, pending, size_bytes)
+        elif self._has_terminals and self._terminals.serves(method):
+            if (pending := self._requests.open(reply)) is not None:
+                self._terminals.request(method, params, pending)
         else:
             return False
         return True
@@ -381,6 +401,7 @@ class AgentPeer:
         self._asks.clear()
         self._visits.clear()
         self._requests.clear()
+        self._terminals.close()
         waiting, self._waiting = self._waiting, {}
         for one in waiting.values():
             one.end()

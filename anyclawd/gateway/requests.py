@@ -9,6 +9,7 @@ from collections.abc import Callable
 from anyclawd.model.value import Json
 from anyclawd.runtime.connection import Reply
 from anyclawd.wire import jsonrpc
+from anyclawd.wire.jsonrpc import RpcError
 
 #: So many may wait at a time; more are refused, so that memory stays bounded.
 REQUESTS_MAX = 1000
@@ -21,11 +22,12 @@ def _nothing() -> None:
 class Pending:
     """One request; it is answered once."""
 
-    __slots__ = ("_forget", "_reply", "cancelled")
+    __slots__ = ("_forget", "_reply", "cancelled", "is_open")
 
     def __init__(self, reply: Reply, forget: Callable[["Pending"], None]) -> None:
         self._reply, self._forget = reply, forget
         self.cancelled = _nothing  #: called when the agent takes it back; it is answered then
+        self.is_open = True  #: it waits for its answer
 
     def result(self, value: Json) -> None:
         self._forget(self)
@@ -34,6 +36,13 @@ class Pending:
     def error(self, code: int, message: str) -> None:
         self._forget(self)
         self._reply.error(code, message)
+
+    def settle(self, outcome: Json | RpcError) -> None:
+        """Answer with whatever it has come to."""
+        if isinstance(outcome, RpcError):
+            self.error(outcome.code, outcome.message)
+        else:
+            self.result(outcome)
 
     @property
     def key(self) -> str:
@@ -72,8 +81,10 @@ class Requests:
 
     def clear(self) -> None:
         """The agent is gone: nobody waits."""
-        self._open.clear()
+        for pending in tuple(self._open.values()):
+            self._forget(pending)
 
     def _forget(self, pending: Pending) -> None:
+        pending.is_open = False
         if self._open.get(pending.key) is pending:  # else its id was used again
             del self._open[pending.key]

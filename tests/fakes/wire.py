@@ -3,9 +3,13 @@
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
+from anyclawd.engine.events import Exit
 from anyclawd.model.unit import Unit
 from anyclawd.model.value import Json
+from anyclawd.runtime.seam import Variables
 
 
 class FakeWire:
@@ -62,6 +66,9 @@ class FakeReport:
     def __init__(self) -> None:
         self.told: list[tuple[str, str]] = []
         self.on_failed: Callable[[str], None] | None = None
+        self.cannot_launch = ""  #: why a program beside the process cannot be started
+        self.launched: list[FakeCompanion] = []
+        self._has_launched = asyncio.Event()
 
     def ready(self) -> None:
         self.told.append(("ready", ""))
@@ -76,3 +83,43 @@ class FakeReport:
 
     def recovered(self) -> None:
         self.told.append(("recovered", ""))
+
+    def launch(
+        self,
+        argv: tuple[str, ...],
+        *,
+        working_dir: str,
+        variables: Variables,
+        output: Callable[[bytes], None],
+        ended: Callable[[Exit], None],
+    ) -> "FakeCompanion":
+        if self.cannot_launch:
+            raise OSError(0, self.cannot_launch)
+        directory = str(Path(working_dir).resolve())
+        companion = FakeCompanion(argv, directory, variables, output, ended)
+        self.launched.append(companion)
+        self._has_launched.set()
+        return companion
+
+    async def wait_launched(self, count: int) -> "list[FakeCompanion]":
+        """Until so many programs were started in all."""
+        while len(self.launched) < count:
+            self._has_launched.clear()
+            await self._has_launched.wait()
+        return self.launched
+
+
+@dataclass
+class FakeCompanion:
+    """A program beside the process, whose output and end a test makes up."""
+
+    argv: tuple[str, ...]
+    directory: str  #: where it was started, whatever name that was given by
+    variables: Variables
+    output: Callable[[bytes], None]
+    ended: Callable[[Exit], None]
+    is_killed: bool = False
+
+    def kill_tree(self) -> None:
+        self.is_killed = True
+        self.ended(Exit(signal=9))

@@ -32,7 +32,7 @@ def agent_unit(name: str = "default", **role: Json) -> Unit:
         argv=("/bin/agent",),
         options=options,
         timeouts=Timeouts(start_s=answer_timeout_s),
-        agent=AgentRole(cwd="/work", **role),
+        agent=AgentRole(**{"cwd": "/work", **role}),
     )
 
 
