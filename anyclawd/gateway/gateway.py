@@ -172,9 +172,16 @@ class Gateway:
                 assert_never(unit.protocol)
 
     def _agent(self, unit: Unit, wire: Wire, report: Report, options: dict[str, Json]) -> AgentPeer:
+        self._end_last_words(unit.name)
         if unit.agent is not None and unit.agent.hooks:
             return HookedAgent(unit, wire, report, self, options, self._hooks)
         return AgentPeer(unit, wire, report, self, options)
+
+    def _end_last_words(self, name: UnitName) -> None:
+        """An agent that is gone and that hooks still look at is waited for no longer."""
+        agent = self._agents.get(name)
+        if isinstance(agent, HookedAgent):
+            agent.leave()
 
     @property
     def _namespace(self) -> str:
@@ -244,6 +251,7 @@ class Gateway:
         self._hooks.forget(unit)
         match kind_of(unit):
             case Kind.AGENT:
+                self._end_last_words(unit)
                 self._step(events.AgentRemoved(unit))
             case Kind.CHANNEL:
                 self._forget_channel(entry_name(unit))
@@ -269,6 +277,7 @@ class Gateway:
         """The unit will not come back by itself; whoever waits for it is told."""
         match unit.kind:
             case Kind.AGENT:
+                self._end_last_words(unit.name)
                 self._step(events.AgentFailed(unit.name, reason))
             case Kind.CHANNEL:
                 self._step(events.ChannelFailed(entry_name(unit.name)))

@@ -22,7 +22,9 @@ Who ends what:
                 sent; permissions that wait for hooks are answered `cancelled`
     abandon     such a prompt is forgotten
     closing     such prompts are forgotten: nothing new is sent to an agent that stops
-    agent gone  all that waits is forgotten, prompts and lanes: the router ends those turns
+    agent gone  such prompts are forgotten, and so is what the agent has asked; what it has said
+                goes its way, and only then the gateway hears that the agent is gone. A successor,
+                or the end of the unit, has the gateway not wait for that (`leave`).
 
 A question that was forgotten is withdrawn from the hook, and its late answer means nothing.
 
@@ -30,7 +32,7 @@ Of a session that is being loaded hooks are not shown what is replayed: nobody i
 prompt. Menus, modes and options are state of the agent and not part of a replay.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol, assert_never
@@ -67,6 +69,7 @@ UPDATE_METHOD = "session/update"
 PERMISSION_METHOD = "session/request_permission"
 #: Shown to the user and not to hooks; keeps its place among what is said of its session.
 FORM_METHOD = "elicitation/create"
+FORM_END_METHOD = "elicitation/complete"
 #: Updates that matter beyond the session which is being replayed.
 STATE_KINDS = frozenset(
     {"available_commands_update", "config_option_update", "current_mode_update"}
@@ -85,7 +88,7 @@ class Valve:
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
-        self._is_held = self._is_full = False
+        self._is_held = self._is_full = self._is_over = False
 
     @property
     def unit(self) -> Unit:
@@ -113,11 +116,17 @@ class Valve:
             self._turn()
         return is_news
 
+    def end(self) -> None:
+        """There is nothing to read any more."""
+        self._is_over = True
+
     @property
     def is_shut(self) -> bool:
         return self._is_held or self._is_full
 
     def _turn(self) -> None:
+        if self._is_over:
+            return
         if self.is_shut:
             self._wire.pause_reading()
         else:
@@ -193,6 +202,11 @@ class Entry:
     walk: Walk | None = None  #: set once hooks are asked
     ending: Ending | None = None
 
+    @property
+    def is_question(self) -> bool:
+        """Whether the agent waits for an answer of its user; for that to a push it need not."""
+        return self.reply is not None and self.event is not HookEvent.UPDATE
+
 
 class HookedAgent(AgentPeer):
     """One agent process and the hooks in front of it; see the theory of this module."""
@@ -215,6 +229,7 @@ class HookedAgent(AgentPeer):
         self._prompts: dict[Token, tuple[str, Walk]] = {}  # those that hooks are asked about
         self._replaying: set[str] = set()
         self._told: set[str] = set()  # sessions whose user knows that something was left out
+        self._is_lingering = False  # the process is gone, and hooks look at its last words
         self._valve = Valve(wire)
         super().__init__(unit, self._valve, report, self, options)
 
@@ -269,10 +284,11 @@ class HookedAgent(AgentPeer):
         self._enter(command.session_id, Entry(0, let))
 
     def cancel(self, session_id: str) -> None:
-        for entry in self._lanes.of(session_id):
-            if entry.event is HookEvent.PERMISSION and entry.reply is not None:
+        asks = [one for one in self._lanes.of(session_id) if one.event is HookEvent.PERMISSION]
+        for entry in asks:
+            if entry.reply is not None:
                 entry.reply.result(acp.permission_outcome(None))
-                self._withdraw(session_id, entry)
+        self._withdraw([(session_id, entry) for entry in asks])
         asked = [token for token, (owner, _) in self._prompts.items() if owner == session_id]
         for token in asked:
             self._forget_prompt(token)
@@ -311,6 +327,8 @@ class HookedAgent(AgentPeer):
         elif method == "$/cancel_request" and isinstance(params, dict):
             self._take_back(params.get("requestId"))
             super().notification_received(method, params, size_bytes)
+        elif method == FORM_END_METHOD and isinstance(params, dict):
+            self._enter_form_end(params, size_bytes)
         else:
             super().notification_received(method, params, size_bytes)
 
@@ -326,7 +344,8 @@ class HookedAgent(AgentPeer):
             self._enter_push(params, Entry(size_bytes, let, reply=reply))
         elif method == FORM_METHOD:
             let = partial(self._let_form, method, params, reply, size_bytes)
-            self._enter(acp.read_session_id(params), Entry(size_bytes, let, reply=reply))
+            entry = Entry(size_bytes, let, subject=params, reply=reply)
+            self._enter(acp.read_session_id(params), entry)
         else:
             return super().request_received(method, params, reply, size_bytes)
         return True
@@ -346,6 +365,17 @@ class HookedAgent(AgentPeer):
             entry.event = HookEvent.UPDATE
             entry.subject = {"sessionUpdate": hook.PUSH, "content": content}
         self._enter(acp.read_session_id(params), entry)
+
+    def _enter_form_end(self, params: dict[str, Json], size_bytes: int) -> None:
+        """It stays behind the form that it ends."""
+        ended = params.get("elicitationId")
+        waiting = (
+            session_id
+            for session_id, entry in self._lanes.entries()
+            if isinstance(entry.subject, dict) and entry.subject.get("elicitationId") == ended
+        )
+        received = partial(super().notification_received, FORM_END_METHOD, params, size_bytes)
+        self._enter(next(waiting, ""), Entry(size_bytes, lambda _: received()))
 
     def _let_update(self, params: dict[str, Json], size_bytes: int, ending: Ending) -> None:
         match ending:
@@ -405,7 +435,8 @@ class HookedAgent(AgentPeer):
         for session_id, entry in self._lanes.entries():
             if entry.reply is not None and entry.reply.key == key:
                 entry.reply.error(jsonrpc.REQUEST_CANCELLED, "the request was cancelled")
-                self._withdraw(session_id, entry)
+                self._withdraw([(session_id, entry)])
+                return
 
     def _note_left_out(self, session_id: str, failure: str) -> None:
         """Tell the user, once a turn, unless a hook has wanted it so."""
@@ -439,11 +470,14 @@ class HookedAgent(AgentPeer):
         self._lanes.append(session_id, entry)
         self._pump(session_id)
 
-    def _withdraw(self, session_id: str, entry: Entry) -> None:
-        if entry.walk is not None:
-            entry.walk.forget()
-        self._lanes.remove(session_id, entry)
-        self._pump(session_id)
+    def _withdraw(self, entries: Sequence[tuple[str, Entry]]) -> None:
+        """Take these away, as if they had never been said."""
+        for session_id, entry in entries:
+            if entry.walk is not None:
+                entry.walk.forget()
+            self._lanes.remove(session_id, entry)
+        for session_id in dict(entries):
+            self._pump(session_id)
 
     def _pump(self, session_id: str) -> None:
         """Empty a lane up to the first entry that hooks are asked about."""
@@ -461,7 +495,9 @@ class HookedAgent(AgentPeer):
                 self.connection.fail(str(error))
             finally:
                 self._pumped.discard(session_id)
-        if self._valve.fill(is_full=self._lanes.is_full):
+        if self._is_lingering and not self._lanes:
+            self.leave()
+        elif self._valve.fill(is_full=self._lanes.is_full):
             self._gateway.agent_event(events.AgentHeld(self.unit.name, self._valve.is_shut))
 
     def _judge(self, session_id: str, entry: Entry) -> Ending | None:
@@ -512,12 +548,25 @@ class HookedAgent(AgentPeer):
         super().closing()
 
     def agent_gone(self, agent: AgentPeer) -> None:
+        self._valve.end()
         for token in tuple(self._prompts):
             self._forget_prompt(token)
-        for entry in self._lanes.drain():
-            if entry.walk is not None:
-                entry.walk.forget()
-        self._gateway.agent_gone(agent)
+        waiting = self._lanes.entries()
+        self._withdraw([one for one in waiting if one[1].is_question])
+        self._is_lingering = True
+        if self._lanes:
+            self._gateway.agent_event(events.AgentPaused(self.unit.name))
+        else:
+            self.leave()
+
+    def leave(self) -> None:
+        """Let the gateway know that the agent is gone, if it is; what still waits is given up."""
+        if self._is_lingering:
+            self._is_lingering = False
+            for entry in self._lanes.drain():
+                if entry.walk is not None:
+                    entry.walk.forget()
+            self._gateway.agent_gone(self)
 
 
 def _chunk(text: str) -> dict[str, Json]:

@@ -87,8 +87,8 @@ class Stand:
     def hook(self) -> HookProcess:
         return self.hooks[0]
 
-    def restart_agent(self) -> None:
-        self.agent.die()
+    def start_agent(self) -> None:
+        """Another process of it."""
         self.agent = AgentProcess(self.gateway, self.units[0])
         self.agent.initialize(loadSession=True)
 
@@ -252,7 +252,8 @@ async def test_a_push_is_shown_as_the_update_that_it_becomes() -> None:
 async def test_what_a_load_replays_is_asked_of_nobody_and_shown_to_nobody() -> None:
     stand = Stand(use())
     stand.agent.answer(stand.turn(), {})
-    stand.restart_agent()
+    stand.agent.die()
+    stand.start_agent()
     stand.channel.message("again")
     request = stand.agent.expect("session/load")
     stand.agent.chunk("s1", "what was said before")
@@ -319,6 +320,35 @@ async def test_cancel_answers_a_permission_that_waits_for_a_hook() -> None:
     assert outcomes(stand.agent) == []
 
 
+async def test_cancel_answers_all_that_wait_for_a_hook_even_if_that_dies() -> None:
+    stand = Stand(use())
+    stand.turn()
+    stand.agent.say(permission(), permission() | {"id": 9001}, permission() | {"id": 9002})
+    stand.hook.die()
+    assert outcomes(stand.agent) == [{"outcome": "selected", "optionId": "no"}] * 3
+    hook = HookProcess(stand.gateway, hook_unit())
+    hook.initialize()
+    stand.agent.say(permission(), permission() | {"id": 9001})
+    stand.channel.message("/cancel")
+    assert outcomes(stand.agent) == [{"outcome": "cancelled"}] * 2
+
+
+async def test_the_end_of_a_form_stays_behind_it() -> None:
+    stand = Stand(use("guard", HookEvent.UPDATE))
+    stand.channel.message("hello")
+    stand.agent.open("s1")
+    stand.agent.expect("session/prompt")
+    stand.agent.chunk("s1", "a form for you")
+    visit = {"mode": "url", "url": "https://example.org/", "message": "Log in", "sessionId": "s1"}
+    params = {**visit, "elicitationId": "e1"}
+    stand.agent.say({"id": 5, "method": "elicitation/create", "params": params})
+    stand.agent.say({"method": "elicitation/complete", "params": {"elicitationId": "e1"}})
+    assert [message for message in stand.agent.read() if "result" in message] == []
+    stand.hook.decide("update")
+    [answered] = [message for message in stand.agent.read() if "result" in message]
+    assert answered["id"] == 5
+
+
 async def test_an_agent_takes_back_a_permission_that_waits_for_a_hook() -> None:
     stand = Stand(use())
     stand.turn()
@@ -350,16 +380,58 @@ async def test_a_cancelled_prompt_that_waits_for_a_hook_is_never_sent() -> None:
     stand.turn("again")
 
 
-async def test_a_lost_agent_forgets_what_waits_for_hooks() -> None:
+async def test_the_last_words_of_an_agent_go_their_way() -> None:
+    stand = Stand(use())
+    prompt = stand.turn()
+    stand.agent.chunk("s1", "all said")
+    stand.agent.say(permission())
+    stand.agent.answer(prompt, {"stopReason": "end_turn"})
+    stand.agent.die()
+    stand.channel.message("and now?")
+    stand.hook.decide("update")
+    assert stand.channel.shown() == [("agent_message_chunk", "all said"), ("result", "end_turn")]
+    assert not stand.hook.is_asked()
+    stand.start_agent()
+    stand.agent.answer(stand.agent.expect("session/load"), None)
+    stand.hook.decide("prompt")
+    assert stand.prompts() == [text("and now?")]
+
+
+async def test_a_turn_that_an_agent_leaves_open_ends_behind_its_last_words() -> None:
+    stand = Stand(use())
+    stand.turn()
+    stand.agent.chunk("s1", "half an ans")
+    stand.agent.die()
+    assert stand.channel.shown() == []
+    stand.hook.decide("update")
+    told = ("result", "Agent crashed — restarting (default)")
+    assert stand.channel.shown() == [("agent_message_chunk", "half an ans"), told]
+
+
+async def test_last_words_are_given_up_when_there_is_a_successor() -> None:
     stand = Stand(use())
     stand.turn()
     stand.agent.chunk("s1", "half an ans")
     asked = stand.hook.expect("hook/update")
-    stand.restart_agent()
+    stand.agent.die()
+    stand.start_agent()
     told = ("result", "Agent crashed — restarting (default)")
     assert stand.channel.shown() == [told]
+    assert stand.hook.expect("$/cancel_request")["params"] == {"requestId": asked["id"]}
     stand.hook.answer(asked, {"action": "pass"})
     assert stand.channel.read() == []
+
+
+async def test_last_words_are_given_up_when_the_unit_has_failed() -> None:
+    stand = Stand(use())
+    stand.turn()
+    stand.agent.chunk("s1", "half an ans")
+    stand.agent.die()
+    stand.gateway.unit_failed(stand.units[0], "start-limit-hit")
+    assert stand.channel.shown() == [("result", "Agent crashed — restarting (default)")]
+    stand.channel.message("anybody?")
+    told = ("result", "Agent default is not available: start-limit-hit")
+    assert stand.channel.shown() == [told]
 
 
 async def test_a_prompt_is_not_sent_to_the_successor_of_the_agent_it_was_for() -> None:
@@ -367,7 +439,8 @@ async def test_a_prompt_is_not_sent_to_the_successor_of_the_agent_it_was_for() -
     stand.channel.message("hello")
     stand.agent.open("s1")
     asked = stand.hook.expect("hook/prompt")
-    stand.restart_agent()
+    stand.agent.die()
+    stand.start_agent()
     stand.hook.answer(asked, {"action": "pass"})
     assert stand.prompts() == []
 
