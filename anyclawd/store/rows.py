@@ -5,6 +5,7 @@ Every function reads with the connection that it is given, in the thread of that
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,7 @@ _STATE = (
     " updated_at, deliveries.content FROM messages"
     " LEFT JOIN deliveries ON deliveries.id = messages.delivery"
 )
+_SAID = "SELECT number, prompt, answer, stop_reason, ended_at FROM turns WHERE session = ?1"
 #: States in which the text of a message is the stop reason of its answer.
 _WITH_ANSWER = frozenset({MessageState.ANSWERED, MessageState.DELIVERED})
 
@@ -115,6 +117,27 @@ def history(
     return tuple(reversed(found))
 
 
+def turns(
+    db: "sqlite3.Connection", session: str, limit: int, max_bytes: int
+) -> list[dict[str, Json]]:
+    """The latest turns of a chat that fit, over all its conversations, oldest first."""
+    found: list[dict[str, Json]] = []
+    sql = f"{_SAID} ORDER BY place DESC LIMIT ?2"
+    for row in db.execute(sql, (encoded(session), limit)):
+        told = _said(row)
+        max_bytes -= len(told["prompt"].encode()) + len(told["answer"].encode())
+        if max_bytes < 0:
+            break
+        found.append(told)
+    return found[::-1]
+
+
+def idle(db: "sqlite3.Connection", now_ms: int) -> dict[str, float]:
+    """For how many seconds nothing has happened, by chat."""
+    sql = "SELECT session, max(active_at) FROM conversations GROUP BY session"
+    return {session: _since(active_at, now_ms) for session, active_at in db.execute(sql)}
+
+
 def export(db: "sqlite3.Connection", session: str) -> dict[str, Json]:
     """All that is kept of a chat, in JSON's words."""
     key = (encoded(session),)
@@ -131,8 +154,8 @@ def export(db: "sqlite3.Connection", session: str) -> dict[str, Json]:
             "hasTurns": bool(has_turns),
             "choices": json.loads(choices),
             "isCurrent": bool(is_current),
-            "createdAt": created_at,
-            "activeAt": active_at,
+            "createdAt": _instant(created_at),
+            "activeAt": _instant(active_at),
         }
         for (
             number,
@@ -156,20 +179,7 @@ def export(db: "sqlite3.Connection", session: str) -> dict[str, Json]:
         }
         for row in db.execute(sql, key)
     ]
-    sql = (
-        "SELECT number, prompt, answer, stop_reason, ended_at FROM turns WHERE session = ?1"
-        " ORDER BY place"
-    )
-    said = [
-        {
-            "conversation": number,
-            "prompt": prompt,
-            "answer": answer,
-            "stopReason": stop_reason,
-            "endedAt": ended_at,
-        }
-        for number, prompt, answer, stop_reason, ended_at in db.execute(sql, key)
-    ]
+    said = [_said(row) for row in db.execute(f"{_SAID} ORDER BY place", key)]
     return {"session": session, "conversations": told, "messages": sent, "turns": said}
 
 
@@ -310,6 +320,17 @@ def _codes(db: "sqlite3.Connection", now_ms: int) -> Iterator[PairingCode]:
         )
 
 
+def _said(row: tuple[Json, ...]) -> dict[str, Json]:
+    number, prompt, answer, stop_reason, ended_at = row
+    return {
+        "conversation": number,
+        "prompt": prompt,
+        "answer": answer,
+        "stopReason": stop_reason,
+        "endedAt": _instant(ended_at),
+    }
+
+
 def _state_of(row: tuple[Json, ...]) -> dict[str, Json]:
     id_, session, channel, state, text, delivery, received_at, updated_at, content = row[:9]
     has_answer = state in _WITH_ANSWER
@@ -322,8 +343,8 @@ def _state_of(row: tuple[Json, ...]) -> dict[str, Json]:
         "text": answer if has_answer else text,
         "stopReason": text if has_answer else "",
         "deliveryId": delivery or "",
-        "receivedAt": received_at,
-        "updatedAt": updated_at,
+        "receivedAt": _instant(received_at),
+        "updatedAt": _instant(updated_at),
     }
 
 
@@ -340,6 +361,12 @@ def text_of(content: Json) -> str:
             return text_of(inner)
         case _:
             return ""
+
+
+def _instant(at_ms: int) -> str:
+    """ISO 8601 in UTC, to the millisecond."""
+    at = datetime.fromtimestamp(at_ms / 1000, UTC)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _since(then_ms: int, now_ms: int) -> float:

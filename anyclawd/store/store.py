@@ -145,6 +145,15 @@ class Store:
         """Prompt and answer of the latest turns of a conversation that fit, oldest first."""
         return await self._ask(lambda db: rows.history(db, session, number, turns, max_bytes))
 
+    async def turns(self, session: str, limit: int, max_bytes: int) -> list[dict[str, Json]]:
+        """What was said in the latest turns of a chat that fit, oldest first."""
+        return await self._ask(lambda db: rows.turns(db, session, limit, max_bytes))
+
+    async def idle(self) -> dict[str, float]:
+        """For how many seconds nothing has happened, by chat."""
+        now = self._now_ms()
+        return await self._ask(lambda db: rows.idle(db, now))
+
     async def conversations(self, session: str = "") -> tuple[Conversation, ...]:
         """Those of a chat, or of all chats; the latest first."""
         now = self._now_ms()

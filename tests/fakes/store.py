@@ -6,21 +6,38 @@ turn of the loop; whoever gets along with both depends on neither. `pages` is wh
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import assert_never
 
 from anyclawd.gateway.seam import Done
 from anyclawd.model.value import Json
 from anyclawd.route.record import (
+    AddDelivery,
     AddMessage,
     AddTurn,
+    CloseAsk,
+    CloseDelivery,
     Conversation,
+    DeliveryId,
+    DropCode,
+    DropGrant,
     EndConversation,
     Entry,
     EraseSession,
+    ForgetChoices,
+    Grant,
     MarkMessages,
     MessageId,
     MessageState,
+    PairingCode,
+    RememberChoice,
     Restored,
+    SaveAsk,
+    SaveCode,
     SaveConversation,
+    SaveGrant,
+    StoredAsk,
+    StoredDelivery,
     StoredMessage,
 )
 from anyclawd.store.failure import AlreadyKnown, Failure, NotWritten
@@ -40,6 +57,11 @@ class PaperStore:
         self._sources: dict[tuple[str, str], MessageId] = {}
         self._turns: list[AddTurn] = []
         self._conversations: dict[tuple[str, int], Conversation] = {}
+        self._deliveries: dict[DeliveryId, StoredDelivery] = {}
+        self._asks: dict[str, StoredAsk] = {}
+        self._choices: dict[tuple[str, str], RememberChoice] = {}
+        self._grants: dict[Grant, None] = {}
+        self._codes: dict[str, PairingCode] = {}
 
     @property
     def failure(self) -> str:
@@ -57,6 +79,31 @@ class PaperStore:
 
     async def read(self) -> Restored:
         return self.restored
+
+    def state_of(self, message: MessageId) -> MessageState | None:
+        state, _ = self._states.get(message, (None, ""))
+        return state
+
+    def left(self, *, age_s: float = 0.0) -> Restored:
+        """What the next daemon finds, when this one dies now and so much time goes by."""
+        messages = [
+            replace(row, state=self._states[row.id][0], age_s=age_s)
+            for row in self._messages.values()
+            if self._states[row.id][0] in (MessageState.QUEUED, MessageState.RUNNING)
+        ]
+        rows = [row for row in self._conversations.values() if row.is_current]
+        return Restored(
+            is_durable=True,
+            conversations=tuple(replace(row, idle_s=age_s) for row in rows),
+            messages=tuple(messages),
+            deliveries=tuple(replace(row, age_s=age_s) for row in self._deliveries.values()),
+            asks=tuple(
+                replace(row, remaining_s=row.remaining_s - age_s) for row in self._asks.values()
+            ),
+            choices=tuple(self._choices.values()),
+            grants=tuple(self._grants),
+            codes=tuple(self._codes.values()),
+        )
 
     async def message(self, id_: str, channel: str = "") -> dict[str, Json] | None:
         row = self._messages.get(MessageId(id_))
@@ -79,7 +126,27 @@ class PaperStore:
         ]
         return tuple(said[-turns:])
 
+    async def turns(self, session: str, limit: int, max_bytes: int) -> list[dict[str, Json]]:
+        said = [
+            {
+                "conversation": turn.number,
+                "prompt": turn.prompt,
+                "answer": turn.answer,
+                "stopReason": turn.stop_reason,
+                "endedAt": "1970-01-01T00:00:00.000Z",
+            }
+            for turn in self._turns
+            if turn.session == session
+        ]
+        return said[-limit:]
+
+    async def idle(self) -> dict[str, float]:
+        return {row.session: 0.0 for row in self._conversations.values()}
+
     async def conversations(self, session: str = "") -> tuple[Conversation, ...]:
+        return self.conversations_of(session)
+
+    def conversations_of(self, session: str = "") -> tuple[Conversation, ...]:
         rows = [row for row in self._conversations.values() if session in ("", row.session)]
         return tuple(reversed(rows))
 
@@ -101,12 +168,51 @@ class PaperStore:
             case AddTurn():
                 self._turns.append(entry)
             case SaveConversation(row):
+                self._end(row.session)
                 self._conversations[row.session, row.number] = row
-            case EndConversation() | EraseSession():
-                pass  # who reads these back has a real store
+            case EndConversation(session, number):
+                self._end(session, number)
+            case AddDelivery(row):
+                self._deliveries[row.id] = row
+            case CloseDelivery(delivery):
+                self._deliveries.pop(delivery, None)
+            case SaveAsk(row):
+                self._asks[row.request_id] = row
+            case CloseAsk(request_id):
+                self._asks.pop(request_id, None)
+            case RememberChoice(session, kind):
+                self._choices[session, kind] = entry
+            case ForgetChoices(session):
+                self._choices = {at: one for at, one in self._choices.items() if at[0] != session}
+            case SaveGrant(grant):
+                self._grants[grant] = None
+            case DropGrant(grant):
+                self._grants.pop(grant, None)
+            case SaveCode(code):
+                self._codes[code.code] = code
+            case DropCode(code):
+                self._codes.pop(code, None)
+            case EraseSession(session):
+                self._erase(session)
             case _:
-                pass  # kept in `pages` alone
+                assert_never(entry)
         return None
+
+    def _end(self, session: str, number: int | None = None) -> None:
+        for at, row in self._conversations.items():
+            if at[0] == session and number in (None, at[1]):
+                self._conversations[at] = replace(row, is_current=False)
+
+    def _erase(self, session: str) -> None:
+        gone = [row.id for row in self._messages.values() if row.session == session]
+        for id_ in gone:
+            del self._messages[id_], self._states[id_]
+        kept = {at: row for at, row in self._conversations.items() if at[0] != session}
+        self._conversations = kept
+        self._deliveries = {
+            at: row for at, row in self._deliveries.items() if row.session != session
+        }
+        self._turns = [turn for turn in self._turns if turn.session != session]
 
     def _add(self, row: StoredMessage) -> Failure | None:
         source = (row.channel, row.source_id)

@@ -161,7 +161,7 @@ async def test_the_state_of_a_message_has_its_answer_or_why_there_is_none(path: 
         await store.put(AddMessage(message(2)))
         clock.advance(seconds=1)
         await store.put(mark(2, S.REFUSED, "too many"))
-        common = {"session": CHAT, "channel": "web", "receivedAt": 5_000}
+        common = {"session": CHAT, "channel": "web", "receivedAt": "1970-01-01T00:00:05.000Z"}
         assert await store.message("m1", "web") == {
             **common,
             "messageId": "m1",
@@ -169,7 +169,7 @@ async def test_the_state_of_a_message_has_its_answer_or_why_there_is_none(path: 
             "text": "hi",
             "stopReason": "end_turn",
             "deliveryId": "d1",
-            "updatedAt": 5_000,
+            "updatedAt": "1970-01-01T00:00:05.000Z",
         }
         assert await store.message("m2") == {
             **common,
@@ -178,7 +178,7 @@ async def test_the_state_of_a_message_has_its_answer_or_why_there_is_none(path: 
             "text": "too many",
             "stopReason": "",
             "deliveryId": "",
-            "updatedAt": 6_000,
+            "updatedAt": "1970-01-01T00:00:06.000Z",
         }
         assert await store.message("m3") is None
         assert await store.message("m1", "telegram") is None
@@ -251,8 +251,8 @@ async def test_an_export_has_all_there_is_of_a_chat(path: Path) -> None:
                     "hasTurns": False,
                     "choices": {},
                     "isCurrent": True,
-                    "createdAt": 9_000,
-                    "activeAt": 9_000,
+                    "createdAt": "1970-01-01T00:00:09.000Z",
+                    "activeAt": "1970-01-01T00:00:09.000Z",
                 }
             ],
             "messages": [
@@ -264,8 +264,8 @@ async def test_an_export_has_all_there_is_of_a_chat(path: Path) -> None:
                     "text": "hi",
                     "stopReason": "end_turn",
                     "deliveryId": "d1",
-                    "receivedAt": 9_000,
-                    "updatedAt": 9_000,
+                    "receivedAt": "1970-01-01T00:00:09.000Z",
+                    "updatedAt": "1970-01-01T00:00:09.000Z",
                     "content": [{"type": "text", "text": "hello"}],
                     "metadata": None,
                 }
@@ -276,10 +276,32 @@ async def test_an_export_has_all_there_is_of_a_chat(path: Path) -> None:
                     "prompt": "hello",
                     "answer": "hi",
                     "stopReason": "end_turn",
-                    "endedAt": 9_000,
+                    "endedAt": "1970-01-01T00:00:09.000Z",
                 }
             ],
         }
+
+
+async def test_what_was_said_in_a_chat_is_told_over_all_its_conversations(path: Path) -> None:
+    clock = HandClock(9_000)
+    async with running(path, clock) as store:
+        for number, said in ((1, "one"), (1, "two"), (2, "three")):
+            await store.put(AddTurn(CHAT, number, said, said.upper(), "end_turn"))
+        await store.put(SaveConversation(conversation(session=CHAT)))
+        clock.advance(seconds=3)
+        assert [turn["prompt"] for turn in await store.turns(CHAT, 2, 1000)] == ["two", "three"]
+        assert await store.turns(CHAT, 1, 1000) == [
+            {
+                "conversation": 2,
+                "prompt": "three",
+                "answer": "THREE",
+                "stopReason": "end_turn",
+                "endedAt": "1970-01-01T00:00:09.000Z",
+            }
+        ]
+        assert len(await store.turns(CHAT, 9, len("threeTHREEtwoTWO"))) == 2
+        assert await store.turns(OTHER, 9, 1000) == []
+        assert await store.idle() == {CHAT: 3.0}
 
 
 async def test_erased_is_erased_down_to_the_bytes_of_the_file(path: Path) -> None:
