@@ -23,6 +23,8 @@ from anyclawd.route.commands import SessionKey, Timer, TimerKind, Token
 from anyclawd.route.record import RememberChoice, StoredAsk
 from anyclawd.wire.acp import PermissionOption
 
+#: What a channel of 0.9 answers where its user has agreed.
+ONCE = "once"
 #: Orphaned requests that are remembered.
 ORPHANS_MAX = 1000
 #: Kinds of tools of one session that are remembered; ACP has ten.
@@ -37,6 +39,22 @@ NAME_MAX_CHARS = 200
 def rejection_of(options: Sequence[PermissionOption]) -> str | None:
     """The option that says no; None is the outcome `cancelled`."""
     return next((option.option_id for option in options if option.rejects), None)
+
+
+def option_meant(options: Sequence[PermissionOption], option_id: str) -> PermissionOption | None:
+    """The option that an answer means; None where it means none that was offered, so none is.
+
+    Channels of 0.9 say `once` where their user has agreed, whatever the options are called.
+    """
+    for option in options:
+        if option.option_id == option_id:
+            return option
+    if option_id != ONCE:
+        return None
+    agreeing = [option for option in options if not option.rejects]
+    return next(
+        (option for option in agreeing if not option.is_lasting), next(iter(agreeing), None)
+    )
 
 
 def standing_answer(options: Sequence[PermissionOption], *, allows: bool) -> str | None:
@@ -72,9 +90,6 @@ class Ask:
             options=tuple((one.option_id, one.label, one.rejects) for one in self.options),
             fingerprint=self.fingerprint,
         )
-
-    def option(self, option_id: str) -> PermissionOption | None:
-        return next((one for one in self.options if one.option_id == option_id), None)
 
     @property
     def rejection(self) -> str | None:

@@ -25,7 +25,7 @@ from anyclawd.route.commands import (
     Token,
     WithdrawPermission,
 )
-from anyclawd.route.permission import Ask, Asks, rejection_of, standing_answer
+from anyclawd.route.permission import Ask, Asks, option_meant, rejection_of, standing_answer
 from anyclawd.route.record import CloseAsk, RememberChoice, SaveAsk
 from anyclawd.route.session import Phase, Session
 from anyclawd.route.table import Routes
@@ -143,12 +143,13 @@ class Questions:
             return
         if channel not in (None, ask.channel) or not self._is_peer(ask.session, event.peer):
             return
-        chosen = ask.option(option_id)
+        chosen = option_meant(ask.options, option_id)
         if chosen is not None and chosen.is_lasting and ask.tool_kind:
             choice = RememberChoice(ask.session, ask.tool_kind, not chosen.rejects)
             if self.asks.remember(choice):
                 yield Record(None, (choice,))
-        yield from self._close_ask(ask, option_id, now)
+        answer = ask.rejection if chosen is None else chosen.option_id
+        yield from self._close_ask(ask, answer, now)
 
     def _close_ask(self, ask: Ask, option_id: str | None, now: float) -> Iterator[Command]:
         """Answer the agent, once. The turn's silence counts from here.

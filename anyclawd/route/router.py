@@ -128,6 +128,8 @@ class Router:
         for agent in self._agents_with_due:
             commands += self._begin_due(agent, now)
         self._agents_with_due = [agent for agent in self._agents_with_due if agent.due]
+        if len(self.sessions) > self.routes.limits.lanes:
+            commands += self._put_away_some()
         for command in commands:
             if isinstance(command, Settle):
                 self.admission.release(command.message)
@@ -362,7 +364,6 @@ class Router:
         yield from self._give_up_overdue(session.channel, now)
         if session.key in self.sessions:
             self.sessions.move_to_end(session.key)
-        yield from self._put_away_some()
         self.running += (session.turn is not None) - had_turn
         if had_turn and not self.running and self.intake is Intake.CLOSED:
             yield ReportDrained()
@@ -509,11 +510,21 @@ class Router:
 
     def _take(self, event: events.MessageReceived, now: float) -> Iterator[Command]:
         """A message is safe: it enters its session, or is done as a command of the platform."""
+        if self._is_homeless(event):
+            key = session_key(event.channel, event.peer)
+            yield from _end(event.message, key, texts.NO_SUCH_CHANNEL)
+            return
         session = self._session(event.channel, event.peer, event.agent)
         wish = self._wish_of(event, session.key)
         if wish is None or wish.word is Word.NEW:
             yield from self._place(session, now)
-        if wish is not None:
+        if wish is not None and wish.word is Word.CANCEL:
+            yield from self._run(session, session.cancel(event.message, now), now)
+        elif self.intake is Intake.CLOSED and not self._outlives(session):
+            text = texts.SHUTTING_DOWN
+            steps = session.conclude([event.message], Outcome.REFUSED, text)
+            yield from self._run(session, steps, now)
+        elif wish is not None:
             yield from self._run(session, self._do(session, wish, event.message, now), now)
         elif session.heir is None and (failure := session.agent.failure):
             text = texts.unavailable(session.agent.route.name, failure)
@@ -524,10 +535,23 @@ class Router:
             message = Message(event.message, tuple(event.content), metadata, size)
             yield from self._run(session, session.receive(message, now), now)
 
+    def _is_homeless(self, event: events.MessageReceived) -> bool:
+        """Its channel, or its agent, has gone from the routes while it was being stored."""
+        if session_key(event.channel, event.peer) in self.sessions:
+            return False
+        target = event.agent or self.routes.channels.get(event.channel)
+        return target is None or any(
+            unit not in self.agents for unit in self.routes.answering(target)
+        )
+
     def _not_stored(
         self, event: events.MessageReceived, reason: str, now: float
     ) -> Iterator[Command]:
         """What cannot be kept is not accepted; a `/cancel` is done all the same."""
+        if self._is_homeless(event):
+            key = session_key(event.channel, event.peer)
+            yield from _end(event.message, key, texts.NO_SUCH_CHANNEL)
+            return
         session = self._session(event.channel, event.peer, event.agent)
         wish = self._wish_of(event, session.key)
         if wish is not None and wish.word is Word.CANCEL:
@@ -793,18 +817,18 @@ class Router:
         return Token(self._last_token)
 
     def _put_away_some(self) -> Iterator[Command]:
-        """Keep no more sessions than allowed, of those that rest."""
-        excess = len(self.sessions) - self.routes.limits.lanes
-        if excess <= 0:
-            return
-        for session in list(itertools.islice(self.sessions.values(), excess + _LOOKED_AT)):
+        """Put away what rests, a few at a time: whoever does not rest is looked at again later."""
+        for session in list(itertools.islice(self.sessions.values(), _LOOKED_AT)):
+            if len(self.sessions) <= self.routes.limits.lanes:
+                return
             is_asked = self.questions.are_open(session.key)
-            if excess > 0 and session.is_resting and session.can_return and not is_asked:
-                excess -= 1
+            if session.is_resting and session.can_return and not is_asked:
                 row = session.row
                 yield from session.put_away()
                 del self.sessions[session.key]
                 self._remember(row)
+            else:
+                self.sessions.move_to_end(session.key)
 
     def _remember(self, row: Conversation) -> None:
         self.put_away[row.session] = row
@@ -984,6 +1008,9 @@ class Router:
     def _remove(self, sessions: Iterable[Session], text: str, now: float) -> Iterator[Command]:
         for session in sessions:
             yield from self._run(session, session.remove(text), now)
+            for message in [one for one, (key, _) in self._wishes.items() if key == session.key]:
+                del self._wishes[message]
+                yield from _end(message, session.key, text)
             yield from self.questions.end(session, now)
             del self.sessions[session.key]
 
@@ -1028,12 +1055,16 @@ class Router:
         self.intake = Intake.CLOSED
         for session in list(self.sessions.values()):
             session.is_open = False
-            if not (self.is_durable and session.channel != VIRTUAL):
+            if not self._outlives(session):
                 yield from self._run(session, session.give_up(texts.SHUTTING_DOWN), now)
             elif session.phase is Phase.OPENING:
                 yield from self._run(session, session.pause(), now)
         if not self.running:
             yield ReportDrained()
+
+    def _outlives(self, session: Session) -> bool:
+        """Whether what waits in a session is taken up by the next daemon."""
+        return self.is_durable and session.channel != VIRTUAL
 
     # --- timers -----------------------------------------------------------------------------------
 
@@ -1063,7 +1094,7 @@ class Router:
                 assert_never(timer.kind)
 
 
-#: Sessions that do not rest are passed over when some are put away; so many at a time.
+#: So many sessions are looked at when some have to be put away.
 _LOOKED_AT = 16
 
 
@@ -1098,6 +1129,12 @@ def _say(channel: str, session: SessionKey, peer: Peer, text: str) -> Iterator[C
     yield Announce(channel, session, peer)
     for update in (chunk, result):
         yield Deliver(channel, session, {"update": update})
+
+
+def _end(message: MessageId, session: SessionKey, text: str) -> Iterator[Command]:
+    """End a stored message of a chat that is no more."""
+    yield Record(None, (MarkMessages((message,), MessageState.INTERRUPTED, text),))
+    yield Settle(message, Outcome.INTERRUPTED, text, session)
 
 
 def _malformed(session: Session, update: Json) -> Iterator[Command]:

@@ -224,6 +224,8 @@ class Session:
     def drop_oldest(self, text: str) -> Iterator[Command]:
         """Make room for a newer message."""
         yield from self.conclude([self.queue.pop(0).id], Outcome.REFUSED, text)
+        if self.phase is Phase.WAITING and not self.has_work:
+            self.phase = Phase.IDLE
 
     def notify(self, content: Json) -> Iterator[Command]:
         """Deliver what belongs to no turn: now, or right after the running one."""
@@ -517,8 +519,9 @@ class Session:
     @property
     def _is_tried_again(self) -> bool:
         turn = self._running_turn()
+        is_wanted = self.role.recovery is Recovery.RETRY and self.is_open
         is_new = not any(message.is_again for message in turn.batch)
-        return self.role.recovery is Recovery.RETRY and is_new and not turn.is_superseded
+        return is_wanted and is_new and not turn.is_superseded and not turn.withdrawn
 
     def _try_again(self) -> Iterator[Command]:
         """Put the messages of the turn back in front of the queue, this once."""

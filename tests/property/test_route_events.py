@@ -1,29 +1,43 @@
 """Random lives of a router: whatever happens, no message is lost in silence or runs twice."""
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from anyclawd.model.conversation import Overflow, QueueMode, QueuePolicy, Recovery
 from anyclawd.model.deps import UnitName
+from anyclawd.model.unit import ChannelRole
 from anyclawd.model.value import Json
 from anyclawd.route import commands, events, invariants
 from anyclawd.route.commands import MessageId, SessionKey, Timer, TimerKind, Token
 from anyclawd.route.events import Event
+from anyclawd.route.record import AddMessage, DeliveryId, MessageState, Restored
 from anyclawd.route.router import Router
 from anyclawd.route.table import AgentRoute, Limits, Routes
 from anyclawd.wire.acp import Capabilities, PermissionOption, PermissionRequest
 from anyclawd.wire.channel import Peer
+from tests.fakes.intake import codes
+from tests.fakes.store import PaperStore
 
 AGENTS = (UnitName("a.agent"), UnitName("b.agent"))
 CHANNELS = MappingProxyType({"x": AGENTS[0], "y": AGENTS[0], "z": AGENTS[1]})
 PEERS = tuple(Peer("chat", name, "direct") for name in ("ann", "bob"))
+ENDED = frozenset(
+    {
+        None,  # never kept
+        MessageState.ANSWERED,
+        MessageState.DELIVERED,
+        MessageState.REFUSED,
+        MessageState.INTERRUPTED,
+    }
+)
 Life = list[tuple[int, int, int]]
 #: Most lives begin with everything up, so that they come to something.
 BOOTED: Life = [(19, 0, 0), (13, 0, 7), (13, 1, 7), (17, 0, 0)]
-STEPS = st.lists(st.tuples(st.integers(0, 20), st.integers(0, 7), st.integers(0, 7)), max_size=80)
+STEPS = st.lists(st.tuples(st.integers(0, 23), st.integers(0, 7), st.integers(0, 7)), max_size=80)
 LIVES = st.one_of(STEPS, STEPS.map(lambda steps: BOOTED + steps))
 
 
@@ -34,6 +48,14 @@ TABLES = (
     MappingProxyType({"x": AGENTS[0], "y": AGENTS[1]}),
     MappingProxyType({"x": AGENTS[0], "z": AGENTS[0]}),
 )
+
+
+MODES = {
+    "x": QueuePolicy(cap=3),
+    "y": QueuePolicy(cap=2, mode=QueueMode.INTERRUPT, overflow=Overflow.DROP_OLDEST),
+    "z": QueuePolicy(cap=3, mode=QueueMode.FOLLOWUP),
+}
+RECOVERIES = {"x": Recovery.NOTIFY, "y": Recovery.RETRY, "z": Recovery.RETRY}
 
 
 def routes(channels: Mapping[str, UnitName] = CHANNELS, *, without: str = "") -> Routes:
@@ -53,15 +75,25 @@ def routes(channels: Mapping[str, UnitName] = CHANNELS, *, without: str = "") ->
         ),
         channels=channels,
         permission_timeout_s=60.0,
-        limits=Limits(queue_messages=3, burst_bytes=1),
+        roles=MappingProxyType(
+            {
+                name: ChannelRole(agent=agent, queue=MODES[name], recovery=RECOVERIES[name])
+                for name, agent in channels.items()
+            }
+        ),
+        limits=Limits(burst_bytes=1, lanes=2, deliveries=2),
     )
 
 
 class World:
     """Feeds a router with what could happen next, and watches what it decides."""
 
-    def __init__(self) -> None:
-        self.router, self.now = Router(routes()), 0.0
+    def __init__(self, restored: Restored | None = None) -> None:
+        self.router, self.now = Router(routes(), codes()), 0.0
+        self.store = PaperStore(restored)
+        self.storing: deque[AddMessage] = deque()
+        self.written: list[DeliveryId] = []
+        self.reading: deque[commands.Command] = deque()
         self.accepted: list[MessageId] = []
         self.settled: dict[MessageId, commands.Outcome] = {}
         self.prompted: dict[SessionKey, list[MessageId]] = defaultdict(list)
@@ -86,10 +118,23 @@ class World:
             case commands.Settle(message, outcome, _):
                 assert message not in self.settled, f"{message} is settled twice"
                 self.settled[message] = outcome
+                state = self.store.state_of(message)
+                is_kept = state in (None, MessageState.DELIVERED, MessageState(outcome))
+                assert is_kept, f"{message} is {outcome} and kept as {state}"
+            case commands.StoreMessage(entry):
+                self.storing.append(entry)
+            case commands.Record(_, entries):
+                self.store.append(entries, is_durable=False)
+            case commands.ReadHistory() | commands.ListConversations():
+                self.reading.append(command)
             case commands.Acknowledge(_, session, _, messages):
                 assert list(messages) == sorted(messages)
-                assert not self.prompted[session] or self.prompted[session][-1] < messages[0]
-                self.prompted[session] += messages
+                new = [message for message in messages if message not in self.prompted[session]]
+                assert len(messages) - len(new) <= 1 or "x" not in session, "prompted twice"
+                assert not new or not self.prompted[session] or self.prompted[session][-1] < new[0]
+                self.prompted[session] += new
+                for message in messages:
+                    assert self.store.state_of(message) is MessageState.RUNNING
             case commands.OpenSession(agent, token) | commands.Prompt(agent, token):
                 assert self.connected[agent], f"{agent} is called while it is away"
                 self.open_calls[token] = agent
@@ -98,7 +143,11 @@ class World:
                 self.open_calls.pop(token, None)
             case commands.Announce(_, session, _):
                 self.announced.add(session)
-            case commands.Deliver(_, session, _) | commands.AskPermission(_, session):
+            case commands.Deliver(_, session, _, delivery):
+                assert session in self.announced, f"{session} is not announced"
+                if delivery is not None:
+                    self.written.append(delivery)
+            case commands.AskPermission(_, session):
                 assert session in self.announced, f"{session} is not announced"
             case commands.StartResponse(_, session):
                 assert session not in self.responding
@@ -120,8 +169,18 @@ class World:
         agent, channel = AGENTS[which % 2], tuple(CHANNELS)[which % 3]
         match what:
             case 0 | 1 | 2 | 3 | 4:
-                text = {0: "/new", 1: "/cancel"}.get(how, "hello")
-                self.receive(channel, PEERS[which % 2], text)
+                texts = {0: "/new", 1: "/cancel", 2: "/resume 1", 3: "/status"}
+                self.receive(channel, PEERS[which % 2], texts.get(how, "hello"))
+                if which > 1:
+                    self.finish_storing(how)
+            case 21:
+                self.finish_storing(how)
+            case 22 if self.written:
+                delivery = self.written.pop(0)
+                self.step(events.DeliveryWritten(delivery))
+                self.step(events.DeliveryConfirmed(channel, delivery))
+            case 23:
+                self.read()
             case 5 | 6 | 7 | 8 | 9 if self.tokens:
                 self.answer(self.tokens[-1 - which % min(3, len(self.tokens))], how)
             case 10 if self.timers:
@@ -151,7 +210,7 @@ class World:
                 self.step(answer if which > 2 else undeliverable)
             case 17:
                 self.announced -= {key for key in self.announced if key.startswith(f"{channel}:")}
-                self.step(events.ChannelReady(channel))
+                self.step(events.ChannelReady(channel, has_receipts=how > 3))
             case 18:
                 self.step(self.rare(agent, channel, how))
             case 19 if which > 5 and agent in self.router.agents:
@@ -169,7 +228,7 @@ class World:
             events.AgentClosing(agent),
             events.ChannelFailed(channel),
             events.NotificationReceived(channel, peer, "note"),
-            events.MessageWithdrawn(MessageId(len(self.accepted)), channel, peer),
+            events.MessageWithdrawn(MessageId(f"{len(self.accepted):04}"), channel, peer),
             events.IntakeClosed(),
             events.TurnsCutOff(),
         )[how]
@@ -192,10 +251,30 @@ class World:
                 self.step(events.ChannelRemoved(channel))
 
     def receive(self, channel: str, peer: Peer, text: str) -> None:
-        message = MessageId(len(self.accepted) + 1)
+        message = MessageId(f"{len(self.accepted) + 1:04}")
         self.accepted.append(message)
         content: list[Json] = [{"type": "text", "text": text}]
         self.step(events.MessageReceived(message, channel, peer, content, None, 10))
+
+    def finish_storing(self, how: int = 7) -> None:
+        """The store says what has become of what it was given: nearly always that it is kept."""
+        while self.storing:
+            entry = self.storing.popleft()
+            if how == 0:
+                self.step(events.MessageNotStored(entry.message.id, "the disk is full"))
+            else:
+                self.store.append((entry,), is_durable=True)
+                self.step(events.MessageStored(entry.message.id))
+
+    def read(self) -> None:
+        """The store answers what it was asked."""
+        while self.reading:
+            match self.reading.popleft():
+                case commands.ReadHistory(token):
+                    self.step(events.HistoryRead(token, (("hello", "hi"),)))
+                case commands.ListConversations(session, message):
+                    found = self.store.conversations_of(session)
+                    self.step(events.ConversationsListed(session, message, found))
 
     def answer(self, token: Token, how: int) -> None:
         """Answer a call, maybe one that nobody waits for any more."""
@@ -242,12 +321,16 @@ def test_every_message_has_exactly_one_outcome(life: Life) -> None:
     for what, which, how in life:
         world.live(what, which, how)
         assert not set(world.open_calls) - set(world.router.calls), "a call nobody waits for"
+    world.finish_storing()
+    world.read()
     for agent in AGENTS:
         world.lose(agent, how=7)
     assert sorted(world.settled) == world.accepted
     assert len(world.answered_asks) == world.asks
     assert not world.router.calls
-    assert all(held == 0 for held in world.router.queued_bytes.values())
+    assert not world.router.admission.bytes
+    states = {message: world.store.state_of(message) for message in world.accepted}
+    assert set(states.values()) <= ENDED, f"kept as if they went on: {states}"
     assert not world.timers, "a timer is left"
     assert not world.responding, "a response was started and never completed"
 
@@ -264,12 +347,15 @@ def test_left_alone_everything_ends(life: Life) -> None:
         world.step(events.AgentReady(agent, Capabilities()))
         world.step(events.AgentHeld(agent, is_held=False))
     world.step(events.IntakeOpened())
+    world.finish_storing()
+    world.read()
     for _ in range(2000):
         if not world.timers:
             break
         timer = min(world.timers, key=lambda timer: (world.timers[timer], str(timer)))
         world.now = max(world.now, world.timers.pop(timer))
         world.step(events.TimerElapsed(timer))
+        world.read()
     assert sorted(world.settled) == world.accepted
 
 
@@ -281,7 +367,7 @@ def test_the_short_way_of_an_update_is_the_long_way(life: Life, which: int, kind
     for step in life:
         world.live(*step)
     agent, session_id = world.sessions[-1 - which % len(world.sessions)]
-    session = world.router.stream_of(agent, session_id, world.now)
+    session = world.router.stream_of(agent, session_id, "", world.now)
     params = {"sessionId": session_id, "update": {"sessionUpdate": kind}}
     decided = world.router.step(events.UpdateReceived(agent, session_id, params, 0), world.now)
     if session is not None:
@@ -292,3 +378,26 @@ def test_a_timer_of_something_that_is_over_does_nothing() -> None:
     world = World()
     for kind in TimerKind:
         world.step(events.TimerElapsed(Timer(kind, "x:direct:ann", Token(99))))
+
+
+@settings(deadline=None, max_examples=200)
+@given(LIVES, LIVES)
+def test_what_a_crash_leaves_is_taken_up_by_the_next_daemon(life: Life, next_life: Life) -> None:
+    """I1: whatever was kept has one outcome in the end, in this life or in the next."""
+    first = World()
+    for step in life:
+        first.live(*step)
+    left = first.store.left()
+    ended = {one for one, outcome in first.settled.items() if first.store.state_of(one)}
+    second = World(left)
+    second.store.append([AddMessage(message) for message in left.messages], is_durable=False)
+    second.step(events.StoreRead(left))
+    second.accepted = [message.id for message in left.messages]
+    for what, which, how in next_life:
+        if what > 4:  # no new messages: their ids would be those of old ones
+            second.live(what, which, how)
+    second.read()
+    for agent in AGENTS:
+        second.lose(agent, how=7)
+    assert not ended & set(second.settled), "a message that had its outcome got another one"
+    assert sorted(second.settled) == sorted(second.accepted)
