@@ -7,20 +7,29 @@ update, flat permission options, protocol version 2), a supervisor has to bear i
 
 import sys
 
+from sessions import Sessions, choice_of
+
 from anyclaw_sdk.agent import Agent, Client, Turn, run
 from anyclaw_sdk.types import (
+    INVALID_PARAMS,
     SERVER_ERROR,
+    AgentInitialize,
     Json,
     Message,
+    MethodNotFound,
     RpcError,
     SessionRequest,
     map_of,
+    text_of,
 )
 
 THOUGHTS = ("Analyzing your message...", "Formulating response...")
 THOUGHT_S = 0.2  #: after each thought
 PERMISSION_ID = 9000  #: of the one `session/request_permission`
+LOGIN = "mock-login"  #: the one way to log in
+AUTH_REQUIRED = -32000
 
+#: What it tells of itself in the handshake; whatever is not in it is off.
 DEFAULTS: Message = {
     "thinking": True,
     "thinking_time_ms": 0,
@@ -45,6 +54,8 @@ class MockAgent(Agent):
         self._last_session = ""
         self._mcp_count = 0
         self._prompts = 0
+        self._sessions = Sessions()
+        self._is_logged_in = False
 
     def defaults(self) -> Message:
         return DEFAULTS
@@ -54,23 +65,65 @@ class MockAgent(Agent):
             "loadSession": True,
             "mcpCapabilities": {"http": True, "sse": True},
             "promptCapabilities": {"embeddedContext": True},
-            "sessionCapabilities": {"resume": {}} if self._is_on("support_resume") else {},
-        }
+            "sessionCapabilities": self._session_capabilities(),
+        } | ({"auth": {"logout": {}}} if self._is_on("login") else {})
+
+    def _session_capabilities(self) -> Message:
+        kept = ("list", "fork", "delete", "close") if self._is_on("keep_sessions") else ()
+        resume = ("resume",) if self._is_on("support_resume") else ()
+        return {name: {} for name in (*resume, *kept)}
+
+    def auth_methods(self) -> list[Json]:
+        return [{"id": LOGIN, "name": "Log the mock agent in"}] if self._is_on("login") else []
+
+    def on_initialize(self, request: AgentInitialize) -> None:
+        self._sessions.has_modes = self._is_on("modes")
+        self._sessions.has_options = self._is_on("config_options")
 
     async def on_ready(self, client: Client) -> None:
         update = {"sessionUpdate": "available_commands_update", "commands": COMMANDS}
         await client.update("__global__", update)
 
-    async def new_session(self, request: SessionRequest) -> str:
+    async def new_session(self, request: SessionRequest) -> Message:
+        if self._is_on("login") and not self._is_logged_in:
+            raise RpcError(AUTH_REQUIRED, "authentication required")
         self._last_session = _new_id()
         self._mcp_count = len(request.mcp_servers)
-        return self._last_session
+        choices = self._sessions.open(self._last_session, request.cwd)
+        return {"sessionId": self._last_session, **choices}
 
     async def load_session(self, request: SessionRequest) -> Message:
-        return self._recover("load")
+        return self._recover("load", request)
 
     async def resume_session(self, request: SessionRequest) -> Message:
-        return self._recover("resume")
+        return self._recover("resume", request)
+
+    async def handle_unknown(self, method: str, params: Message) -> Json:
+        session_id = text_of(params.get("sessionId"))
+        match method:
+            case "session/set_mode" if self._is_on("modes"):
+                self._sessions.choose(session_id, "mode", params.get("modeId"))
+                return {}
+            case "session/set_config_option" if self._is_on("config_options"):
+                self._sessions.choose(session_id, *choice_of(params))
+                return self._sessions.choices(session_id)
+            case "session/list" if self._is_on("keep_sessions"):
+                return self._sessions.page(params)
+            case "session/fork" if self._is_on("keep_sessions"):
+                return self._sessions.fork(session_id, _new_id())
+            case "session/delete" if self._is_on("keep_sessions"):
+                return self._sessions.delete(session_id)
+            case "session/close" if self._is_on("keep_sessions"):
+                return {}  # there is nothing of it that would have to end
+            case "authenticate" | "logout" if self._is_on("login"):
+                return self._log_in_or_out(method, params)
+        raise MethodNotFound(method)
+
+    def _log_in_or_out(self, method: str, params: Message) -> Message:
+        if method == "authenticate" and params.get("methodId") != LOGIN:
+            raise RpcError(INVALID_PARAMS, f"there is one way to log in: {LOGIN}")
+        self._is_logged_in = method == "authenticate"
+        return {}
 
     async def prompt(self, turn: Turn) -> str:
         self._prompts += 1
@@ -78,10 +131,20 @@ class MockAgent(Agent):
             await self._ask(turn)
         if self._is_on("thinking"):
             await self._think(turn)
+        if self._is_on("obey") and turn.text.startswith("!"):
+            await self._obey(turn)
+            return "end_turn"
         for block in turn.prompt:
             await turn.update("agent_message_chunk", content=self._echo(map_of(block)))
         await turn.update("result", content=self._summary(turn.prompt))
         return "end_turn"
+
+    async def _obey(self, turn: Turn) -> None:
+        from orders import Orders  # which those who give none do not wait for
+
+        said = await Orders(turn, self._sessions).obey(turn.text)
+        await turn.message(said)
+        await turn.update("result", content=said)
 
     async def on_turn_end(self, turn: Turn) -> None:
         if 0 < self._number("exit_after") <= self._prompts:
@@ -140,13 +203,17 @@ class MockAgent(Agent):
             text = f"Echoed {len(prompt)} content part{'' if len(prompt) == 1 else 's'}"
         return text + (f" [mcp:{self._mcp_count}]" if self._is_on("echo_mcp_count") else "")
 
-    def _recover(self, verb: str) -> Message:
+    def _recover(self, verb: str, request: SessionRequest) -> Message:
         if self._is_on(f"reject_{verb}"):
             raise RpcError(SERVER_ERROR, f"session/{verb} rejected by option reject_{verb}")
         forced = self._option("recovery_new_id")
         session_id = forced if isinstance(forced, str) else self._last_session
+        if self._is_on("keep_sessions"):
+            self._sessions.of(request.session_id)
+            session_id = request.session_id
         self._last_session = session_id or _new_id()
-        return {"sessionId": self._last_session}
+        choices = self._sessions.open(self._last_session, request.cwd)
+        return {"sessionId": self._last_session, **choices}
 
     @property
     def _prefix(self) -> str:

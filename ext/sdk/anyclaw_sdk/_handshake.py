@@ -55,9 +55,12 @@ def answer_initialize(agent: Agent, rpc_id: Json, params: Message) -> tuple[Mess
     try:
         agent.on_initialize(request)
         capabilities, defaults = agent.capabilities(), agent.defaults()
+        auth_methods = agent.auth_methods()
     except Exception as error:  # noqa: BLE001 - the agent's own code: told to the supervisor
         return refuse_initialize(rpc_id, error), False
     value = {"protocolVersion": agent.protocol_version, "agentCapabilities": capabilities}
+    if auth_methods:
+        value["authMethods"] = auth_methods
     if defaults:
         value["defaults"] = defaults
     return _frames.result(rpc_id, value), True

@@ -119,6 +119,10 @@ class Agent:
         """ACP's `agentCapabilities`."""
         return {}
 
+    def auth_methods(self) -> list[Json]:
+        """ACP's `authMethods`: how a user can log in; `handle_unknown` gets `authenticate`."""
+        return []
+
     def defaults(self) -> Message:
         """Options that hold where the user sets none; told to the supervisor as well."""
         return {}
