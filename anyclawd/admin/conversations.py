@@ -6,7 +6,7 @@ knows is raised as `UnknownSession`. What an agent does not offer is a `RequestE
 What people have said to each other is in the answers, and nowhere else: none of it is logged.
 """
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -42,7 +42,7 @@ class Whose:
 class Conversations(Protocol):
     """The chats of a daemon, those that rest as well as those that are live."""
 
-    async def sessions(self, patterns: Iterable[str] | None) -> Json:
+    async def sessions(self, patterns: Sequence[str] | None) -> list[Json]:
         """Rows of the sessions that keys and patterns mean, of all where there is None.
 
         Raises UnknownSession for a key, NoSessionMatches for a pattern that means nothing.
@@ -57,7 +57,7 @@ class Conversations(Protocol):
     async def command(self, key: str, verb: SessionVerb, origin: str) -> Json: ...
 
     async def fork(self, key: str, origin: str) -> Json:
-        """Copy its conversation; the copy is a conversation of its own."""
+        """Copy its conversation; the copy is a session of its own."""
 
     async def export(self, key: str) -> Json:
         """All that is kept of it."""
@@ -65,7 +65,7 @@ class Conversations(Protocol):
     async def delete(self, key: str, origin: str) -> Json:
         """Erase all that is kept of it; tells what that was."""
 
-    def follow(self, key: str) -> AsyncIterator[Json]:
+    async def follow(self, key: str) -> AsyncIterator[Json]:
         """What its chat is shown from this call on; ends with the daemon."""
 
     async def message(self, message_id: str) -> Json:

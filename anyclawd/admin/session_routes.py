@@ -5,15 +5,23 @@ also braces, which aiohttp takes for none of a segment unless it is told so. Wha
 logged.
 """
 
+import asyncio
+from collections.abc import AsyncIterator
+
 from aiohttp import web
 
-from anyclawd.admin.answers import EVENTS, answer, origin_of, relay, server_sent
+from anyclawd.admin.answers import EVENTS, answer, dumps, origin_of, relay, server_sent
 from anyclawd.admin.control import BadRequest
 from anyclawd.admin.conversations import Conversations, SessionVerb, Whose
 from anyclawd.admin.inputs import body_of, count_of, text_of
+from anyclawd.model.value import Json
 
 #: The most turns one request for a history can ask for.
 TURNS_MAX = 10_000
+
+
+#: Rows that are turned into JSON between two turns of the event loop.
+_ROWS_A_PIECE = 200
 
 
 class SessionRoutes:
@@ -43,9 +51,10 @@ class SessionRoutes:
             web.post("/v1/agents/{name}/logout", self.logout),
         ]
 
-    async def sessions(self, request: web.Request) -> web.Response:
+    async def sessions(self, request: web.Request) -> web.StreamResponse:
         patterns = request.query.getall("session", None)
-        return answer(await self._conversations.sessions(patterns))
+        rows = await self._conversations.sessions(patterns)
+        return await relay(request, _pieces(rows), "application/json", bytes)
 
     async def session(self, request: web.Request) -> web.Response:
         return answer(await self._conversations.session(_key(request)))
@@ -58,7 +67,7 @@ class SessionRoutes:
         return answer(await self._conversations.history(_key(request), turns))
 
     async def follow(self, request: web.Request) -> web.StreamResponse:
-        shown = self._conversations.follow(_key(request))
+        shown = await self._conversations.follow(_key(request))
         return await relay(request, shown, EVENTS, server_sent)
 
     async def export(self, request: web.Request) -> web.Response:
@@ -105,6 +114,16 @@ class SessionRoutes:
     async def logout(self, request: web.Request) -> web.Response:
         agent, origin = request.match_info["name"], origin_of(request)
         return answer(await self._conversations.logout(agent, origin))
+
+
+async def _pieces(rows: list[Json]) -> AsyncIterator[bytes]:
+    """`{"sessions": [...]}` in pieces: many thousands of chats must not hold up the loop."""
+    yield b'{"sessions":['
+    for start in range(0, len(rows), _ROWS_A_PIECE):
+        piece = dumps(rows[start : start + _ROWS_A_PIECE])[1:-1]
+        yield (b"," if start else b"") + piece
+        await asyncio.sleep(0)
+    yield b"]}"
 
 
 def _key(request: web.Request) -> str:

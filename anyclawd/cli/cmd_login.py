@@ -51,10 +51,9 @@ def _list(offered: Json, options: Namespace) -> int:
         print(f"{offered['agent']} offers no way to log in; it may need none")
     else:
         rows = [
-            (clean(row["id"]), row["type"], clean(row["name"]), clean(row["description"]))
-            for row in offered["methods"]
+            (clean(row["id"]), clean(row["type"]), clean(row["name"])) for row in offered["methods"]
         ]
-        heading, *lines = render.table(rows, ("METHOD", "TYPE", "NAME", "DESCRIPTION"))
+        heading, *lines = render.table(rows, ("METHOD", "TYPE", "NAME"))
         print("\n".join([Paint(sys.stdout)(heading, "bold"), *lines]))
     return 0
 

@@ -27,8 +27,8 @@ def run(options: Namespace) -> int:
         "session": clean(message["session"]),
         "received": render.moment(message["receivedAt"]),
         "updated": render.moment(message["updatedAt"]),
-        "turn ended": clean(message["stopReason"] or ""),
-        "delivery": clean(message["deliveryId"] or ""),
+        "turn ended": clean(message["stopReason"]),
+        "delivery": clean(message["deliveryId"]),
     }
     print(paint(clean(message["messageId"]), "bold"))
     print("\n".join(f"  {label:>10}: {text}" for label, text in facts.items() if text))

@@ -49,7 +49,7 @@ def _list(options: Namespace) -> int:
     parts = []
     if pairing["codes"]:
         rows = [
-            (clean(row["code"]), _peer_of(row), render.duration(row["expires_in_s"]))
+            (clean(row["code"]), _peer_of(row), render.duration(row["remaining_s"]))
             for row in pairing["codes"]
         ]
         parts.append(_table(rows, ("CODE", "PEER", "EXPIRES IN"), paint))

@@ -85,8 +85,8 @@ def _show(options: Namespace) -> int:
 
 def _detail(session: Json, paint: Paint) -> Iterator[str]:
     facts = {
-        "state": f"{session['state']}, idle for {render.duration(session['idle_s'])}",
-        "agent": session["agent"] + (f" ({session['worker']})" if session["worker"] else ""),
+        "state": session["state"] + _idle(session["idle_s"]),
+        "agent": session["worker"],
         "its id": clean(session["agent_session"] or ""),
         "title": clean(session["title"]),
         "waiting": _count_of(session["queued"], "messages") if session["queued"] else "",
@@ -103,12 +103,16 @@ def _detail(session: Json, paint: Paint) -> Iterator[str]:
         yield from render.table(map(_message, session["messages"]), _MESSAGES)
 
 
+def _idle(seconds: float | None) -> str:
+    return "" if seconds is None else f", idle for {render.duration(seconds)}"
+
+
 _CONVERSATIONS = ("CONVERSATION", "AGENT", "IDLE", "TITLE")
 _MESSAGES = ("MESSAGE", "STATE", "RECEIVED")
 
 
 def _conversation(row: Json) -> tuple[str, ...]:
-    number = f"{row['conversation']}{' (current)' if row['is_current'] else ''}"
+    number = f"{row['number']}{' (current)' if row['current'] else ''}"
     return (number, row["agent"], render.duration(row["idle_s"]), clean(row["title"]))
 
 
@@ -228,7 +232,7 @@ def _fork(options: Namespace) -> int:
     if options.json:
         render.print_json(copy)
     else:
-        print(f"conversation {copy['conversation']} of {clean(copy['session'])} is the copy")
+        print(f"{clean(copy['session'])} is the copy of {clean(copy['from'])}")
     return 0
 
 
@@ -276,11 +280,14 @@ def _delete(options: Namespace) -> int:
             status = FAILED
         else:
             erased.append(answer)
+            status = FAILED if answer["refusals"] else status
     if options.json:
         render.print_json({"sessions": erased})
     else:
         for row in erased:
             print(f"erased {clean(row['session'])}: {_counted(row['erased'])}")
+        for refusal in (text for row in erased for text in row["refusals"]):
+            print(f"anyclawctl: not erased by its agent: {clean(refusal)}", file=sys.stderr)
     return status
 
 

@@ -62,10 +62,10 @@ def table(rows: list[Json]) -> list[str]:
         (
             (
                 clean(row["session"]),
-                row["worker"] or row["agent"],
+                row["worker"].removesuffix(".agent"),
                 row["state"],
                 str(row["queued"]),
-                render.duration(row["idle_s"]),
+                "-" if row["idle_s"] is None else render.duration(row["idle_s"]),
                 clean(row["title"]),
             )
             for row in rows

@@ -22,11 +22,11 @@ def text(turns: list[Json], paint: Paint) -> Iterator[str]:
             conversation = turn["conversation"]
             yield paint(f"conversation {conversation}", "bold")
         yield ""
-        yield paint(local(turn["at"]), "dim")
+        yield paint(local(turn["endedAt"]), "dim")
         yield from (paint(f"> {line}", "cyan") for line in _lines(clean(turn["prompt"])))
         yield from _lines(clean(turn["answer"]))
-        if turn["stop_reason"] != _USUAL_END:
-            yield paint(f"the turn ended: {clean(turn['stop_reason'])}", "yellow")
+        if turn["stopReason"] != _USUAL_END:
+            yield paint(f"the turn ended: {clean(turn['stopReason'])}", "yellow")
 
 
 def markdown(export: Json) -> Iterator[str]:
@@ -34,7 +34,7 @@ def markdown(export: Json) -> Iterator[str]:
 
     An answer is Markdown already, as agents write it.
     """
-    titles = {row["conversation"]: row["title"] for row in export["conversations"]}
+    titles = {row["number"]: row["title"] for row in export["conversations"]}
     yield f"# {export['session']}"
     conversation = 0
     for turn in export["turns"]:
@@ -44,14 +44,14 @@ def markdown(export: Json) -> Iterator[str]:
             yield ""
             yield f"## Conversation {conversation}" + (f": {title}" if title else "")
         yield ""
-        yield f"*{turn['at']}*"
+        yield f"*{turn['endedAt']}*"
         yield ""
         yield from (f"> {line}".rstrip() for line in _lines(turn["prompt"]))
         yield ""
         yield from _lines(turn["answer"])
-        if turn["stop_reason"] != _USUAL_END:
+        if turn["stopReason"] != _USUAL_END:
             yield ""
-            yield f"*The turn ended: {turn['stop_reason']}*"
+            yield f"*The turn ended: {turn['stopReason']}*"
 
 
 def _lines(said: str) -> list[str]:

@@ -322,6 +322,8 @@ class DaemonControl:
                 "peer": message.peer or None,
                 "kind": message.kind,
                 "agent": message.agent or None,
+                "session": message.session or None,
+                "follow": message.follows,
             }
         )
 

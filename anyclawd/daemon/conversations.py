@@ -4,9 +4,9 @@ Names are looked up here, so that who asks for something that is not there is to
 is the gateway's. Who did something to a chat is logged with its key, what was said in it is not.
 """
 
+import asyncio
 import logging
-from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 
 from anyclawd.admin import pattern
 from anyclawd.admin.conversations import NoSessionMatches, SessionVerb, Whose
@@ -17,6 +17,12 @@ from anyclawd.model.value import Json
 
 log = logging.getLogger("anyclawd.admin")
 
+#: Chats that are looked at between two turns of the event loop.
+_ROWS_A_PIECE = 500
+
+#: What an export holds, and a deletion erases.
+_KEPT = ("conversations", "messages", "turns")
+
 
 class Conversations:
     """All chats of one gateway."""
@@ -24,50 +30,58 @@ class Conversations:
     def __init__(self, chats: Chats) -> None:
         self._chats = chats
 
-    async def sessions(self, patterns: Iterable[str] | None) -> Json:
-        rows = {row["session"]: row for row in self._chats.sessions()}
-        if patterns is None:
-            return {"sessions": list(rows.values())}
-        keys = pattern.expand(patterns, rows, NoSessionMatches)
-        for key in keys:
-            _need(key, rows)
-        return {"sessions": [rows[key] for key in keys]}
+    async def sessions(self, patterns: Sequence[str] | None) -> list[Json]:
+        keys = self._chats.keys()
+        if patterns is not None:
+            keys = await asyncio.to_thread(_chosen, patterns, keys)
+        idle = await self._chats.idle()
+        found: list[Json] = []
+        for start in range(0, len(keys), _ROWS_A_PIECE):
+            rows = map(self._chats.row, keys[start : start + _ROWS_A_PIECE])
+            found += [
+                {**row, "idle_s": idle.get(row["session"])} for row in rows if row is not None
+            ]
+            await asyncio.sleep(0)
+        return found
 
     async def session(self, key: str) -> Json:
-        self._row(key)
-        return await self._chats.session(key)
+        row = await self._need(key)
+        more = await self._chats.session(key)
+        idle_s = min((one["idle_s"] for one in more["conversations"]), default=None)
+        return {**row, "idle_s": idle_s, **more}
 
     async def history(self, key: str, turns: int) -> Json:
-        self._row(key)
+        await self._need(key)
         return {"session": key, "turns": await self._chats.history(key, turns)}
 
     async def command(self, key: str, verb: SessionVerb, origin: str) -> Json:
-        before = self._row(key)["state"]
+        before = (await self._need(key))["state"]
         _note(key, verb, origin)
         self._chats.session_command(key, verb.value)
         return {"session": key, "was": before}
 
     async def fork(self, key: str, origin: str) -> Json:
-        self._row(key)
+        await self._need(key)
         _note(key, "fork", origin)
         return await self._chats.fork(key)
 
     async def export(self, key: str) -> Json:
-        self._row(key)
+        await self._need(key)
         return {"session": key, **await self._chats.export(key)}
 
     async def delete(self, key: str, origin: str) -> Json:
-        self._row(key)
+        await self._need(key)
         kept = await self._chats.export(key)
         _note(key, "delete", origin)
-        await self._chats.delete(key)
-        counted = Counter(
-            {name: len(kept[name]) for name in ("conversations", "messages", "turns")}
-        )
-        return {"session": key, "erased": dict(counted)}
+        refusals = await self._chats.delete(key)
+        return {
+            "session": key,
+            "erased": {name: len(kept[name]) for name in _KEPT},
+            "refusals": refusals,
+        }
 
-    def follow(self, key: str) -> AsyncIterator[Json]:
-        self._row(key)
+    async def follow(self, key: str) -> AsyncIterator[Json]:
+        await self._need(key)
         return self._chats.follow(key)
 
     async def message(self, message_id: str) -> Json:
@@ -105,15 +119,22 @@ class Conversations:
         await self._chats.logout(agent)
         return {"agent": agent}
 
-    def _row(self, key: str) -> dict[str, Json]:
-        rows = {row["session"]: row for row in self._chats.sessions()}
-        _need(key, rows)
-        return rows[key]
+    async def _need(self, key: str) -> dict[str, Json]:
+        """The row of a chat. Raises UnknownSession."""
+        row = self._chats.row(key)
+        if row is None:
+            raise UnknownSession(key, await asyncio.to_thread(nearest, key, self._chats.keys()))
+        return row
 
 
-def _need(key: str, known: dict[str, dict[str, Json]]) -> None:
-    if key not in known:
-        raise UnknownSession(key, nearest(key, known))
+def _chosen(patterns: Iterable[str], keys: Sequence[str]) -> list[str]:
+    """Of many keys those that are meant: looking takes its time, so it is done in a thread."""
+    known = frozenset(keys)
+    found = pattern.expand(patterns, keys, NoSessionMatches)
+    for key in found:
+        if key not in known:
+            raise UnknownSession(key, nearest(key, keys))
+    return list(found)
 
 
 def _note(key: str, what: str, origin: str) -> None:

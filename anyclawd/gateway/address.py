@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from anyclawd.model.deps import UnitName
-from anyclawd.model.errors import RequestError
+from anyclawd.model.errors import RequestError, UnknownSession
+from anyclawd.model.spelling import nearest
 from anyclawd.model.value import Json
+from anyclawd.route.record import SessionKey
 from anyclawd.route.router import Router
 from anyclawd.route.table import VIRTUAL, Routes, entry_name
 from anyclawd.wire.channel import Peer
@@ -34,6 +36,8 @@ def content_of(message: Mapping[str, Json]) -> list[Json]:
 
 
 def destination_of(message: Mapping[str, Json], router: Router) -> Destination:
+    if key := message.get("session"):
+        return _of_session(key, router)
     name, peer_id, kind = (message.get(key) for key in ("channel", "peer", "kind"))
     wanted = message.get("agent")
     agent = _agent_named(wanted, router.routes) if wanted else None
@@ -48,6 +52,23 @@ def destination_of(message: Mapping[str, Json], router: Router) -> Destination:
     if agent is not None and agent != routed:
         raise RequestError(f"channel {name!r} is answered by {entry_name(routed)!r} only")
     return Destination(name, peer_of(name, peer_id, kind or "local", router), None)
+
+
+def _of_session(key: SessionKey, router: Router) -> Destination:
+    """A chat by its key, also one that rests. Raises UnknownSession."""
+    live, row = router.sessions.get(key), router.put_away.get(key)
+    if live is not None:
+        name, peer, unit = live.channel, live.peer, live.agent.route.unit
+    elif row is not None:
+        name, peer, unit = row.channel, row.peer, row.agent
+    else:
+        raise UnknownSession(key, nearest(key, [*router.sessions, *router.put_away]))
+    if name != VIRTUAL:
+        need_channel(name, router.routes)
+        return Destination(name, peer, None)
+    if unit not in router.routes.agents:
+        raise RequestError(f"session {key!r}: its agent {entry_name(unit)!r} does not exist")
+    return Destination(name, peer, router.routes.agents[unit].answers_for)
 
 
 def need_channel(name: str, routes: Routes) -> None:

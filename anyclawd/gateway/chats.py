@@ -8,12 +8,15 @@ from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING
 
 from anyclawd.model.deps import UnitName
-from anyclawd.model.errors import RequestError
+from anyclawd.model.errors import RequestError, UnknownUnit
+from anyclawd.model.spelling import nearest
 from anyclawd.model.value import Json
 from anyclawd.route import events
 from anyclawd.route.record import Conversation, Grant, SessionKey
 from anyclawd.route.session import Session
 from anyclawd.route.table import entry_name
+from anyclawd.store.failure import Failure
+from anyclawd.wire.acp import Choice
 
 if TYPE_CHECKING:
     from anyclawd.gateway.agent import AgentPeer
@@ -37,29 +40,38 @@ class Chats:
 
     # --- looking ----------------------------------------------------------------------------------
 
-    def sessions(self) -> list[dict[str, Json]]:
-        live = [_shown(session) for session in self._router.sessions.values()]
-        return live + [_shown_at_rest(row) for row in self._router.put_away.values()]
+    def keys(self) -> list[str]:
+        """The keys of all, those that are live first."""
+        return [*self._router.sessions, *self._router.put_away]
+
+    def row(self, key: str) -> dict[str, Json] | None:
+        """One in short; None where there is none of that key."""
+        session = self._router.sessions.get(SessionKey(key))
+        if session is not None:
+            return _shown(session)
+        row = self._router.put_away.get(SessionKey(key))
+        return None if row is None else _shown_at_rest(row)
+
+    async def idle(self) -> dict[str, float]:
+        """For how many seconds nothing has happened, by key, as far as that can be read."""
+        try:
+            return await self._store.idle()
+        except RequestError:
+            return {}
 
     async def session(self, key: str) -> dict[str, Json]:
-        """One in detail: its row, its conversations, what can be chosen, its last messages."""
-        rows = {row["session"]: row for row in self.sessions()}
+        """What a row has not: its conversations, what can be chosen, its last messages."""
         live = self._router.sessions.get(SessionKey(key))
         conversations = await self._store.conversations(key)
-        current = live.number if live is not None else rows[key]["conversation"]
         return {
-            **rows[key],
-            "conversations": [_shown_conversation(one, current) for one in conversations],
-            "choices": [] if live is None else [one._asdict() for one in live.options],
+            "conversations": [_shown_conversation(one) for one in conversations],
+            "choices": [] if live is None else [_shown_choice(one) for one in live.options],
             "messages": await self._store.messages(key, _MESSAGES_SHOWN),
         }
 
     async def history(self, key: str, turns: int) -> list[dict[str, Json]]:
-        """The latest turns of its conversation, the oldest first."""
-        rows = {row["session"]: row for row in self.sessions()}
-        number = rows[key]["conversation"]
-        said = await self._store.history(key, number, turns, _HISTORY_MAX_BYTES)
-        return [{"prompt": prompt, "answer": answer} for prompt, answer in said]
+        """Its latest turns, the oldest first."""
+        return await self._store.turns(key, turns, _HISTORY_MAX_BYTES)
 
     async def export(self, key: str) -> dict[str, Json]:
         return await self._store.export(key)
@@ -89,16 +101,32 @@ class Chats:
             raise RequestError(f"agent {session.agent.route.name!r} gave the fork a used id")
         return {"session": fork.key, "agent_session": acp_id, "from": key}
 
-    async def delete(self, key: str) -> None:
-        """Erase it, also at its agent where that is connected and offers it."""
-        session = self._router.sessions.get(SessionKey(key))
-        if session is not None and session.acp_id and session.agent.capabilities.delete:
-            agent, acp_id = self._agent(session.agent.route.unit), session.acp_id
-            await self._answer(lambda done: agent.delete_session(acp_id, done))
-        erased: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    async def delete(self, key: str) -> list[str]:
+        """Erase it, also at its agents where they are connected and offer it.
+
+        Tells which of them have refused. Raises RequestError where the store cannot erase it yet.
+        """
+        conversations = await self._store.conversations(key)
+        erased: asyncio.Future[Failure | None] = asyncio.get_running_loop().create_future()
         self._gateway.tell(events.SessionDeleted(SessionKey(key)))
-        self._store.append((), lambda _: erased.set_result(None), is_durable=True)
-        await erased
+        self._store.append((), erased.set_result, is_durable=True)
+        failure = await erased
+        if failure is not None:
+            reason = "it is erased as soon as the store can be written"
+            raise RequestError(f"session {key!r} is not erased yet; {reason}")
+        return [told for row in conversations if (told := await self._delete_at_agent(row))]
+
+    async def _delete_at_agent(self, row: Conversation) -> str:
+        """Why an agent that offers to erase a session of its own has not; else empty."""
+        agent = self._router.agents.get(row.agent)
+        if agent is None or not agent.is_connected or not agent.capabilities.delete:
+            return ""
+        try:
+            peer = self._agent(row.agent)
+            await self._answer(lambda done: peer.delete_session(row.acp_id, done))
+        except RequestError as error:
+            return f"{row.agent}: {error}"
+        return ""
 
     # --- access -----------------------------------------------------------------------------------
 
@@ -160,7 +188,7 @@ class Chats:
         for unit in self._router.routes.agents:
             if agent in (unit, entry_name(unit)):
                 return unit
-        raise RequestError(f"no agent {agent!r}; anyclawctl list-units has them")
+        raise UnknownUnit(agent, nearest(agent, self._router.routes.agents))
 
     def _agent(self, unit: UnitName) -> "AgentPeer":
         return self._gateway.agent_peer(unit)
@@ -200,7 +228,6 @@ def _shown(session: Session) -> dict[str, Json]:
         "queued": len(session.queue),
         "conversation": session.number,
         "title": session.title,
-        "idle_s": 0.0,
     }
 
 
@@ -217,19 +244,23 @@ def _shown_at_rest(row: Conversation) -> dict[str, Json]:
         "queued": 0,
         "conversation": row.number,
         "title": row.title,
-        "idle_s": round(row.idle_s),
     }
 
 
-def _shown_conversation(row: Conversation, current: int) -> dict[str, Json]:
+def _shown_conversation(row: Conversation) -> dict[str, Json]:
     return {
         "number": row.number,
         "title": row.title,
         "agent": row.agent,
         "agent_session": row.acp_id or None,
         "idle_s": round(row.idle_s),
-        "current": row.number == current,
+        "current": row.is_current,
     }
+
+
+def _shown_choice(choice: Choice) -> dict[str, Json]:
+    values = [{"id": id_, "name": name} for id_, name in choice.values]
+    return {**choice._asdict(), "values": values}
 
 
 def _shown_grant(grant: Grant) -> dict[str, Json]:

@@ -493,7 +493,7 @@ class FakeControl:
             "text": f"Echo: {text}",
         }
         if message.follows:
-            async for event in self.conversations.follow(message.session):
+            async for event in await self.conversations.follow(message.session):
                 yield event
 
     def answer_permission(self, request_id: str, option_id: str, origin: str) -> None:

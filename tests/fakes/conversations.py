@@ -3,7 +3,7 @@
 One of them has been talked in, one rests, and one belongs to a user of `anyclawctl`.
 """
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Sequence
 
 from anyclawd.admin import pattern
 from anyclawd.admin.conversations import NoSessionMatches, SessionVerb, Whose
@@ -29,13 +29,13 @@ def session_row(key: str, state: str = "idle", **more: Json) -> Json:
         "kind": kind,
         "peer": peer,
         "agent": "default",
-        "agent_session": None if state == "dormant" else "acp-1",
+        "agent_session": None if state == "resting" else "acp-1",
         "state": state,
         "queued": 0,
         "title": "",
         "conversation": 1,
         "idle_s": 12.5,
-        "worker": None,
+        "worker": "default.agent",
         **more,
     }
 
@@ -47,8 +47,8 @@ def message_row(number: int, state: str = "delivered", text: str = ANSWERED) -> 
         "channel": "debug-http",
         "state": state,
         "text": text,
-        "stopReason": "end_turn" if state == "delivered" else None,
-        "deliveryId": f"m{number}" if state == "delivered" else None,
+        "stopReason": "end_turn" if state == "delivered" else "",
+        "deliveryId": f"m{number}" if state == "delivered" else "",
         "receivedAt": SAID_AT,
         "updatedAt": SAID_AT,
     }
@@ -56,13 +56,37 @@ def message_row(number: int, state: str = "delivered", text: str = ANSWERED) -> 
 
 def conversation_row(number: int, *, is_current: bool) -> Json:
     return {
-        "conversation": number,
+        "number": number,
+        "title": "swallows" if is_current else "",
         "agent": "default.agent",
         "agent_session": f"acp-{number}",
-        "title": "swallows" if is_current else "",
-        "has_turns": True,
-        "is_current": is_current,
         "idle_s": 12.5,
+        "current": is_current,
+    }
+
+
+def kept_conversation(number: int, *, is_current: bool) -> Json:
+    """As an export has it."""
+    return {
+        "number": number,
+        "agent": "default.agent",
+        "agentSessionId": f"acp-{number}",
+        "title": "swallows" if is_current else "",
+        "hasTurns": True,
+        "choices": {},
+        "isCurrent": is_current,
+        "createdAt": SAID_AT,
+        "activeAt": SAID_AT,
+    }
+
+
+def turn_row(number: int, prompt: str, answer: str) -> Json:
+    return {
+        "conversation": number,
+        "prompt": prompt,
+        "answer": answer,
+        "stopReason": "end_turn",
+        "endedAt": SAID_AT,
     }
 
 
@@ -72,26 +96,11 @@ class FakeConversations:
     def __init__(self) -> None:
         rows = [
             session_row(LIVE, title="swallows", conversation=2, queued=1),
-            session_row(RESTING, "dormant", idle_s=86_400.0),
+            session_row(RESTING, "resting", idle_s=86_400.0),
             session_row(OWN),
         ]
         self.rows: dict[str, Json] = {row["session"]: row for row in rows}
-        self.turns = [
-            {
-                "conversation": 1,
-                "at": SAID_AT,
-                "prompt": "hi",
-                "answer": "hello",
-                "stop_reason": "end_turn",
-            },
-            {
-                "conversation": 2,
-                "at": SAID_AT,
-                "prompt": ASKED,
-                "answer": ANSWERED,
-                "stop_reason": "end_turn",
-            },
-        ]
+        self.turns = [turn_row(1, "hi", "hello"), turn_row(2, ASKED, ANSWERED)]
         self.messages = {
             row["messageId"]: row for row in (message_row(1), message_row(2, "queued", ""))
         }
@@ -102,30 +111,26 @@ class FakeConversations:
                 "kind": "direct",
                 "peer": "815",
                 "session": "telegram:direct:815",
-                "expires_in_s": 1800.0,
+                "remaining_s": 1800,
             }
         ]
         self.grants = [{"channel": "telegram", "kind": "direct", "peer": "4711"}]
         self.methods = [
-            {
-                "id": "api-key",
-                "name": "API key",
-                "description": "reads it from the environment",
-                "type": "agent",
-            },
-            {"id": "browser", "name": "Log in", "description": "", "type": "terminal"},
+            {"id": "api-key", "name": "API key", "type": "agent"},
+            {"id": "browser", "name": "Log in", "type": "terminal"},
         ]
+        self.refusals: list[str] = []  #: of agents that shall erase a session
         self.can_fork = True
         self.shown = Fanout()
         self.calls: list[tuple[str, ...]] = []
 
-    async def sessions(self, patterns: Iterable[str] | None) -> Json:
+    async def sessions(self, patterns: Sequence[str] | None) -> list[Json]:
         keys = (
             list(self.rows)
             if patterns is None
             else pattern.expand(patterns, self.rows, NoSessionMatches)
         )
-        return {"sessions": [self._row(key) for key in keys]}
+        return [self._row(key) for key in keys]
 
     async def session(self, key: str) -> Json:
         return {
@@ -160,17 +165,19 @@ class FakeConversations:
         if not self.can_fork:
             raise RequestError("agent 'default' does not offer to fork a conversation")
         self.calls.append(("fork", key))
-        return {"session": key, "conversation": 3}
+        return {"session": "debug-http:fork:acp-3", "agent_session": "acp-3", "from": key}
 
     async def export(self, key: str) -> Json:
         self._row(key)
         return {
             "session": key,
             "conversations": [
-                conversation_row(1, is_current=False),
-                conversation_row(2, is_current=True),
+                kept_conversation(1, is_current=False),
+                kept_conversation(2, is_current=True),
             ],
-            "messages": list(self.messages.values()),
+            "messages": [
+                {**row, "content": [], "metadata": None} for row in self.messages.values()
+            ],
             "turns": self.turns,
         }
 
@@ -178,9 +185,10 @@ class FakeConversations:
         self._row(key)
         del self.rows[key]
         self.calls.append(("delete", key))
-        return {"session": key, "erased": {"conversations": 2, "messages": 2, "turns": 2}}
+        erased = {"conversations": 2, "messages": 2, "turns": 2}
+        return {"session": key, "erased": erased, "refusals": self.refusals}
 
-    def follow(self, key: str) -> AsyncIterator[Json]:
+    async def follow(self, key: str) -> AsyncIterator[Json]:
         self._row(key)
         return self.shown.subscribe()
 

@@ -34,7 +34,7 @@ JSON_VERBS = {
     "new": (["sessions", "new", LIVE], "sessions"),
     "cancel": (["sessions", "cancel", "*"], "sessions"),
     "close": (["sessions", "close", LIVE], "sessions"),
-    "fork": (["sessions", "fork", LIVE], "conversation"),
+    "fork": (["sessions", "fork", LIVE], "from"),
     "export": (["sessions", "export", LIVE], "messages"),
     "delete": (["sessions", "delete", LIVE], "sessions"),
     "message": (["message", "m1"], "state"),
@@ -202,6 +202,13 @@ def test_erasing_tells_what_is_gone(served: Served) -> None:
         f"erased {key}: 2 conversations, 2 messages, 2 turns\n" for key in (LIVE, RESTING)
     )
     assert list(served.control.conversations.rows) == [OWN]
+
+
+def test_an_agent_that_keeps_its_own_record_is_told(served: Served) -> None:
+    served.control.conversations.refusals = ["default.agent: not now"]
+    done = anyclawctl(served, "sessions", "delete", LIVE)
+    assert done.returncode == 1
+    assert done.stderr == "anyclawctl: not erased by its agent: default.agent: not now\n"
 
 
 @pytest.mark.parametrize(

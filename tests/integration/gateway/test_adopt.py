@@ -171,7 +171,7 @@ async def test_a_removed_channel_is_forgotten_with_its_chats() -> None:
     gateway.forget(TO_OLD.name)
     assert agent.expect("session/cancel")["params"] == {"sessionId": "s1"}
     agent.answer(prompt, {"stopReason": "cancelled"})
-    assert gateway.chats.sessions() == []
+    assert gateway.chats.keys() == []
     assert gateway.channels() == []
     assert gateway.counters.outcomes == {"interrupted": 1, "refused": 1}
 
