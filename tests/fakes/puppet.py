@@ -92,6 +92,10 @@ class Puppet:
             deadline.left(what)
         raise TestFailure(f"{self.unit} ended before {what}; it has read {self._inbox}")
 
+    def put_back(self, frame: Frame) -> None:
+        """It is the oldest that nobody has taken."""
+        self._inbox.insert(0, frame)
+
     def _line(self) -> Frame | None:
         while b"\n" not in self._buffer:
             try:
