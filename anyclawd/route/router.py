@@ -908,14 +908,16 @@ class Router:
             else:
                 yield ArmTimer(timer, now + agent.route.pool.idle_s)
 
-    def _worker_rested(self, agent: Agent | None) -> Iterator[Command]:
-        """Stop a worker that nobody needs."""
+    def _worker_rested(self, agent: Agent | None, now: float) -> Iterator[Command]:
+        """Stop a worker that nobody needs; one that is needed now may not be later."""
         if agent is None or agent.route.pool is None or agent.active:
             return
         workers = self._workers(agent.route.answers_for)
         if pool.may_stop(agent.route.pool, workers, agent.route.unit):
             agent.is_closing = True
             yield StopWorker(agent.route.unit)
+        elif agent.is_connected and agent.route.is_spare:
+            yield from self._note_rest(agent, now)
 
     # --- updates ----------------------------------------------------------------------------------
 
@@ -988,9 +990,11 @@ class Router:
         self.gate.access = routes.access
         for unit, route in routes.agents.items():
             agent = self.agents.setdefault(unit, _agent(route))
-            agent.route = route
+            is_other_pool, agent.route = route.pool != agent.route.pool, route
             if unit not in former.agents:
                 agent.failure = ""
+            if is_other_pool and agent.is_connected:
+                yield from self._note_rest(agent, now)
         self._meet_agents()
         for session in list(self.sessions.values()):
             session.role = routes.role_of(session.channel)
@@ -1001,6 +1005,8 @@ class Router:
             if owner.route.unit not in routes.answering(routed):
                 heir = self.agents[self._worker_for(routed, None)]
                 yield from self._run(session, session.hand_over(heir, now), now)
+                if session.has_work:
+                    yield from self._place(session, now)
         for unit, agent in self.agents.items():
             if unit not in routes.agents:
                 yield from self._agent_failed(agent, texts.NO_SUCH_AGENT, now)
@@ -1075,7 +1081,7 @@ class Router:
                 yield from self.questions.elapsed(timer.owner, now)
                 return
             case TimerKind.WORKER:
-                yield from self._worker_rested(self.agents.get(UnitName(timer.owner)))
+                yield from self._worker_rested(self.agents.get(UnitName(timer.owner)), now)
                 return
         session = self.calls.get(timer.token)
         if session is None or session.token != timer.token:
