@@ -184,6 +184,7 @@ class FakeConversations:
     async def delete(self, key: str, origin: str) -> Json:
         self._row(key)
         del self.rows[key]
+        self.messages = {id_: row for id_, row in self.messages.items() if row["session"] != key}
         self.calls.append(("delete", key))
         erased = {"conversations": 2, "messages": 2, "turns": 2}
         return {"session": key, "erased": erased, "refusals": self.refusals}

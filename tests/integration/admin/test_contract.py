@@ -10,7 +10,7 @@ import yaml
 
 from anyclawd.cli.cmd_demo import CONFIG
 from anyclawd.cli.demo_daemon import booted
-from anyclawd.client.client import Client
+from anyclawd.client.client import Client, quote
 from anyclawd.client.exchange import ClientError
 from anyclawd.model.value import Json
 from tests.integration.admin.conftest import Served
@@ -48,15 +48,10 @@ def schema_of(path: str, method: str = "get", media: str = "application/json") -
     return schema
 
 
-#: Routes that tests/integration/admin/test_conversations.py is about.
-CONVERSATIONS = ("/v1/sessions", "/v1/messages/", "/v1/pairing", "/v1/agents/")
-
 READING = [
     path
     for path, item in DOCUMENT["paths"].items()
-    if not path.startswith(CONVERSATIONS)
-    and "get" in item
-    and "application/json" in item["get"]["responses"]["200"]["content"]
+    if "get" in item and "application/json" in item["get"]["responses"]["200"]["content"]
 ]
 
 #: What a route cannot do without.
@@ -66,7 +61,43 @@ QUERIES = {"/v1/wait": "?unit=default.agent&timeout_s=0"}
 @pytest.mark.parametrize("path", READING)
 def test_answers_have_the_promised_shape(client: Client, path: str) -> None:
     target = path.replace("{name}", "default.agent") + QUERIES.get(path, "")
+    if "{key}" in path or "{id}" in path:
+        key, message = spoken_in(client)
+        target = target.replace("{key}", quote(key)).replace("{id}", quote(message))
     check(client.get(target), schema_of(path))
+
+
+def spoken_in(client: Client) -> tuple[str, str]:
+    """The key of a session in which something was said, and the id of a message in it."""
+    *_, result = client.stream("POST", "/v1/messages", MESSAGE, timeout_s=60)
+    assert result["isError"] is False
+    for row in client.get("/v1/sessions")["sessions"]:
+        detail = client.get(f"/v1/sessions/{quote(row['session'])}")
+        if detail["messages"]:
+            return row["session"], detail["messages"][0]["messageId"]
+    raise AssertionError("there is no session with a message")
+
+
+@pytest.mark.parametrize("verb", ["new", "cancel", "close"])
+def test_what_is_done_to_a_session_tells_how_it_was(client: Client, verb: str) -> None:
+    key, _ = spoken_in(client)
+    answer = client.post(f"/v1/sessions/{quote(key)}/{verb}", None)
+    check(answer, schema_of(f"/v1/sessions/{{key}}/{verb}", "post"))
+    assert answer == {"session": key, "was": "idle"}
+
+
+def test_what_is_erased_is_told_and_gone(client: Client) -> None:
+    key, message = spoken_in(client)
+    answer = client.delete(f"/v1/sessions/{quote(key)}")
+    check(answer, schema_of("/v1/sessions/{key}", "delete"))
+    assert answer["erased"]["messages"] > 0
+    for target, code in (
+        (f"/v1/sessions/{quote(key)}", "session"),
+        (f"/v1/messages/{message}", "message"),
+    ):
+        with pytest.raises(ClientError) as caught:
+            client.get(target)
+        assert caught.value.code == f"no-such-{code}"
 
 
 def test_log_lines_have_the_promised_shape(client: Client) -> None:
@@ -160,6 +191,29 @@ def test_a_reload_tells_the_difference(client: Client) -> None:
         ("DELETE", "/v1/jobs/x", None, "bad-request"),
         ("POST", "/v1/permissions/no", {"optionId": "x"}, "failed"),
         ("GET", "/v1/no", None, "not-found"),
+        ("GET", "/v1/sessions/no:such:one", None, "no-such-session"),
+        ("GET", "/v1/sessions?session=no-*", None, "no-such-session"),
+        ("GET", "/v1/sessions?session=no:such:one", None, "no-such-session"),
+        ("GET", "/v1/sessions/no:such:one/history", None, "no-such-session"),
+        ("GET", "/v1/sessions/no:such:one/history?turns=x", None, "bad-request"),
+        ("GET", "/v1/sessions/no:such:one/events", None, "no-such-session"),
+        ("GET", "/v1/sessions/no:such:one/export", None, "no-such-session"),
+        ("POST", "/v1/sessions/no:such:one/new", None, "no-such-session"),
+        ("POST", "/v1/sessions/no:such:one/cancel", None, "no-such-session"),
+        ("POST", "/v1/sessions/no:such:one/close", None, "no-such-session"),
+        ("POST", "/v1/sessions/no:such:one/fork", None, "no-such-session"),
+        ("DELETE", "/v1/sessions/no:such:one", None, "no-such-session"),
+        ("GET", "/v1/messages/nothing", None, "no-such-message"),
+        ("POST", "/v1/messages", {"content": "x", "session": "no:such:one"}, "no-such-session"),
+        ("POST", "/v1/messages", {"content": "x", "session": "a:b:c", "peer": "d"}, "bad-request"),
+        ("POST", "/v1/pairing/approve", {"code": "NOTHING"}, "failed"),
+        ("POST", "/v1/pairing/approve", {}, "bad-request"),
+        ("DELETE", "/v1/grants?channel=a&kind=b&peer=c", None, "failed"),
+        ("DELETE", "/v1/grants?channel=a&kind=b", None, "bad-request"),
+        ("GET", "/v1/agents/no/authenticate", None, "no-such-unit"),
+        ("POST", "/v1/agents/no/authenticate", {"method": "x"}, "no-such-unit"),
+        ("POST", "/v1/agents/default/authenticate", {}, "bad-request"),
+        ("POST", "/v1/agents/no/logout", None, "no-such-unit"),
         ("POST", "/v1/notifications", {"channel": "no", "peer": "x", "text": "y"}, "failed"),
     ],
 )

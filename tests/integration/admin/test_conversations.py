@@ -140,42 +140,6 @@ def test_who_sends_may_stay_and_follow(served: Served) -> None:
     stream.close()
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "body", "code"),
-    [
-        ("GET", "/v1/sessions/no:such:one", None, "no-such-session"),
-        ("GET", "/v1/sessions?session=no-*", None, "no-such-session"),
-        ("GET", "/v1/sessions?session=no:such:one", None, "no-such-session"),
-        ("GET", "/v1/sessions/no:such:one/history", None, "no-such-session"),
-        ("GET", "/v1/sessions/no:such:one/history?turns=x", None, "bad-request"),
-        ("GET", "/v1/sessions/no:such:one/events", None, "no-such-session"),
-        ("GET", "/v1/sessions/no:such:one/export", None, "no-such-session"),
-        ("POST", "/v1/sessions/no:such:one/new", None, "no-such-session"),
-        ("POST", "/v1/sessions/no:such:one/cancel", None, "no-such-session"),
-        ("POST", "/v1/sessions/no:such:one/close", None, "no-such-session"),
-        ("POST", "/v1/sessions/no:such:one/fork", None, "no-such-session"),
-        ("DELETE", "/v1/sessions/no:such:one", None, "no-such-session"),
-        ("GET", "/v1/messages/nothing", None, "no-such-message"),
-        ("POST", "/v1/messages", {"content": "x", "session": "no:such:one"}, "no-such-session"),
-        ("POST", "/v1/messages", {"content": "x", "session": "a:b:c", "peer": "d"}, "bad-request"),
-        ("POST", "/v1/pairing/approve", {"code": "NOTHING"}, "failed"),
-        ("POST", "/v1/pairing/approve", {}, "bad-request"),
-        ("DELETE", "/v1/grants?channel=a&kind=b&peer=c", None, "failed"),
-        ("DELETE", "/v1/grants?channel=a&kind=b", None, "bad-request"),
-        ("GET", "/v1/agents/no/authenticate", None, "no-such-unit"),
-        ("POST", "/v1/agents/no/authenticate", {"method": "x"}, "no-such-unit"),
-        ("POST", "/v1/agents/default/authenticate", {}, "bad-request"),
-        ("POST", "/v1/agents/no/logout", None, "no-such-unit"),
-    ],
-)
-def test_what_does_not_exist_is_refused(
-    served: Served, method: str, path: str, body: Json, code: str
-) -> None:
-    with pytest.raises(ClientError) as caught:
-        next(served.client.stream(method, path, body, timeout_s=20))
-    assert caught.value.code == code
-
-
 def test_nothing_that_was_said_is_logged(served: Served, caplog: pytest.LogCaptureFixture) -> None:
     """Invariant I7: names of chats are in the log, and what was said in them is not."""
     with caplog.at_level("DEBUG"):
