@@ -32,6 +32,7 @@ Of a session that is being loaded hooks are not shown what is replayed: nobody i
 prompt. Menus, modes and options are state of the agent and not part of a replay.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -64,6 +65,8 @@ from anyclawd.route.table import entry_name
 from anyclawd.runtime.connection import Reply
 from anyclawd.runtime.seam import Report, Wire
 from anyclawd.wire import acp, hook, jsonrpc
+
+log = logging.getLogger("anyclawd.gateway")
 
 UPDATE_METHOD = "session/update"
 PERMISSION_METHOD = "session/request_permission"
@@ -221,7 +224,11 @@ class HookedAgent(AgentPeer):
         hooks: Hooks,
     ) -> None:
         assert unit.agent is not None
-        self._uses, self._hooks, self._gateway = unit.agent.hooks, hooks, host
+        uses = unit.agent.hooks
+        self._shown = {
+            event: tuple(use for use in uses if event in use.events) for event in HookEvent
+        }
+        self._hooks, self._gateway = hooks, host
         self._shown_as = entry_name(unit.agent.pool.agent if unit.agent.pool else unit.name)
         self._lanes: Lanes[Entry] = Lanes()
         self._pumped: set[str] = set()  # sessions whose lane is being emptied right now
@@ -253,7 +260,7 @@ class HookedAgent(AgentPeer):
             self._gateway.flush()
 
         walk = self._walk(session_id, ended)
-        ending = walk.start(HookEvent.PROMPT, command.blocks, self._shown(HookEvent.PROMPT))
+        ending = walk.start(HookEvent.PROMPT, command.blocks, self._shown[HookEvent.PROMPT])
         if ending is None:
             self._prompts[token] = session_id, walk
         else:
@@ -313,7 +320,7 @@ class HookedAgent(AgentPeer):
     # --- what the agent says ----------------------------------------------------------------------
 
     def frame_received(self, frame: bytes) -> bool:
-        uses = self._shown(HookEvent.UPDATE)
+        uses = self._shown[HookEvent.UPDATE]
         if any(self._hooks.wants(use.unit, HookEvent.UPDATE) for use in uses):
             return False
         return super().frame_received(frame)
@@ -416,6 +423,10 @@ class HookedAgent(AgentPeer):
             case Let(request):
                 super().request_received(method, request, reply, size_bytes)
             case Selected(option_id):
+                name, session_id = self.unit.name, acp.read_session_id(params)
+                session = self._gateway.agent_session(self, session_id)
+                fields = {"unit": name, "session": session}
+                log.info("%s: permission %s answered by a hook", name, reply.id_text, extra=fields)
                 reply.result(acp.permission_outcome(option_id))
             case Denied():
                 rejection = rejection_of(acp.read_permission(params).options)
@@ -450,9 +461,6 @@ class HookedAgent(AgentPeer):
         self._gateway.agent_event(event)
 
     # --- hooks and lanes --------------------------------------------------------------------------
-
-    def _shown(self, event: HookEvent) -> tuple[HookUse, ...]:
-        return tuple(use for use in self._uses if event in use.events)
 
     def _walk(self, session_id: str, ended: Callable[[Ending], None]) -> Walk:
         def params(question: Question) -> dict[str, Json]:
@@ -511,7 +519,7 @@ class HookedAgent(AgentPeer):
             self._gateway.flush()
 
         entry.walk = self._walk(session_id, ended)
-        return entry.walk.start(entry.event, entry.subject, self._shown(entry.event))
+        return entry.walk.start(entry.event, entry.subject, self._shown[entry.event])
 
     # --- as the connection's host -----------------------------------------------------------------
 

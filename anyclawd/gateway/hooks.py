@@ -192,4 +192,5 @@ class HookPeer(ServicePeer):
     def _leave(self) -> None:
         self._hooks.disconnect(self)
         for asking in tuple(self._open):
-            asking.fail(NOT_RUNNING)
+            if asking in self._open:  # else another one's end has had it forgotten
+                asking.fail(NOT_RUNNING)

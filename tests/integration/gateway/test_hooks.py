@@ -1,6 +1,7 @@
 """Hooks between the gateway and an agent, on in-memory wires: what reaches whom, in what order."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -22,17 +23,18 @@ from tests.integration.gateway.peers import (
 )
 
 KEY = "web:direct:ann"
+PAGE = Path(__file__).parents[3] / "docs/reference/hook-protocol.md"
 SKIP, REFUSE = HookFailure.SKIP, HookFailure.REFUSE
 
 
-def hook_unit(name: str = "guard") -> Unit:
+def hook_unit(name: str = "guard", **options: Json) -> Unit:
     return Unit(
         name=UnitName(f"{name}.service"),
         kind=Kind.SERVICE,
         span=BUILT_IN,
         protocol=Protocol.HOOK,
         argv=("/bin/hook",),
-        options={"level": 3},
+        options=options or {"level": 3},
     )
 
 
@@ -604,3 +606,22 @@ async def test_a_hook_that_stops_is_asked_nothing_more_and_may_finish() -> None:
     assert stand.prompts() == [text("hello")]
     stand.agent.chunk("s1", "hi")
     assert not stand.hook.is_asked()
+
+
+async def test_the_conversation_in_the_reference_is_what_is_spoken() -> None:
+    block = PAGE.read_text().rpartition("```text\n")[2].partition("```")[0]
+    stand = Stand(use(), runs=False)
+    hook = HookProcess(stand.gateway, hook_unit(word="secret"))
+    said = b""
+    for line in block.splitlines():
+        if line.startswith("> "):
+            said += f"{line[2:]}\n".encode()
+            if "hook/prompt" in line:
+                stand.channel.message("the secret, please")
+                stand.agent.open("s1")
+        else:
+            assert hook.wire.written == said
+            hook.wire.take()
+            said = b""
+            hook.sink.data_received(f"{line[2:]}\n".encode())
+    assert stand.channel.shown()[-1] == ("result", "We do not talk about that.")
