@@ -307,30 +307,39 @@ def test_after_a_crash_the_next_message_works(
             assert request["params"]["sessionId"] == "s1"
             successor.chunk("replayed, so not shown again")
         successor.answer(request, {"sessionId": "s1"})
-        assert successor.reply("here again") == "second"
+        said = successor.reply("here again")
+        if method == "session/new":  # which knows nothing of what was said before
+            told = "What was said so far:\nUser: first\nAgent: I am about to\n]\n"
+            assert told in said
+        assert said.rpartition("\n")[2] == "second"
         assert channel.turn() == [("agent_message_chunk", "here again"), ("result", "end_turn")]
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("options", "second"),
     [
-        {"support_resume": True},
-        {"support_resume": True, "reject_resume": True},
-        {"support_resume": True, "reject_resume": True, "reject_load": True},
-        {"recovery_new_id": "another"},
+        ({"support_resume": True}, "Echo: second"),
+        ({"support_resume": True, "reject_resume": True}, "Echo: second"),
+        (
+            {"support_resume": True, "reject_resume": True, "reject_load": True},
+            "Echoed 2 content parts",  # what was said before is the other one
+        ),
+        ({"recovery_new_id": "another"}, "Echo: second"),
     ],
 )
-def test_the_mock_agent_recovers_in_each_of_its_ways(tmp_path: Path, options: Json) -> None:
+def test_the_mock_agent_recovers_in_each_of_its_ways(
+    tmp_path: Path, options: Json, second: str
+) -> None:
     """`exit_after` ends it with status 1 right after the answer, which must still arrive."""
     config = system({"default": mock(exit_after=1, **options)})
     with running(tmp_path, config) as daemon:
         pid = daemon.units()["default.agent"]["pid"]
-        for text in ("first", "second"):
+        for text, answer in (("first", "Echo: first"), ("second", second)):
             assert daemon.answer(text, peer="p") == {
                 "type": "result",
                 "stopReason": "end_turn",
                 "isError": False,
-                "text": f"Echo: {text}",
+                "text": answer,
             }
             pid = daemon.wait_restarted("default.agent", pid)
 
