@@ -18,6 +18,7 @@ from anyclawd.compile.conversations import pool_of
 from anyclawd.compile.diagnose import Report
 from anyclawd.compile.merge import merge_all
 from anyclawd.compile.read import Reference
+from anyclawd.compile.supervision import check_least
 from anyclawd.compile.tree import Node
 from anyclawd.model.conversation import Pool
 from anyclawd.model.deps import Relation, UnitName
@@ -27,6 +28,8 @@ from anyclawd.model.unit import Kind
 _STARTING = frozenset({Relation.REQUIRES, Relation.WANTS, Relation.BINDS_TO, Relation.ON_FAILURE})
 #: The relations that nothing satisfies if there is no such worker.
 _NEEDING = frozenset({Relation.REQUIRES, Relation.BINDS_TO})
+#: A worker that is sent away sooner than it can be started helps nobody.
+_LEAST_IDLE_S = 0.1
 
 
 class Pools:
@@ -82,6 +85,9 @@ class Pools:
             text = f"min_workers {pool.min_workers} is more than max_workers"
             key = "min_workers"
             self._report.error(settings[key].span, one.key_of(key), text)
+        check_least(
+            settings.get("worker_idle"), _LEAST_IDLE_S, one.key_of("worker_idle"), self._report
+        )
         enabled = settings.get("enabled")
         if pool.max_workers == 1 or (enabled is not None and not enabled.value):
             return None

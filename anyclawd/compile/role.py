@@ -18,10 +18,16 @@ from anyclawd.compile.policies import value_of
 from anyclawd.compile.pool import Pools
 from anyclawd.compile.read import Reader, named
 from anyclawd.compile.settings import ACK
+from anyclawd.compile.supervision import check_least
 from anyclawd.compile.tree import Node
 from anyclawd.model.conversation import ANY, Access, AccessRule, HookFailure, HookUse, Recovery
 from anyclawd.model.deps import UnitName
 from anyclawd.model.unit import Ack, AgentRole, ChannelRole, Kind, Protocol, kind_of
+
+#: The least that a hook has to be given to answer at all.
+_LEAST_ANSWER_S = 0.01
+#: What is given up sooner than this might as well not be kept.
+_LEAST_LIFE_S = 1.0
 
 
 class Roles:
@@ -68,6 +74,8 @@ class Roles:
             )
             say(span, key, f"no agent {shown}", word=agent.removesuffix(".agent"), among=among)
         default, settings = ChannelRole(agent=agent), draft.settings
+        key = draft.key("delivery_ttl")
+        check_least(settings.get("delivery_ttl"), _LEAST_LIFE_S, key, self._report)
         return ChannelRole(
             agent=agent,
             ack=self._ack(draft),
@@ -129,6 +137,7 @@ class Roles:
             if by == "name":
                 unit = self._named(place.value, Kind.SERVICE)
             use = hook_of(unit, said)
+            check_least(said.get("timeout"), _LEAST_ANSWER_S, f"{key}.timeout", self._report)
             if unit in self._disabled:
                 if draft.is_enabled and use.on_failure is HookFailure.REFUSE:
                     text = (
@@ -151,6 +160,10 @@ class Roles:
         node: Node | None = document.value.get("access")
         if node is None:
             return None
+        pairing = node.value.get("pairing")
+        if pairing is not None:
+            ttl: Node | None = pairing.value.get("ttl")
+            check_least(ttl, _LEAST_LIFE_S, "access.pairing.ttl", self._report)
         listed = node.value.get("rules")
         items = listed.value.nodes if listed is not None else ()
         rules = (self._rule(item, f"access.rules[{index}]") for index, item in enumerate(items))

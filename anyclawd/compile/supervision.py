@@ -28,6 +28,14 @@ def check_supervision(draft: Draft, health_interval_s: float, report: Report) ->
         _check_isolation(draft, report)
 
 
+def check_least(duration: Node | None, least_s: float, key: str, report: Report) -> None:
+    """Report a duration that is too short to mean anything."""
+    if duration is not None and duration.value < least_s:
+        found = show(duration) if duration.env else format_duration(duration.value)
+        text = f"expected a duration of at least {format_duration(least_s)}, found {found}"
+        report.error(duration.span, key, text)
+
+
 def _check_readiness(draft: Draft, node: Node, report: Report) -> None:
     readiness = readiness_of(draft)
     if readiness in PROBED:
@@ -60,11 +68,7 @@ def _check_probe(draft: Draft, name: str, report: Report) -> None:
     """What all looks at a unit from outside have in common."""
     probe: dict[str, Node] = draft.settings[name].value
     for key in ("interval", "timeout"):
-        duration = probe.get(key)
-        if duration is not None and duration.value < _LEAST_S:
-            found = show(duration) if duration.env else format_duration(duration.value)
-            text = f"expected a duration of at least 10ms, found {found}"
-            report.error(duration.span, draft.key(f"{name}.{key}"), text)
+        check_least(probe.get(key), _LEAST_S, draft.key(f"{name}.{key}"), report)
     url, host, port = probe.get("url"), probe.get("host"), probe.get("port")
     if url is not None and not _has_place(url.value):
         text = f"expected a URL with a host and a port up to 65535, found {show(url)}"

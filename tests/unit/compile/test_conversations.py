@@ -204,6 +204,43 @@ def test_a_hook_is_named_once(compile_text: Compile) -> None:
     ]
 
 
+SHORT = {
+    "delivery": (
+        "channels_manager: {channels: {c: {binary: '@ext/channels/debug-http', delivery_ttl: 0}}}\n"
+        + AGENT,
+        (
+            "1:85: error: channels_manager.channels.c.delivery_ttl: expected a duration of at least"
+            " 1s, found 0"
+        ),
+    ),
+    "hook": (
+        HOOKS + "agents_manager: {agents: {a: {exec: sh, hooks: [{name: audit, timeout: 1ms}]}}}\n",
+        (
+            "7:72: error: agents_manager.agents.a.hooks[0].timeout: expected a duration of at least"
+            " 10ms, found 1ms"
+        ),
+    ),
+    "code": (
+        "access: {pairing: {ttl: 500ms}}\n",
+        "1:25: error: access.pairing.ttl: expected a duration of at least 1s, found 500ms",
+    ),
+    "worker": (
+        "agents_manager: {agents: {a: {exec: sh, max_workers: 2, worker_idle: 0}}}\n",
+        (
+            "1:70: error: agents_manager.agents.a.worker_idle: expected a duration of at least"
+            " 100ms, found 0"
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "finding"), SHORT.values(), ids=SHORT)
+def test_what_would_be_over_at_once_is_an_error(
+    compile_text: Compile, text: str, finding: str
+) -> None:
+    assert lines(compile_text(text)) == [f"anyclaw.yaml:{finding}"]
+
+
 ACCESS = """\
 agents_manager: {agents: {default: {exec: /bin/true}, my bot: {exec: /bin/true}}}
 channels_manager: {channels: {tg: {binary: /bin/true, options: {allow_from: [1]}}}}
