@@ -143,7 +143,8 @@ class StoreMeasure:
 
     is_healthy: bool = False  #: what it is given is written
     commits: int = 0
-    pending_entries: int = 0  #: that wait to be written
+    waiting: int = 0  #: steps that are not written yet
+    lost: int = 0  #: steps for which there was no room while it could not write
 
 
 def _no_numbers() -> Mapping[str, int]:
@@ -171,6 +172,7 @@ class Measures:
     messages_received: int = 0
     messages_ended: Mapping[str, int] = field(default_factory=_no_numbers)  #: by outcome
     refusals: Mapping[str, int] = field(default_factory=_no_numbers)  #: by reason
+    messages_repeated: int = 0  #: of a source that was known already
     deliveries_pending: Mapping[str, int] = field(default_factory=_no_numbers)  #: by channel
     store: StoreMeasure = StoreMeasure()
     queue_depths: Mapping[str, int] = field(default_factory=_no_numbers)  #: by agent

@@ -15,7 +15,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from anyclawd.admin.control import Measures, Timing, UnitMeasure
+from anyclawd.admin.control import Measures, StoreMeasure, Timing, UnitMeasure
 from anyclawd.model.state import Active, Health
 
 #: Prometheus' text format 0.0.4, as the original has it, whatever the library calls its latest.
@@ -40,6 +40,8 @@ class _Measured(Collector):
         measures = self._measures
         yield from _original(measures)
         yield from _units(measures.units)
+        yield from _conversations(measures)
+        yield from _store(measures.store)
         yield from _gateway(measures)
         yield from _loop(measures)
 
@@ -138,6 +140,66 @@ def _usage(units: tuple[UnitMeasure, ...]) -> Iterable[Metric]:
     )
 
 
+def _conversations(measures: Measures) -> Iterable[Metric]:
+    yield _gauge("anyclawd_sessions", "Chats, by state.", measures.sessions.items(), "state")
+    yield _gauge(
+        "anyclawd_messages",
+        "Messages without an outcome, by state.",
+        measures.messages.items(),
+        "state",
+    )
+    yield _counter(
+        "anyclawd_messages_received",
+        "Messages of channels and administrators.",
+        [],
+        [((), measures.messages_received)],
+    )
+    yield _counter(
+        "anyclawd_messages_repeated",
+        "Messages whose source had sent them before.",
+        [],
+        [((), measures.messages_repeated)],
+    )
+    yield _counter(
+        "anyclawd_messages_ended",
+        "Messages, by outcome.",
+        ["outcome"],
+        (((outcome,), count) for outcome, count in measures.messages_ended.items()),
+    )
+    yield _counter(
+        "anyclawd_refusals",
+        "Messages that were not accepted, by reason.",
+        ["reason"],
+        (((reason,), count) for reason, count in measures.refusals.items()),
+    )
+    yield _gauge(
+        "anyclawd_deliveries_pending",
+        "Answers that have not arrived, by channel.",
+        measures.deliveries_pending.items(),
+        "channel",
+    )
+
+
+def _store(store: StoreMeasure) -> Iterable[Metric]:
+    yield GaugeMetricFamily(
+        "anyclawd_store_healthy",
+        "1 while what the store is given is written.",
+        value=float(store.is_healthy),
+    )
+    yield _counter(
+        "anyclawd_store_commits", "Transactions of the store.", [], [((), store.commits)]
+    )
+    yield GaugeMetricFamily(
+        "anyclawd_store_waiting", "Steps that are not written yet.", value=store.waiting
+    )
+    yield _counter(
+        "anyclawd_store_lost",
+        "Steps for which there was no room while the store could not write.",
+        [],
+        [((), store.lost)],
+    )
+
+
 def _gateway(measures: Measures) -> Iterable[Metric]:
     depths = GaugeMetricFamily(
         "anyclawd_queue_depth", "Messages that wait for their turn.", labels=["agent"]
@@ -174,12 +236,14 @@ def _loop(measures: Measures) -> Iterable[Metric]:
     )
 
 
-def _gauge(name: str, text: str, values: Iterable[tuple[str, float | None]]) -> Metric:
-    """A gauge by unit; a unit without a value is left out."""
-    family = GaugeMetricFamily(name, text, labels=["unit"])
-    for unit, value in values:
+def _gauge(
+    name: str, text: str, values: Iterable[tuple[str, float | None]], label: str = "unit"
+) -> Metric:
+    """A gauge by unit, or by something else; what has no value is left out."""
+    family = GaugeMetricFamily(name, text, labels=[label])
+    for labelled, value in values:
         if value is not None:
-            family.add_metric([unit], value)
+            family.add_metric([labelled], value)
     return family
 
 

@@ -80,8 +80,20 @@ def _overview(status: Json) -> list[str]:
         f"  processes: {status['containment']}",
         f"      units: {len(units)}, {failed} failed; jobs: {status['jobs']}",
     ]
+    lines += _conversations(status["conversations"], paint)
     lines += [f"    {paint('warning', 'yellow')}: {clean(text)}" for text in status["warnings"]]
     return lines + _tree(units, paint)
+
+
+def _conversations(counted: Json, paint: Paint) -> list[str]:
+    """What goes on in chats, and why nothing can be kept of it where that is so."""
+    sessions = f"{counted['live']} live, {counted['resting']} resting"
+    messages = f"{counted['queued']} queued, {counted['running']} running"
+    undelivered = f"; answers under way: {counted['undelivered']}" if counted["undelivered"] else ""
+    lines = [f"   sessions: {sessions}; messages: {messages}{undelivered}"]
+    if counted["store"]:
+        lines.append(f"      {paint('store', 'yellow')}: {clean(counted['store'])}")
+    return lines
 
 
 def _tree(units: list[Json], paint: Paint) -> list[str]:

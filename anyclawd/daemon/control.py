@@ -23,6 +23,7 @@ from anyclawd.admin.control import (
     Message,
     NoSuchJob,
     ReloadRequest,
+    StoreMeasure,
     Timing,
     UnitMeasure,
     Verb,
@@ -58,8 +59,13 @@ from anyclawd.model.spelling import nearest
 from anyclawd.model.state import ACTIVE_OF, Active, JobResult, JobType, Result, Sub
 from anyclawd.model.unit import Unit, template_of
 from anyclawd.model.value import Json
+from anyclawd.route.commands import Outcome
 from anyclawd.runtime.driver import Driver
 from anyclawd.runtime.logpump import Follower, LogLine
+from anyclawd.wire.channel import RefusalReason
+
+#: The unit that keeps conversations, where there is one.
+_STORE = UnitName("store.core")
 
 #: What holds of a unit with `isolate: pid`; see docs/explanation/processes.md.
 _ISOLATED = "guaranteed: a PID namespace of its own"
@@ -127,6 +133,7 @@ class DaemonControl:
             "containment": self._containment,
             "jobs": len(self._manager.jobs),
             "warnings": self.warnings,
+            "conversations": self._conversations_view(),
             "units": [self._row(unit) for unit in self._driver.plan.units.values()],
         }
 
@@ -234,6 +241,7 @@ class DaemonControl:
         timers = self._driver.timers
         lag = Timing(count=timers.lag_count, sum_s=timers.lag_sum_s)
         usages = await self._usages(list(self._driver.plan.units))
+        counters = self._gateway.counters
         return Measures(
             manager_restarts=self._tally.restarts_by_manager(),
             agents_connected=sum(bool(agent["connected"]) for agent in self._gateway.agents()),
@@ -243,10 +251,18 @@ class DaemonControl:
                 for name, unit in self._driver.plan.units.items()
                 if name in usages  # a reload may have added it meanwhile
             ),
+            sessions=self._gateway.chats.states(),
+            messages=self._gateway.chats.open_messages(),
+            messages_received=counters.messages,
+            messages_repeated=counters.duplicates,
+            messages_ended={**dict.fromkeys(map(str, Outcome), 0), **counters.outcomes},
+            refusals={**dict.fromkeys(map(str, RefusalReason), 0), **counters.refusals},
+            deliveries_pending=self._gateway.chats.pending_deliveries(),
+            store=self._measure_store(),
             queue_depths=self._gateway.queue_depths(),
             turn_durations={
                 agent: Timing(count=times.count, sum_s=times.sum_s)
-                for agent, times in self._gateway.counters.turn_times.items()
+                for agent, times in counters.turn_times.items()
             },
             truncated_answers=self._gateway.truncations,
             loop_lag=lag,
@@ -372,6 +388,18 @@ class DaemonControl:
             **usage_view(),
         }
 
+    def _conversations_view(self) -> Json:
+        chats = self._gateway.chats
+        states = chats.states()
+        resting = states.pop("resting")
+        return {
+            "live": sum(states.values()),
+            "resting": resting,
+            **chats.open_messages(),
+            "undelivered": sum(chats.pending_deliveries().values()),
+            "store": self._store_reason(),
+        }
+
     def _blocked_by(self) -> dict[UnitName, list[UnitName]]:
         """Unit with a job to those whose jobs wait for it."""
         waiting: dict[UnitName, list[UnitName]] = {}
@@ -421,6 +449,20 @@ class DaemonControl:
                     "result": Result.SUCCESS.value,
                 }
             )
+
+    def _measure_store(self) -> StoreMeasure:
+        store = self._gateway.store
+        return StoreMeasure(
+            is_healthy=not self._store_reason(),
+            commits=store.commits,
+            waiting=store.waiting,
+            lost=store.lost,
+        )
+
+    def _store_reason(self) -> str:
+        """Why the store does not keep what it is given, or is not what it was; else empty."""
+        state = self._manager.states.get(_STORE)
+        return self._gateway.store.failure or (state.reason if state is not None else "")
 
     def _measure(self, unit: Unit, usage: dict[str, Json]) -> UnitMeasure:
         state = self._manager.states[unit.name]

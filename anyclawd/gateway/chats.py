@@ -4,6 +4,7 @@ A chat is named by the key of its session. Whoever calls has looked it up in `se
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,8 @@ from anyclawd.model.errors import RequestError, UnknownUnit
 from anyclawd.model.spelling import nearest
 from anyclawd.model.value import Json
 from anyclawd.route import events
-from anyclawd.route.record import Conversation, Grant, SessionKey
-from anyclawd.route.session import Session
+from anyclawd.route.record import Conversation, Grant, MessageState, SessionKey
+from anyclawd.route.session import Phase, Session
 from anyclawd.route.table import entry_name
 from anyclawd.store.failure import Failure
 from anyclawd.wire.acp import Choice
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from anyclawd.gateway.agent import AgentPeer
     from anyclawd.gateway.gateway import Gateway
 
+#: The state of a chat that the store alone keeps.
+_RESTING = "resting"
 #: How long an agent may take to fork, to delete, to log in; people wait for it.
 ANSWER_TIMEOUT_S = 120.0
 #: The latest messages that are shown of one chat.
@@ -51,6 +54,28 @@ class Chats:
             return _shown(session)
         row = self._router.put_away.get(SessionKey(key))
         return None if row is None else _shown_at_rest(row)
+
+    def states(self) -> dict[str, int]:
+        """How many are in each state."""
+        counted = Counter(session.phase.value for session in self._router.sessions.values())
+        resting = {_RESTING: len(self._router.put_away)}
+        return {**dict.fromkeys(map(str, Phase), 0), **counted, **resting}
+
+    def open_messages(self) -> dict[str, int]:
+        """How many messages have no outcome yet, by their state."""
+        sessions = self._router.sessions.values()
+        turns = [session.turn for session in sessions if session.turn is not None]
+        return {
+            MessageState.QUEUED.value: sum(len(session.queue) for session in sessions),
+            MessageState.RUNNING.value: sum(len(turn.messages) for turn in turns),
+        }
+
+    def pending_deliveries(self) -> dict[str, int]:
+        """How many answers have not arrived, by channel."""
+        return {
+            **dict.fromkeys(self._router.routes.channels, 0),
+            **self._router.deliveries.counts(),
+        }
 
     async def idle(self) -> dict[str, float]:
         """For how many seconds nothing has happened, by key, as far as that can be read."""
@@ -240,7 +265,7 @@ def _shown_at_rest(row: Conversation) -> dict[str, Json]:
         "agent": entry_name(row.agent).partition("@")[0],
         "worker": row.agent,
         "agent_session": row.acp_id or None,
-        "state": "resting",
+        "state": _RESTING,
         "queued": 0,
         "conversation": row.number,
         "title": row.title,

@@ -17,6 +17,18 @@ class Store(Protocol):
     def failure(self) -> str:
         """Why nothing can be kept at the moment; empty where all is well."""
 
+    @property
+    def commits(self) -> int:
+        """Transactions that were written since the daemon began."""
+
+    @property
+    def waiting(self) -> int:
+        """Steps that are not written yet."""
+
+    @property
+    def lost(self) -> int:
+        """Steps that could be kept no longer while nothing could be written."""
+
     def append(
         self, entries: Sequence[Entry], done: Done | None = None, *, is_durable: bool
     ) -> None:

@@ -52,6 +52,10 @@ class Deliveries:
             del self._by_channel[channel]
         return pending
 
+    def counts(self) -> dict[str, int]:
+        """How many wait, by channel; none of those for which none do."""
+        return {channel: len(waiting) for channel, waiting in self._by_channel.items()}
+
     def of(self, channel: str) -> list[Pending]:
         return list(self._by_channel.get(channel, {}).values())
 

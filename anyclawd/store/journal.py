@@ -79,7 +79,8 @@ class Journal:
         self._target: Target | None = None
         self._queue: deque[_Append] = deque()
         self._queued_bytes = 0
-        self._lost = 0
+        self.lost = 0  #: steps for which there was no room
+        self.commits = 0  #: transactions that were written
         self._has_work = asyncio.Event()
         self._writing = asyncio.Lock()
         self.stuck = ""  #: why nothing can be written
@@ -155,6 +156,7 @@ class Journal:
             except Unwritable as error:
                 self._suffer(str(error))
                 return
+            self.commits += 1
             if self.stuck:
                 self.stuck = ""
                 self._report("")
@@ -185,9 +187,9 @@ class Journal:
     def _refuse(self, append: _Append) -> None:
         reason = self.stuck or f"{len(self._queue)} steps wait to be written already"
         if not append.is_message:
-            self._lost += 1
+            self.lost += 1
             text = "store.core: %d steps are lost: there is no room to keep them until %s"
-            log.error(text, self._lost, "the store can be written to")
+            log.error(text, self.lost, "the store can be written to")
         self._tell_soon(append, NotWritten(reason))
 
     def _tell_soon(self, append: _Append, outcome: Failure | None) -> None:

@@ -72,6 +72,21 @@ class Store:
         """Why nothing can be kept at the moment; empty where all is well."""
         return self._journal.stuck
 
+    @property
+    def commits(self) -> int:
+        """Transactions that were written since the daemon began."""
+        return self._journal.commits
+
+    @property
+    def waiting(self) -> int:
+        """Steps that are not written yet."""
+        return self._journal.waiting
+
+    @property
+    def lost(self) -> int:
+        """Steps that could be kept no longer while nothing could be written."""
+        return self._journal.lost
+
     # -- as a unit -----------------------------------------------------------------------------
 
     async def start(self) -> None:

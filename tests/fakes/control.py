@@ -16,6 +16,7 @@ from anyclawd.admin.control import (
     Message,
     NoSuchJob,
     ReloadRequest,
+    StoreMeasure,
     Timing,
     UnitMeasure,
     Verb,
@@ -251,6 +252,7 @@ class FakeControl:
         }
         self.state, self.version = "running", "0.1.0"
         self.running_plan = PLAN
+        self.store_reason = ""  #: why the store does not keep what it is given
         self.reasons: dict[str, str] = {}  #: unit to why its next job fails
         self.requests: list[JobRequest] = []
         self.dropins = "/run/anyclawd/dropins"
@@ -288,6 +290,14 @@ class FakeControl:
             "containment": "best effort: sessions, subreaper and marks; no cgroup is delegated",
             "jobs": 0,
             "warnings": [],
+            "conversations": {
+                "live": 2,
+                "resting": 1,
+                "queued": 1,
+                "running": 0,
+                "undelivered": 1,
+                "store": self.store_reason,
+            },
             "units": list(self.rows.values()),
         }
 
@@ -535,6 +545,14 @@ class FakeControl:
                     tasks=3,
                 ),
             ),
+            sessions={"idle": 2, "prompting": 1, "resting": 5},
+            messages={"queued": 4, "running": 1},
+            messages_received=30,
+            messages_repeated=2,
+            messages_ended={"answered": 20, "refused": 3, "interrupted": 0},
+            refusals={"rate-limit": 3},
+            deliveries_pending={"debug-http": 1},
+            store=StoreMeasure(is_healthy=True, commits=40, waiting=6, lost=0),
             queue_depths={"default.agent": 4},
             turn_durations={"default.agent": Timing(count=2, sum_s=1.5)},
             truncated_answers=1,

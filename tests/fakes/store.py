@@ -50,6 +50,7 @@ class PaperStore:
 
     def __init__(self, restored: Restored | None = None) -> None:
         self.stuck = ""
+        self.commits = self.waiting = self.lost = 0
         self.pages: list[Entry] = []
         self.restored = restored or Restored()
         self._messages: dict[MessageId, StoredMessage] = {}

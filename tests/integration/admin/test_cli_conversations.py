@@ -250,3 +250,10 @@ def test_each_nested_verb_has_help() -> None:
         done = run([*words, "--help"], {})
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout.startswith(f"usage: anyclawctl {' '.join(words)}")
+
+
+def test_status_tells_of_chats_and_of_a_store_that_cannot_write(served: Served) -> None:
+    line = "   sessions: 2 live, 1 resting; messages: 1 queued, 0 running; answers under way: 1\n"
+    assert line in anyclawctl(served, "status").stdout
+    served.control.store_reason = "no space left on device"
+    assert "      store: no space left on device\n" in anyclawctl(served, "status").stdout
