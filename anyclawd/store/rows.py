@@ -349,10 +349,12 @@ def _state_of(row: tuple[Json, ...]) -> dict[str, Json]:
 
 
 def text_of(content: Json) -> str:
-    """What a delivery says, as far as it is text: of content, of its parts, or of a result."""
+    """What a delivery says, as far as it is text: of its update, of content, or of its parts."""
     match content:
         case str():
             return content
+        case {"update": update}:
+            return text_of(update)
         case list():
             return "".join(map(text_of, content))
         case {"text": str(text)}:
