@@ -38,13 +38,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol, assert_never
 
-from anyclawd.gateway import hook_chain
 from anyclawd.gateway.agent import PUSH_METHODS, AgentHost, AgentPeer
 from anyclawd.gateway.hook_chain import (
     Answered,
     Denied,
     Ending,
-    Failed,
     LeftOut,
     Let,
     Question,
@@ -52,8 +50,10 @@ from anyclawd.gateway.hook_chain import (
     Selected,
 )
 from anyclawd.gateway.hook_lanes import Lanes
-from anyclawd.gateway.hooks import NOT_ANSWERING, NOT_RUNNING, Asking, Hooks
-from anyclawd.model.conversation import HookEvent, HookUse
+from anyclawd.gateway.hook_walk import Walk
+from anyclawd.gateway.hooks import Hooks
+from anyclawd.gateway.valve import Valve
+from anyclawd.model.conversation import HookEvent
 from anyclawd.model.errors import RemoteProtocolError
 from anyclawd.model.unit import Unit
 from anyclawd.model.value import Json
@@ -84,113 +84,6 @@ class HookedHost(AgentHost, Protocol):
 
     def agent_session(self, agent: AgentPeer, session_id: str) -> SessionKey | None:
         """The chat that an ACP session belongs to, where that is known."""
-
-
-class Valve:
-    """The agent's wire, whose reading two may stop: the gateway, and full lanes."""
-
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
-        self._is_held = self._is_full = self._is_over = False
-
-    @property
-    def unit(self) -> Unit:
-        return self._wire.unit
-
-    @property
-    def invocation(self) -> str:
-        return self._wire.invocation
-
-    def write(self, data: bytes) -> None:
-        self._wire.write(data)
-
-    def pause_reading(self) -> None:
-        self._is_held = True
-        self._turn()
-
-    def resume_reading(self) -> None:
-        self._is_held = False
-        self._turn()
-
-    def fill(self, *, is_full: bool) -> bool:
-        """Whether that is news."""
-        is_news, self._is_full = is_full is not self._is_full, is_full
-        if is_news:
-            self._turn()
-        return is_news
-
-    def end(self) -> None:
-        """There is nothing to read any more."""
-        self._is_over = True
-
-    @property
-    def is_shut(self) -> bool:
-        return self._is_held or self._is_full
-
-    def _turn(self) -> None:
-        if self._is_over:
-            return
-        if self.is_shut:
-            self._wire.pause_reading()
-        else:
-            self._wire.resume_reading()
-
-
-class Walk:
-    """One question on its way along the hooks; forgotten, it ends without a word."""
-
-    def __init__(
-        self,
-        hooks: Hooks,
-        params: Callable[[Question], dict[str, Json]],
-        ended: Callable[[Ending], None],
-    ) -> None:
-        self._hooks, self._params, self._ended = hooks, params, ended
-        self._asking: Asking | None = None
-
-    def start(self, event: HookEvent, subject: Json, uses: tuple[HookUse, ...]) -> Ending | None:
-        """The ending, if it is there at once; else `ended` is called with it, later."""
-        wanted = [use for use in uses if self._hooks.wants(use.unit, event)]
-        return self._go(hook_chain.begin(event, subject, wanted))
-
-    def forget(self) -> None:
-        if self._asking is not None:
-            self._asking.forget()
-
-    def _go(self, stop: Question | Ending) -> Ending | None:
-        """Ask the next hook that can be asked; the ending where none is left."""
-        while isinstance(stop, Question):
-            peer = self._hooks.find(stop.asked.unit)
-            failure = NOT_RUNNING
-            if peer is not None:
-                replied = partial(self._replied, stop)
-                params = self._params(stop)
-                self._asking = peer.ask(stop.event, params, stop.asked.timeout_s, replied)
-                if self._asking is not None:
-                    return None
-                failure = NOT_ANSWERING
-            stop = self._fail(stop, failure)
-        return stop
-
-    def _replied(self, question: Question, result: Json, failure: str) -> None:
-        self._asking = None
-        ending = self._go(self._take(question, result, failure))
-        if ending is not None:
-            self._ended(ending)
-
-    def _take(self, question: Question, result: Json, failure: str) -> Question | Ending:
-        if failure:
-            return self._fail(question, failure)
-        try:
-            verdict = hook.read_verdict(question.event, result, question.subject)
-        except RemoteProtocolError as error:
-            return self._fail(question, str(error))
-        self._hooks.note_verdict(question.asked.unit)
-        return hook_chain.step(question, verdict)
-
-    def _fail(self, question: Question, text: str) -> Question | Ending:
-        self._hooks.note_failure(question.asked.unit, text)
-        return hook_chain.step(question, Failed(text))
 
 
 @dataclass(slots=True, eq=False)
@@ -309,7 +202,7 @@ class HookedAgent(AgentPeer):
         super().close_session(session_id)
 
     def abandon(self, token: Token) -> None:
-        self._owners.pop(token, None)
+        self._replaying.discard(self._owners.pop(token, ""))
         self._forget_prompt(token)
         super().abandon(token)
 
@@ -526,7 +419,10 @@ class HookedAgent(AgentPeer):
     def agent_event(self, event: Event) -> None:
         match event:
             case events.SessionOpened(token, opened):
-                session_id = self._owners.pop(token, "") or opened
+                session_id = self._owners.pop(token, "")
+                if not session_id:  # a new one, whatever its id was before
+                    self._replaying.discard(opened)
+                    session_id = opened
             case events.PromptAnswered(token) | events.PromptFailed(token):
                 session_id = self._owners.pop(token, "")
             case events.OpenFailed(token):

@@ -625,3 +625,20 @@ async def test_the_conversation_in_the_reference_is_what_is_spoken() -> None:
             said = b""
             hook.sink.data_received(f"{line[2:]}\n".encode())
     assert stand.channel.shown()[-1] == ("result", "We do not talk about that.")
+
+
+async def test_a_session_that_is_new_is_no_replay_even_if_its_id_is_known() -> None:
+    stand = Stand(use("guard", HookEvent.UPDATE))
+    stand.channel.message("hello")
+    stand.agent.open("s1")
+    stand.agent.answer(stand.agent.expect("session/prompt"), {})
+    stand.agent.die()
+    stand.start_agent()
+    stand.channel.message("again")
+    load = stand.agent.expect("session/load")
+    stand.channel.message("/cancel")
+    stand.agent.answer(load, {})
+    stand.channel.message("/new")
+    stand.agent.open("s1")
+    stand.agent.chunk("s1", "secret")
+    assert stand.hook.decide("update", action="drop")["update"] == chunk("secret")
