@@ -10,7 +10,7 @@ from functools import partial
 from typing import Protocol, TypeAlias
 
 from anyclawd.gateway.handshake import HEALTH_METHOD, refusal
-from anyclawd.model.errors import RemoteProtocolError
+from anyclawd.model.errors import RemoteProtocolError, RequestError
 from anyclawd.model.unit import Unit
 from anyclawd.model.value import Json
 from anyclawd.route.commands import AskForm, AskPermission
@@ -27,8 +27,8 @@ STATE_QUESTIONS_MAX = 100
 
 #: Called once with what has become of a message.
 OnAccepted: TypeAlias = Callable[[channel.Acceptance], None]
-#: Called once with what the store tells of a message, None where it knows none.
-OnState: TypeAlias = Callable[[Mapping[str, Json] | None], None]
+#: Called once with what the store tells of a message, None where it knows none; or why it cannot.
+OnState: TypeAlias = Callable[[Mapping[str, Json] | RequestError | None], None]
 
 
 class ChannelHost(Protocol):
@@ -123,12 +123,16 @@ class ChannelPeer:
             return
         self._state_questions += 1
 
-        def answer(state: Mapping[str, Json] | None) -> None:
+        def answer(state: Mapping[str, Json] | RequestError | None) -> None:
             self._state_questions -= 1
-            if state is None:
-                reply.error(channel.UNKNOWN_MESSAGE, f"no message {message_id!r:.80} is known")
-            else:
-                reply.result(dict(state))
+            match state:
+                case None:
+                    text = f"no message {message_id!r:.80} is known"
+                    reply.error(channel.UNKNOWN_MESSAGE, text)
+                case RequestError():
+                    reply.error(jsonrpc.SERVER_ERROR, str(state))
+                case _:
+                    reply.result(dict(state))
 
         self._host.channel_message_state(self.name, message_id, answer)
 

@@ -464,11 +464,10 @@ class Gateway:
     def channel_message_state(self, name: str, message_id: str, answer: OnState) -> None:
         async def look() -> None:
             try:
-                found = await self.store.message(message_id, name)
+                answer(await self.store.message(message_id, name))
             except RequestError as error:
                 log.warning("%s: cannot tell the state of a message: %s", name, error)
-                found = None
-            answer(found)
+                answer(error)
             self.flush()
 
         self._spawn(look(), "tell the state of a message")

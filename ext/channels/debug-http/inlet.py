@@ -12,6 +12,7 @@ from refusal import Refusal
 
 from anyclaw_sdk.channel import Outbound
 from anyclaw_sdk.types import (
+    SERVER_ERROR,
     Accepted,
     Message,
     MessageRefused,
@@ -69,6 +70,8 @@ async def _answered(in_doubt: str) -> AsyncIterator[None]:
     except SupervisorGone as error:
         raise Refusal(503, f"the supervisor has gone: {in_doubt}") from error
     except RpcError as error:
+        if error.code == SERVER_ERROR:
+            raise Refusal(503, str(error), retry_after_s=1) from error
         raise Refusal(502, f"the supervisor answered {error.code}: {error}") from error
 
 

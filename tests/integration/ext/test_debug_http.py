@@ -286,6 +286,8 @@ def test_the_state_of_a_message_is_the_supervisor_s(chat: Chat) -> None:
     assert asked["params"] == {"messageId": "m/1"}
     chat.channel.answer = answering(error={"code": -32001, "message": "unknown"})
     assert chat.http("GET", "/messages/m2") == (404, {"error": "no message 'm2' is known"})
+    chat.channel.answer = answering(error={"code": -32000, "message": "the store is busy"})
+    assert chat.http("GET", "/messages/m2") == (503, {"error": "the store is busy"})
 
 
 def test_the_end_of_a_turn_is_confirmed_and_names_its_delivery(chat: Chat) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from anyclawd.gateway.channel import STATE_QUESTIONS_MAX, ChannelPeer, OnAccepted, OnState
 from anyclawd.model.deps import UnitName
+from anyclawd.model.errors import RequestError
 from anyclawd.model.span import BUILT_IN
 from anyclawd.model.unit import ChannelRole, Kind, Protocol, Unit
 from anyclawd.model.value import Json
@@ -170,16 +171,18 @@ def test_a_receipt_as_a_request_is_answered() -> None:
 
 def test_the_state_of_a_message_is_told_when_it_is_known() -> None:
     line = Line()
-    for number in (1, 2):
+    for number in (1, 2, 3):
         params = {"messageId": f"m{number}"}
         line.say(id=number, method="channel/messageState", params=params)
-    (first, known), (second, unknown) = line.host.states
+    (first, known), (second, unknown), (_, unreadable) = line.host.states
     assert (first, second) == ("m1", "m2")
     unknown(None)
     known({"messageId": "m1", "state": "running"})
+    unreadable(RequestError("the store cannot be read"))
     assert [message.get("error") or message["result"] for message in line.wire.take()] == [
         {"code": -32001, "message": "no message 'm2' is known"},
         {"messageId": "m1", "state": "running"},
+        {"code": -32000, "message": "the store cannot be read"},
     ]
 
 
