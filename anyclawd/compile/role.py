@@ -46,6 +46,7 @@ class Roles:
         self._tools = self._of(Kind.TOOL)
         #: all that can be named: pools in place of their workers
         self._known = {*enabled, *disabled, *pools.workers} - pools.of.keys()
+        self._keys: dict[Kind, list[str]] = {}
 
     def _of(self, kind: Kind) -> tuple[UnitName, ...]:
         enabled = self._enabled.items()
@@ -86,8 +87,11 @@ class Roles:
         )
 
     def _keys_of(self, kind: Kind) -> list[str]:
-        """The keys of all entries of a kind, to look for what was meant."""
-        return [name.removesuffix(f".{kind}") for name in self._known if kind_of(name) is kind]
+        """The keys of all entries of a kind, to look for what was meant; one list for all."""
+        if kind not in self._keys:
+            units = (name for name in self._known if kind_of(name) is kind)
+            self._keys[kind] = [name.removesuffix(f".{kind}") for name in units]
+        return self._keys[kind]
 
     def _named(self, key: str, kind: Kind) -> UnitName:
         """The unit of an entry's key, or the instance `template@argument` of that name."""

@@ -169,13 +169,18 @@ agents_manager:
       workspace: {type: local, binary: [sh, -c, x], env: {A: !env T}}
       backoff: {base_delay_ms: 250}
       tools: [!env "T:x"]
+    pool: {exec: sh, max_workers: 2, fs: true, hooks: [{name: h, events: [prompt]}]}
 channels_manager:
   channels:
     http:
       binary: "@built-in/channels/debug-http"
       agent: default
       options: {host: 127.0.0.1, port: 8080, ack: {typing: true}}
+      queue: {mode: steer, cap: 3}
+access: {rules: [{channel: http, peer: !env T, agent: pool}, {peer: 3, allow: false}]}
+services_manager: {services: {h: {binary: sh, protocol: hook}}}
 units:
+  pool.agent: {requires: [h.service], min_workers: 0, history_replay: false}
   a.service:
     exec: "@ext/agents/mock"
     protocol: none
@@ -198,7 +203,7 @@ units:
 PIECES = st.sampled_from(
     ["null", "[]", "{}", "''", "3", "-1", "true", ".nan", "x", "a.service", "!env T", "!env Q",
      "&a ", "*a", "\n", "  ", "- ", ": ", "[", "}", "@ext/agents/mock", "@python", "1e400",
-     "%", "%i", "@", "c@4.service"]
+     "%", "%i", "@", "c@4.service", "pool@1.agent", "pool.agent"]
 )  # fmt: skip
 CHANGES = st.lists(
     st.tuples(st.integers(0, len(EXAMPLE)), st.integers(0, 8), PIECES), min_size=1, max_size=3
