@@ -407,7 +407,8 @@ def normalise(update: dict[str, Json]) -> None:
 
 def commands_of(update: dict[str, Json]) -> list[Json]:
     """The commands of an `available_commands_update`; 0.9 agents call the member `commands`."""
-    return as_list(update.get("availableCommands", update.get("commands")))
+    listed = as_list(update.get("availableCommands", update.get("commands")))
+    return [item for item in listed if as_text(as_map(item).get("name"))]
 
 
 def text_of(update: dict[str, Json]) -> str:
