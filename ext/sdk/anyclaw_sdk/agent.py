@@ -21,8 +21,6 @@ from typing import TYPE_CHECKING, NoReturn
 from anyclaw_sdk._handshake import answer_initialize, shake_hands
 from anyclaw_sdk._stdio import Stdio
 from anyclaw_sdk.content import block_text
-from anyclaw_sdk.hook import Hook as Hook  # what stands in front of an agent is written alike
-from anyclaw_sdk.hook import run_hook as run_hook
 from anyclaw_sdk.types import (
     AgentInitialize,
     Json,
@@ -35,6 +33,8 @@ from anyclaw_sdk.types import (
 
 if TYPE_CHECKING:
     from anyclaw_sdk._connection import Connection
+    from anyclaw_sdk.hook import Hook as Hook  # see __getattr__
+    from anyclaw_sdk.hook import run_hook as run_hook
 
 
 class Client:
@@ -179,3 +179,14 @@ def run(agent: Agent) -> NoReturn:
     from anyclaw_sdk._agent_harness import run_stdio
 
     sys.exit(asyncio.run(run_stdio(agent, stdio, is_ready, rest)))
+
+
+if not TYPE_CHECKING:  # else every name of this module would have a type
+
+    def __getattr__(name: str) -> object:
+        """What stands in front of an agent is found here too, and costs an agent no import."""
+        if name in ("Hook", "run_hook"):
+            from anyclaw_sdk import hook
+
+            return getattr(hook, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

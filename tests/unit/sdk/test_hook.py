@@ -288,3 +288,5 @@ def test_a_hook_is_a_service_too() -> None:
 
 def test_whoever_writes_agents_finds_hooks_there_too() -> None:
     assert (agent.Hook, agent.run_hook) == (Hook, run_hook)
+    with pytest.raises(AttributeError, match="no attribute 'run_dog'"):
+        _ = agent.run_dog  # type: ignore[attr-defined]  # a mistake is told as ever
