@@ -118,6 +118,14 @@ class Process:
                 return self.inbox.pop(index)
         raise AssertionError(f"no answer to {id_!r} in {self.inbox}")
 
+    async def wait_for_answer(self, id_: Json) -> Params:
+        """Take the answer to a request of its own as soon as there is one."""
+        while True:
+            self.inbox += self.wire.take()
+            if any("method" not in message and message["id"] == id_ for message in self.inbox):
+                return self.answer_to(id_)
+            await asyncio.sleep(0)
+
     def answer(self, request: Mapping[str, Json], result: Json) -> None:
         self.say({"id": request["id"], "result": result})
 
