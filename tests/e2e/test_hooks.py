@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from anyclawd.model.value import Json
-from tests.fakes.daemon import running, system
+from tests.fakes.daemon import contained, running, system, write_config
 from tests.fakes.puppet import AgentPuppet, ChannelPuppet, HookPuppet, Stage
 
 GUIDE = Path(__file__).parents[2] / "docs/how-to/write-a-hook.md"
@@ -172,6 +172,30 @@ def test_a_turn_without_its_hook_is_refused_by_policy(
         channel.message("/cancel")
         assert channel.shown() == ("agent_message_chunk", "Operation cancelled.")
         assert channel.turn() == [("result", "cancelled")]
+
+
+def test_a_reload_takes_a_hook_away(tmp_path: Path, theatre: Stage) -> None:
+    config = between(theatre, theatre.hook("h"))
+    with running(tmp_path, config) as daemon:
+        hook, agent, channel = accept(theatre)
+        channel.message("hello")
+        agent.open()
+        hook.decide("prompt", "refuse", reason="not yet")
+        assert channel.turn() == [("result", "not yet")]
+        del config["agents_manager"]["agents"]["default"]["hooks"]
+        without = config | {"services_manager": {"services": {}}}
+        write_config(daemon.config, contained(without))
+        done = daemon.ctl("reload")
+        assert done.returncode == 0, done.stderr
+        hook.expect_end()
+        successor = theatre.accept_agent("a")
+        channel.message("and now?")
+        successor.open("s2")
+        request, asked = successor.prompted()
+        assert asked == "and now?"
+        successor.done(request)
+        assert channel.turn() == [("result", "end_turn")]
+        assert "guard.service" not in daemon.units()
 
 
 def test_the_guide_s_hook_guards_an_agent(tmp_path: Path) -> None:

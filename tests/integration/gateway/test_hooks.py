@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from anyclawd.gateway import hook_lanes, hooks
-from anyclawd.model.conversation import HookEvent, HookFailure, HookUse
+from anyclawd.model.conversation import HookEvent, HookFailure, HookUse, Pool
 from anyclawd.model.deps import UnitName
 from anyclawd.model.span import BUILT_IN
 from anyclawd.model.unit import Kind, Protocol, Unit
@@ -145,6 +145,21 @@ async def test_hooks_change_a_prompt_one_after_another() -> None:
     asked = second.decide("prompt", action="change", prompt=text("from second"))
     assert asked["prompt"] == text("from first")
     assert stand.prompts() == [text("from second")]
+
+
+async def test_a_hook_is_told_of_a_pool_and_not_of_its_workers() -> None:
+    pool = Pool(agent=UnitName("default.agent"))
+    worker = agent_unit("default@1", hooks=(use(),), pool=pool)
+    units = worker, channel_unit(), hook_unit()
+    gateway = open_gateway(plan_of(*units), environ={})
+    gateway.start()
+    hook, channel = HookProcess(gateway, units[2]), ChannelProcess(gateway, units[1])
+    agent = AgentProcess(gateway, worker)
+    for process in (hook, channel, agent):
+        process.initialize()
+    channel.message("hello")
+    agent.open("s1")
+    assert hook.decide("prompt")["agent"] == "default"
 
 
 async def test_a_refused_prompt_ends_its_turn_with_the_reason() -> None:
