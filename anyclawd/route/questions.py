@@ -5,16 +5,13 @@ that takes it back, or because nobody can be asked. `route.permission` has the r
 `route.elicitation` turns a form into plain questions for a channel that cannot show forms.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from anyclawd.model.conversation import Unroutable
 from anyclawd.model.deps import UnitName
 from anyclawd.route import events
-from anyclawd.route.agent import Agent
 from anyclawd.route.commands import (
-    AnswerElicitation,
     AnswerPermission,
     ArmTimer,
     AskPermission,
@@ -25,38 +22,16 @@ from anyclawd.route.commands import (
     Token,
     WithdrawPermission,
 )
+from anyclawd.route.desk import Desk
+from anyclawd.route.forms import Forms
 from anyclawd.route.permission import Ask, Asks, option_meant, rejection_of, standing_answer
 from anyclawd.route.record import CloseAsk, RememberChoice, SaveAsk
 from anyclawd.route.session import Phase, Session
-from anyclawd.route.table import Routes
 from anyclawd.wire import acp
 from anyclawd.wire.channel import Peer
 
 #: How long a question is kept that has no time limit.
 FOR_LONG_S = 7 * 86400.0
-
-
-@dataclass(frozen=True, slots=True)
-class Manners:
-    """What a process of a channel has said that it can do."""
-
-    has_receipts: bool = False
-    has_forms: bool = False
-
-
-class Desk(Protocol):
-    """What questions need of the router."""
-
-    routes: Routes
-    agents: dict[UnitName, Agent]
-    manners: dict[str, Manners]
-
-    @property
-    def sessions(self) -> Mapping[SessionKey, Session]: ...
-
-    @property
-    def is_leaving_word(self) -> bool:
-        """The daemon stops, and the next one is told what was asked."""
 
 
 class Questions:
@@ -65,12 +40,13 @@ class Questions:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self.asks = Asks()
+        self.forms = Forms(desk)
 
     def waits(self, request_id: str) -> bool:
-        return self.asks.get(request_id) is not None
+        return self.asks.get(request_id) is not None or self.forms.waits(request_id)
 
     def are_open(self, session: SessionKey) -> bool:
-        return bool(self.asks.count_of(session))
+        return bool(self.asks.count_of(session)) or self.forms.is_open(session)
 
     def ask(self, event: events.PermissionAsked, now: float) -> Iterator[Command]:
         agent, request = self._desk.agents[event.agent], event.request
@@ -136,6 +112,9 @@ class Questions:
         """Take the first answer of whoever was asked; any other finds nothing."""
         channel, request_id, option_id = event.channel, event.request_id, event.option_id
         ask = self.asks.get(request_id)
+        if ask is None and self.forms.waits(request_id):
+            yield from self.forms.choose(channel, request_id, option_id, now)
+            return
         if ask is None:
             orphan = self.asks.answer_orphan(channel, request_id, option_id, now)
             if orphan is not None:
@@ -186,54 +165,56 @@ class Questions:
         self.asks.orphan(ask.row, now + (self._desk.routes.permission_timeout_s or FOR_LONG_S))
         yield CancelTimer(ask.timer)
 
-    # --- forms ------------------------------------------------------------------------------------
-
-    def ask_form(self, event: events.ElicitationAsked, now: float) -> Iterator[Command]:
-        yield AnswerElicitation(event.agent, event.ask, "cancel", None)
-
-    def answer_form(self, event: events.ElicitationAnswered, now: float) -> Iterator[Command]:
-        yield from ()
-
     # --- what ends them ---------------------------------------------------------------------------
 
     def elapsed(self, request_id: str, now: float) -> Iterator[Command]:
         """Nobody has answered in time: no."""
         if ask := self.asks.get(request_id):
             yield from self._close_ask(ask, ask.rejection, now)
+        else:
+            yield from self.forms.elapsed(request_id, now)
 
     def end_with_turn(self, session: Session, now: float) -> Iterator[Command]:
         """What was asked in a turn that runs no more, or is cancelled, needs no answer."""
         for ask in self.asks.of(session.key):
             if ask.turn is not None and not _runs(session, ask.turn):
                 yield from self._close_ask(ask, None, now)
+        yield from self.forms.end_with_turn(session, now)
 
     def end(self, session: Session, now: float) -> Iterator[Command]:
         for ask in self.asks.of(session.key):
             yield from self._close_ask(ask, None, now)
+        yield from self.forms.end(session.key, now)
 
     def orphan(self, session: Session, now: float) -> Iterator[Command]:
         """The agent that asked has gone."""
         for ask in self.asks.of(session.key):
             yield from self._orphan_ask(ask, now)
+        yield from self.forms.end(session.key, now)
 
     def withdraw(self, agent: UnitName, handle: int, now: float) -> Iterator[Command]:
         """The agent takes a question back."""
         if ask := self.asks.by_handle(agent, handle):
             yield from self._withdraw_ask(ask, now)
+        else:
+            yield from self.forms.withdraw(agent, handle, now)
 
     def undeliverable(self, channel: str, request_id: str, now: float) -> Iterator[Command]:
         ask = self.asks.get(request_id)
         if ask is not None and ask.channel == channel:
             yield from self._close_ask(ask, self._when_unroutable(ask.options), now)
+        yield from self.forms.undeliverable(channel, request_id, now)
 
     def channel_failed(self, channel: str, now: float) -> Iterator[Command]:
         for ask in self.asks.of_channel(channel):
             yield from self._close_ask(ask, self._when_unroutable(ask.options), now)
+        yield from self.forms.channel_failed(channel, now)
 
     def show_again(self, channel: str) -> Iterator[Command]:
         """A new process of the channel knows of no question."""
         for ask in self.asks.of_channel(channel):
             yield from self._show_ask(ask)
+        yield from self.forms.show_again(channel)
 
     def _is_peer(self, session: SessionKey, peer: Peer | None) -> bool:
         """Whether it is the session's own peer who answers, as far as the channel says."""

@@ -19,7 +19,7 @@ makes it again. What an earlier daemon has left (`StoreRead`) begins as such row
 
 import itertools
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import assert_never
 
@@ -56,10 +56,11 @@ from anyclawd.route.commands import (
     Token,
 )
 from anyclawd.route.delivery import Deliveries, Pending
+from anyclawd.route.desk import Manners
 from anyclawd.route.events import Event
 from anyclawd.route.permission import Asks
 from anyclawd.route.platform import Wish, Word
-from anyclawd.route.questions import Manners, Questions
+from anyclawd.route.questions import Questions
 from anyclawd.route.record import (
     AddDelivery,
     AddMessage,
@@ -116,6 +117,10 @@ class Router:
     def asks(self) -> Asks:
         """The requests for permission that wait."""
         return self.questions.asks
+
+    def manners_of(self, channel: str) -> Manners:
+        """What its process has said; the one that is awaited may say otherwise."""
+        return self.manners.get(channel, _PLAIN)
 
     @property
     def is_leaving_word(self) -> bool:
@@ -263,9 +268,9 @@ class Router:
             case events.PermissionCancelled(agent, handle):
                 yield from self.questions.withdraw(agent, handle, now)
             case events.ElicitationAsked():
-                yield from self.questions.ask_form(event, now)
+                yield from self.questions.forms.ask(event, now)
             case events.ElicitationAnswered():
-                yield from self.questions.answer_form(event, now)
+                yield from self.questions.forms.answer(event, now)
             case _:
                 assert_never(event)
 
@@ -515,6 +520,10 @@ class Router:
             yield from _end(event.message, key, texts.NO_SUCH_CHANNEL)
             return
         session = self._session(event.channel, event.peer, event.agent)
+        if self.questions.forms.awaits_reply(session.key) and (text := _text_of(event.content)):
+            steps = self.questions.forms.reply(session, event.message, text, now)
+            yield from self._run(session, steps, now)
+            return
         wish = self._wish_of(event, session.key)
         if wish is None or wish.word is Word.NEW:
             yield from self._place(session, now)
@@ -658,7 +667,7 @@ class Router:
         if pending is None:
             return
         pending.is_written = True
-        if not self.manners.get(pending.row.channel, Manners()).has_receipts:
+        if not self.manners_of(pending.row.channel).has_receipts:
             yield from self._arrived(delivery)
 
     def _arrived(self, delivery: DeliveryId) -> Iterator[Command]:
@@ -981,6 +990,8 @@ class Router:
         yield from self._place_members(agent, now)
         text = texts.unavailable(agent.route.name, reason)
         for session in tuple(agent.members):
+            if self.intake is Intake.CLOSED and self._outlives(session):
+                continue  # it is the next daemon's
             if session.heir is None:  # else what waits is the heir's
                 yield from self._run(session, session.give_up(text), now)
 
@@ -1100,6 +1111,7 @@ class Router:
                 assert_never(timer.kind)
 
 
+_PLAIN = Manners()
 #: So many sessions are looked at when some have to be put away.
 _LOOKED_AT = 16
 
@@ -1135,6 +1147,13 @@ def _say(channel: str, session: SessionKey, peer: Peer, text: str) -> Iterator[C
     yield Announce(channel, session, peer)
     for update in (chunk, result):
         yield Deliver(channel, session, {"update": update})
+
+
+def _text_of(content: Sequence[Json]) -> str:
+    """What a message says in words; empty where it says anything else."""
+    part = content[0] if len(content) == 1 else {}
+    text = part.get("text") if part.get("type") == "text" else None
+    return text.strip() if isinstance(text, str) else ""
 
 
 def _end(message: MessageId, session: SessionKey, text: str) -> Iterator[Command]:

@@ -269,6 +269,17 @@ class Session:
         yield from self._reply(message, text)
         yield from self._mark([message], Outcome.ANSWERED, "end_turn")
 
+    def tell(self, text: str) -> Iterator[Command]:
+        """Say something in place of the agent."""
+        chunk = {"sessionUpdate": "agent_message_chunk", "content": {"type": "text", "text": text}}
+        is_over = self.turn is None or self.turn.is_settled
+        content = {"update": chunk}
+        yield from self._deliver(content) if is_over else self.show_in_turn(content)
+
+    def take_note(self, message: MessageId) -> Iterator[Command]:
+        """A message that answers a question needs no answer of its own."""
+        yield from self._mark([message], Outcome.ANSWERED, "end_turn")
+
     def withdraw(self, message: MessageId, now: float) -> Iterator[Command]:
         """Nobody waits for this message any more: drop it, or end the turn if it is all of it."""
         if self.turn is not None and message in self.turn.messages:
