@@ -247,6 +247,13 @@ def test_a_file_is_replaced_whole_and_keeps_its_mode(workspace: Workspace, root:
     assert names(root) == ["deep", "file"]
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")
+def test_a_file_that_may_not_be_written_is_not_replaced(workspace: Workspace, root: Path) -> None:
+    (root / "file").chmod(0o444)
+    with pytest.raises(NotServed, match="permission denied"):
+        workspace.write("file", "x")
+
+
 def test_a_dangling_link_is_written_through_where_it_stays(
     workspace: Workspace, root: Path
 ) -> None:
