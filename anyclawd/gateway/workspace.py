@@ -186,7 +186,7 @@ def _replace(place: Place, data: bytes) -> None:
     try:
         try:
             if place.found != -1:
-                os.fchmod(file, os.fstat(place.found).st_mode & 0o777)
+                _make_alike(file, os.fstat(place.found))
             rest = memoryview(data)
             while rest:
                 rest = rest[os.write(file, rest) :]
@@ -197,6 +197,13 @@ def _replace(place: Place, data: bytes) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(draft, dir_fd=place.directory)
         raise
+
+
+def _make_alike(file: int, found: os.stat_result) -> None:
+    """Give a file the mode of another one, and its owner where that is allowed."""
+    with contextlib.suppress(PermissionError):
+        os.fchown(file, found.st_uid, found.st_gid)
+    os.fchmod(file, found.st_mode & 0o777)  # after the owner, whose change resets some of it
 
 
 def _excerpt(file: int, path: str, line: int, limit: int | None) -> bytes:

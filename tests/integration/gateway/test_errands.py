@@ -129,6 +129,14 @@ def test_files_are_those_of_the_unit_s_user(tmp_path: Path) -> None:
 
 
 @needs_root
+def test_who_may_do_so_leaves_a_file_its_owner(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    os.chown(tmp_path / "file", pwd.getpwnam("nobody").pw_uid, -1)
+    Workspace(str(tmp_path)).write("file", "x")
+    assert (tmp_path / "file").owner() == "nobody"
+
+
+@needs_root
 def test_the_groups_of_the_daemon_are_not_the_user_s() -> None:
     read = partial(Path("/proc/thread-self/status").read_text)
     status = as_user("nobody", read)
