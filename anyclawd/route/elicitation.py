@@ -21,12 +21,13 @@ shows as buttons, or a text, whose reply is the peer's next message.
 Deliberately impossible: a form is never accepted with a field that its schema forbids, never
 partly, and never with a secret in it: what asks for one is declined before anything is asked.
 A link is shown in full beside the host it leads to, and never opened by us; one whose text could
-mislead a reader or a browser is declined.
+mislead a reader or a browser is declined. These two (`forbidden`) hold for channels that show
+forms as well.
 Source: ACP "Elicitation"; docs/reference/channel-protocol.md.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -99,6 +100,31 @@ DECLINED = "The question is declined."
 REQUIRED = "This one is needed; /cancel ends the questions."
 
 
+def forbidden(params: Mapping[str, Json]) -> Finished | None:
+    """The end of what no chat is asked, whoever draws it: for a secret, to open what misleads."""
+    if params.get("mode") == "url":
+        return None if _host_of(params.get("url")) else Finished("decline", None, MISLEADING)
+    fields = (field for field, _ in _fields_of(params))
+    secret = next((field for field in fields if field is not None and field.is_secret), None)
+    return None if secret is None else Finished("decline", None, _secret(secret.title))
+
+
+def _fields_of(params: Mapping[str, Json]) -> Iterator[tuple[Field | None, bool]]:
+    """(what can be asked of a property, whether it is required) in the order of the schema."""
+    found = params.get("requestedSchema")
+    schema = found if isinstance(found, dict) else {}
+    properties, required = schema.get("properties"), schema.get("required")
+    for name, described in properties.items() if isinstance(properties, dict) else ():
+        is_required = isinstance(required, list) and name in required
+        yield read_field(name, described, is_required=is_required), is_required
+
+
+def _host_of(url: Json) -> str:
+    """Where a link leads; empty for one that cannot be shown as it is opened."""
+    found = _URL.fullmatch(url) if isinstance(url, str) and len(url) <= URL_MAX_CHARS else None
+    return found[1] if found else ""
+
+
 class Form:
     """One elicitation on its way through a chat; `params` are those of `elicitation/create`."""
 
@@ -110,7 +136,7 @@ class Form:
         self._number = 0  # of the field that is asked, from 0
         self._tries = 0
         self._link, self._is_link = "", params.get("mode") == "url"
-        self._end = self._read(params)
+        self._end = forbidden(params) or self._read(params)
 
     def begin(self) -> Step:
         return self._end or self._put("")
@@ -157,40 +183,19 @@ class Form:
     # --- reading ----------------------------------------------------------------------------------
 
     def _read(self, params: Mapping[str, Json]) -> Finished | None:
-        """Take what is to be asked; the end where nothing may be."""
+        """Take what is to be asked; the end where it cannot be."""
         match params.get("mode", "form"):
             case "form":
-                return self._read_form(params.get("requestedSchema"))
+                fields = list(_fields_of(params))
+                self._fields = tuple(field for field, _ in fields if field is not None)
+                is_missing = any(field is None and is_required for field, is_required in fields)
+                if is_missing or len(fields) > FIELDS_MAX:
+                    return Finished("decline", None, UNSHOWABLE)
             case "url":
-                return self._read_link(params.get("url"))
+                url = params["url"]
+                self._link = f"{url}\n\nThis leads to {_host_of(url)}."
             case _:
                 return Finished("decline", None, UNSHOWABLE)
-
-    def _read_form(self, schema: Json) -> Finished | None:
-        found = schema.get("properties") if isinstance(schema, dict) else None
-        properties = found if isinstance(found, dict) else {}
-        listed = schema.get("required") if isinstance(schema, dict) else None
-        required = listed if isinstance(listed, list) else []
-        fields = []
-        for name, described in properties.items():
-            field = read_field(name, described, is_required=name in required)
-            if field is None and name in required:
-                return Finished("decline", None, UNSHOWABLE)
-            if field is None:
-                continue
-            if field.is_secret:
-                return Finished("decline", None, _secret(field.title))
-            fields.append(field)
-        if len(fields) > FIELDS_MAX:
-            return Finished("decline", None, UNSHOWABLE)
-        self._fields = tuple(fields)
-        return None
-
-    def _read_link(self, url: Json) -> Finished | None:
-        found = _URL.fullmatch(url) if isinstance(url, str) and len(url) <= URL_MAX_CHARS else None
-        if found is None:
-            return Finished("decline", None, MISLEADING)
-        self._link = f"{url}\n\nThis leads to {found[1]}."
         return None
 
     # --- asking -----------------------------------------------------------------------------------

@@ -149,9 +149,13 @@ def _choices(schema: dict[str, Json], titled: str) -> tuple[Choice, ...]:
         values = schema.get("enum")
         listed = values if isinstance(values, list) else []
         found = [Choice(value, value) for value in listed if isinstance(value, str)]
-    if len(found) > CHOICES_MAX:
+    labels = dict(reversed(found))  # a value that is listed twice is the first one
+    if len(labels) > CHOICES_MAX:
         return ()
-    return tuple(Choice(value, cut(label or "(empty)", LABEL_MAX_CHARS)) for value, label in found)
+    return tuple(
+        Choice(value, cut(labels[value] or "(empty)", LABEL_MAX_CHARS))
+        for value in dict.fromkeys(choice.value for choice in found)
+    )
 
 
 def _is_value(kind: Kind, value: Json) -> bool:

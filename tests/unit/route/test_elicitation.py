@@ -16,6 +16,7 @@ from anyclawd.route.elicitation import (
     Finished,
     Form,
     Step,
+    forbidden,
 )
 from anyclawd.route.field import CHOICES_MAX, TEXT_MAX_CHARS
 
@@ -99,6 +100,11 @@ BUTTONS = {
         [("0", "Yes"), ("1", "No")],
     ),
     "enum": (True, {"type": "string", "enum": ["a", 7, ""]}, [("0", "a"), ("1", "(empty)")]),
+    "listed-twice": (
+        True,
+        {"type": "string", "oneOf": [{"const": "a", "title": "A"}, {"const": "a", "title": "B"}]},
+        [("0", "A")],
+    ),
     "titled": (
         False,
         {
@@ -358,6 +364,7 @@ def test_a_form_that_asks_for_a_secret_is_declined(name: str, schema: Json) -> N
     assert (end.action, end.content) == ("decline", None)
     assert "secrets do not belong in a chat" in end.text
     assert asked.replied("hunter2") == end
+    assert forbidden({"requestedSchema": {"properties": {name: schema}}}) == end
 
 
 @pytest.mark.parametrize(
@@ -399,6 +406,20 @@ def test_what_cannot_be_asked_and_need_not_be_is_left_out() -> None:
     asked = form({"x": UNKNOWN, "y": {"type": "string"}}, "y")
     asked.begin()
     assert asked.replied("yes") == Finished("accept", {"y": "yes"})
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"mode": "_hologram"},
+        {"mode": "url", "url": "https://login.example/"},
+        {"requestedSchema": {"properties": {"x": UNKNOWN, "y": {"type": "string"}}}},
+        {"requestedSchema": {"properties": {f"x{n}": {"type": "string"} for n in range(99)}}},
+    ],
+)
+def test_what_another_channel_can_show_is_not_forbidden(params: Json) -> None:
+    assert forbidden(params) is None
 
 
 # --- links ----------------------------------------------------------------------------------------
@@ -470,4 +491,5 @@ def test_a_link_without_buttons_is_answered_by_text() -> None:
     ],
 )
 def test_a_link_that_could_mislead_is_declined(url: Json) -> None:
-    assert link(url).begin() == Finished("decline", None, MISLEADING)
+    end = Finished("decline", None, MISLEADING)
+    assert link(url).begin() == forbidden({"mode": "url", "url": url}) == end
