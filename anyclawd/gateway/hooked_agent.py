@@ -164,24 +164,13 @@ class HookedAgent(AgentPeer):
             case Let(blocks):
                 super().prompt(replace(command, blocks=blocks))
             case Refused(text):
-                update = {"sessionUpdate": "result", "isError": True, "content": text}
-                self._answer_prompt(command, "refusal", {"error": text, "update": update})
+                self.agent_event(events.PromptIntercepted(command.token, text, is_refusal=True))
             case Answered(text):
-                self._answer_prompt(command, "end_turn", {"update": _chunk(text)})
+                self.agent_event(events.PromptIntercepted(command.token, text, is_refusal=False))
             case LeftOut() | Selected() | Denied():
                 raise AssertionError(f"{self.unit.name}: a prompt has come to {ending}")
             case _:
                 assert_never(ending)
-
-    def _answer_prompt(self, command: Prompt, stop_reason: str, content: dict[str, Json]) -> None:
-        """End the turn in the agent's place, behind what it has said before."""
-        del self._owners[command.token]
-
-        def let(_: Ending) -> None:
-            self._say(command.session_id, content)
-            self._gateway.agent_event(events.PromptAnswered(command.token, stop_reason))
-
-        self._enter(command.session_id, Entry(0, let))
 
     def cancel(self, session_id: str) -> None:
         asks = [one for one in self._lanes.of(session_id) if one.event is HookEvent.PERMISSION]
@@ -344,14 +333,13 @@ class HookedAgent(AgentPeer):
 
     def _note_left_out(self, session_id: str, failure: str) -> None:
         """Tell the user, once a turn, unless a hook has wanted it so."""
+        name = self.unit.name
+        self._gateway.agent_event(events.AgentHeard(name, session_id))
         if failure and session_id not in self._told:
             self._told.add(session_id)
-            self._say(session_id, {"update": _chunk(f"[Part of this was left out: {failure}.]")})
-
-    def _say(self, session_id: str, content: dict[str, Json]) -> None:
-        params = {"sessionId": session_id, **content}
-        event = events.UpdateReceived(self.unit.name, session_id, params, 0)
-        self._gateway.agent_event(event)
+            update = _chunk(f"[Part of this was left out: {failure}.]")
+            params = {"sessionId": session_id, "update": update}
+            self._gateway.agent_event(events.UpdateReceived(name, session_id, params, 0))
 
     # --- hooks and lanes --------------------------------------------------------------------------
 
@@ -423,7 +411,11 @@ class HookedAgent(AgentPeer):
                 if not session_id:  # a new one, whatever its id was before
                     self._replaying.discard(opened)
                     session_id = opened
-            case events.PromptAnswered(token) | events.PromptFailed(token):
+            case (
+                events.PromptAnswered(token)
+                | events.PromptFailed(token)
+                | events.PromptIntercepted(token)
+            ):
                 session_id = self._owners.pop(token, "")
             case events.OpenFailed(token):
                 session_id = self._owners.pop(token, "")

@@ -294,6 +294,23 @@ class PromptAnswered:
 
 
 @dataclass(frozen=True, slots=True)
+class PromptIntercepted:
+    """A hook has ended the turn in the agent's place, which knows nothing of the prompt."""
+
+    token: Token
+    text: str  #: the answer, or why there is none
+    is_refusal: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AgentHeard:
+    """It has said something that the chat is not shown: a sign of life."""
+
+    agent: UnitName
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class PromptFailed:
     token: Token
     text: str
@@ -358,7 +375,13 @@ class TimerElapsed:
 
 #: What comes of calls to agents.
 AnswerEvent: TypeAlias = (
-    SessionOpened | OpenFailed | HistoryRead | PromptAnswered | PromptFailed | OptionSet
+    SessionOpened
+    | OpenFailed
+    | HistoryRead
+    | PromptAnswered
+    | PromptIntercepted
+    | PromptFailed
+    | OptionSet
 )
 #: The life of messages and of answers.
 MessageEvent: TypeAlias = (
@@ -413,6 +436,7 @@ RuleEvent: TypeAlias = (
 Event: TypeAlias = (
     UpdateReceived
     | PushReceived
+    | AgentHeard
     | TimerElapsed
     | AnswerEvent
     | MessageEvent

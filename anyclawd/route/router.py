@@ -156,6 +156,9 @@ class Router:
                 if session := self.agents[agent].sessions.get(session_id):
                     pushed = {"sessionUpdate": "push_message", "content": content}
                     yield from self._run(session, session.show({"update": pushed}, now), now)
+            case events.AgentHeard(agent, session_id):
+                if session := self.agents[agent].sessions.get(session_id):
+                    session.hear(now)
             case events.TimerElapsed(timer):
                 yield from self._elapsed(timer, now)
             case (
@@ -163,6 +166,7 @@ class Router:
                 | events.OpenFailed()
                 | events.HistoryRead()
                 | events.PromptAnswered()
+                | events.PromptIntercepted()
                 | events.PromptFailed()
                 | events.OptionSet()
             ):
@@ -217,6 +221,8 @@ class Router:
         match event:
             case events.PromptAnswered(_, stop_reason):
                 steps = session.answered(stop_reason, now)
+            case events.PromptIntercepted(_, text, is_refusal):
+                steps = session.intercepted(text, is_refusal=is_refusal, now=now)
             case events.PromptFailed(_, text, is_unknown):
                 steps = session.prompt_failed(text, is_unknown_session=is_unknown, now=now)
             case events.SessionOpened(_, session_id, options):

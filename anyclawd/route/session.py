@@ -411,6 +411,29 @@ class Session:
         yield from self._finish_turn(outcome, text, stop_reason, _result(stop_reason))
         yield from self.advance(now)
 
+    def intercepted(self, text: str, *, is_refusal: bool, now: float) -> Iterator[Command]:
+        """A hook has ended the turn: what the agent should have learnt, it is told next."""
+        turn = self._running_turn()
+        self.is_fresh = turn.is_first
+        if self.phase is Phase.CANCELLING:
+            yield from self._finish_cancelled()
+        elif is_refusal:
+            yield from self._finish_turn(Outcome.REFUSED, text, "refusal", _error(text))
+        else:
+            content = {"type": "text", "text": text}
+            turn.say(text)
+            chunk = {"sessionUpdate": "agent_message_chunk", "content": content}
+            yield from self.show_in_turn({"update": chunk})
+            yield from self._finish_turn(
+                Outcome.ANSWERED, "end_turn", "end_turn", _result("end_turn")
+            )
+        yield from self.advance(now)
+
+    def hear(self, now: float) -> None:
+        """The agent lives, though it says nothing that could be shown."""
+        if self.turn is not None:
+            self.turn.touched_at = now
+
     def prompt_failed(
         self, text: str, *, is_unknown_session: bool, now: float
     ) -> Iterator[Command]:
@@ -701,7 +724,7 @@ class Session:
         embeds = self.agent.capabilities.embeds
         blocks = prompt.build(content, metadata, tools=tools, embeds=embeds, past=self._past)
         self.token = self._issue_token()
-        self.turn = Turn(self.token, batch, now)
+        self.turn = Turn(self.token, batch, now, is_first=self.is_fresh)
         self.phase, self.is_fresh, self.is_replaying = Phase.PROMPTING, False, False
         ids = self.turn.messages
         yield from self.announce()
@@ -784,7 +807,7 @@ class Session:
         """The outcome, and what was said; a turn that the agent refused leaves the history."""
         delivery = DeliveryId(turn.messages[0])
         mark = MarkMessages(turn.messages, MessageState(outcome), text, delivery)
-        if outcome is Outcome.ANSWERED and stop_reason == "refusal":
+        if outcome is not Outcome.INTERRUPTED and stop_reason == "refusal":
             return (mark,)
         is_first, self.has_turns = not self.has_turns, True
         said = AddTurn(self.key, self.number, text_of(turn.batch), turn.answer, stop_reason)

@@ -32,6 +32,7 @@ class Turn:
     token: Token
     batch: tuple[Message, ...]
     touched_at: float  #: the last sign of life of the agent
+    is_first: bool = False  #: the ACP session has seen no prompt before this
     is_started: bool = False  #: the channel was told that the response has started
     is_streaming: bool = False  #: some update came
     result: dict[str, Json] | None = None  #: the agent's own, which ends the answer

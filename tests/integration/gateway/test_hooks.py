@@ -20,6 +20,7 @@ from tests.integration.gateway.peers import (
     channel_unit,
     open_gateway,
     plan_of,
+    running,
 )
 
 KEY = "web:direct:ann"
@@ -190,6 +191,25 @@ async def test_an_answered_prompt_shows_the_hook_s_text_as_the_agent_s_answer() 
     assert stand.channel.shown() == [("agent_message_chunk", "noon"), ("result", "end_turn")]
     assert stand.prompts() == []
     stand.turn()
+
+
+async def test_what_a_refused_prompt_should_have_told_the_agent_the_next_one_does() -> None:
+    stand = Stand(use("guard", HookEvent.PROMPT))
+    stand.agent.answer(stand.turn("first"), {})
+    stand.agent.die()
+    stand.agent = AgentProcess(stand.gateway, stand.units[0])
+    stand.agent.initialize()
+    stand.channel.message("second")
+    stand.hook.read()
+    async with running(stand.gateway):
+        stand.agent.open("s2")
+        await stand.hook.wire.wait_written()
+    told = stand.hook.decide("prompt", action="refuse", reason="no")["prompt"]
+    stand.channel.message("third")
+    again = stand.hook.decide("prompt")["prompt"]
+    assert (told[-1]["text"], again[-1]["text"]) == ("second", "third")
+    assert "first" in told[0]["text"]
+    assert again[:-1] == told[:-1]
 
 
 # --- updates ----------------------------------------------------------------------------------
