@@ -62,6 +62,8 @@ def configure(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     words = options.words[1:] if options.words[:1] == ["--"] else options.words
     *before, last = words or [""]
+    if options.socket:
+        before = ["-s", options.socket, *before]
     for text, meaning in _candidates(before, last):
         if text.startswith(last) or text == _FILES:
             told = " ".join(meaning.split())

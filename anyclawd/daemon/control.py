@@ -112,6 +112,7 @@ class DaemonControl:
     def end_streams(self) -> None:
         """Nothing more is told to those who watch; what they have not read yet they still get."""
         self.changes.close()
+        self._gateway.chats.end_followers()
         for follower in self._followers:
             follower.close()
 

@@ -82,7 +82,9 @@ class Conversations:
 
     async def follow(self, key: str) -> AsyncIterator[Json]:
         await self._need(key)
-        return self._chats.follow(key)
+        told = self._chats.follow(key)
+        await anext(told)  # it follows now, and stops when it is closed
+        return told
 
     async def message(self, message_id: str) -> Json:
         found = await self._chats.message(message_id)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 from anyclawd.model.errors import RequestError
 from anyclawd.model.value import Json
@@ -20,6 +20,7 @@ class Caller:
 
     def __init__(self, session: SessionKey, *, follows: bool = False) -> None:
         self.session, self._follows = session, follows
+        self._is_reading_on = False  # it waits for no end of a turn
         self._refusal = ""
         self._events: deque[dict[str, Json]] = deque()
         self._arrived = asyncio.Event()
@@ -39,7 +40,14 @@ class Caller:
         self._arrived.set()
 
     def show(self, content: Json) -> None:
-        """Something was delivered to the session."""
+        """Something was delivered to the session.
+
+        Who reads on and falls too far behind is told nothing more.
+        """
+        if self._is_reading_on and len(self._events) >= EVENTS_MAX:
+            self.leave()
+        if self.is_ended:
+            return
         if isinstance(content, str):
             self._add_text(content)
             update = {"sessionUpdate": "agent_message_chunk", "content": content}
@@ -60,8 +68,12 @@ class Caller:
             }
         )
 
+    def read_on(self) -> None:
+        """What comes is of turns that it does not wait for."""
+        self._is_reading_on = True
+
     def end(self, stop_reason: str, *, is_error: bool, text: str = "") -> None:
-        self.is_ended = not self._follows
+        self.is_ended, self._is_reading_on = not self._follows, self._follows
         said = text or self._result_text or "".join(self._text)
         self._put(
             {
@@ -135,19 +147,25 @@ class Callers:
         if caller := self._waiting.get(message):
             caller.accept(message)
 
-    def follow(self, session: SessionKey) -> AsyncIterator[dict[str, Json]]:
-        """What a session is shown from now on; ends with the daemon."""
+    async def follow(self, session: SessionKey) -> AsyncGenerator[dict[str, Json] | None, None]:
+        """What a session is shown from the first value on, which is None; ends with the daemon."""
         caller = Caller(session, follows=True)
+        caller.read_on()
         self._reading.setdefault(session, []).append(caller)
+        try:
+            yield None
+            async for event in caller.events():
+                yield event
+        finally:
+            self._forget(caller)
 
-        async def events() -> AsyncIterator[dict[str, Json]]:
-            try:
-                async for event in caller.events():
-                    yield event
-            finally:
-                self._forget(caller)
-
-        return events()
+    def end_followers(self) -> None:
+        """Nobody is told anything more who does not wait for a message."""
+        waiting = set(self._waiting.values())
+        for readers in self._reading.values():
+            for reader in readers:
+                if reader not in waiting:
+                    reader.leave()
 
     def settle(self, message: MessageId, outcome: Outcome, text: str, *, is_accepted: bool) -> None:
         """Tell who waits for the message how it has ended."""

@@ -5,7 +5,7 @@ A chat is named by the key of its session. Whoever calls has looked it up in `se
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import TYPE_CHECKING
 
 from anyclawd.model.deps import UnitName
@@ -104,8 +104,13 @@ class Chats:
     async def message(self, message_id: str) -> dict[str, Json] | None:
         return await self._store.message(message_id)
 
-    def follow(self, key: str) -> AsyncIterator[dict[str, Json]]:
+    def follow(self, key: str) -> AsyncGenerator[dict[str, Json] | None, None]:
+        """What it is shown from the first value on, which is None."""
         return self._gateway.follow(SessionKey(key))
+
+    def end_followers(self) -> None:
+        """Whoever only reads along is told nothing more."""
+        self._gateway.end_followers()
 
     # --- doing ------------------------------------------------------------------------------------
 
@@ -163,6 +168,7 @@ class Chats:
                 "channel": row.grant.channel,
                 "kind": row.grant.kind,
                 "peer": row.grant.peer_id,
+                "session": row.session,
                 "remaining_s": round(row.remaining_s),
             }
             for row in self._router.gate.codes(self._gateway.now())
@@ -213,7 +219,7 @@ class Chats:
         for unit in self._router.routes.agents:
             if agent in (unit, entry_name(unit)):
                 return unit
-        raise UnknownUnit(agent, nearest(agent, self._router.routes.agents))
+        raise UnknownUnit(agent, nearest(agent, [*map(entry_name, self._router.routes.agents)]))
 
     def _agent(self, unit: UnitName) -> "AgentPeer":
         return self._gateway.agent_peer(unit)

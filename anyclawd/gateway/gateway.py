@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from random import SystemRandom
@@ -355,9 +355,13 @@ class Gateway:
         self.flush()
         return self._stream(caller, name, peer)
 
-    def follow(self, session: SessionKey) -> AsyncIterator[dict[str, Json]]:
-        """What a chat is shown from now on."""
+    def follow(self, session: SessionKey) -> AsyncGenerator[dict[str, Json] | None, None]:
+        """What a chat is shown from the first value on, which is None."""
         return self._callers.follow(session)
+
+    def end_followers(self) -> None:
+        """Whoever only reads along is told nothing more."""
+        self._callers.end_followers()
 
     def notify(self, channel_name: str, peer_id: str, text: str) -> None:
         """Send a text to a chat; no agent is involved."""

@@ -1,11 +1,12 @@
 """What an administrator who sends a message reads."""
 
 import asyncio
+from collections.abc import AsyncGenerator, Coroutine
 
 from anyclawd.gateway import caller as module
-from anyclawd.gateway.caller import Caller
+from anyclawd.gateway.caller import Caller, Callers
 from anyclawd.model.value import Json
-from anyclawd.route.commands import SessionKey
+from anyclawd.route.commands import MessageId, Outcome, SessionKey
 
 
 def events_of(caller: Caller) -> list[Json]:
@@ -59,3 +60,59 @@ def test_plain_text_is_shown_as_a_chunk() -> None:
     events = events_of(caller)
     assert events[0]["update"]["content"] == "⚠️ no session"
     assert events[1]["text"] == "no session"
+
+
+def run(steps: Coroutine[None, None, None]) -> None:
+    asyncio.run(asyncio.wait_for(steps, 10))
+
+
+async def following(callers: Callers) -> AsyncGenerator[dict[str, Json] | None, None]:
+    """One who reads along in session `k` from now on."""
+    told = callers.follow(SessionKey("k"))
+    assert await anext(told) is None
+    return told
+
+
+def test_who_follows_is_shown_what_the_session_is_shown() -> None:
+    async def steps() -> None:
+        callers = Callers()
+        told = await following(callers)
+        [reader] = callers.reading(SessionKey("k"))
+        reader.show(chunk("one"))
+        event = await anext(told)
+        assert event is not None
+        assert event["update"] == chunk("one")["update"]
+        await told.aclose()
+        assert callers.reading(SessionKey("k")) == ()
+
+    run(steps())
+
+
+def test_who_follows_and_does_not_read_is_told_nothing_more() -> None:
+    async def steps() -> None:
+        callers = Callers()
+        told = await following(callers)
+        [reader] = callers.reading(SessionKey("k"))
+        for _ in range(module.EVENTS_MAX + 10):
+            reader.show(chunk("x"))
+        assert len([event async for event in told]) == module.EVENTS_MAX
+        assert callers.reading(SessionKey("k")) == ()
+
+    run(steps())
+
+
+def test_followers_end_and_those_who_wait_do_not() -> None:
+    async def steps() -> None:
+        callers = Callers()
+        told = await following(callers)
+        waits = Caller(SessionKey("k"), follows=True)
+        callers.add(MessageId("m"), waits)
+        callers.read_along(MessageId("m"))
+        callers.end_followers()
+        assert [event async for event in told] == []
+        assert not waits.is_ended
+        callers.settle(MessageId("m"), Outcome.ANSWERED, "end_turn", is_accepted=True)
+        callers.end_followers()
+        assert [event["type"] async for event in waits.events()] == ["result"]
+
+    run(steps())
