@@ -120,13 +120,17 @@ def test_schema_is_a_json_schema(tmp_path: Path) -> None:
     assert schema["title"] == "AnyclawConfig"
 
 
-def test_init_writes_what_validate_accepts(tmp_path: Path) -> None:
-    done = anyclawctl(tmp_path, "init", "--agent", "mock")
-    assert (done.returncode, done.stdout) == (0, "Created anyclaw.yaml\nAgent: mock\n")
+@pytest.mark.parametrize("agent", ["opencode", "claude", "gemini", "codex", "mock"])
+def test_init_writes_what_validate_accepts(tmp_path: Path, agent: str) -> None:
+    for name in ("opencode", "claude-agent-acp", "gemini", "codex-acp"):
+        works(tmp_path / name)
+    done = anyclawctl(tmp_path, "init", "--agent", agent)
+    assert (done.returncode, done.stdout) == (0, f"Created anyclaw.yaml\nAgent: {agent}\n")
     first_line = (tmp_path / "anyclaw.yaml").read_text(encoding="utf-8").partition("\n")[0]
     assert first_line.startswith("# yaml-language-server: $schema=")
     assert Path(first_line.partition("=")[2]).is_file()
-    assert anyclawctl(tmp_path, "validate", "--strict").returncode == 0
+    judged = anyclawctl(tmp_path, "validate", "--strict", path=f"{tmp_path}:/usr/bin:/bin")
+    assert (judged.returncode, judged.stderr) == (0, "")
 
 
 def test_init_overwrites_only_by_force(config: Path) -> None:
@@ -140,19 +144,31 @@ def test_init_overwrites_only_by_force(config: Path) -> None:
     assert config.read_text(encoding="utf-8") != CONFIG
 
 
+def works(program: Path, status: int = 0) -> None:
+    """Put a program there that answers `--version` with an exit status."""
+    program.write_text(f"#!/bin/sh\nexit {status}\n", encoding="utf-8")
+    program.chmod(0o755)
+
+
 def test_init_takes_the_first_agent_that_works(tmp_path: Path) -> None:
-    for name, status in (("opencode", 1), ("claude", 0), ("gemini", 0)):
-        program = tmp_path / name
-        program.write_text(f"#!/bin/sh\nexit {status}\n", encoding="utf-8")
-        program.chmod(0o755)
+    works(tmp_path / "opencode", status=1)
+    works(tmp_path / "claude-agent-acp")
+    works(tmp_path / "gemini")
     done = anyclawctl(tmp_path, "init", "-c", "made.yaml", path=str(tmp_path))
-    assert done.stdout == "Created made.yaml\nAgent: claude\n"
+    assert (done.stdout, done.stderr) == ("Created made.yaml\nAgent: claude\n", "")
+
+
+def test_init_says_which_adapter_an_agent_needs(tmp_path: Path) -> None:
+    works(tmp_path / "claude")
+    done = anyclawctl(tmp_path, "init", path=str(tmp_path))
+    assert done.stdout == "Created anyclaw.yaml\nAgent: claude\n"
+    assert "npm install -g @agentclientprotocol/claude-agent-acp\n" in done.stderr
 
 
 def test_init_without_any_agent_warns_and_takes_the_first(tmp_path: Path) -> None:
     done = anyclawctl(tmp_path, "init", path=str(tmp_path))
     assert (done.returncode, done.stdout) == (0, "Created anyclaw.yaml\nAgent: opencode\n")
-    assert "found none of opencode, claude, gemini" in done.stderr
+    assert "found none of opencode, claude, gemini, codex" in done.stderr
 
 
 def test_run_becomes_the_daemon(config: Path) -> None:
