@@ -46,6 +46,7 @@ class Database(aiosqlite.Connection):
 
         super().__init__(connect, iter_chunk_size=64)
         self.path, self._claim = path, claim
+        self._synchronous = ""  # what SQLite was told last
 
     async def perform(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         """Do this in the thread of the connection. It must not keep what it is given."""
@@ -63,13 +64,18 @@ class Database(aiosqlite.Connection):
         self, appends: Sequence[Sequence[Statement]], now_ms: int, *, is_durable: bool
     ) -> list[Failure | None]:
         """Commit them together; see `transaction.write`. Raises Unwritable."""
+        wanted = "FULL" if is_durable else "NORMAL"
 
         def work(db: sqlite3.Connection) -> list[Failure | None]:
             if self._claim is not None and not file.is_still(self._claim, self.path):
                 raise Unwritable(
                     f"{self.path} was removed; a restart of store.core begins a new one"
                 )
-            return transaction.write(db, self.path, appends, now_ms, is_durable=is_durable)
+            change = "" if wanted == self._synchronous else wanted
+            self._synchronous = ""
+            outcomes = transaction.write(db, self.path, appends, now_ms, change)
+            self._synchronous = wanted
+            return outcomes
 
         return await self.perform(work)
 

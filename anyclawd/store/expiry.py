@@ -58,7 +58,6 @@ def due(settings: SessionStore, now_ms: int) -> Iterator[Statement]:
 
 def forget(db: "sqlite3.Connection", statement: Statement) -> bool:
     """Take one step; whether there may be more to take."""
-    db.execute("PRAGMA synchronous = NORMAL")
     return db.execute(*statement).rowcount >= ROWS
 
 

@@ -25,16 +25,17 @@ def write(
     path: str,
     appends: Sequence[Sequence[Statement]],
     now_ms: int,
-    *,
-    is_durable: bool,
+    synchronous: str = "",
 ) -> list[Failure | None]:
     """Commit them together; what became of each.
 
-    NotWritten says that its rows can never be in. Without appends the pulse is written. Raises
-    Unwritable, with nothing written, where nothing can be.
+    `synchronous` is how, from now on; as before where it is empty. NotWritten says that its rows
+    can never be in. Without appends the pulse is written. Raises Unwritable, with nothing written,
+    where nothing can be.
     """
     try:
-        db.execute(f"PRAGMA synchronous = {'FULL' if is_durable else 'NORMAL'}")
+        if synchronous:
+            db.execute(f"PRAGMA synchronous = {synchronous}")
         db.execute("BEGIN IMMEDIATE")
         try:
             if not appends:
