@@ -12,7 +12,11 @@ from anyclawd.route.elicitation import FIELDS_MAX, TRIES, AskChoice, AskText, Fi
 SCALARS = st.none() | st.booleans() | st.integers(-20, 20) | st.floats(-9, 9) | st.text(max_size=5)
 LABELS = st.sampled_from(["a", "B", "1", "2", "", "left, right", "/skip"])
 COUNTS = st.integers(0, 4)
-OPTIONS = st.lists(st.fixed_dictionaries({"const": LABELS, "title": LABELS}), max_size=12)
+OPTIONS = st.lists(  # listed twice under oneOf, no value fits
+    st.fixed_dictionaries({"const": LABELS, "title": LABELS}),
+    max_size=12,
+    unique_by=lambda option: option["const"],
+)
 
 
 def described(**members: st.SearchStrategy[Json]) -> st.SearchStrategy[Json]:
