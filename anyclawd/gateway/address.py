@@ -47,7 +47,7 @@ def destination_of(message: Mapping[str, Json], router: Router) -> Destination:
     if not peer_id:
         raise RequestError(f"channel {name!r}: name the peer as well")
     routed = router.routes.channels[name]
-    if routed not in router.routes.agents:
+    if routed not in router.routes.names():
         raise RequestError(f"channel {name!r}: its agent {entry_name(routed)!r} does not exist")
     if agent is not None and agent != routed:
         raise RequestError(f"channel {name!r} is answered by {entry_name(routed)!r} only")
@@ -97,13 +97,14 @@ def _direct(peer_id: str | None, kind: str, agent: UnitName | None, routes: Rout
 
 
 def _usual_agent(routes: Routes) -> UnitName | None:
-    if DEFAULT_AGENT in routes.agents:
+    names = routes.names()
+    if DEFAULT_AGENT in names:
         return DEFAULT_AGENT
-    return next(iter(routes.agents)) if len(routes.agents) == 1 else None
+    return names[0] if len(names) == 1 else None
 
 
 def _agent_named(wanted: str, routes: Routes) -> UnitName:
-    for unit in routes.agents:
+    for unit in routes.names():
         if wanted in (unit, entry_name(unit)):
             return unit
     raise RequestError(f"no agent {wanted!r}; {_there(_names(routes))}")
@@ -120,4 +121,4 @@ def _there(names: Sequence[str]) -> str:
 
 
 def _names(routes: Routes) -> list[str]:
-    return [entry_name(unit) for unit in routes.agents]
+    return [entry_name(unit) for unit in routes.names()]

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from anyclawd.model.value import Json
-from tests.fakes.daemon import Daemon, running, system, write_config
+from tests.fakes.daemon import Daemon, mock, running, system, write_config
 from tests.fakes.puppet import AgentPuppet, ChannelPuppet, Stage
 
 W1, W2, W3 = (f"coder@{number}.agent" for number in (1, 2, 3))
@@ -131,6 +131,15 @@ def test_a_worker_that_cannot_start_is_passed_over(tmp_path: Path, theatre: Stag
         begin(channel, first, "bob")
         assert actives(daemon) == {W1: "active", W2: "failed"}
         begin(channel, first, "cat")
+
+
+def test_whoever_sends_through_the_admin_api_names_the_pool(tmp_path: Path) -> None:
+    config = system({"coder": {**mock(), "max_workers": 2, "min_workers": 0}})
+    with running(tmp_path, config) as daemon:
+        assert daemon.answer("hello", agent="coder")["text"] == "Echo: hello"
+        assert daemon.answer("hello")["text"] == "Echo: hello"
+        refused = daemon.ctl("send", "hello", "--agent", "coder@1")
+        assert "no agent 'coder@1'; there is 'coder'" in refused.stderr
 
 
 def test_a_pool_may_rest_as_a_whole(tmp_path: Path, theatre: Stage) -> None:
