@@ -244,6 +244,18 @@ def test_the_daemon_dies_again_before_the_repetition_is_confirmed(
                 third.post.wait_state(message, "delivered")
 
 
+def test_a_daemon_that_is_stopped_keeps_what_waits(tmp_path: Path, theatre: Stage) -> None:
+    with house(tmp_path, theatre) as first:
+        message = first.queued()
+        first.daemon.signal(signal.SIGTERM)
+        assert first.daemon.wait_exit() == 0
+        with running(tmp_path) as daemon:
+            second = House(theatre, daemon)
+            second.agent.open("s1")
+            assert second.agent.reply("to the first", "s1") == "first"
+            assert second.post.delivery().messages == (message,)
+
+
 # -- the agent ------------------------------------------------------------------------------------
 
 

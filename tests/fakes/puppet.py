@@ -48,6 +48,13 @@ class Puppet:
         """Bytes for its stdout, as they are."""
         self._connection.sendall(data)
 
+    def write_some(self, data: bytes) -> int:
+        """As many of the bytes as go without waiting for it to read; how many these were."""
+        try:
+            return self._connection.send(data, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return 0
+
     def say(self, *frames: Mapping[str, Json]) -> None:
         for frame in frames:
             self.write(json.dumps({"jsonrpc": "2.0", **frame}).encode() + b"\n")
@@ -95,6 +102,28 @@ class Puppet:
     def put_back(self, frame: Frame) -> None:
         """It is the oldest that nobody has taken."""
         self._inbox.insert(0, frame)
+
+    def fileno(self) -> int:
+        """Readable when `frames` need not wait; unless they are there already."""
+        return self._connection.fileno()
+
+    @property
+    def has_frames(self) -> bool:
+        """Something has come that nobody has taken."""
+        return b"\n" in self._buffer
+
+    def frames(self) -> list[Frame] | None:
+        """All that has come, after a wait for the first of it; None at the end of the stream."""
+        if not self.has_frames:
+            try:
+                data = self._connection.recv(1 << 20)
+            except ConnectionResetError:
+                data = b""
+            if not data:
+                return None
+            self._buffer += data
+        *lines, self._buffer = self._buffer.split(b"\n")
+        return [json.loads(line) for line in lines]
 
     def _line(self) -> Frame | None:
         while b"\n" not in self._buffer:
@@ -240,6 +269,10 @@ class Stage:
 
     def accept_hook(self, name: str) -> HookPuppet:
         return self._keep(HookPuppet(self._accept(name)))
+
+    def listener(self, name: str) -> socket.socket:
+        """Readable when the next process of this entry has called."""
+        return self._listeners[name]
 
     def close(self) -> None:
         for puppet in self._puppets:

@@ -88,7 +88,7 @@ class Wire:
 
     def send(self, frame: Frame) -> None:
         frame = {"jsonrpc": "2.0", **frame}
-        self._note("agent", frame)
+        self.note("agent", frame)
         self.write(json.dumps(frame).encode() + b"\n")
 
     def write(self, data: bytes, descriptor: int = 1) -> None:
@@ -102,12 +102,9 @@ class Wire:
         data = os.read(0, 1 << 16)
         self.has_ended = not data
         *lines, self._buffer = (self._buffer + data).split(b"\n")
-        frames: list[Frame] = [json.loads(line) for line in lines]
-        for frame in frames:
-            self._note("client", frame)
-        return frames
+        return [json.loads(line) for line in lines]
 
-    def _note(self, side: str, frame: Frame) -> None:
+    def note(self, side: str, frame: Frame) -> None:
         if self._transcript >= 0:
             line = json.dumps({"from": side, "frame": frame})
             os.write(self._transcript, line.encode() + b"\n")
@@ -156,9 +153,10 @@ class Agent:
     # -- the wire ------------------------------------------------------------------------------
 
     def run(self) -> None:
-        self.wire.write(b"x" * (self.traits["stderr_flood"] - 1) + b"\n", 2)
+        self.wire.write(b"x" * self.traits["stderr_flood"], 2)
         while not self.wire.has_ended:
             for frame in self.wire.read(waits=not self._impatient):
+                self.wire.note("client", frame)
                 self.take(frame)
             for session_id in self._impatient:
                 self.resume(session_id, {})
