@@ -92,7 +92,7 @@ from anyclawd.route.record import (
     StoredDelivery,
 )
 from anyclawd.route.table import VIRTUAL
-from anyclawd.route.turn import Message, Turn, collect, text_of
+from anyclawd.route.turn import Message, Turn, collect, text_of, title_of
 from anyclawd.wire import acp
 from anyclawd.wire.acp import Choices
 from anyclawd.wire.acp_choices import changed_choices
@@ -810,6 +810,7 @@ class Session:
         if outcome is not Outcome.INTERRUPTED and stop_reason == "refusal":
             return (mark,)
         is_first, self.has_turns = not self.has_turns, True
+        self.title = self.title or title_of(turn.batch)
         said = AddTurn(self.key, self.number, text_of(turn.batch), turn.answer, stop_reason)
         return (mark, said, SaveConversation(self.row)) if is_first else (mark, said)
 

@@ -8,6 +8,8 @@ from anyclawd.route.commands import MessageId, Token
 
 #: Of an answer's text that is kept, for its delivery and for the history.
 SAID_MAX_CHARS = 256 * 1024
+#: Of the first message, where the agent gives a conversation no title.
+TITLE_CHARS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,13 @@ def collect(messages: Sequence[Message]) -> tuple[list[Json], dict[str, Json] | 
 def text_of(messages: Sequence[Message]) -> str:
     """What the user said, as far as it is text; other parts are named by their type."""
     return "\n".join(_shown(part) for message in messages for part in message.content)
+
+
+def title_of(messages: Sequence[Message]) -> str:
+    """What a conversation is called whose agent gives it no title: how it began."""
+    lines = text_of(messages).strip().splitlines() or [""]
+    first = lines[0].strip()
+    return first if len(first) <= TITLE_CHARS else f"{first[: TITLE_CHARS - 1]}…"
 
 
 def _shown(part: Json) -> str:
