@@ -107,11 +107,11 @@ def _of_words(
                 return _of_words(nested.choices[word], words[number + 1 :], last, {}, line)
             taken += 1
     if waiting is not None:
-        return _values(waiting, line)
+        return _values(waiting, line, last)
     if last.startswith("-"):
         return [(name, action.help or "") for name, action in options.items()]
     argument = _at(arguments, taken)
-    return verbs.items() if argument is None else _values(argument, line)
+    return verbs.items() if argument is None else _values(argument, line, last)
 
 
 def _options(parser: _Recorder) -> dict[str, Action]:
@@ -126,18 +126,18 @@ def _at(arguments: Sequence[Action], taken: int) -> Action | None:
     return arguments[-1] if takes_more else None
 
 
-def _values(action: Action, line: list[str]) -> Iterable[tuple[str, str]]:
+def _values(action: Action, line: list[str], last: str) -> Iterable[tuple[str, str]]:
     if isinstance(action, _SubParsersAction):
         return [(name, own.description or "") for name, own in action.choices.items()]
     if action.choices is not None:
         return [(str(choice), "") for choice in action.choices]
     if action.metavar in _FILE_METAVARS:
         return [(_FILES, "")]
-    return _names(str(action.metavar), line)
+    return _names(str(action.metavar), line, last)
 
 
-def _names(metavar: str, line: list[str]) -> Iterator[tuple[str, str]]:
-    """Names that the daemon knows; none where it cannot be asked."""
+def _names(metavar: str, line: list[str], last: str) -> Iterator[tuple[str, str]]:
+    """Names that the daemon knows; none where it cannot be asked, or knows none like this."""
     client = Client(_socket(line), _PATIENCE_S)
     try:
         match metavar:
@@ -145,7 +145,9 @@ def _names(metavar: str, line: list[str]) -> Iterator[tuple[str, str]]:
                 for unit in client.get("/v1/units")["units"]:
                     yield unit["name"], f"{unit['active']} ({unit['sub']})"
             case "SESSION":
-                for row in client.get("/v1/sessions")["sessions"]:
+                for row in client.get(f"/v1/sessions?session={quote(_beginning(last))}")[
+                    "sessions"
+                ]:
                     yield row["session"], row["title"] or row["state"]
             case "AGENT":
                 for agent in client.get("/health")["agents"]:
@@ -171,6 +173,11 @@ def _names(metavar: str, line: list[str]) -> Iterator[tuple[str, str]]:
                 pass  # a text, a number: nothing that anybody could know
     except ClientError:
         return
+
+
+def _beginning(word: str) -> str:
+    """A pattern for all that begins with a word: there may be thousands of sessions. glob(7)."""
+    return "".join(f"[{char}]" if char in "*?[" else char for char in word) + "*"
 
 
 def _socket(line: list[str]) -> str:

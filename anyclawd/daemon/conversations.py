@@ -109,17 +109,20 @@ class Conversations:
         return {"channel": whose.channel, "kind": whose.kind, "peer": whose.peer}
 
     async def login_methods(self, agent: str) -> Json:
-        return {"agent": agent, "methods": self._chats.login_methods(agent)}
+        unit = self._chats.units_of(agent)[0]
+        return {"agent": unit, "methods": self._chats.login_methods(agent)}
 
     async def authenticate(self, agent: str, method: str, origin: str) -> Json:
-        log.info("login to agent %s by %s", agent, origin)
+        unit = self._chats.units_of(agent)[0]
+        log.info("%s: login by %s", unit, origin, extra={"unit": unit})
         await self._chats.authenticate(agent, method)
-        return {"agent": agent, "method": method}
+        return {"agent": unit, "method": method}
 
     async def logout(self, agent: str, origin: str) -> Json:
-        log.info("logout from agent %s by %s", agent, origin)
+        unit = self._chats.units_of(agent)[0]
+        log.info("%s: logout by %s", unit, origin, extra={"unit": unit})
         await self._chats.logout(agent)
-        return {"agent": agent}
+        return {"agent": unit}
 
     async def _need(self, key: str) -> dict[str, Json]:
         """The row of a chat. Raises UnknownSession."""

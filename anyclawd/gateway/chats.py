@@ -6,6 +6,7 @@ A chat is named by the key of its session. Whoever calls has looked it up in `se
 import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from anyclawd.model.deps import UnitName
@@ -194,18 +195,40 @@ class Chats:
 
     # --- logging in -------------------------------------------------------------------------------
 
+    def units_of(self, agent: str) -> list[UnitName]:
+        """The units that an agent's name means: its own, or the workers of a pool that run.
+
+        Raises UnknownUnit for a name that means none.
+        """
+        routes = self._router.routes.agents.values()
+        names = {unit: (unit, entry_name(unit)) for unit in (route.unit for route in routes)}
+        found = [unit for unit, own in names.items() if agent in own]
+        if found:
+            return found
+        pools = [route for route in routes if route.pool is not None]
+        workers = [
+            route.unit
+            for route in pools
+            if agent in (route.answers_for, entry_name(route.answers_for))
+        ]
+        if not workers:
+            known = [entry_name(route.answers_for) for route in routes]
+            raise UnknownUnit(agent, nearest(agent, known))
+        return [unit for unit in workers if self._router.agents[unit].is_connected] or workers[:1]
+
     def login_methods(self, agent: str) -> list[dict[str, Json]]:
         """How one can log in to an agent, as it says itself."""
-        handshake = self._agent(self._unit(agent)).handshake
-        assert handshake is not None, f"{agent}: it has not answered"
+        handshake = self._agent(self.units_of(agent)[0]).handshake
+        assert handshake is not None, f"{agent}: whoever is connected has answered"
         return [method._asdict() for method in handshake.auth_methods]
 
     async def authenticate(self, agent: str, method: str) -> None:
-        peer = self._agent(self._unit(agent))
-        await self._answer(lambda done: peer.authenticate(method, done))
+        for peer in map(self._agent, self.units_of(agent)):
+            await self._answer(partial(peer.authenticate, method))
 
     async def logout(self, agent: str) -> None:
-        await self._answer(self._agent(self._unit(agent)).logout)
+        for peer in map(self._agent, self.units_of(agent)):
+            await self._answer(peer.logout)
 
     # --- inside -----------------------------------------------------------------------------------
 
@@ -214,12 +237,6 @@ class Chats:
         if session is None or not session.acp_id:
             raise RequestError(f"session {key!r} rests; send it a message first")
         return session
-
-    def _unit(self, agent: str) -> UnitName:
-        for unit in self._router.routes.agents:
-            if agent in (unit, entry_name(unit)):
-                return unit
-        raise UnknownUnit(agent, nearest(agent, [*map(entry_name, self._router.routes.agents)]))
 
     def _agent(self, unit: UnitName) -> "AgentPeer":
         return self._gateway.agent_peer(unit)

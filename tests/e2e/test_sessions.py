@@ -269,6 +269,26 @@ def test_an_agent_is_logged_in_to(tmp_path: Path) -> None:
         assert (unknown.returncode, "did you mean 'default'" in unknown.stderr) == (4, True)
 
 
+def test_a_login_in_a_terminal_is_explained(tmp_path: Path) -> None:
+    """ACP: a method of type `terminal` is never called; who is to log in is told what to run."""
+    code = (
+        "import json, sys\n"
+        "for line in sys.stdin:\n"
+        "    request = json.loads(line)\n"
+        "    methods = [{'id': 'tty', 'name': 'Log in', 'type': 'terminal'}]\n"
+        "    result = {'protocolVersion': 1, 'authMethods': methods}\n"
+        "    answer = {'jsonrpc': '2.0', 'id': request['id'], 'result': result}\n"
+        "    print(json.dumps(answer), flush=True)\n"
+    )
+    agent = {"workspace": {"type": "local", "binary": [sys.executable, "-SE", "-c", code]}}
+    with running(tmp_path, system({"default": agent})) as daemon:
+        assert "tty     terminal  Log in" in daemon.ctl("login", "default").stdout
+        done = daemon.ctl("login", "default", "tty")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "needs a terminal: run the agent's own program there" in done.stderr
+        assert sys.executable in done.stderr
+
+
 def test_chats_are_measured(daemon: Daemon) -> None:
     said(daemon, "hello")
     lines = daemon.tcp("/metrics")[1].decode().splitlines()

@@ -591,8 +591,18 @@ def test_chat_sends_line_by_line_until_the_end(served: Served) -> None:
 
 @pytest.mark.parametrize(
     ("words", "answer"),
-    [([], ""), (["--channel", "debug-http", "--peer", "p"], "Echo: /cancel\n")],
-    ids=["a-talk-of-its-own-ends-by-hanging-up", "a-chat-is-told"],
+    [
+        ([], ""),
+        (["--channel", "debug-http", "--peer", "p"], "Echo: /cancel\n"),
+        (["--session", "debug-http:local:local"], "Echo: /cancel\n"),
+        (["--session", "@anyclawctl:local:alice"], ""),
+    ],
+    ids=[
+        "a-talk-of-its-own-ends-by-hanging-up",
+        "a-chat-is-told",
+        "so-is-one-that-is-named-by-its-key",
+        "a-talk-may-be-named-by-its-key-too",
+    ],
 )
 def test_chat_cancels_the_turn_on_interrupt_and_goes_on(
     served: Served, words: list[str], answer: str
