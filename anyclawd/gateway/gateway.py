@@ -10,7 +10,7 @@ Until the store is read, what channels send waits here: what an earlier daemon h
 import asyncio
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -295,23 +295,28 @@ class Gateway:
     # --- for the admin API ------------------------------------------------------------------------
 
     def agents(self) -> list[dict[str, Json]]:
-        return [
-            {
-                "name": agent.route.name,
-                "connected": agent.is_connected,
-                "session_count": len(agent.sessions),
-            }
-            for agent in self.router.agents.values()
-            if agent.route.unit in self.router.routes.agents
-        ]
+        """What users know as agents; of a pool all workers together, but for those that rest."""
+        routes, rows = self.router.routes, []
+        for name in routes.names():
+            workers = [self.router.agents[unit] for unit in routes.answering(name)]
+            rows.append(
+                {
+                    "name": entry_name(name),
+                    "connected": all(one.is_connected for one in workers if not one.is_resting),
+                    "session_count": sum(len(one.sessions) for one in workers),
+                }
+            )
+        return rows
 
     def channels(self) -> list[str]:
         return [name for name, outbox in self._outboxes.items() if outbox.is_connected]
 
     def queue_depths(self) -> dict[str, int]:
         """Messages that wait for their turn, by agent as users see it."""
-        waiting = self.waiting_messages()
-        return {agent.route.name: waiting[unit] for unit, agent in self.router.agents.items()}
+        waiting, depths = self.waiting_messages(), Counter[str]()
+        for unit, agent in self.router.agents.items():
+            depths[entry_name(agent.route.answers_for)] += waiting[unit]
+        return dict(depths)
 
     def waiting_messages(self) -> dict[UnitName, int]:
         """Messages that wait for their turn, by the unit of their agent."""

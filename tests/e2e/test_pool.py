@@ -1,5 +1,6 @@
 """One agent as several processes: who gets which, and what the end of one means to whom."""
 
+import json
 from pathlib import Path
 
 from anyclawd.model.value import Json
@@ -40,6 +41,7 @@ def test_a_worker_is_started_when_all_are_busy_and_shared_when_there_is_none(
     with running(tmp_path, pool(theatre)) as daemon:
         assert daemon.status()["state"] == "running"
         assert actives(daemon) == {W1: "active", W2: "inactive"}
+        assert json.loads(daemon.tcp("/health")[1])["status"] == "healthy"
         channel, first = theatre.accept_channel("w"), theatre.accept_agent("a")
         anns = begin(channel, first, "ann")
         channel.message("hello of bob", "bob")
@@ -50,6 +52,9 @@ def test_a_worker_is_started_when_all_are_busy_and_shared_when_there_is_none(
         said = daemon.ctl("explain", W2).stdout
         assert "because its pool needs one more worker" in said
         cats = begin(channel, first, "cat")
+        health = json.loads(daemon.tcp("/health")[1])
+        assert health["status"] == "healthy"
+        assert health["agents"] == [{"name": "coder", "connected": True, "session_count": 3}]
         end(first, channel, anns, "ann")
         end(second, channel, bobs, "bob")
         end(first, channel, cats, "cat")
