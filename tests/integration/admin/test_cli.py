@@ -770,16 +770,29 @@ def test_each_verb_has_help(verb: str) -> None:
     assert done.stdout.startswith(f"usage: anyclawctl {verb}")
 
 
-def test_status_imports_nothing_heavy(served: Served) -> None:
-    """The budget of `status` is an import budget; these are the modules that would break it."""
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["status"],
+        ["sessions"],
+        ["complete", "--", "status", ""],
+        ["complete", "--", "sessions", "show", ""],
+    ],
+    ids=" ".join,
+)
+def test_what_is_to_be_quick_imports_nothing_heavy(served: Served, words: list[str]) -> None:
+    """The budget of `status` is an import budget; these are the modules that would break it.
+
+    So is that of completions: whoever presses Tab waits for them.
+    """
     script = (
         "import sys; from anyclawd.cli.main import main\n"
-        "main(['status', '-s', sys.argv[1]])\n"
+        "main(['-s', *sys.argv[1:]])\n"
         "heavy = {'typing', 'dataclasses', 'pathlib', 'subprocess', 'asyncio', 'http.client',\n"
         "         'aiohttp', 'yaml', 'networkx', 'jsonschema', 'urllib.parse', 'logging'}\n"
         "print(sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
     )
-    command = [sys.executable, "-S", "-c", script, str(served.path)]
+    command = [sys.executable, "-S", "-c", script, str(served.path), *words]
     environ = {"PYTHONPATH": str(Path(anyclawd.__file__).parent.parent)}
     done = subprocess.run(
         command, env=environ, capture_output=True, text=True, timeout=60, check=False
