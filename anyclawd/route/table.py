@@ -111,11 +111,12 @@ def _worker_number(route: AgentRoute) -> tuple[int, str]:
 
 def _agent_route(unit: Unit) -> AgentRoute:
     assert unit.agent is not None
+    pool = unit.agent.pool
     return AgentRoute(
         unit=unit.name,
-        name=entry_name(unit.name),
+        name=entry_name(unit.name if pool is None else pool.agent),
         prompt_idle_timeout_s=unit.agent.prompt_idle_timeout_s,
         answer_timeout_s=unit.timeouts.start_s,
         history=unit.agent.history_replay,
-        pool=unit.agent.pool,
+        pool=pool,
     )
