@@ -77,11 +77,15 @@ class Output:
 
 
 def _boundary(data: bytes | bytearray, start: int) -> int:
-    """The first beginning of a character from there on; `start` where all of it is no text."""
+    """The first beginning of a character from there on, or the end.
+
+    A character has four bytes at most: where none begins within as many, this is no text, and any
+    place is as good as another.
+    """
     for index in range(start, min(start + 4, len(data))):
         if data[index] & 0xC0 != 0x80:
             return index
-    return start
+    return start if start + 4 <= len(data) else len(data)
 
 
 @dataclass(slots=True, eq=False)

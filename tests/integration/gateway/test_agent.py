@@ -581,6 +581,7 @@ CUT = {  # behaviour: (limit, what is printed, what is shown, whether something 
     "from-the-front": (4, b"abcdef", "cdef", True),
     "between-characters": (4, "aéé€".encode(), "€", True),
     "nothing": (0, b"abc", "", True),
+    "no-room-for-one-character": (1, "é".encode(), "", True),
     "no-text": (6, b"\xff\xff\xff", "\ufffd\ufffd", True),
     "half-a-character-at-the-end": (5, b"ab\xc3", "ab\ufffd", False),
 }
