@@ -209,9 +209,19 @@ def _command(options: Namespace, verb: str) -> int:
     else:
         for row in done:
             key = clean(row["session"])
-            is_idle = verb == "cancel" and row["was"] not in _BUSY
-            print(f"no turn runs in {key}" if is_idle else _DONE[verb].format(key))
+            print(_told(verb, row["was"]).format(key))
     return status
+
+
+def _told(verb: str, was: str) -> str:
+    """What has come of it, in a session that was in this state."""
+    match verb:
+        case "cancel" if was not in _BUSY:
+            return "no turn runs in {}"
+        case "close" if was == "resting":
+            return "{} rests already"
+        case _:
+            return _DONE[verb]
 
 
 def _tried(client: Client, method: str, target: str) -> Json:

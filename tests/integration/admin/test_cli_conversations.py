@@ -132,6 +132,11 @@ def test_cancelling_tells_whether_there_was_a_turn(served: Served) -> None:
     assert done.stdout == f"no turn runs in {LIVE}\ncancelled the turn in {OWN}\n"
 
 
+def test_closing_tells_what_rests_already(served: Served) -> None:
+    done = anyclawctl(served, "sessions", "close", LIVE, RESTING)
+    assert done.stdout == f"closed {LIVE}\n{RESTING} rests already\n"
+
+
 def test_an_export_is_private_and_overwrites_nothing(served: Served, tmp_path: Path) -> None:
     target = tmp_path / "talk.json"
     words = ["sessions", "export", LIVE, "-o", str(target)]

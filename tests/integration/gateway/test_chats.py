@@ -1,0 +1,251 @@
+"""What administrators do to chats, on in-memory wires: what reaches agents, and what is refused."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from anyclawd.gateway import chats as module
+from anyclawd.gateway.gateway import Gateway
+from anyclawd.model.conversation import Pool
+from anyclawd.model.deps import UnitName
+from anyclawd.model.errors import RequestError, UnknownSession, UnknownUnit
+from anyclawd.model.value import Json
+from tests.fakes.store import PaperStore
+from tests.integration.gateway.peers import (
+    AgentProcess,
+    ChannelProcess,
+    agent_unit,
+    channel_unit,
+    open_gateway,
+    plan_of,
+)
+
+KEY = "web:direct:ann"
+ALL: Json = {"fork": {}, "delete": {}, "list": {}, "close": {}}
+
+
+def boot(
+    store: PaperStore | None = None, **capabilities: Json
+) -> tuple[Gateway, ChannelProcess, AgentProcess]:
+    units = agent_unit(), channel_unit()
+    gateway = open_gateway(plan_of(*units), store)
+    gateway.start()
+    channel, agent = ChannelProcess(gateway, units[1]), AgentProcess(gateway, units[0])
+    channel.initialize()
+    agent.initialize(sessionCapabilities=capabilities, auth={"logout": {}})
+    return gateway, channel, agent
+
+
+def talk(channel: ChannelProcess, agent: AgentProcess, session: str = "s1") -> None:
+    """One turn in a new ACP session."""
+    channel.message("hello")
+    agent.open(session)
+    agent.answer(agent.expect("session/prompt"), {})
+
+
+async def while_asked(
+    work: Awaitable[Json], agent: AgentProcess, method: str, answer: Callable[[Json], None]
+) -> Json:
+    """What comes of some work that asks the agent once."""
+
+    async def answered() -> None:
+        answer(await agent.wait_for(method))
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(answered())
+        return await work
+
+
+async def test_a_message_goes_into_a_chat_by_its_key() -> None:
+    gateway, channel, agent = boot()
+    talk(channel, agent)
+    channel.read()
+    gateway.send({"content": "and now?", "session": KEY})
+    prompt = agent.expect("session/prompt")
+    assert prompt["params"]["sessionId"] == "s1"
+    agent.chunk("s1", "Hi")
+    agent.answer(prompt, {})
+    assert ("agent_message_chunk", "Hi") in channel.shown()
+
+
+async def test_a_talk_without_a_channel_is_gone_on_with_by_its_key() -> None:
+    gateway, _, agent = boot()
+    gateway.send({"content": "hello", "peer": "me"})
+    agent.open("s1")
+    agent.answer(agent.expect("session/prompt"), {})
+    gateway.send({"content": "again", "session": "@anyclawctl:local:me"})
+    assert agent.expect("session/prompt")["params"]["sessionId"] == "s1"
+
+
+async def test_a_key_that_nobody_has_is_told_the_nearest() -> None:
+    gateway, channel, agent = boot()
+    talk(channel, agent)
+    with pytest.raises(UnknownSession) as caught:
+        gateway.send({"content": "hello", "session": "web:direct:amn"})
+    assert caught.value.hint == KEY
+
+
+async def test_a_fork_becomes_a_session_of_its_own() -> None:
+    gateway, channel, agent = boot(**ALL)
+    talk(channel, agent)
+    fork = await while_asked(
+        gateway.chats.fork(KEY),
+        agent,
+        "session/fork",
+        lambda request: agent.answer(request, {"sessionId": "s2"}),
+    )
+    assert fork == {"session": "web:fork:s2", "agent_session": "s2", "from": KEY}
+    assert gateway.chats.keys() == [KEY, "web:fork:s2"]
+
+
+async def test_a_fork_that_is_refused_leaves_all_as_it_was() -> None:
+    gateway, channel, agent = boot(**ALL)
+    talk(channel, agent)
+    with pytest.raises(ExceptionGroup) as caught:
+        await while_asked(
+            gateway.chats.fork(KEY),
+            agent,
+            "session/fork",
+            lambda request: agent.fail(request, -32603, "no room"),
+        )
+    assert "no room" in str(caught.value.exceptions[0])
+    assert gateway.chats.keys() == [KEY]
+
+
+async def test_what_an_agent_does_not_offer_is_not_asked_of_it() -> None:
+    gateway, channel, agent = boot()
+    talk(channel, agent)
+    with pytest.raises(RequestError, match=r"agent 'default' does not offer session/fork"):
+        await gateway.chats.fork(KEY)
+    assert await gateway.chats.delete(KEY) == []
+    methods = [message["method"] for message in agent.read()]
+    assert {"session/fork", "session/delete"}.isdisjoint(methods)
+
+
+async def test_who_is_erased_is_erased_at_the_agent_too() -> None:
+    store = PaperStore()
+    gateway, channel, agent = boot(store, **ALL)
+    talk(channel, agent)
+    erased = await while_asked(
+        gateway.chats.delete(KEY),
+        agent,
+        "session/delete",
+        lambda request: agent.answer(request, {}),
+    )
+    assert erased == []
+    assert gateway.chats.keys() == []
+    assert await store.conversations(KEY) == ()
+    assert await store.messages(KEY, 10) == []
+
+
+async def test_an_agent_that_keeps_its_record_holds_up_nothing() -> None:
+    gateway, channel, agent = boot(**ALL)
+    talk(channel, agent)
+    refusals = await while_asked(
+        gateway.chats.delete(KEY),
+        agent,
+        "session/delete",
+        lambda request: agent.fail(request, -32603, "not now"),
+    )
+    [refusal] = refusals
+    assert refusal.startswith("default.agent: ")
+    assert "not now" in refusal
+    assert gateway.chats.row(KEY) is None
+
+
+async def test_an_erasure_that_cannot_be_written_yet_says_so() -> None:
+    store = PaperStore()
+    gateway, channel, agent = boot(store)
+    talk(channel, agent)
+    store.stuck = "no space left on device"
+    with pytest.raises(RequestError, match=r"is not erased yet"):
+        await gateway.chats.delete(KEY)
+
+
+async def test_an_agent_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    gateway, channel, agent = boot(**ALL)
+    talk(channel, agent)
+    monkeypatch.setattr(module, "ANSWER_TIMEOUT_S", 0.01)
+    with pytest.raises(RequestError, match=r"has not answered within 0\.01 seconds"):
+        await gateway.chats.fork(KEY)
+
+
+async def test_logging_in_and_out_is_asked_of_the_agent() -> None:
+    units = agent_unit(), channel_unit()
+    gateway = open_gateway(plan_of(*units))
+    gateway.start()
+    agent = AgentProcess(gateway, units[0])
+    methods = [{"id": "key", "name": "Key"}, {"id": "tty", "name": "TTY", "type": "terminal"}]
+    found = {"agentCapabilities": {"auth": {"logout": {}}}, "authMethods": methods}
+    agent.answer(agent.expect("initialize"), {"protocolVersion": 1, **found})
+    assert gateway.chats.login_methods("default") == [
+        {"id": "key", "name": "Key", "type": "agent"},
+        {"id": "tty", "name": "TTY", "type": "terminal"},
+    ]
+    params: list[Json] = []
+
+    def take(request: Json) -> None:
+        params.append(request["params"])
+        agent.answer(request, {})
+
+    await while_asked(gateway.chats.authenticate("default", "key"), agent, "authenticate", take)
+    await while_asked(gateway.chats.logout("default.agent"), agent, "logout", take)
+    assert params == [{"methodId": "key"}, {}]
+    with pytest.raises(RequestError, match="terminal"):
+        await gateway.chats.authenticate("default", "tty")
+    with pytest.raises(UnknownUnit) as caught:
+        gateway.chats.units_of("defualt")
+    assert caught.value.hint == "default"
+
+
+async def test_all_workers_of_a_pool_are_logged_in() -> None:
+    pool = Pool(agent=UnitName("coder.agent"), min_workers=2, max_workers=3)
+    workers = [agent_unit(f"coder@{number}", pool=pool) for number in (1, 2, 3)]
+    gateway = open_gateway(plan_of(*workers, channel_unit(agent="coder")))
+    gateway.start()
+    agents = [AgentProcess(gateway, worker) for worker in workers[:2]]
+    for agent in agents:
+        found = {"protocolVersion": 1, "authMethods": [{"id": "key", "name": "Key"}]}
+        agent.answer(agent.expect("initialize"), found)
+    names = ["coder@1.agent", "coder@2.agent"]
+    assert gateway.chats.units_of("coder") == gateway.chats.units_of("coder.agent") == names
+    assert gateway.chats.units_of("coder@3") == ["coder@3.agent"]
+
+    async def answer(agent: AgentProcess) -> None:
+        agent.answer(await agent.wait_for("authenticate"), {})
+
+    async with asyncio.TaskGroup() as tasks:
+        for agent in agents:
+            tasks.create_task(answer(agent))
+        await gateway.chats.authenticate("coder", "key")
+
+
+async def test_an_agent_that_is_not_connected_cannot_be_logged_in_to() -> None:
+    gateway = open_gateway(plan_of(agent_unit(), channel_unit()))
+    gateway.start()
+    with pytest.raises(RequestError, match="agent 'default' is not connected"):
+        gateway.chats.login_methods("default")
+
+
+async def test_chats_are_counted_by_their_state() -> None:
+    gateway, channel, agent = boot()
+    channel.message("one")
+    agent.open("s1")
+    channel.message("two")
+    states = gateway.chats.states()
+    assert (states["prompting"], states["idle"], states["resting"]) == (1, 0, 0)
+    assert gateway.chats.open_messages() == {"queued": 1, "running": 1}
+    assert gateway.chats.pending_deliveries() == {"web": 0}
+
+
+async def test_what_is_known_without_the_store_is_told_without_it() -> None:
+
+    class Unreadable(PaperStore):
+        async def idle(self) -> dict[str, float]:
+            raise RequestError("the store is not open")
+
+    gateway, channel, agent = boot(Unreadable())
+    talk(channel, agent)
+    assert await gateway.chats.idle() == {}
+    assert gateway.chats.row(KEY) is not None
