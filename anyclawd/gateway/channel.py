@@ -7,7 +7,7 @@ a message when the store has been read. Neither holds up what comes behind it.
 import logging
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from anyclawd.gateway.handshake import HEALTH_METHOD, refusal
 from anyclawd.model.errors import RemoteProtocolError, RequestError
@@ -15,7 +15,7 @@ from anyclawd.model.unit import Unit
 from anyclawd.model.value import Json
 from anyclawd.route.commands import AskForm, AskPermission
 from anyclawd.route.table import entry_name
-from anyclawd.runtime.connection import Connection, OnAnswer, Reply
+from anyclawd.runtime.connection import Connection, Reply
 from anyclawd.runtime.seam import Report, Wire
 from anyclawd.wire import channel, jsonrpc
 from anyclawd.wire.jsonrpc import RpcError
@@ -24,6 +24,9 @@ log = logging.getLogger("anyclawd.gateway")
 
 #: So many questions after the state of a message may wait for the store; further ones are refused.
 STATE_QUESTIONS_MAX = 100
+
+#: So often a question is put whose answers come from others than the one who is asked.
+TIMES_ASKED_MAX = 10
 
 #: Called once with what has become of a message.
 OnAccepted: TypeAlias = Callable[[channel.Acceptance], None]
@@ -53,6 +56,9 @@ class ChannelHost(Protocol):
         self, name: str, request_id: str, answer: channel.ElicitationAnswer
     ) -> None: ...
 
+    def channel_question_waits(self, request_id: str) -> bool:
+        """Whether a question still has no answer that counts."""
+
     def channel_cannot_ask(self, name: str, request_id: str) -> None: ...
 
     def channel_paused(self, peer: "ChannelPeer", *, is_paused: bool) -> None: ...
@@ -60,6 +66,15 @@ class ChannelHost(Protocol):
     def channel_lost(self, peer: "ChannelPeer") -> None: ...
 
     def flush(self) -> None: ...
+
+
+class _Question(NamedTuple):
+    """What the channel is asked on behalf of an agent."""
+
+    method: str
+    params: dict[str, Json]
+    take: Callable[[Json], None]  #: the answer
+    give_up: Callable[[], None]  #: the channel cannot ask
 
 
 class ChannelPeer:
@@ -156,33 +171,30 @@ class ChannelPeer:
 
     def ask(self, asked: AskPermission) -> None:
         """Let the channel ask its user; the answer may come as late as it likes."""
+        request_id = asked.request_id
         params = channel.permission_params(
-            asked.request_id, asked.session, asked.description, list(asked.options)
+            request_id, asked.session, asked.description, list(asked.options)
         )
 
-        def answered(result: Json, error: RpcError | None) -> None:
-            self._asked.pop(asked.request_id, None)
-            if error is not None:
-                log.warning("%s: cannot ask for permission: %s", self.unit.name, error)
-                self._host.channel_cannot_ask(self.name, asked.request_id)
-                return
+        def take(result: Json) -> None:
             found = channel.read_permission_answer(result, self.name)
-            self._host.channel_permission(self.name, asked.request_id, found.option_id, found.peer)
+            self._host.channel_permission(self.name, request_id, found.option_id, found.peer)
 
-        self._ask(asked.request_id, "channel/requestPermission", params, answered)
+        def give_up() -> None:
+            self._host.channel_cannot_ask(self.name, request_id)
+
+        self._ask(request_id, _Question("channel/requestPermission", params, take, give_up))
 
     def ask_form(self, asked: AskForm) -> None:
         """Let the channel show a form or a link; the answer may come as late as it likes."""
-        params = channel.elicit_params(asked.request_id, asked.session, asked.params)
+        request_id = asked.request_id
+        params = channel.elicit_params(request_id, asked.session, asked.params)
 
-        def answered(result: Json, error: RpcError | None) -> None:
-            self._asked.pop(asked.request_id, None)
-            if error is not None:
-                log.warning("%s: cannot show a form: %s", self.unit.name, error)
+        def take(result: Json) -> None:
             answer = channel.read_elicitation_answer(result, self.name)
-            self._host.channel_elicitation(self.name, asked.request_id, answer)
+            self._host.channel_elicitation(self.name, request_id, answer)
 
-        self._ask(asked.request_id, "channel/elicit", params, answered)
+        self._ask(request_id, _Question("channel/elicit", params, take, lambda: take(None)))
 
     def withdraw(self, request_id: str) -> None:
         """Nobody waits for the answer any more."""
@@ -190,12 +202,23 @@ class ChannelPeer:
             self.connection.forget(handle)
             self.connection.send(channel.withdraw(request_id))
 
-    def _ask(
-        self, request_id: str, method: str, params: dict[str, Json], answered: OnAnswer
-    ) -> None:
+    def _ask(self, request_id: str, question: _Question, times: int = 1) -> None:
         if (former := self._asked.pop(request_id, None)) is not None:
             self.connection.forget(former)  # asked anew: one answer is enough
-        self._asked[request_id] = self.connection.call(method, params, answered)
+
+        def answered(result: Json, error: RpcError | None) -> None:
+            self._asked.pop(request_id, None)
+            if error is not None:
+                log.warning("%s: %s: %s", self.unit.name, question.method, error)
+                question.give_up()
+                return
+            question.take(result)
+            is_open = self._host.channel_question_waits(request_id)
+            if is_open and request_id not in self._asked and times < TIMES_ASKED_MAX:
+                self._ask(request_id, question, times + 1)  # whoever answered was not asked
+
+        handle = self.connection.call(question.method, question.params, answered)
+        self._asked[request_id] = handle
 
     # --- its life ---------------------------------------------------------------------------------
 

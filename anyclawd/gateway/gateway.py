@@ -492,6 +492,9 @@ class Gateway:
         action, content, peer = answer
         self._step(events.ElicitationAnswered(name, request_id, action, content, peer))
 
+    def channel_question_waits(self, request_id: str) -> bool:
+        return self.router.questions.waits(request_id)
+
     def channel_cannot_ask(self, name: str, request_id: str) -> None:
         self._step(events.PermissionUndeliverable(name, request_id))
 

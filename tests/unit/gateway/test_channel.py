@@ -1,11 +1,17 @@
 """What a channel's connection makes of its frames, and the frames it makes of what is decided."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pytest
 
-from anyclawd.gateway.channel import STATE_QUESTIONS_MAX, ChannelPeer, OnAccepted, OnState
+from anyclawd.gateway.channel import (
+    STATE_QUESTIONS_MAX,
+    TIMES_ASKED_MAX,
+    ChannelPeer,
+    OnAccepted,
+    OnState,
+)
 from anyclawd.model.deps import UnitName
 from anyclawd.model.errors import RequestError
 from anyclawd.model.span import BUILT_IN
@@ -41,8 +47,10 @@ class Host:
         self.permissions: list[tuple[str, str, Peer | None]] = []
         self.elicitations: list[tuple[str, ElicitationAnswer]] = []
         self.unaskable: list[str] = []
+        self.waiting: set[str] = set()  #: questions that no answer so far has ended
         self.handshakes: list[channel.Handshake] = []
         self.is_lost = False
+        self.on_permission: Callable[[], None] | None = None
 
     def channel_ready(self, peer: ChannelPeer, handshake: channel.Handshake) -> None:
         self.handshakes.append(handshake)
@@ -62,9 +70,14 @@ class Host:
         self, name: str, request_id: str, option_id: str, peer: Peer | None
     ) -> None:
         self.permissions.append((request_id, option_id, peer))
+        if self.on_permission is not None:
+            self.on_permission()
 
     def channel_elicitation(self, name: str, request_id: str, answer: ElicitationAnswer) -> None:
         self.elicitations.append((request_id, answer))
+
+    def channel_question_waits(self, request_id: str) -> bool:
+        return request_id in self.waiting
 
     def channel_cannot_ask(self, name: str, request_id: str) -> None:
         self.unaskable.append(request_id)
@@ -261,6 +274,46 @@ def test_a_question_asked_anew_has_one_answer() -> None:
     for asked in (first, second):
         line.say(id=asked["id"], result={"optionId": "yes"})
     assert line.host.permissions == [("r1", "yes", None)]
+
+
+def test_an_answer_of_somebody_else_leaves_the_question_open() -> None:
+    line = Line()
+    line.host.waiting.add("r1")
+    line.peer.ask(QUESTION)
+    line.say(id=line.heard()["id"], result={"optionId": "yes", "peerInfo": {"peerId": "eve"}})
+    again = line.heard()
+    assert (again["method"], again["params"]["requestId"]) == ("channel/requestPermission", "r1")
+    line.host.waiting.clear()
+    line.say(id=again["id"], result={"optionId": "no", "peerInfo": ANN})
+    assert line.wire.take() == []
+    assert [option for _, option, _ in line.host.permissions] == ["yes", "no"]
+
+
+def test_a_channel_that_answers_by_itself_is_asked_so_often_and_no_more() -> None:
+    line = Line()
+    line.host.waiting.add("e1")
+    line.peer.ask_form(FORM)
+    for _ in range(TIMES_ASKED_MAX):
+        line.say(id=line.heard()["id"], result={"action": "accept", "peerInfo": ANN})
+    assert line.wire.take() == []
+    assert len(line.host.elicitations) == TIMES_ASKED_MAX
+
+
+def test_a_question_that_was_put_anew_meanwhile_is_not_put_twice() -> None:
+    line = Line()
+    line.host.waiting.add("r1")
+    line.peer.ask(QUESTION)
+    first = line.heard()
+    line.host.on_permission = lambda: line.peer.ask(QUESTION)
+    line.say(id=first["id"], result={"optionId": "yes"})
+    assert line.heard()["params"]["requestId"] == "r1"
+
+
+def test_a_channel_that_cannot_ask_says_so() -> None:
+    line = Line()
+    line.peer.ask(QUESTION)
+    line.say(id=line.heard()["id"], error={"code": -32601, "message": "no such method"})
+    assert line.host.unaskable == ["r1"]
 
 
 def test_the_handshake_tells_what_both_can() -> None:
