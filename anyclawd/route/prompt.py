@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from anyclawd.model.value import Json
-from anyclawd.wire import acp
+from anyclawd.wire import acp_content
 
 
 def build(
@@ -22,7 +22,7 @@ def build(
         blocks.append({"type": "text", "text": past})
     if context := reply_context(metadata or {}):
         blocks.append({"type": "text", "text": context})
-    return blocks + [acp.block(part, embeds=embeds) for part in content]
+    return blocks + [acp_content.block(part, embeds=embeds) for part in content]
 
 
 def tools_context(tools: Sequence[tuple[str, str]]) -> str:

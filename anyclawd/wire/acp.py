@@ -160,42 +160,6 @@ def permission_outcome(option_id: str | None) -> dict[str, Json]:
     return {"outcome": {"outcome": "selected", "optionId": option_id}}
 
 
-_DATA_URL = re.compile(r"data:([^;,]*)(?:;[^,]*)?;base64,", re.IGNORECASE)
-
-
-def block(part: Json, *, embeds: bool) -> Json:
-    """A content part of the channel protocol as an ACP content block.
-
-    An image by `data:` URL is sent both ways: `data` is what ACP asks for, `uri` is where agents
-    of 0.9 look. Parts of a type unknown here go through unchanged.
-    """
-    url, mime_type = as_text(part.get("url")), as_text(part.get("mimeType"))
-    match part.get("type"):
-        case "image":
-            return _image(url, mime_type)
-        case "audio":
-            return {"type": "audio", "data": url, "mimeType": mime_type or "audio/mpeg"}
-        case "file":
-            return _file(url, mime_type, as_text(part.get("filename")), embeds=embeds)
-    return part
-
-
-def _image(url: str, mime_type: str) -> dict[str, Json]:
-    if found := _DATA_URL.match(url):
-        data, mime_type = url[found.end() :], found[1] or mime_type
-        return {"type": "image", "uri": url, "data": data, "mimeType": mime_type}
-    return {"type": "image", "uri": url, "data": "", "mimeType": mime_type}
-
-
-def _file(url: str, mime_type: str, filename: str, *, embeds: bool) -> dict[str, Json]:
-    if embeds:
-        resource = {"uri": url, "text": ""} | ({"mimeType": mime_type} if mime_type else {})
-        return {"type": "resource", "resource": resource}
-    name = filename or url.rstrip("/").rpartition("/")[2] or url
-    link = {"type": "resource_link", "uri": url, "name": name}
-    return link | ({"mimeType": mime_type} if mime_type else {})
-
-
 # --- what we read ---------------------------------------------------------------------------------
 
 

@@ -25,7 +25,15 @@ from anyclawd.route.commands import (
     SetOption,
     Token,
 )
-from anyclawd.wire import acp, acp_choices, acp_elicitation, acp_files, acp_terminal, jsonrpc
+from anyclawd.wire import (
+    acp,
+    acp_choices,
+    acp_content,
+    acp_elicitation,
+    acp_files,
+    acp_terminal,
+    jsonrpc,
+)
 from tests.conformance.acp_schema import (
     DEFAULT_ON_ERROR,
     DEFAULT_ON_NULL,
@@ -205,7 +213,7 @@ def say_everything(peer: AgentPeer) -> None:
         session_id = "" if attempt is Attempt.NEW else "s"
         peer.open_session(OpenSession(AGENT, Token(number), attempt, session_id))
     for number, embeds in ((3, True), (4, False)):
-        blocks = [acp.block(part, embeds=embeds) for part in PARTS]
+        blocks = [acp_content.block(part, embeds=embeds) for part in PARTS]
         peer.prompt(Prompt(AGENT, Token(number), "s", blocks, KEY))
     peer.cancel("s")
     peer.abandon(Token(3))
