@@ -52,11 +52,15 @@ async def relay(
                 await _write(response, encode(item))
             await response.write_eof()
         except TimeoutError:
-            log.info("%s: reader dropped, it took nothing for %gs", request.path, SLOW_READER_S)
+            log.info(
+                "%s: reader dropped, it took nothing for %gs",
+                request.rel_url.raw_path,
+                SLOW_READER_S,
+            )
             if request.transport is not None:
                 request.transport.abort()
         except ConnectionResetError:
-            log.debug("%s: the reader is gone", request.path)
+            log.debug("%s: the reader is gone", request.rel_url.raw_path)
         return response
 
 

@@ -117,7 +117,8 @@ class _Requests:
         look = None if _TELLS_HANDLERS else _Look(task, request)
         try:
             if request.method != "GET":
-                log.info("%s %s by %s", request.method, request.path, origin_of(request))
+                path = request.rel_url.raw_path  # encoded: peers choose what is in a key
+                log.info("%s %s by %s", request.method, path, origin_of(request))
             return await handler(request)
         except RequestError as error:
             return _refusal(error)
@@ -127,7 +128,8 @@ class _Requests:
         except web.HTTPException:
             raise
         except Exception:
-            log.exception("%s %s: fault of the daemon", request.method, request.path)
+            path = request.rel_url.raw_path
+            log.exception("%s %s: fault of the daemon", request.method, path)
             return _error(500, "fault", "the daemon met a fault of its own; see its log")
         finally:
             self._tasks.discard(task)

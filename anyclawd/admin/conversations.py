@@ -54,15 +54,15 @@ class Conversations(Protocol):
     async def history(self, key: str, turns: int) -> Json:
         """What was said in its latest turns, oldest first."""
 
-    async def command(self, key: str, verb: SessionVerb, origin: str) -> Json: ...
+    async def command(self, key: str, verb: SessionVerb) -> Json: ...
 
-    async def fork(self, key: str, origin: str) -> Json:
+    async def fork(self, key: str) -> Json:
         """Copy its conversation; the copy is a session of its own."""
 
     async def export(self, key: str) -> Json:
         """All that is kept of it."""
 
-    async def delete(self, key: str, origin: str) -> Json:
+    async def delete(self, key: str) -> Json:
         """Erase all that is kept of it; tells what that was."""
 
     async def follow(self, key: str) -> AsyncIterator[Json]:
@@ -82,6 +82,6 @@ class Conversations(Protocol):
     async def login_methods(self, agent: str) -> Json:
         """How one can log in to an agent. Raises UnknownUnit."""
 
-    async def authenticate(self, agent: str, method: str, origin: str) -> Json: ...
+    async def authenticate(self, agent: str, method: str) -> Json: ...
 
-    async def logout(self, agent: str, origin: str) -> Json: ...
+    async def logout(self, agent: str) -> Json: ...

@@ -60,7 +60,7 @@ class SessionRoutes:
         return answer(await self._conversations.session(_key(request)))
 
     async def delete_session(self, request: web.Request) -> web.Response:
-        return answer(await self._conversations.delete(_key(request), origin_of(request)))
+        return answer(await self._conversations.delete(_key(request)))
 
     async def history(self, request: web.Request) -> web.Response:
         turns = count_of(request.query.get("turns", "20"), "turns", TURNS_MAX)
@@ -83,11 +83,10 @@ class SessionRoutes:
         return await self._command(request, SessionVerb.CLOSE)
 
     async def _command(self, request: web.Request, verb: SessionVerb) -> web.Response:
-        origin = origin_of(request)
-        return answer(await self._conversations.command(_key(request), verb, origin))
+        return answer(await self._conversations.command(_key(request), verb))
 
     async def fork(self, request: web.Request) -> web.Response:
-        return answer(await self._conversations.fork(_key(request), origin_of(request)))
+        return answer(await self._conversations.fork(_key(request)))
 
     async def message(self, request: web.Request) -> web.Response:
         return answer(await self._conversations.message(request.match_info["id"]))
@@ -108,12 +107,10 @@ class SessionRoutes:
 
     async def authenticate(self, request: web.Request) -> web.Response:
         agent, method = request.match_info["name"], text_of(await body_of(request), "method")
-        origin = origin_of(request)
-        return answer(await self._conversations.authenticate(agent, method, origin))
+        return answer(await self._conversations.authenticate(agent, method))
 
     async def logout(self, request: web.Request) -> web.Response:
-        agent, origin = request.match_info["name"], origin_of(request)
-        return answer(await self._conversations.logout(agent, origin))
+        return answer(await self._conversations.logout(request.match_info["name"]))
 
 
 async def _pieces(rows: list[Json]) -> AsyncIterator[bytes]:

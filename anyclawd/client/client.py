@@ -57,9 +57,9 @@ def find_socket(given: str | None, environ: Mapping[str, str]) -> str:
 
 
 def quote(text: str) -> str:
-    """A text as one segment of a path, or one value of a query. Source: RFC 3986 section 2."""
+    """A text as one segment of a path, or one value of a query. Source: RFC 3986 section 3.3."""
     return "".join(
-        chr(byte) if (chr(byte).isalnum() and byte < 128) or byte in b"-._~" else f"%{byte:02X}"
+        chr(byte) if (chr(byte).isalnum() and byte < 128) or byte in b"-._~:@" else f"%{byte:02X}"
         for byte in utf8(text)
     )
 

@@ -1,7 +1,7 @@
 """The conversations of the daemon as its admin API sees them: implements `Conversations`.
 
 Names are looked up here, so that who asks for something that is not there is told what is; all else
-is the gateway's. Who did something to a chat is logged with its key, what was said in it is not.
+is the gateway's. Of what people say nothing is logged; whose access was given or taken back is.
 """
 
 import asyncio
@@ -54,25 +54,22 @@ class Conversations:
         await self._need(key)
         return {"session": key, "turns": await self._chats.history(key, turns)}
 
-    async def command(self, key: str, verb: SessionVerb, origin: str) -> Json:
+    async def command(self, key: str, verb: SessionVerb) -> Json:
         before = (await self._need(key))["state"]
-        _note(key, verb, origin)
         self._chats.session_command(key, verb.value)
         return {"session": key, "was": before}
 
-    async def fork(self, key: str, origin: str) -> Json:
+    async def fork(self, key: str) -> Json:
         await self._need(key)
-        _note(key, "fork", origin)
         return await self._chats.fork(key)
 
     async def export(self, key: str) -> Json:
         await self._need(key)
         return {"session": key, **await self._chats.export(key)}
 
-    async def delete(self, key: str, origin: str) -> Json:
+    async def delete(self, key: str) -> Json:
         await self._need(key)
         kept = await self._chats.export(key)
-        _note(key, "delete", origin)
         refusals = await self._chats.delete(key)
         return {
             "session": key,
@@ -97,30 +94,27 @@ class Conversations:
 
     async def approve(self, code: str, origin: str) -> Json:
         admitted = self._chats.pair_approve(code)
-        log.info(
-            "a pairing code was approved by %s", origin, extra={"session": admitted["session"]}
-        )
+        key = admitted["session"]
+        log.info("%r was let in by %s", key, origin, extra={"session": key})
         return admitted
 
     async def revoke(self, whose: Whose, origin: str) -> Json:
         self._chats.revoke(whose.channel, whose.kind, whose.peer)
         key = f"{whose.channel}:{whose.kind}:{whose.peer}"
-        log.info("its access was revoked by %s", origin, extra={"session": key})
+        log.info("access of %r revoked by %s", key, origin, extra={"session": key})
         return {"channel": whose.channel, "kind": whose.kind, "peer": whose.peer}
 
     async def login_methods(self, agent: str) -> Json:
         unit = self._chats.units_of(agent)[0]
         return {"agent": unit, "methods": self._chats.login_methods(agent)}
 
-    async def authenticate(self, agent: str, method: str, origin: str) -> Json:
+    async def authenticate(self, agent: str, method: str) -> Json:
         unit = self._chats.units_of(agent)[0]
-        log.info("%s: login by %s", unit, origin, extra={"unit": unit})
         await self._chats.authenticate(agent, method)
         return {"agent": unit, "method": method}
 
-    async def logout(self, agent: str, origin: str) -> Json:
+    async def logout(self, agent: str) -> Json:
         unit = self._chats.units_of(agent)[0]
-        log.info("%s: logout by %s", unit, origin, extra={"unit": unit})
         await self._chats.logout(agent)
         return {"agent": unit}
 
@@ -140,7 +134,3 @@ def _chosen(patterns: Iterable[str], keys: Sequence[str]) -> list[str]:
         if key not in known:
             raise UnknownSession(key, nearest(key, keys))
     return list(found)
-
-
-def _note(key: str, what: str, origin: str) -> None:
-    log.info("%s by %s", what, origin, extra={"session": key})

@@ -333,7 +333,7 @@ def test_nothing_that_was_said_is_in_the_log(tmp_path: Path) -> None:
             daemon.ctl("sessions", *words, KEY)
         daemon.ctl("send", "swordfish")
         text = daemon.log_text()
-    assert "delete by uid" in text
+    assert f"DELETE /v1/sessions/{KEY} by uid" in text
     assert "swordfish" not in text
 
 

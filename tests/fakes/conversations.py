@@ -155,12 +155,12 @@ class FakeConversations:
         self._row(key)
         return {"session": key, "turns": self.turns[-turns:] if turns else []}
 
-    async def command(self, key: str, verb: SessionVerb, origin: str) -> Json:
+    async def command(self, key: str, verb: SessionVerb) -> Json:
         was = self._row(key)["state"]
         self.calls.append((str(verb), key))
         return {"session": key, "was": was}
 
-    async def fork(self, key: str, origin: str) -> Json:
+    async def fork(self, key: str) -> Json:
         self._row(key)
         if not self.can_fork:
             raise RequestError("agent 'default' does not offer to fork a conversation")
@@ -181,7 +181,7 @@ class FakeConversations:
             "turns": self.turns,
         }
 
-    async def delete(self, key: str, origin: str) -> Json:
+    async def delete(self, key: str) -> Json:
         self._row(key)
         del self.rows[key]
         self.messages = {id_: row for id_, row in self.messages.items() if row["session"] != key}
@@ -218,11 +218,11 @@ class FakeConversations:
     async def login_methods(self, agent: str) -> Json:
         return {"agent": self._agent(agent), "methods": self.methods}
 
-    async def authenticate(self, agent: str, method: str, origin: str) -> Json:
+    async def authenticate(self, agent: str, method: str) -> Json:
         self.calls.append(("authenticate", self._agent(agent), method))
         return {"agent": self._agent(agent), "method": method}
 
-    async def logout(self, agent: str, origin: str) -> Json:
+    async def logout(self, agent: str) -> Json:
         self.calls.append(("logout", self._agent(agent)))
         return {"agent": self._agent(agent)}
 

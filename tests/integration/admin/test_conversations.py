@@ -150,3 +150,13 @@ def test_nothing_that_was_said_is_logged(served: Served, caplog: pytest.LogCaptu
     assert caplog.text
     assert ANSWERED not in caplog.text
     assert "K7PM2QXA" not in caplog.text
+
+
+def test_a_key_cannot_write_lines_into_the_log(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    key = "web:room:a\nERROR forged"
+    served.control.conversations.rows[key] = session_row(key)
+    with caplog.at_level("INFO"):
+        served.client.post(target_of("/v1/sessions/{key}/cancel", key), None)
+    assert "POST /v1/sessions/web:room:a%0AERROR%20forged/cancel by" in caplog.text

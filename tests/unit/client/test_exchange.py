@@ -121,4 +121,4 @@ def test_the_socket_is_the_first_that_was_named(
 
 
 def test_names_are_quoted_for_paths() -> None:
-    assert quote("a-b_c.~x@1\\x2d/ü?.agent") == "a-b_c.~x%401%5Cx2d%2F%C3%BC%3F.agent"
+    assert quote("a-b_c.~x@1\\x2d/ü?.agent") == "a-b_c.~x@1%5Cx2d%2F%C3%BC%3F.agent"
