@@ -1,5 +1,8 @@
 """The reference of `anyclawctl` against the verbs, options and exit codes there are."""
 
+import itertools
+import re
+import shlex
 from argparse import ArgumentParser, _SubParsersAction
 from importlib import import_module
 from pathlib import Path
@@ -9,7 +12,8 @@ import pytest
 from anyclawd.cli import arguments, cmd_is_active, main
 from anyclawd.client import exchange
 
-REFERENCE = Path(__file__).parents[3] / "docs" / "reference"
+ROOT = Path(__file__).parents[3]
+REFERENCE = ROOT / "docs" / "reference"
 PAGE = (REFERENCE / "anyclawctl.md").read_text("utf-8")
 
 
@@ -45,6 +49,41 @@ GLOBAL = ("-h", "--help", "-s", "--socket", "-c", "--config", "--json")
 def test_each_verb_tells_its_json(verb: str) -> None:
     without = ("schema", "run")  # the one prints JSON anyway, the other becomes the daemon
     assert verb in without or "`--json`" in section_of(verb)
+
+
+def commands_in(page: Path) -> list[str]:
+    """The lines of a page's shell blocks that run anyclawctl, as they would be typed."""
+    blocks = re.findall(
+        r"^```(?:sh|console)\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE
+    )
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    found = [re.search(r"^(?:\$ )?(?:\S*/)?anyclawctl (.*)", line) for line in lines]
+    return [match[1] for match in found if match is not None]
+
+
+COMMANDS = [
+    (page.relative_to(ROOT), command)
+    for page in sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("ext/**/*.md")])
+    for command in commands_in(page)
+]
+
+
+@pytest.mark.parametrize(("page", "command"), COMMANDS, ids=lambda value: str(value))
+def test_each_command_of_the_documentation_is_understood(page: Path, command: str) -> None:
+    lexer = shlex.shlex(command, posix=True, punctuation_chars=True)
+    lexer.whitespace_split = True
+    words = list(
+        itertools.takewhile(lambda word: word not in ("|", "&&", ";", ">", "&", "2"), lexer)
+    )
+    position = main.verb_position(words)
+    if position is None:
+        assert words == ["--version"]
+        return
+    module = import_module(f"anyclawd.cli.cmd_{words[position].replace('-', '_')}")
+    parser = ArgumentParser(exit_on_error=False)
+    arguments.add_global_options(parser)
+    module.configure(parser)
+    parser.parse_args(main.joined(words[:position] + words[position + 1 :]))
 
 
 def test_global_options_are_described() -> None:
