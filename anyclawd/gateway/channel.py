@@ -87,6 +87,7 @@ class ChannelPeer:
         self.name = entry_name(unit.name)
         self.connection = Connection(wire, report, self)
         self._asked: dict[str, int] = {}  # handles of the questions that wait, by request id
+        self._answered = ""  # the question whose answer is being taken, until it is withdrawn
         self._state_questions = 0
         ack = unit.channel.ack if unit.channel else None
         params = channel.initialize_params(self.name, ack, options)
@@ -197,7 +198,9 @@ class ChannelPeer:
         self._ask(request_id, _Question("channel/elicit", params, take, lambda: take(None)))
 
     def withdraw(self, request_id: str) -> None:
-        """Nobody waits for the answer any more."""
+        """Nobody waits for the answer any more; the channel is told unless it has just given it."""
+        if request_id == self._answered:
+            self._answered = ""
         if (handle := self._asked.pop(request_id, None)) is not None:
             self.connection.forget(handle)
             self.connection.send(channel.withdraw(request_id))
@@ -212,10 +215,13 @@ class ChannelPeer:
                 log.warning("%s: %s: %s", self.unit.name, question.method, error)
                 question.give_up()
                 return
+            self._answered = request_id
             question.take(result)
-            is_open = self._host.channel_question_waits(request_id)
-            if is_open and request_id not in self._asked and times < TIMES_ASKED_MAX:
-                self._ask(request_id, question, times + 1)  # whoever answered was not asked
+            was_withdrawn, self._answered = self._answered != request_id, ""
+            if was_withdrawn or request_id in self._asked or times == TIMES_ASKED_MAX:
+                return
+            if self._host.channel_question_waits(request_id):  # another than the asked one answered
+                self._ask(request_id, question, times + 1)
 
         handle = self.connection.call(question.method, question.params, answered)
         self._asked[request_id] = handle

@@ -309,6 +309,16 @@ def test_a_question_that_was_put_anew_meanwhile_is_not_put_twice() -> None:
     assert line.heard()["params"]["requestId"] == "r1"
 
 
+def test_a_question_that_is_withdrawn_by_its_answer_is_over() -> None:
+    """What is asked next may go by the same name, and be no question for this channel."""
+    line = Line()
+    line.host.waiting.add("r1")
+    line.peer.ask(QUESTION)
+    line.host.on_permission = lambda: line.peer.withdraw("r1")
+    line.say(id=line.heard()["id"], result={"optionId": "yes"})
+    assert line.wire.take() == []
+
+
 def test_a_channel_that_cannot_ask_says_so() -> None:
     line = Line()
     line.peer.ask(QUESTION)
