@@ -80,6 +80,9 @@ class AgentPeer:
         self._has_terminals = unit.agent.terminal
         self.connection = Connection(wire, report, self)
         served = acp.Served(unit.agent.fs.read, unit.agent.fs.write, unit.agent.terminal)
+        if (served.reading or served.writing) and self._cwd == "/":
+            text = "%s: its workspace is the whole file system; set working_dir of its entry"
+            log.warning(text, unit.name, extra={"unit": unit.name})
         params = acp.initialize_params(__version__, options, served)
         self.connection.call("initialize", params, self._initialized)
 

@@ -398,6 +398,16 @@ async def test_what_is_advertised_is_served_and_nothing_else(
     assert [answer.get("code") for answer in found] == answers
 
 
+async def test_a_workspace_that_is_everything_is_warned_of(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    start(cwd="/")
+    start(cwd="/work", fs=BOTH)
+    assert caplog.text == ""
+    start(cwd="/", fs=BOTH)
+    assert "default.agent: its workspace is the whole file system; set working_dir" in caplog.text
+
+
 async def test_files_are_served_in_the_order_of_the_requests(tmp_path: Path) -> None:
     _, agent = at(tmp_path, fs=BOTH)
     for number in range(20):
