@@ -42,7 +42,7 @@ class Whose:
 class Conversations(Protocol):
     """The chats of a daemon, those that rest as well as those that are live."""
 
-    async def sessions(self, patterns: Sequence[str] | None) -> list[Json]:
+    async def sessions(self, patterns: Sequence[str] | None) -> AsyncIterator[Json]:
         """Rows of the sessions that keys and patterns mean, of all where there is None.
 
         Raises UnknownSession for a key, NoSessionMatches for a pattern that means nothing.

@@ -113,14 +113,19 @@ class SessionRoutes:
         return answer(await self._conversations.logout(request.match_info["name"]))
 
 
-async def _pieces(rows: list[Json]) -> AsyncIterator[bytes]:
+async def _pieces(rows: AsyncIterator[Json]) -> AsyncIterator[bytes]:
     """`{"sessions": [...]}` in pieces: many thousands of chats must not hold up the loop."""
     yield b'{"sessions":['
-    for start in range(0, len(rows), _ROWS_A_PIECE):
-        piece = dumps(rows[start : start + _ROWS_A_PIECE])[1:-1]
-        yield (b"," if start else b"") + piece
-        await asyncio.sleep(0)
-    yield b"]}"
+    piece, separator = b"", b""
+    count = 0
+    async for row in rows:
+        piece += separator + dumps(row)
+        separator, count = b",", count + 1
+        if count % _ROWS_A_PIECE == 0:
+            yield piece
+            piece = b""
+            await asyncio.sleep(0)
+    yield piece + b"]}"
 
 
 def _key(request: web.Request) -> str:

@@ -70,7 +70,7 @@ def converse(client: Client, body: Json, *, as_json: bool) -> int:
             render.print_json_line(event)
         else:
             printer.show(event)
-            if event["type"] == "permission":
+            if event["type"] == "permission" and not printer.is_over:
                 _ask(client, event)
         if event["type"] == "result":
             failed = event["isError"]
@@ -86,7 +86,7 @@ class Printer:
 
     def __init__(self, *, is_over: bool = False) -> None:
         self._paint = Paint(sys.stderr)
-        self._is_over = is_over
+        self.is_over = is_over
         self._streamed = False
         self._line_open = False
 
@@ -96,8 +96,8 @@ class Printer:
                 self._update(event["update"])
             case "result":
                 self._result(event)
-                self._is_over, self._streamed = True, False
-            case "permission" if self._is_over:
+                self.is_over, self._streamed = True, False
+            case "permission" if self.is_over:
                 self._aside(f"permission: {event['description']}")
             case _:
                 pass  # accepted and permission: nothing of the answer
@@ -109,13 +109,13 @@ class Printer:
                 self._streamed = self._streamed or bool(text)
                 self._line_open = not text.endswith("\n")
                 print(clean(text), end="", flush=True)
-                if self._is_over and isinstance(update.get("content"), str):
+                if self.is_over and isinstance(update.get("content"), str):
                     self._end_line()  # a notice, which is whole
             case "agent_thought_chunk":
                 self._aside(text)
             case "tool_call":
                 self._aside(f"tool: {update.get('title') or update.get('name') or 'unnamed'}")
-            case "result" if self._is_over:
+            case "result" if self.is_over:
                 self._end_of_another(update, text)
             case _:
                 pass  # plans, usage, command menus: for programs, see --json

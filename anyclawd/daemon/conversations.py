@@ -6,7 +6,7 @@ is the gateway's. Of what people say nothing is logged; whose access was given o
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
 from anyclawd.admin import pattern
 from anyclawd.admin.conversations import NoSessionMatches, SessionVerb, Whose
@@ -16,9 +16,6 @@ from anyclawd.model.spelling import nearest
 from anyclawd.model.value import Json
 
 log = logging.getLogger("anyclawd.admin")
-
-#: Chats that are looked at between two turns of the event loop.
-_ROWS_A_PIECE = 500
 
 #: What an export holds, and a deletion erases.
 _KEPT = ("conversations", "messages", "turns")
@@ -30,19 +27,17 @@ class Conversations:
     def __init__(self, chats: Chats) -> None:
         self._chats = chats
 
-    async def sessions(self, patterns: Sequence[str] | None) -> list[Json]:
+    async def sessions(self, patterns: Sequence[str] | None) -> AsyncIterator[Json]:
         keys = self._chats.keys()
         if patterns is not None:
             keys = await asyncio.to_thread(_chosen, patterns, keys)
-        idle = await self._chats.idle()
-        found: list[Json] = []
-        for start in range(0, len(keys), _ROWS_A_PIECE):
-            rows = map(self._chats.row, keys[start : start + _ROWS_A_PIECE])
-            found += [
-                {**row, "idle_s": idle.get(row["session"])} for row in rows if row is not None
-            ]
-            await asyncio.sleep(0)
-        return found
+        return self._rows(keys, await self._chats.idle())
+
+    async def _rows(self, keys: Iterable[str], idle: Mapping[str, float]) -> AsyncIterator[Json]:
+        for key in keys:
+            row = self._chats.row(key)
+            if row is not None:  # it may have been erased since
+                yield {**row, "idle_s": idle.get(key)}
 
     async def session(self, key: str) -> Json:
         row = await self._need(key)

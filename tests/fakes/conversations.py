@@ -124,13 +124,13 @@ class FakeConversations:
         self.shown = Fanout()
         self.calls: list[tuple[str, ...]] = []
 
-    async def sessions(self, patterns: Sequence[str] | None) -> list[Json]:
+    async def sessions(self, patterns: Sequence[str] | None) -> AsyncIterator[Json]:
         keys = (
             list(self.rows)
             if patterns is None
             else pattern.expand(patterns, self.rows, NoSessionMatches)
         )
-        return [self._row(key) for key in keys]
+        return _each([self._row(key) for key in keys])
 
     async def session(self, key: str) -> Json:
         return {
@@ -236,3 +236,8 @@ class FakeConversations:
             near = [known for known in self.rows if known.startswith(key[:3])]
             raise UnknownSession(key, near[0] if near else "")
         return self.rows[key]
+
+
+async def _each(rows: list[Json]) -> AsyncIterator[Json]:
+    for row in rows:
+        yield row

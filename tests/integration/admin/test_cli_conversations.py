@@ -243,6 +243,31 @@ def test_a_chat_is_followed_until_ctrl_c(served: Served, words: list[str]) -> No
     served.wait_until(lambda: len(chat) == 0)
 
 
+def test_questions_to_others_are_shown_and_left_to_them(served: Served) -> None:
+    """Who follows a chat after the answer reads what is asked there, and is asked nothing."""
+    command = [sys.executable, "-m", "anyclawd.cli.main", "send", "-f", "--session", LIVE, "hi"]
+    environ = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "ANYCLAWD_SOCKET": str(served.path),
+    }
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(command, env=environ, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    try:
+        chat = served.control.conversations.shown
+        served.wait_until(lambda: len(chat) == 1)
+        asked = {"type": "permission", "requestId": "p2", "description": "rm -r", "options": []}
+        for event in (asked, shown("it went on"), RESULT):
+            served.call(partial(chat.publish_nowait, event))
+        told = read_until(ours, "it went on")
+        assert ("permission: rm -r" in told, "1-" in told) == (True, False)
+        process.send_signal(signal.SIGINT)
+        assert waited(process) == 130
+    finally:
+        os.close(ours)
+
+
 def test_sending_into_a_session_prints_the_answer(served: Served) -> None:
     done = anyclawctl(served, "send", "--session", LIVE, "-", stdin="hello\n")
     assert (done.returncode, done.stdout) == (0, "Echo: hello\n")

@@ -95,6 +95,14 @@ def test_patterns_choose_sessions(served: Served) -> None:
     assert keys(f"session=*:local:*&session={quote(RESTING)}") == [LIVE, OWN, RESTING]
 
 
+def test_thousands_of_sessions_are_told_whole(served: Served) -> None:
+    rows = {f"web:direct:{number}": session_row(f"web:direct:{number}") for number in range(1001)}
+    served.control.conversations.rows = rows
+    assert served.client.get("/v1/sessions")["sessions"] == list(rows.values())
+    served.control.conversations.rows = {}
+    assert served.client.get("/v1/sessions") == {"sessions": []}
+
+
 def test_a_misspelt_key_is_told_the_nearest(served: Served) -> None:
     with pytest.raises(ClientError, match=f"did you mean '{LIVE}'"):
         served.client.get("/v1/sessions/debug-http:local:locla")
