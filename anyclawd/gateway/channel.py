@@ -160,7 +160,8 @@ class ChannelPeer:
                     self._host.channel_message(self.name, message, size_bytes, None)
                 case "channel/respondPermission":
                     found = channel.read_permission_answer(params, self.name)
-                    self._host.channel_permission(self.name, *found)
+                    if found.request_id:  # else nobody knows what it answers
+                        self._host.channel_permission(self.name, *found)
                 case "channel/deliveryReceipt":
                     self._host.channel_receipt(self.name, channel.read_receipt(params))
                 case _:
