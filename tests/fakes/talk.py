@@ -131,12 +131,21 @@ class Talk:
     def __init__(self, directory: Path, daemon: Daemon, channel: ChannelPuppet) -> None:
         self._directory = directory
         self.daemon, self.channel = daemon, channel
+        self._guests, self._begun_at = 0, 0
+
+    def begin(self) -> "Talk":
+        """Let the next test have chats of its own, and a transcript that begins here."""
+        self._guests += 1
+        path = transcript_of(self._directory)
+        self._begun_at = len(path.read_text().splitlines()) if path.exists() else 0
+        return self
 
     def chat(self, peer: str = "ann") -> Chat:
-        return Chat(self.channel, peer)
+        return Chat(self.channel, f"{peer}{self._guests or ''}")
 
     def transcript(self) -> list[Line]:
-        return read_transcript(self._directory)
+        """What has passed between the daemon and its agent, over all processes of it."""
+        return [Line(one["from"], one["frame"]) for one in self.notes()]
 
     def sent(self, method: str) -> list[Json]:
         """The parameters of what the daemon has sent of one method."""
@@ -160,9 +169,9 @@ class Talk:
         return found
 
     def notes(self) -> list[Frame]:
-        """What the agent on the official SDK has noted."""
-        text = transcript_of(self._directory).read_text()
-        return [json.loads(line) for line in text.splitlines()]
+        """What the agent has noted, line by line; of the one on the official SDK, its calls."""
+        lines = transcript_of(self._directory).read_text().splitlines()
+        return [json.loads(line) for line in lines[self._begun_at :]]
 
     def agent_pid(self) -> int:
         pid: int = self.daemon.units()["default.agent"]["pid"]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from anyclawd.model.value import Json
 from tests.fakes.puppet import Stage
-from tests.fakes.talk import misbehaving, official, talking
+from tests.fakes.talk import Talk, misbehaving, talking
 
 MODES: Json = {
     "currentModeId": "plain",
@@ -71,13 +71,12 @@ def test_options_of_unknown_types_are_borne(tmp_path: Path, theatre: Stage) -> N
         assert talk.chat().ask("hello") == ["heard: hello"]
 
 
-def test_the_official_sdk_is_set(tmp_path: Path, theatre: Stage) -> None:
-    with talking(tmp_path, theatre, official(tmp_path)) as talk:
-        talk.chat().ask("hello")
-        talk.chat().say("/model fast")
-        assert "fast" in talk.chat().shown()[1]
-        assert talk.notes()[-1] == {
-            "method": "session/set_config_option",
-            "option": "speed",
-            "value": "fast",
-        }
+def test_the_official_sdk_is_set(sdk: Talk) -> None:
+    sdk.chat().ask("hello")
+    sdk.chat().say("/model fast")
+    assert "fast" in sdk.chat().shown()[1]
+    assert sdk.notes()[-1] == {
+        "method": "session/set_config_option",
+        "option": "speed",
+        "value": "fast",
+    }

@@ -36,7 +36,7 @@ def test_what_is_not_served_is_not_advertised(tmp_path: Path, theatre: Stage) ->
         assert not can.get("auth", {}).get("terminal")
 
 
-@pytest.mark.parametrize("version", [0, 3, 9, "1", None, True])
+@pytest.mark.parametrize("version", [9, "1", None])
 def test_a_version_we_cannot_speak_ends_the_connection(
     tmp_path: Path, theatre: Stage, version: Json
 ) -> None:
@@ -223,7 +223,7 @@ def test_a_session_may_come_back_under_another_id(
         assert talk.sent(f"session/{verb}")[-1]["sessionId"] == "s1-again"
 
 
-@pytest.mark.parametrize("code", [-32002, -32603, -32600, -32000, -1])
+@pytest.mark.parametrize("code", [-32002, -32603, -1])
 def test_recovery_depends_on_no_code(tmp_path: Path, theatre: Stage, code: int) -> None:
     """An agent that advertises all and has kept nothing: each way fails but the last."""
     agent = misbehaving(tmp_path, {"capabilities": BOTH, "unknown_code": code})

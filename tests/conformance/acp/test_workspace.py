@@ -38,9 +38,8 @@ TERMINAL_METHODS = (
 
 
 @pytest.mark.parametrize("method", [*FILE_METHODS, *TERMINAL_METHODS])
-def test_what_is_not_advertised_is_not_served(tmp_path: Path, theatre: Stage, method: str) -> None:
-    with talking(tmp_path, theatre, misbehaving(tmp_path, {})) as talk:
-        assert answers(talk, request(method, path="/etc/hostname")) == ["error -32601"]
+def test_what_is_not_advertised_is_not_served(plain: Talk, method: str) -> None:
+    assert answers(plain, request(method, path="/etc/hostname")) == ["error -32601"]
 
 
 # -- files ----------------------------------------------------------------------------------------
