@@ -15,7 +15,7 @@ OPTIONS = [
     {"optionId": "yes", "name": "Yes", "kind": "allow_once"},
     {"optionId": "no", "name": "No", "kind": "reject_once"},
 ]
-SCHEMA = {"type": "object", "properties": {"sure": {"type": "boolean"}}, "required": ["sure"]}
+SCHEMA: Json = {"type": "object", "properties": {"sure": {"type": "boolean"}}, "required": ["sure"]}
 
 
 def boot(**capabilities: Json) -> tuple[ChannelProcess, AgentProcess]:
