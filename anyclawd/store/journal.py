@@ -103,6 +103,10 @@ class Journal:
             if self.stuck:
                 self._tell_soon(append, NotWritten(self.stuck))
 
+    def expect(self) -> None:
+        """A target is on its way: gather for it."""
+        self.stuck = ""
+
     def open(self, target: Target) -> None:
         """Write to this from now on."""
         self._target, self.stuck = target, ""

@@ -93,6 +93,7 @@ class Store:
         """Open the database, or go on trying to. Raises RequestError where it is of no use."""
         try:
             async with self._opening:
+                self._journal.expect()
                 await self._open()
         except Unopened as error:
             self._is_due.set()

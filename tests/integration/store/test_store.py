@@ -415,6 +415,17 @@ async def test_who_asks_before_the_start_or_after_the_stop_is_told(path: Path) -
         assert await store.message("m1") is None
 
 
+async def test_what_comes_while_the_unit_starts_waits_for_it(path: Path) -> None:
+    async with running(path) as store:
+        await store.stop()
+        async with asyncio.TaskGroup() as tasks:
+            starting = tasks.create_task(store.start())
+            await asyncio.sleep(0)
+            assert store.failure == ""
+            assert await store.put(AddMessage(message(1))) is None
+            assert starting.done()
+
+
 async def test_steps_that_come_while_the_unit_restarts_are_written_after_it(path: Path) -> None:
     async with running(path) as store:
         await store.put(AddMessage(message(1)))

@@ -124,10 +124,10 @@ def test_the_boot_order_is_the_originals(compile_text: Compile) -> None:
     assert outcome.plan.order == (
         "admin.core",
         "services.target",
-        "store.core",
         "orchestrator.core",
         "debug-http.channel",
         "channels.target",
+        "store.core",
         "tools.target",
         "default.agent",
         "agents.target",

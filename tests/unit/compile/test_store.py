@@ -33,12 +33,19 @@ def test_it_is_there_for_who_has_conversations(
     assert STORE not in plan.disabled
 
 
-def test_nothing_waits_for_it_and_the_orchestrator_stops_before_it(compile_text: Compile) -> None:
-    plan = compile_text(AGENT).plan
+def test_no_process_waits_for_it_and_it_waits_for_none_so_that_it_stops_last(
+    compile_text: Compile,
+) -> None:
+    plan = compile_text(AGENT + CHANNEL).plan
     assert plan is not None
     assert plan.units[STORE].readiness is ReadinessType.NONE
-    after = [ref.unit for ref in plan.units[UnitName("orchestrator.core")].deps.after]
-    assert after == ["services.target", "store.core"]
+    assert plan.units[STORE].deps.after == ()
+    waiting = [
+        unit.name
+        for unit in plan.units.values()
+        if any(ref.unit == STORE for ref in unit.deps.after)
+    ]
+    assert waiting == ["default.target"]
 
 
 def test_without_conversations_what_is_said_of_it_is_no_mistake(compile_text: Compile) -> None:
