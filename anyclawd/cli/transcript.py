@@ -19,6 +19,8 @@ def text(turns: list[Json], paint: Paint) -> Iterator[str]:
     conversation = 0
     for turn in turns:
         if turn["conversation"] != conversation:
+            if conversation:
+                yield ""
             conversation = turn["conversation"]
             yield paint(f"conversation {conversation}", "bold")
         yield ""
