@@ -699,7 +699,10 @@ class Router:
     def _restore(self, restored: Restored, now: float) -> Iterator[Command]:
         self.is_durable = restored.is_durable
         for row in restored.conversations:
-            self._remember(row)
+            if session := self.sessions.get(row.session):  # it was told something already
+                session.take_up(row, knows_it=self._knows(session, row))
+            else:
+                self._remember(row)
         for grant in restored.grants:
             self.gate.admit(grant)
         for code in restored.codes:
@@ -833,11 +836,12 @@ class Router:
 
     def _put_away_some(self) -> Iterator[Command]:
         """Put away what rests, a few at a time: whoever does not rest is looked at again later."""
+        wishing = {key for key, _ in self._wishes.values()}
         for session in list(itertools.islice(self.sessions.values(), _LOOKED_AT)):
             if len(self.sessions) <= self.routes.limits.lanes:
                 return
-            is_asked = self.questions.are_open(session.key)
-            if session.is_resting and session.can_return and not is_asked:
+            is_awaited = session.key in wishing or self.questions.are_open(session.key)
+            if session.is_resting and session.can_return and not is_awaited:
                 row = session.row
                 yield from session.put_away()
                 del self.sessions[session.key]
@@ -858,6 +862,8 @@ class Router:
             return
         peer = Peer(source.peer.channel_name, acp_id, "fork")
         fork_key = session_key(source.channel, peer)
+        if fork_key in self.sessions or fork_key in self.put_away:
+            return
         unit = source.agent.route.answers_for
         fork = self._make_session(fork_key, source.channel, peer, unit, None)
         if fork.agent is not source.agent:

@@ -174,6 +174,11 @@ class Session:
         return self.phase is Phase.IDLE and self.heir is None and not self._held
 
     @property
+    def known_id(self) -> str:
+        """The ACP session to come back to; one that has seen no prompt of ours knows nothing."""
+        return self.stale_id if self.is_fresh or not self.acp_id else self.acp_id
+
+    @property
     def row(self) -> Conversation:
         return Conversation(
             session=self.key,
@@ -181,7 +186,7 @@ class Session:
             channel=self.channel,
             peer=self.peer,
             agent=self.agent.route.unit,
-            acp_id=self.acp_id or self.stale_id,
+            acp_id=self.known_id,
             title=self.title,
             has_turns=self.has_turns,
             choices=dict(self.chosen),
@@ -257,11 +262,13 @@ class Session:
     ) -> Iterator[Command]:
         """`/resume`: leave the conversation for an earlier one."""
         if row.number != self.number:
+            latest = self.latest
             yield from self._leave_conversation()
+            yield from self._greet()
+            self.latest, self.phase = latest, Phase.IDLE
             self.take_up(row, knows_it=knows_it)
             yield Record(None, (SaveConversation(self.row),))
         yield from self.reply(message, texts.resumed(row.number))
-        self.phase = Phase.IDLE if self.turn is None else self.phase
         yield from self.advance(now)
 
     def reply(self, message: MessageId, text: str) -> Iterator[Command]:
@@ -415,6 +422,8 @@ class Session:
         """A hook has ended the turn: what the agent should have learnt, it is told next."""
         turn = self._running_turn()
         self.is_fresh = turn.is_first
+        if self.is_fresh:
+            yield Record(None, (SaveConversation(self.row),))
         if self.phase is Phase.CANCELLING:
             yield from self._finish_cancelled()
         elif is_refusal:
@@ -493,7 +502,7 @@ class Session:
         match update.get("sessionUpdate"):
             case "session_info_update":
                 title = update.get("title")
-                if isinstance(title, str) and title != self.title:
+                if isinstance(title, str) and title[:TITLE_MAX_CHARS] != self.title:
                     self.title = title[:TITLE_MAX_CHARS]
                     yield Record(None, (SaveConversation(self.row),))
             case "config_option_update" | "current_mode_update":
@@ -632,7 +641,7 @@ class Session:
         if self.heir is not None:
             heir, self.heir = self.heir, None
             is_worker = heir.route.answers_for == self.agent.route.answers_for
-            known_id = self.acp_id or self.stale_id
+            known_id = self.known_id
             yield from self._leave_agent()
             self.agent = heir
             heir.members.append(self)
@@ -727,8 +736,11 @@ class Session:
         self.turn = Turn(self.token, batch, now, is_first=self.is_fresh)
         self.phase, self.is_fresh, self.is_replaying = Phase.PROMPTING, False, False
         ids = self.turn.messages
+        entries: tuple[Entry, ...] = (MarkMessages(ids, MessageState.RUNNING),)
+        if self.turn.is_first:  # from now on its ACP session is one to come back to
+            entries = (*entries, SaveConversation(self.row))
         yield from self.announce()
-        yield Record(self.key, (MarkMessages(ids, MessageState.RUNNING),), needs_commit=True)
+        yield Record(self.key, entries, needs_commit=True)
         yield Acknowledge(self.channel, self.key, self.peer, ids)
         if route.prompt_idle_timeout_s:
             timer = Timer(TimerKind.SILENCE, self.key, self.token)
@@ -981,9 +993,9 @@ class Session:
     def _forget_session(self) -> None:
         """What was live is stale: the next prompt comes back to it, or begins anew."""
         if self.acp_id:
-            stale_id = self.acp_id
+            known_id = self.known_id
             self._unbind()
-            self.stale_id, self._attempts, self.failures = stale_id, [], 0
+            self.stale_id, self._attempts, self.failures = known_id, [], 0
 
     def _running_turn(self) -> Turn:
         assert self.turn is not None, f"{self.key}: no turn runs in phase {self.phase}"
