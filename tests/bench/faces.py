@@ -35,6 +35,13 @@ STATUS = Row(
     must=at_most(60),
     moonshot=at_most(30),
 )
+COMPLETE = Row(
+    key="complete",
+    what=f"anyclawctl complete, the names of {_STATUS_UNITS} units",
+    bare="python -I that asks the socket and prints the answer",
+    must=at_most(60),
+    moonshot=at_most(30),
+)
 
 
 def _compile(lab: Lab) -> dict[str, Samples]:
@@ -71,13 +78,14 @@ def _status(lab: Lab) -> dict[str, Samples]:
     ctl = str(Path(sys.executable).with_name("anyclawctl"))
     with lab.trivial(_STATUS_UNITS).daemon() as daemon:
         socket = daemon.admin().path
-        ours, bare = [], []
+        ours, completed, bare = [], [], []
         for _ in range(5):
             ours.append(_timed_ms(lab, [ctl, "-s", socket, "status"]))
+            completed.append(_timed_ms(lab, [ctl, "-s", socket, "complete", "--", "status", ""]))
             line = [sys.executable, "-I", str(HERE / "bare_status.py"), socket]
             bare.append(_timed_ms(lab, line))
         daemon.stop()
-    return {STATUS.key: Samples(ours, bare)}
+    return {STATUS.key: Samples(ours, bare), COMPLETE.key: Samples(completed, bare)}
 
 
 def _timed_ms(lab: Lab, argv: Sequence[str]) -> float:
@@ -88,5 +96,5 @@ def _timed_ms(lab: Lab, argv: Sequence[str]) -> float:
 
 EXPERIMENTS = (
     Experiment(rows=(COMPILE, LINEAR), run=_compile, visits_max=5),
-    Experiment(rows=(STATUS,), run=_status),
+    Experiment(rows=(STATUS, COMPLETE), run=_status),
 )
