@@ -354,6 +354,17 @@ async def test_who_answers_before_the_visit_is_complete_is_answered_once() -> No
     assert (agent.read(), host.take()) == ([], [])
 
 
+async def test_an_id_that_is_used_again_is_the_later_request() -> None:
+    host, agent = start()
+    for _ in range(2):
+        ask(agent, 7, "session/request_permission", sessionId="s", options=OPTIONS)
+    host.take()
+    host.peer.answer(1, "a")
+    assert (await answer_to(agent, 7))["outcome"]["optionId"] == "a"
+    agent.say({"method": "$/cancel_request", "params": {"requestId": 7}})
+    assert host.take() == [events.PermissionCancelled(AGENT, 2)]
+
+
 async def test_no_more_requests_wait_than_memory_allows() -> None:
     host, agent = start()
     for id_ in range(REQUESTS_MAX + 1):
@@ -437,6 +448,20 @@ async def test_why_a_file_is_not_served(
     _, agent = at(tmp_path, fs=BOTH)
     ask(agent, 1, method, sessionId="s", **params)
     assert (await answer_to(agent, 1))["code"] == code
+
+
+async def test_only_so_much_waits_for_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two are sent in one breath, and only one of them has room; then there is room again."""
+    monkeypatch.setattr("anyclawd.gateway.files.WAITING_MAX_BYTES", 300)
+    _, agent = at(tmp_path, fs=BOTH)
+    params = {"sessionId": "s", "path": "a", "content": "x" * 100}
+    write = {"method": "fs/write_text_file", "params": params}
+    for id_ in (1, 3, 5):
+        agent.say({"id": id_, **write}, {"id": id_ + 1, **write})
+        assert await answer_to(agent, id_) == {}
+        assert "wait for the disk already" in (await answer_to(agent, id_ + 1))["message"]
 
 
 async def test_a_write_that_is_taken_back_before_its_turn_is_not_done(tmp_path: Path) -> None:
@@ -525,6 +550,40 @@ async def test_whoever_waits_for_the_end_is_answered_by_it(tmp_path: Path) -> No
     assert await answer_to(agent, 2) == {"exitCode": None, "signal": "SIGKILL"}
 
 
+async def test_a_wait_that_is_taken_back_is_forgotten(tmp_path: Path) -> None:
+    host, agent = at(tmp_path, terminal=True)
+    terminal = await create(agent)
+    for id_ in range(20):
+        ask(agent, id_, "terminal/wait_for_exit", sessionId="s", terminalId=terminal)
+        agent.say({"method": "$/cancel_request", "params": {"requestId": id_}})
+    assert host.peer._terminals._open[terminal].waiting == []
+
+
+async def test_a_terminal_that_is_taken_back_is_not_created(tmp_path: Path) -> None:
+    _, agent = at(tmp_path, terminal=True)
+    params = {"sessionId": "s", "command": "ls"}
+    agent.say(
+        {"id": 1, "method": "terminal/create", "params": params},
+        {"method": "$/cancel_request", "params": {"requestId": 1}},
+    )
+    assert (await answer_to(agent, 1))["code"] == -32800
+    await create(agent, "the one that is")
+    assert [command.argv[-1] for command in agent.report.launched] == ["the one that is"]
+
+
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def test_no_directory_stays_open(tmp_path: Path) -> None:
+    _, agent = at(tmp_path, terminal=True)
+    await create(agent)
+    before = descriptors()
+    for _ in range(5):
+        await create(agent)
+    assert descriptors() == before
+
+
 async def test_a_release_kills(tmp_path: Path) -> None:
     _, agent = at(tmp_path, terminal=True)
     terminal = await create(agent)
@@ -608,6 +667,13 @@ def test_output_is_cut_from_the_front_between_characters(
             output.add(data[start : start + size])
         assert output.text(is_whole=True) == shown
         assert output.is_truncated is is_cut
+
+
+def test_output_that_nobody_asks_for_takes_no_room() -> None:
+    output = Output(100)
+    for _ in range(1000):
+        output.add(b"x" * 10)
+    assert len(output._kept) <= 210
 
 
 async def test_output_is_bounded_whatever_an_agent_asks_for(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The files of a workspace, on a real file system with people who swap them."""
 
 import os
+import resource
 import socket
 import stat
 import threading
@@ -245,6 +246,18 @@ def test_a_file_is_replaced_whole_and_keeps_its_mode(workspace: Workspace, root:
     assert file.read_text() == "new"
     assert stat.S_IMODE(file.stat().st_mode) == 0o751
     assert names(root) == ["deep", "file"]
+
+
+def test_a_write_that_fails_leaves_everything_as_it_was(workspace: Workspace, root: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
+    try:
+        with pytest.raises(NotServed, match="file too large"):
+            workspace.write("file", "x" * 100)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert names(root) == ["deep", "file"]
+    assert workspace.read("file") == "one\ntwo\nthree"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")

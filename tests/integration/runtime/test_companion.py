@@ -123,6 +123,31 @@ async def test_none_outlives_its_unit(
             desk.launch("/bin/true", directory=tmp_path)
 
 
+async def test_none_is_started_while_its_unit_ends(
+    supervise: Supervise, tmp_path: Path, desk: Desk
+) -> None:
+    """The main process is dead, and that is not told before its companions are gone."""
+    async with supervise(UNIT) as supervisor:
+        refused: list[str] = []
+
+        def ended(_: Exit) -> None:
+            try:
+                desk.launch("/bin/true", directory=tmp_path)
+            except OSError as error:
+                refused.append(error.strerror)
+
+        desk.report.launch(
+            ("/bin/sleep", "1000"),
+            working_dir=str(tmp_path),
+            variables=(),
+            output=lambda _: None,
+            ended=ended,
+        )
+        os.kill(supervisor.pid("one"), 9)
+        await supervisor.wait_sub("one", Sub.FAILED)
+        assert refused == ["one.service has ended"]
+
+
 async def test_a_stop_ends_it_as_well(supervise: Supervise, tmp_path: Path, desk: Desk) -> None:
     async with supervise(UNIT) as supervisor:
         _, heard = desk.launch("/bin/sleep", "1000", directory=tmp_path)
