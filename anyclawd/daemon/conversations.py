@@ -28,9 +28,12 @@ class Conversations:
         self._chats = chats
 
     async def sessions(self, patterns: Sequence[str] | None) -> AsyncIterator[Json]:
-        keys = self._chats.keys()
-        if patterns is not None:
-            keys = await asyncio.to_thread(_chosen, patterns, keys)
+        if patterns is None:
+            keys = self._chats.keys()
+        elif all(self._chats.row(text) is not None for text in patterns):
+            keys = list(dict.fromkeys(patterns))
+        else:
+            keys = await asyncio.to_thread(_chosen, patterns, self._chats.keys())
         return self._rows(keys, await self._chats.idle())
 
     async def _rows(self, keys: Iterable[str], idle: Mapping[str, float]) -> AsyncIterator[Json]:
