@@ -849,12 +849,12 @@ class Gateway:
     def _settle(self, command: commands.Settle) -> None:
         message, outcome, text = command.message, command.outcome, command.text
         self.counters.note_outcome(outcome)
+        refusal = None
         if command.reason is not None:
             self.counters.note_refusal(command.reason)
-            if answer := self._answers.pop(message, None):
-                retry_after_s = command.retry_after_s or None
-                refusal = channel.Refusal(command.reason, text, retry_after_s)
-                answer(channel.Acceptance(message, refusal=refusal))
+            refusal = channel.Refusal(command.reason, text, command.retry_after_s or None)
+        if answer := self._answers.pop(message, None):  # done, or refused, before it was kept
+            answer(channel.Acceptance(message, refusal=refusal))
         began = self._turns.pop(message, None)
         if began is not None:
             agent, began_at = began

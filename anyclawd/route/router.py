@@ -240,10 +240,15 @@ class Router:
             case events.MessageReceived():
                 yield from self._receive(event, now)
             case events.MessageStored(message):
-                if received := self.admission.end_storing(message):
+                is_wanted = message not in self.admission.withdrawn
+                received = self.admission.end_storing(message)
+                if received is not None and is_wanted:
                     yield from self._take(received, now)
             case events.MessageKnown(message):
                 self.admission.end_storing(message)
+                elif received is not None:
+                    key = session_key(received.channel, received.peer)
+                    yield from _end(message, key, "cancelled")
                 self.admission.release(message)
             case events.MessageNotStored(message, reason):
                 if received := self.admission.end_storing(message):
@@ -424,12 +429,13 @@ class Router:
         wish = self._wish_of(event, key)
         refusal = None
         if wish is None or wish.word is not Word.CANCEL:
-            refusal = self._refusal(event, key, target, now)
+            refusal = self._refusal(event, key, target, now, is_to_wait=wish is None)
         if refusal is not None:
             session = self._session(event.channel, event.peer, event.agent)
             yield from self._refuse(session, event, refusal, now)
             return
-        yield from self._make_room(key, now)
+        if wish is None:
+            yield from self._make_room(key, now)
         self.admission.begin_storing(event, key)
         yield StoreMessage(
             AddMessage(
@@ -453,7 +459,13 @@ class Router:
         return platform.read(event.content, platform.names_of(commands or ()))
 
     def _refusal(
-        self, event: events.MessageReceived, key: SessionKey, target: UnitName, now: float
+        self,
+        event: events.MessageReceived,
+        key: SessionKey,
+        target: UnitName,
+        now: float,
+        *,
+        is_to_wait: bool,
     ) -> Refusal | None:
         """Why a message is not admitted; the limits come last, since asking them counts it."""
         limits, role = self.routes.limits, self.routes.role_of(event.channel)
@@ -464,7 +476,8 @@ class Router:
             return Refusal(RefusalReason.AGENT, text)
         if self.admission.bytes[event.channel] > limits.queue_bytes:
             return Refusal(RefusalReason.QUEUE, texts.channel_full(limits.queue_bytes))
-        if role.queue.overflow is Overflow.REFUSE and self._waiting(key) >= role.queue.cap:
+        is_full = role.queue.overflow is Overflow.REFUSE and self._waiting(key) >= role.queue.cap
+        if is_full and is_to_wait:
             return Refusal(RefusalReason.QUEUE, texts.queue_full(role.queue.cap))
         return self.admission.refusal(event.channel, key, role.rate_limits, now)
 
@@ -564,8 +577,8 @@ class Router:
     ) -> Iterator[Command]:
         """What cannot be kept is not accepted; a `/cancel` is done all the same."""
         if self._is_homeless(event):
-            key = session_key(event.channel, event.peer)
-            yield from _end(event.message, key, texts.NO_SUCH_CHANNEL)
+            key, text = session_key(event.channel, event.peer), texts.NO_SUCH_CHANNEL
+            yield Settle(event.message, Outcome.REFUSED, text, key, RefusalReason.AGENT)
             return
         session = self._session(event.channel, event.peer, event.agent)
         wish = self._wish_of(event, session.key)
@@ -656,7 +669,9 @@ class Router:
         self, message: MessageId, channel: str, peer: Peer, now: float
     ) -> Iterator[Command]:
         session = self.sessions.get(session_key(channel, peer))
-        if session is not None and message in self.admission:
+        if message in self.admission.storing:
+            self.admission.withdrawn.add(message)
+        elif session is not None and message in self.admission:
             yield from self._run(session, session.withdraw(message, now), now)
 
     def _notify(self, channel: str, peer: Peer, text: str, now: float) -> Iterator[Command]:
