@@ -39,6 +39,7 @@ class Admission:
         self.buckets = Buckets()
         self.bytes: Counter[str] = Counter()  #: by channel
         self.storing: dict[MessageId, MessageReceived] = {}
+        self.withdrawn: set[MessageId] = set()  #: of those, whose answer nobody would read
         self._storing_of: Counter[SessionKey] = Counter()
         self._held: dict[MessageId, _Held] = {}
         self._count_of_channel: Counter[str] = Counter()
@@ -67,6 +68,7 @@ class Admission:
 
     def end_storing(self, message: MessageId) -> MessageReceived | None:
         event = self.storing.pop(message, None)
+        self.withdrawn.discard(message)
         if event is not None:
             _take(self._storing_of, self._held[message].session, 1)
         return event
@@ -77,13 +79,13 @@ class Admission:
     def refusal(
         self, channel: str, session: SessionKey, limits: RateLimits, now: float
     ) -> Refusal | None:
-        """Why one more is not admitted by its rate limits; where it is, it has been counted."""
+        """Why a message that is held is not admitted by its limits; where it is, it is counted."""
         owners = (
             (f"session {session}", limits.session, self._count_of_session[session]),
             (f"channel {channel}", limits.channel, self._count_of_channel[channel]),
         )
         for _, limit, count in owners:
-            if limit.queue_depth and count >= limit.queue_depth:
+            if limit.queue_depth and count > limit.queue_depth:
                 return Refusal(RefusalReason.QUEUE, texts.too_deep(limit.queue_depth))
         waits = [
             (self.buckets.wait_s(owner, limit.messages_per_minute, now), limit.messages_per_minute)
