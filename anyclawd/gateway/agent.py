@@ -140,8 +140,9 @@ class AgentPeer:
                 stop_reason = acp.read_stop_reason(result)
                 self._host.agent_event(events.PromptAnswered(token, stop_reason))
                 return
-            is_unknown = acp.is_unknown_session(error)
-            self._host.agent_event(events.PromptFailed(token, self._reason(error), is_unknown))
+            reason, is_unknown = self._reason(error), acp.is_unknown_session(error)
+            is_unrun = acp.denies_session(error, command.session_id)
+            self._host.agent_event(events.PromptFailed(token, reason, is_unknown, is_unrun))
 
         params = acp.prompt_params(command.session_id, command.blocks)
         handle = self.connection.call("session/prompt", params, answered)

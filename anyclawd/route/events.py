@@ -315,6 +315,7 @@ class PromptFailed:
     token: Token
     text: str
     is_unknown_session: bool
+    is_unrun: bool = False  #: the agent does not know this very session, so it has done nothing
 
 
 @dataclass(frozen=True, slots=True)

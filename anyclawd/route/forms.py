@@ -30,8 +30,9 @@ from anyclawd.route.commands import (
     WithdrawPermission,
 )
 from anyclawd.route.desk import Desk
-from anyclawd.route.elicitation import AskChoice, AskText, Finished, Form, Step
+from anyclawd.route.elicitation import AskChoice, AskText, Finished, Form, Step, forbidden
 from anyclawd.route.session import Phase, Session
+from anyclawd.wire.channel import Peer
 
 CANCEL = "cancel"
 
@@ -40,7 +41,7 @@ CANCEL = "cancel"
 class Waiting:
     """One elicitation; `request_id` names what its channel was asked last."""
 
-    request_id: str
+    request_id: str  #: empty while words are waited for
     handle: int  #: the gateway's name of the agent's request
     agent: UnitName
     channel: str
@@ -68,7 +69,7 @@ class Forms:
         if session is None or not self._can_be_asked(session):
             yield AnswerElicitation(event.agent, event.ask, CANCEL, None)
             return
-        shows_it = self._desk.manners_of(session.channel).has_forms
+        shows_it = self._desk.manners_of(session.channel).has_forms and not forbidden(event.params)
         waiting = Waiting(
             request_id="",
             handle=event.ask,
@@ -94,19 +95,18 @@ class Forms:
         waiting = self._of_request(event.request_id)
         if waiting is None or waiting.form is not None or waiting.channel != event.channel:
             return
-        theirs, peer = self._desk.sessions[waiting.session].peer, event.peer
-        if peer is None or (peer.kind, peer.peer_id) == (theirs.kind, theirs.peer_id):
+        if self._is_peer(waiting, event.peer):
             is_link = waiting.params.get("mode") == "url"  # which nothing is filled into
             content = None if is_link else event.content
             yield from self._end(waiting, event.action, content, now)
 
-    def choose(
-        self, channel: str | None, request_id: str, option_id: str, now: float
-    ) -> Iterator[Command]:
+    def choose(self, event: events.PermissionAnswered, now: float) -> Iterator[Command]:
         """A button of a question was pressed."""
-        waiting = self._of_request(request_id)
-        if waiting is not None and waiting.form is not None and channel in (None, waiting.channel):
-            yield from self._put(waiting, waiting.form.chosen(option_id), now)
+        waiting = self._of_request(event.request_id)
+        if waiting is None or waiting.form is None:
+            return
+        if event.channel in (None, waiting.channel) and self._is_peer(waiting, event.peer):
+            yield from self._put(waiting, waiting.form.chosen(event.option_id), now)
 
     def awaits_reply(self, session: SessionKey) -> bool:
         """Whether the next message of its peer answers a question."""
@@ -152,7 +152,8 @@ class Forms:
             if (waiting.agent, waiting.handle) == (agent, handle):
                 self._take(waiting, now)
                 yield CancelTimer(waiting.timer)
-                yield WithdrawPermission(waiting.channel, waiting.request_id)
+                if waiting.request_id:
+                    yield WithdrawPermission(waiting.channel, waiting.request_id)
 
     def undeliverable(self, channel: str, request_id: str, now: float) -> Iterator[Command]:
         """The channel cannot show buttons: the question is put in words."""
@@ -181,9 +182,15 @@ class Forms:
         is_free = not session.is_replaying and session.phase is not Phase.CANCELLING
         return is_free and session.key not in self._waiting
 
+    def _is_peer(self, waiting: Waiting, peer: Peer | None) -> bool:
+        """Whether it is the session's own peer who answers, as far as the channel says."""
+        theirs = self._desk.sessions[waiting.session].peer
+        return peer is None or (peer.kind, peer.peer_id) == (theirs.kind, theirs.peer_id)
+
     def _of_request(self, request_id: str) -> Waiting | None:
         waiting = self._waiting.values()
-        return next((one for one in waiting if one.request_id == request_id), None)
+        named = (one for one in waiting if one.request_id == request_id != "")
+        return next(named, None)
 
     def _name(self, waiting: Waiting) -> None:
         self._count += 1
@@ -200,6 +207,7 @@ class Forms:
         former, waiting.step = waiting.step, step
         if isinstance(former, AskChoice):
             yield WithdrawPermission(waiting.channel, waiting.request_id)
+            waiting.request_id = ""  # a button of it that is pressed now answers nothing
         match step:
             case AskChoice():
                 self._name(waiting)

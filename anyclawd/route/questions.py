@@ -113,7 +113,7 @@ class Questions:
         channel, request_id, option_id = event.channel, event.request_id, event.option_id
         ask = self.asks.get(request_id)
         if ask is None and self.forms.waits(request_id):
-            yield from self.forms.choose(channel, request_id, option_id, now)
+            yield from self.forms.choose(event, now)
             return
         if ask is None:
             orphan = self.asks.answer_orphan(channel, request_id, option_id, now)

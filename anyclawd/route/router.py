@@ -223,8 +223,10 @@ class Router:
                 steps = session.answered(stop_reason, now)
             case events.PromptIntercepted(_, text, is_refusal):
                 steps = session.intercepted(text, is_refusal=is_refusal, now=now)
-            case events.PromptFailed(_, text, is_unknown):
-                steps = session.prompt_failed(text, is_unknown_session=is_unknown, now=now)
+            case events.PromptFailed(_, text, is_unknown, is_unrun):
+                steps = session.prompt_failed(
+                    text, is_unknown_session=is_unknown, is_unrun=is_unrun, now=now
+                )
             case events.SessionOpened(_, session_id, options):
                 steps = session.opened(session_id, options, now)
             case events.OpenFailed(_, text):
@@ -244,11 +246,11 @@ class Router:
                 received = self.admission.end_storing(message)
                 if received is not None and is_wanted:
                     yield from self._take(received, now)
-            case events.MessageKnown(message):
-                self.admission.end_storing(message)
                 elif received is not None:
                     key = session_key(received.channel, received.peer)
                     yield from _end(message, key, "cancelled")
+            case events.MessageKnown(message):
+                self.admission.end_storing(message)
                 self.admission.release(message)
             case events.MessageNotStored(message, reason):
                 if received := self.admission.end_storing(message):

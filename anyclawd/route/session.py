@@ -444,14 +444,19 @@ class Session:
             self.turn.touched_at = now
 
     def prompt_failed(
-        self, text: str, *, is_unknown_session: bool, now: float
+        self, text: str, *, is_unknown_session: bool, is_unrun: bool = False, now: float
     ) -> Iterator[Command]:
+        """An error ends the turn; a prompt that was certainly not run is sent anew, once."""
         turn = self._running_turn()
         self.failures = 0 if turn.is_streaming else self.failures + 1
         if is_unknown_session or self.failures >= FAILURES_UNTIL_STALE:
             self._forget_session()
+        is_again = any(message.is_again for message in turn.batch)
         if self.phase is Phase.CANCELLING and not turn.is_settled:
             yield from self._finish_cancelled()
+        elif is_unrun and not turn.is_streaming and not turn.withdrawn and not is_again:
+            yield from self._put_back()
+            self.phase = Phase.WAITING
         else:
             yield from self._break_turn(text)
         yield from self.advance(now)
@@ -567,13 +572,17 @@ class Session:
         return is_wanted and is_new and not turn.is_superseded and not turn.withdrawn
 
     def _try_again(self) -> Iterator[Command]:
-        """Put the messages of the turn back in front of the queue, this once."""
-        turn = self._running_turn()
-        yield from self._stop_silence(turn)
+        """Say that it is tried again, this once."""
         text = texts.trying_again(self.agent.route.name)
         chunk = {"sessionUpdate": "agent_message_chunk", "content": text}
         yield from self.show_in_turn({"update": chunk})
         yield CompleteResponse(self.channel, self.key, "cancelled")
+        yield from self._put_back()
+
+    def _put_back(self) -> Iterator[Command]:
+        """Put the messages of the turn back in front of the queue, this once."""
+        turn = self._running_turn()
+        yield from self._stop_silence(turn)
         yield Record(self.key, (MarkMessages(turn.messages, MessageState.QUEUED),))
         again = [
             Message(one.id, one.content, one.metadata, one.size_bytes, is_again=True)

@@ -229,6 +229,16 @@ def is_unknown_session(error: RpcError) -> bool:
     return error.code == RESOURCE_NOT_FOUND or "session not found" in told
 
 
+def denies_session(error: RpcError, session_id: str) -> bool:
+    """Whether an agent says that it does not know this very session: then it has run nothing.
+
+    A resource that is not found may be any other one, met halfway.
+    """
+    told = f"{error.message} {error.data or ''}"
+    is_named = error.code == RESOURCE_NOT_FOUND and session_id in told
+    return is_named or "session not found" in told.lower()
+
+
 def read_push(params: Json) -> tuple[str, list[Json]]:
     """0.9 `session/push`: (session id, content blocks). Raises RemoteProtocolError."""
     found = as_map(params)

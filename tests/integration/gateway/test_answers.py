@@ -66,3 +66,39 @@ async def test_a_bystander_fills_in_no_form() -> None:
     entered = {"action": "accept", "content": {"sure": False}}
     channel.answer(again, by("ann", **entered))
     assert agent.answer_to(7)["result"] == entered
+
+
+async def test_a_bystander_answers_no_question_of_a_form() -> None:
+    channel, agent = boot()
+    params = {"sessionId": "s1", "mode": "form", "message": "m", "requestedSchema": SCHEMA}
+    agent.say({"id": 7, "method": "elicitation/create", "params": params})
+    channel.answer(channel.expect("channel/requestPermission"), by("eve", optionId="0"))
+    assert agent.read() == []
+    channel.answer(channel.expect("channel/requestPermission"), by("ann", optionId="1"))
+    answer = {"action": "accept", "content": {"sure": False}}
+    assert agent.answer_to(7)["result"] == answer
+
+
+async def test_a_secret_is_asked_for_nowhere() -> None:
+    channel, agent = boot(elicitation=True)
+    schema = {"type": "object", "properties": {"password": {"type": "string"}}}
+    params = {"sessionId": "s1", "mode": "form", "message": "m", "requestedSchema": schema}
+    agent.say({"id": 7, "method": "elicitation/create", "params": params})
+    assert agent.answer_to(7)["result"] == {"action": "decline"}
+    assert "secrets do not belong in a chat" in channel.shown()[0][1]
+
+
+async def test_a_button_of_a_question_before_answers_nothing() -> None:
+    channel, agent = boot()
+    properties = {**SCHEMA["properties"], "why": {"type": "string"}}
+    schema = {**SCHEMA, "properties": properties, "required": ["sure", "why"]}
+    params = {"sessionId": "s1", "mode": "form", "message": "m", "requestedSchema": schema}
+    agent.say({"id": 7, "method": "elicitation/create", "params": params})
+    asked = channel.expect("channel/requestPermission")
+    channel.answer(asked, {"optionId": "0"})
+    for _ in range(3):
+        late = {"requestId": asked["params"]["requestId"], "optionId": "1"}
+        channel.say({"method": "channel/respondPermission", "params": late})
+    channel.message("because")
+    answer = {"action": "accept", "content": {"sure": True, "why": "because"}}
+    assert agent.answer_to(7)["result"] == answer

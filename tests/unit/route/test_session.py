@@ -357,3 +357,16 @@ def test_names_of_permissions_are_short_and_never_given_twice() -> None:
     names = [request.request_id for request in lane.router.asks.of(lane.session.key)]
     assert len(set(names)) == 3
     assert max(map(len, names)) <= 200
+
+
+def test_a_prompt_that_was_not_run_for_want_of_its_session_is_sent_anew_once() -> None:
+    lane = prompting()
+    unrun = events.PromptFailed(lane.session.token, "no such session", True, is_unrun=True)
+    commands = lane.step(unrun)
+    assert not any(isinstance(command, Settle) for command in commands)
+    assert (lane.session.phase, lane.session.stale_id) == (Phase.OPENING, "s1")
+    lane.step(events.SessionOpened(lane.session.token, "s2"))
+    assert lane.session.phase is PROMPTING
+    again = events.PromptFailed(lane.session.token, "no such session", True, is_unrun=True)
+    outcomes = [c.outcome for c in lane.step(again) if isinstance(c, Settle)]
+    assert outcomes == [INTERRUPTED]
