@@ -11,7 +11,6 @@ from anyclawd.cli.arguments import add_verbs
 from anyclawd.cli.daemon import connect
 from anyclawd.cli.render import Paint, clean
 from anyclawd.cli.sessions import add_session, add_sessions, key_of, keys_of, target_of
-from anyclawd.client.client import Client
 from anyclawd.client.exchange import FAILED, NO_DAEMON, USAGE_ERROR, ClientError
 
 TYPE_CHECKING = False  # typing itself costs 2 ms of import
@@ -195,15 +194,14 @@ def _close(options: Namespace) -> int:
 
 
 def _command(options: Namespace, verb: str) -> int:
-    """Status 1 if one of them could not be done; the others are done all the same."""
+    """The status says why one of them could not be done; the others are done all the same."""
     client = connect(options)
     done, status = [], 0
     for key in keys_of(client, options.sessions):
-        answer = _tried(client, "POST", target_of(key, f"/{verb}"))
-        if answer is None:
-            status = FAILED
-        else:
-            done.append(answer)
+        try:
+            done.append(client.post(target_of(key, f"/{verb}"), None))
+        except ClientError as error:
+            status = _told_refusal(error)
     if options.json:
         render.print_json({"sessions": done})
     else:
@@ -224,15 +222,12 @@ def _told(verb: str, was: str) -> str:
             return _DONE[verb]
 
 
-def _tried(client: Client, method: str, target: str) -> Json:
-    """The answer, or None where it is refused, which is told then."""
-    try:
-        return client.post(target, None) if method == "POST" else client.delete(target)
-    except ClientError as error:
-        if error.exit_code == NO_DAEMON:
-            raise
-        print(f"anyclawctl: {error}", file=sys.stderr)
-        return None
+def _told_refusal(error: ClientError) -> int:
+    """Tell why one of several was refused; its status. Raises it where nobody is there to ask."""
+    if error.exit_code == NO_DAEMON:
+        raise error
+    print(f"anyclawctl: {error}", file=sys.stderr)
+    return error.exit_code
 
 
 def _fork(options: Namespace) -> int:
@@ -285,12 +280,12 @@ def _delete(options: Namespace) -> int:
         return FAILED
     erased, status = [], 0
     for key in keys:
-        answer = _tried(client, "DELETE", target_of(key))
-        if answer is None:
-            status = FAILED
-        else:
-            erased.append(answer)
-            status = FAILED if answer["refusals"] else status
+        try:
+            erased.append(client.delete(target_of(key)))
+        except ClientError as error:
+            status = _told_refusal(error)
+    if any(row["refusals"] for row in erased):
+        status = FAILED
     if options.json:
         render.print_json({"sessions": erased})
     else:

@@ -49,8 +49,10 @@ class Conversations:
         return {**row, "idle_s": idle_s, **more}
 
     async def history(self, key: str, turns: int) -> Json:
-        await self._need(key)
-        return {"session": key, "turns": await self._chats.history(key, turns)}
+        said = await self._chats.history(key, turns)
+        if not said:
+            await self._need(key)
+        return {"session": key, "turns": said}
 
     async def command(self, key: str, verb: SessionVerb) -> Json:
         before = (await self._need(key))["state"]
@@ -62,12 +64,10 @@ class Conversations:
         return await self._chats.fork(key)
 
     async def export(self, key: str) -> Json:
-        await self._need(key)
-        return {"session": key, **await self._chats.export(key)}
+        return {"session": key, **await self._kept(key)}
 
     async def delete(self, key: str) -> Json:
-        await self._need(key)
-        kept = await self._chats.export(key)
+        kept = await self._kept(key)
         refusals = await self._chats.delete(key)
         return {
             "session": key,
@@ -115,6 +115,13 @@ class Conversations:
         unit = self._chats.units_of(agent)[0]
         await self._chats.logout(agent)
         return {"agent": unit}
+
+    async def _kept(self, key: str) -> Json:
+        """All that is kept of a chat, also of one that is forgotten otherwise."""
+        kept = await self._chats.export(key)
+        if not any(kept[name] for name in _KEPT):
+            await self._need(key)
+        return kept
 
     async def _need(self, key: str) -> dict[str, Json]:
         """The row of a chat. Raises UnknownSession."""

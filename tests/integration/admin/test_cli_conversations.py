@@ -132,6 +132,14 @@ def test_cancelling_tells_whether_there_was_a_turn(served: Served) -> None:
     assert done.stdout == f"no turn runs in {LIVE}\ncancelled the turn in {OWN}\n"
 
 
+@pytest.mark.parametrize("verb", ["cancel", "delete"])
+def test_one_that_is_unknown_holds_up_no_other(served: Served, verb: str) -> None:
+    done = anyclawctl(served, "sessions", verb, "no:such:one", LIVE)
+    assert (done.returncode, LIVE in done.stdout) == (4, True)
+    assert done.stderr.startswith("anyclawctl: no session 'no:such:one'")
+    assert done.stderr.count("\n") == 1
+
+
 def test_closing_tells_what_rests_already(served: Served) -> None:
     done = anyclawctl(served, "sessions", "close", LIVE, RESTING)
     assert done.stdout == f"closed {LIVE}\n{RESTING} rests already\n"
