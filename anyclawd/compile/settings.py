@@ -1276,18 +1276,21 @@ _KEEPING = (
         kind=Whole(most=2**32 - 1),
         default=str(_STORE.ttl_days),
         doc="After how many days without use a session is forgotten.",
+        effect=Effect.LIVE,
     ),
     Setting(
         name="keep_messages",
         kind=Duration(),
         default=format_duration(_STORE.keep_messages_s),
         doc="How long messages are kept that have their outcome.",
+        effect=Effect.LIVE,
     ),
     Setting(
         name="keep_history",
         kind=Duration(),
         default=format_duration(_STORE.keep_history_s),
         doc="How long is kept what was said.",
+        effect=Effect.LIVE,
     ),
 )
 SESSION_STORE = Tagged(

@@ -103,6 +103,7 @@ class Assembly:
             driver=self._driver,
             gateway=self._gateway,
             admin=self._admin,
+            store=self._store,
             systemd=self._systemd,
             status=self._status,
             keep=keep,

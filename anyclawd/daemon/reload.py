@@ -38,8 +38,9 @@ from anyclawd.gateway.gateway import Gateway
 from anyclawd.model.deps import UnitName
 from anyclawd.model.difference import SETTINGS_ROWS, Difference, KeyChange, difference
 from anyclawd.model.errors import BadConfiguration, RequestError, Severity
-from anyclawd.model.plan import Plan, from_plain
+from anyclawd.model.plan import Plan, Settings, from_plain
 from anyclawd.runtime.driver import Driver
+from anyclawd.store.store import Store
 
 if TYPE_CHECKING:
     from anyclawd.daemon.compilation import Fresh
@@ -50,7 +51,7 @@ _STOPPING = "cannot reload the configuration: the daemon is stopping"
 
 _LEVELS = {Severity.ERROR: logging.ERROR, Severity.WARNING: logging.WARNING}
 
-#: Settings whose change holds from the next start of the daemon on.
+#: Settings whose change holds from the next start of the daemon on; of the store's it is not all.
 _FIXED = tuple(name for name, row in SETTINGS_ROWS.items() if row.effect.needs_process)
 
 
@@ -86,13 +87,15 @@ class Reloader:
         driver: Driver,
         gateway: Gateway,
         admin: Admin,
+        store: Store,
         systemd: ServiceManager,
         status: Callable[[], str],
         keep: "Callable[[Plan, Fresh], None]",
     ) -> None:
         self._plan, self._handover = plan, handover  # what runs; without units that are leaving
         self._driver, self._gateway, self._admin = driver, gateway, admin
-        self._systemd, self._status, self._keep = systemd, status, keep
+        self._store, self._systemd = store, systemd
+        self._status, self._keep = status, keep
         self._reaping = compilation.Reaping(driver.spare, driver.unspare)
         self._inputs = handover.inputs
         self._is_refused = False  # a setting could not be had: the next reload tries again
@@ -194,8 +197,7 @@ class Reloader:
             return Reloaded(difference=self._nothing())
         plan, fresh = found
         change = await self._compared(plan)
-        fixed = {name: getattr(self._plan.settings, name) for name in _FIXED}
-        wanted = replace(plan.settings, **fixed)
+        wanted = _as_far_as_can_be(self._plan.settings, plan.settings)
         refused = await self._admin.adopt(wanted)
         kept = {name: getattr(self._plan.settings, name) for name in refused}
         try:
@@ -259,6 +261,7 @@ class Reloader:
             raise
         self._plan = plan
         now, before = plan.settings, former.settings
+        self._store.adopt(now.session_store)
         if (now.log_level, now.log_format) != (before.log_level, before.log_format):
             for text in logs.change(before.log_level, now.log_level, now.log_format):
                 log.warning("%s", text)
@@ -273,6 +276,14 @@ class Reloader:
 
     def _nothing(self) -> Difference:
         return Difference(unchanged=len(self._plan.units), settings=self._overdue)
+
+
+def _as_far_as_can_be(before: Settings, after: Settings) -> Settings:
+    """The settings that a running daemon can have of those that it should have."""
+    fixed = {name: getattr(before, name) for name in _FIXED}
+    kept, wanted = before.session_store, after.session_store
+    fixed["session_store"] = replace(wanted, type=kept.type, path=kept.path)
+    return replace(after, **fixed)
 
 
 def summary(change: Difference) -> str:

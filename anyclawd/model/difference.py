@@ -138,6 +138,9 @@ SETTINGS_ROWS: Mapping[str, Row] = MappingProxyType(
         "access": Row("access", _LIVE),
         "tools_server_host": Row("tools_manager.tools_server_host", _RESTART),
         "session_store": Row("session_store", _RESTART),
+        "session_store.ttl_days": Row("session_store.ttl_days", _LIVE),
+        "session_store.keep_messages_s": Row("session_store.keep_messages", _LIVE),
+        "session_store.keep_history_s": Row("session_store.keep_history", _LIVE),
     }
 )
 

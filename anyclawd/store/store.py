@@ -87,6 +87,10 @@ class Store:
         """Steps that could be kept no longer while nothing could be written."""
         return self._journal.lost
 
+    def adopt(self, settings: SessionStore) -> None:
+        """Keep for as long as these say; where, they cannot change any more."""
+        self._settings = settings
+
     # -- as a unit -----------------------------------------------------------------------------
 
     async def start(self) -> None:

@@ -208,7 +208,8 @@ def test_another_kind_is_another_unit(tmp_path: Path) -> None:
     with running(tmp_path, system({"peer": mock()})) as daemon:
         services = {"services": {"peer": service()}}
         answer = reload(daemon, system(services_manager=services))
-        assert (answer["removed"], answer["added"]) == (["peer.agent"], ["peer.service"])
+        assert sorted(answer["removed"]) == ["peer.agent", "store.core"]  # nobody has conversations
+        assert answer["added"] == ["peer.service"]
         assert runs(daemon).keys() == {"peer.service"}
 
 

@@ -13,11 +13,20 @@ import pytest
 
 from anyclawd.model.value import Json
 from anyclawd.store.migrate import APPLICATION_ID
-from tests.fakes.daemon import WAIT_S, Daemon, debug_http, mock, running, system
+from tests.fakes.daemon import (
+    WAIT_S,
+    Daemon,
+    contained,
+    debug_http,
+    mock,
+    running,
+    system,
+    write_config,
+)
 
 
-def kept(path: Path) -> Json:
-    store = {"type": "sqlite", "path": str(path)}
+def kept(path: Path, **more: Json) -> Json:
+    store = {"type": "sqlite", "path": str(path), **more}
     return system({"default": mock()}, {"debug-http": debug_http()}, session_store=store)
 
 
@@ -27,6 +36,11 @@ def post(daemon: Daemon, text: str) -> tuple[int, Json]:
         connection.request("POST", "/message", json.dumps({"message": text}))
         answer = connection.getresponse()
         return answer.status, json.loads(answer.read())
+
+
+def reload(daemon: Daemon, config: Json) -> Json:
+    write_config(daemon.config, contained(config))
+    return daemon.client.post("/v1/reload", {}, waits=True)
 
 
 @pytest.fixture
@@ -138,3 +152,33 @@ def test_the_store_is_the_last_to_stop_and_has_all_that_was_said(tmp_path: Path)
         assert db.execute("SELECT prompt, answer FROM turns").fetchall() == [
             ("hello", "Echo: hello")
         ]
+
+
+def test_another_file_takes_a_new_daemon_and_how_long_is_kept_does_not(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.db", tmp_path / "second.db"
+    with running(tmp_path, kept(first)) as daemon:
+        assert post(daemon, "one")[0] == 200
+        for _ in range(2):
+            answer = reload(daemon, kept(second, keep_messages="1h"))
+            told = [(key["key"], key["effect"]) for key in answer["settings"]]
+            assert ("session_store.path", "restart") in told
+        assert told == [("session_store.path", "restart")]  # the rest holds already
+        assert post(daemon, "two")[0] == 200
+        assert not second.exists()
+    with running(tmp_path) as daemon:
+        assert post(daemon, "three")[0] == 200
+        assert second.exists()
+
+
+def test_a_reload_that_brings_the_first_channel_brings_the_store(tmp_path: Path) -> None:
+    path = tmp_path / "sessions.db"
+    with running(tmp_path, system()) as daemon:
+        assert "store.core" not in daemon.units()
+        config = system({"default": mock()}, {"debug-http": debug_http()})
+        assert "store.core" in reload(daemon, config)["added"]
+        assert daemon.chat().converse("hello", "Echo: hello")
+        assert "store.core" in reload(daemon, system())["removed"]
+        daemon.wait_until(lambda units: "store.core" not in units, "the store to be gone")
+        assert "store.core" in reload(daemon, config)["added"]
+        assert daemon.chat().converse("hello", "Echo: hello")
+        assert not path.exists()

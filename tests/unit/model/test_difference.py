@@ -15,7 +15,7 @@ from anyclawd.model.difference import (
     KeyChange,
     difference,
 )
-from anyclawd.model.plan import LogFormat, Plan, Settings
+from anyclawd.model.plan import LogFormat, Plan, SessionStore, Settings
 from anyclawd.model.policy import (
     Backoff,
     Condition,
@@ -253,11 +253,24 @@ def test_settings_of_the_daemon_are_told_apart() -> None:
     assert not found.is_empty
 
 
+def test_how_long_is_kept_holds_at_once_and_where_does_not() -> None:
+    plan = make_plan(UNIT)
+    store = SessionStore(path="/x", ttl_days=1, keep_messages_s=60.0, keep_history_s=60.0)
+    found = difference(plan, replace(plan, settings=Settings(session_store=store)))
+    assert [(change.key, change.effect) for change in found.settings] == [
+        ("session_store.path", Effect.RESTART),
+        ("session_store.ttl_days", Effect.LIVE),
+        ("session_store.keep_messages", Effect.LIVE),
+        ("session_store.keep_history", Effect.LIVE),
+    ]
+
+
 def test_every_field_has_a_row() -> None:
     about_itself = {"name", "kind", "span", "hidden", "deps"}
     units = {field.name for field in dataclasses.fields(Unit)} - about_itself
     assert units <= UNIT_ROWS.keys()
-    assert {field.name for field in dataclasses.fields(Settings)} == SETTINGS_ROWS.keys()
+    settings = {name.partition(".")[0] for name in SETTINGS_ROWS}
+    assert {field.name for field in dataclasses.fields(Settings)} == settings
 
 
 def test_many_units_that_are_alike_differ_in_nothing() -> None:
