@@ -13,7 +13,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from tests.bench import boot, commit, contest, faces, footprint, relay, reload, upkeep
+from tests.bench import boot, commit, contest, crowd, faces, footprint, relay, reload, upkeep
 from tests.bench.budget import Measured, Verdict, table
 from tests.bench.experiment import Experiment
 from tests.bench.lab import Lab, LabError, opened, wait_calm
@@ -23,6 +23,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     *upkeep.EXPERIMENTS,
     *footprint.EXPERIMENTS,
     *relay.EXPERIMENTS,
+    *crowd.EXPERIMENTS,
     *faces.EXPERIMENTS,
     *reload.EXPERIMENTS,
     *commit.EXPERIMENTS,

@@ -321,9 +321,10 @@ class Traffic:
         """What came of it, for people."""
         known = [one.state or {"state": "unknown"} for one in self.ledger.accepted().values()]
         states = Counter(state["state"] for state in known)
+        reasons = Counter(state["text"] for state in known if state["state"] == "refused")
         return (
-            f"{len(self.ledger.sent)} messages, {dict(states)}, refused at once "
-            f"{dict(self.ledger.refusals)}, {Counter(self.steps)}"
+            f"{len(self.ledger.sent)} messages, {dict(states)}, refused once accepted "
+            f"{dict(reasons)}, refused at once {dict(self.ledger.refusals)}, {Counter(self.steps)}"
         )
 
 

@@ -4,6 +4,7 @@ A prompt says what to do:
 
     burst N          stream N updates as fast as they are taken
     pace N RATE      stream N updates, RATE a second, each with the instant of its sending
+    turn             answer with the last update of a stream
     crowd N WORDS    answer with the words `m<peer>-<number>`; no prompt is answered before N
                      prompts are waiting, after that each is answered at once
 
@@ -81,8 +82,11 @@ def main() -> None:
         frame = json.loads(line)
         match frame.get("method"):
             case "initialize":
-                result = {"protocolVersion": 1, "agentCapabilities": {}}
+                capabilities = {"sessionCapabilities": {"resume": {}}}
+                result = {"protocolVersion": 1, "agentCapabilities": capabilities}
                 send(line_of({"id": frame["id"], "result": result}))
+            case "session/resume":
+                send(line_of({"id": frame["id"], "result": {}}))
             case "session/new":
                 sessions += 1
                 send(line_of({"id": frame["id"], "result": {"sessionId": f"s{sessions}"}}))
@@ -93,6 +97,8 @@ def main() -> None:
                     case ["burst", count]:
                         burst(session_id, int(count))
                         send(done(frame))
+                    case ["turn"]:
+                        send(chunk(session_id, "#!end") + done(frame))
                     case ["pace", count, rate]:
                         pace(session_id, int(count), float(rate))
                         send(done(frame))

@@ -4,9 +4,12 @@ Each SIGUSR1 makes it perform its next COMMAND and append what came of it to RES
 object a line:
 
     burst N, pace N RATE    sent as a message, see agent.py; measures what streams back
+    turns N                 sends so many messages, each when the one before is answered
     crowd PEERS MESSAGES    sends so many messages for each of so many peers, awaits all answers
 
-Started without the handshake it takes the agent's own lines as well, see relay.py.
+Whoever offers acceptance and receipts in the handshake gets requests, and a receipt for each
+answer.
+Started without the handshake it takes the agent's own lines as well, see talk.py.
 """
 
 import fcntl
@@ -27,16 +30,12 @@ def send(frame: dict[str, Any]) -> None:
         data = data[os.write(1, data) :]
 
 
-def say(peer: str, text: str) -> None:
-    who = {"channelName": "bench", "peerId": peer, "kind": "direct"}
-    content = [{"type": "text", "text": text}]
-    send({"method": "channel/sendMessage", "params": {"peerInfo": who, "content": content}})
-
-
 class Channel:
     def __init__(self, results: str, commands: list[str]) -> None:
         self.results, self.commands = results, commands
         self.tail = b""
+        self.is_promised = False  #: messages are accepted, and answers confirmed
+        self.said = 0
         self.begin("")
 
     def begin(self, command: str) -> None:
@@ -46,6 +45,20 @@ class Channel:
         self.count = 0
         self.delays_ns: list[int] = []
         self.missing: set[bytes] = set()
+        self.turns = 0  #: that are still to be had
+
+    def say(self, peer: str, text: str) -> None:
+        who = {"channelName": "bench", "peerId": peer, "kind": "direct"}
+        params = {"peerInfo": who, "content": [{"type": "text", "text": text}]}
+        frame: dict[str, Any] = {"method": "channel/sendMessage", "params": params}
+        if self.is_promised:
+            self.said += 1
+            frame["id"] = self.said
+        send(frame)
+
+    def take_turn(self) -> None:
+        self.said_ns = time.monotonic_ns()
+        self.say("one", "turn")
 
     def next(self, *_: object) -> None:
         command = self.commands.pop(0)
@@ -56,9 +69,12 @@ class Channel:
                     for peer in range(int(peers)):
                         word = f"m{peer}-{number}"
                         self.missing.add(word.encode())
-                        say(f"peer-{peer}", f"crowd {peers} {word}")
+                        self.say(f"peer-{peer}", f"crowd {peers} {word}")
+            case ["turns", count]:
+                self.turns = int(count)
+                self.take_turn()
             case _:
-                say("one", command)
+                self.say("one", command)
 
     def take(self, data: bytes) -> None:
         now_ns = time.monotonic_ns()
@@ -68,7 +84,11 @@ class Channel:
             return
         if b'"initialize"' in whole:
             self.greet(whole)
-        if self.missing:
+        if self.is_promised:
+            self.confirm(whole)
+        if self.turns:
+            self.take_answer(whole, now_ns)
+        elif self.missing:
             self.missing -= set(re.findall(rb"m\d+-\d+", whole))
             if not self.missing:
                 self.finish(now_ns)
@@ -79,11 +99,33 @@ class Channel:
             if b"!end" in whole:
                 self.finish(now_ns)
 
+    def take_answer(self, whole: bytes, now_ns: int) -> None:
+        """A turn is had with its answer; one that was interrupted is taken once more."""
+        if b"!end" in whole:
+            self.delays_ns.append(now_ns - self.said_ns)
+        if self.is_promised and b'"anyclaw/deliveryId"' not in whole:
+            return  # until the end of a turn, the next message would only wait
+        if b'"isError"' in whole:
+            self.say("one", "turn")
+        elif len(self.delays_ns) == self.count + 1:
+            self.count, self.turns = self.count + 1, self.turns - 1
+            if self.turns:
+                self.take_turn()
+            else:
+                self.finish(now_ns)
+
+    def confirm(self, whole: bytes) -> None:
+        for delivery in re.findall(rb'"anyclaw/deliveryId": ?"([^"]*)"', whole):
+            params = {"deliveryId": delivery.decode()}
+            send({"method": "channel/deliveryReceipt", "params": params})
+
     def greet(self, lines: bytes) -> None:
         for line in lines.split(b"\n"):
             frame = json.loads(line)
             if frame.get("method") == "initialize":
-                capabilities = {"streaming": True, "richText": False}
+                self.is_promised = "capabilities" in frame["params"]
+                promises = {"acceptance": True, "deliveryReceipts": True}
+                capabilities = {"streaming": True, "richText": False, **promises}
                 result = {"protocolVersion": 1, "capabilities": capabilities}
                 send({"id": frame["id"], "result": result})
 
@@ -91,8 +133,9 @@ class Channel:
         result = {
             "command": self.command,
             "count": self.count,
+            "ended_ns": now_ns,
             "whole_ns": now_ns - self.begun_ns,
-            "stream_ns": now_ns - self.first_ns,
+            "stream_ns": now_ns - (self.first_ns or self.begun_ns),
             "delays_ns": sorted(self.delays_ns),
         }
         with open(self.results, "ab") as file:  # noqa: PTH123 - nothing more is imported here
