@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from anyclawd.engine.commands import JobOutcome
 from anyclawd.model.deps import UnitName
-from anyclawd.model.state import JobMode, JobResult, JobType
+from anyclawd.model.state import JobResult, JobType
 from anyclawd.runtime.driver import Driver
 
 _Asked: TypeAlias = "asyncio.Future[tuple[JobOutcome, ...]]"
@@ -31,13 +31,12 @@ class Workers:
 
     def start(self, unit: UnitName) -> None:
         """A session waits for this worker."""
-        asked = self._driver.submit_for_pool(JobType.START, unit, JobMode.REPLACE, _WANTED)
+        asked = self._driver.submit_for_pool(JobType.START, unit, _WANTED)
         asked.add_done_callback(lambda done: self._look(unit, done))
 
     def stop(self, unit: UnitName) -> None:
         """It had nothing to do. Whoever requires it goes on without, as after an end of its own."""
-        mode = JobMode.IGNORE_DEPENDENCIES
-        asked = self._driver.submit_for_pool(JobType.STOP, unit, mode, _SPARE)
+        asked = self._driver.submit_for_pool(JobType.STOP, unit, _SPARE)
         asked.add_done_callback(_say_refusal)
 
     def _look(self, unit: UnitName, asked: _Asked) -> None:

@@ -219,7 +219,8 @@ class JobsRequested:
     """Somebody wants all of `units` started, stopped or restarted, as one transaction.
 
     A person's wish stays: what was stopped by hand is down until it is started by hand. A pool's
-    does not, and it cannot start what a person has stopped.
+    does not: it starts nothing of what a person has stopped, and what it stops it stops alone, so
+    that nobody is blocked for want of what is at hand.
     """
 
     request: RequestId

@@ -258,10 +258,12 @@ class Manager:
         self._apply(event.unit, event)
 
     def _on_request(self, event: JobsRequested) -> None:
+        is_spared = event.is_by_pool and event.type is JobType.STOP
+        mode = JobMode.IGNORE_DEPENDENCIES if is_spared else event.mode
         try:
+            jobs = self._admit(event.type, event.units, mode)
             if event.is_by_pool:
-                self._admit_pool(event)
-            jobs = self._admit(event.type, event.units, event.mode)
+                jobs = self._without_stopped(event, jobs)
         except RequestError as error:
             self._commands.append(FinishRequest(event.request, (), str(error)))
             return
@@ -277,16 +279,28 @@ class Manager:
                 asked if is_anchor else Origin.DEPENDENCY,
                 event.origin,
                 requests=frozenset({event.request}) if is_anchor else frozenset(),
-                ignores_dependencies=event.mode is JobMode.IGNORE_DEPENDENCIES,
+                ignores_dependencies=mode is JobMode.IGNORE_DEPENDENCIES,
             )
             if wanted.type is JobType.STOP and wanted.relation is Relation.REQUIRES:
                 reason = f"requires {wanted.cause}, which was stopped by {event.origin}"
                 self._block_after_stop[name] = reason
 
-    def _admit_pool(self, event: JobsRequested) -> None:
+    def _without_stopped(
+        self, event: JobsRequested, jobs: transaction.Transaction
+    ) -> transaction.Transaction:
+        """The jobs that start nothing of what a person has stopped.
+
+        Raises RequestError where that is what was asked for.
+        """
+        barred = {
+            name
+            for name, wanted in jobs.items()
+            if wanted.type is not JobType.STOP and name in self.stopped_by_hand
+        }
         for name in event.units:
-            if event.type is not JobType.STOP and name in self.stopped_by_hand:
+            if name in barred:
                 raise RequestError(f"cannot {event.type} {name}: it was stopped by hand")
+        return {name: wanted for name, wanted in jobs.items() if name not in barred}
 
     def _note_wish(self, event: JobsRequested, jobs: Mapping[UnitName, Wanted]) -> None:
         """What a person asks for is remembered, and is nobody's rescue any more."""

@@ -221,7 +221,7 @@ class Driver:
         return _unless_refused(future)
 
     def submit_for_pool(
-        self, type_: JobType, name: UnitName, mode: JobMode, why: str
+        self, type_: JobType, name: UnitName, why: str
     ) -> "asyncio.Future[tuple[JobOutcome, ...]]":
         """Ask for a job of one worker; see `JobsRequested` for what is different about it.
 
@@ -234,7 +234,6 @@ class Driver:
                 request=request,
                 type=type_,
                 units=(name,),
-                mode=mode,
                 origin=why,
                 is_by_pool=True,
             )

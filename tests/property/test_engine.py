@@ -291,7 +291,11 @@ class Life:
         names = draw(st.lists(st.sampled_from([*NAMES, DEFAULT_TARGET]), min_size=1))[:2]
         mode = draw(st.sampled_from([JobMode.REPLACE, JobMode.REPLACE, *JobMode]))
         self.manager.keeps_order &= mode is not JobMode.IGNORE_DEPENDENCIES
-        self.world.ask(draw(st.sampled_from(JobType)), *names, mode=mode)
+        is_by_pool = draw(st.integers(0, 9)) == 9
+        wish = draw(st.sampled_from([JobType.START, JobType.STOP] if is_by_pool else JobType))
+        if is_by_pool and wish is JobType.STOP:
+            self.manager.keeps_order = False  # it ignores the dependencies
+        self.world.ask(wish, *names, mode=mode, is_by_pool=is_by_pool)
 
     def _reset(self) -> None:
         names = self.names()

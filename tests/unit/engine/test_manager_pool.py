@@ -7,7 +7,7 @@ from anyclawd.engine.job import Origin
 from anyclawd.model.conversation import Pool
 from anyclawd.model.deps import Dependencies, Ref, UnitName
 from anyclawd.model.plan import DEFAULT_TARGET, Plan
-from anyclawd.model.state import JobMode, JobResult, JobType, Sub, SystemState
+from anyclawd.model.state import JobResult, JobType, Sub, SystemState
 from anyclawd.model.unit import AgentRole, Unit
 from tests.fakes.world import World, answering, link, make_plan, make_unit
 
@@ -92,19 +92,22 @@ def test_a_pool_that_stops_what_a_person_has_stopped_changes_nothing_of_that() -
     assert world.manager.stopped_by_hand == {W2}
 
 
-def test_what_a_worker_needs_and_a_person_has_stopped_is_started_and_stays_remembered() -> None:
-    """As with every dependency: the worker cannot do without it."""
+def test_what_a_worker_needs_and_a_person_has_stopped_is_waited_for() -> None:
+    """As at a boot: nobody but a person takes that back."""
     world = World(make_plan(make_unit(S), link(make_unit(W1), requires=[S])))
     world.stop(S)
-    world.ask(JobType.START, W1, is_by_pool=True)
+    request = world.ask(JobType.START, W1, is_by_pool=True)
+    assert world.results(request) == {W1: JobResult.DEPENDENCY}
+    assert world.subs()[W1] == Sub.BLOCKED
+    assert (world.spawned, world.manager.stopped_by_hand) == ([], {S})
+    world.start(S)
     assert world.spawned == [S, W1]
-    assert world.manager.stopped_by_hand == {S}
 
 
-def test_a_stop_by_a_pool_that_ignores_dependencies_tears_nobody_down() -> None:
+def test_a_stop_by_a_pool_tears_nobody_down() -> None:
     world = World(make_plan(make_unit(W1), link(make_unit(S), wants=[W1], requires=[W1])))
     world.boot()
-    world.ask(JobType.STOP, W1, mode=JobMode.IGNORE_DEPENDENCIES, is_by_pool=True)
+    world.ask(JobType.STOP, W1, is_by_pool=True)
     world.exit(W1, code=0)
     assert world.subs()[S] == Sub.RUNNING
     assert world.subs()[W1] == Sub.DEAD
