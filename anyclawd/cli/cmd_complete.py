@@ -133,6 +133,10 @@ def _values(action: Action, line: list[str], last: str) -> Iterable[tuple[str, s
         return [(str(choice), "") for choice in action.choices]
     if action.metavar in _FILE_METAVARS:
         return [(_FILES, "")]
+    if action.metavar == "SIGNAL":
+        from signal import Signals
+
+        return [(signal.name, "") for signal in Signals]
     return _names(str(action.metavar), line, last)
 
 

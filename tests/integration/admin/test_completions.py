@@ -62,6 +62,10 @@ LINES = {
     "code": (["pair", "approve", ""], ["K7PM2QXA"]),
     "grant": (["pair", "revoke", ""], ["telegram:direct:4711"]),
     "job": (["cancel", ""], ["7"]),
+    "signal": (
+        ["kill", "--signal", "SIGT"],
+        ["SIGTRAP", "SIGTERM", "SIGTSTP", "SIGTTIN", "SIGTTOU"],
+    ),
     "text": (["send", ""], []),
     "no-verb": (["nonsense", ""], []),
 }
