@@ -47,7 +47,7 @@ AGENTS = {
     "codex": Starter(
         ("codex-acp",),
         (
-            "# The key is used where ~/.codex/config.toml names it, or after `login default api-key`.",
+            "# It uses the key if ~/.codex/config.toml names it, or after `login default api-key`.",
             "environment: {INITIAL_AGENT_MODE: workspace-write}",
             "pass_environment: [OPENAI_API_KEY]",
             "timeouts: {start: 1min, eof_grace: 5s}",
