@@ -44,6 +44,11 @@ class Standing(StrEnum):
     READY = "ready"
     OUT = "out"
 
+    @property
+    def is_up(self) -> bool:
+        """Whether sessions stay: it is there, or will be."""
+        return self in (Standing.COMING, Standing.READY)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
@@ -56,10 +61,7 @@ class Worker:
 
     @property
     def is_up(self) -> bool:
-        return self.standing in _UP
-
-
-_UP = frozenset({Standing.COMING, Standing.READY})
+        return self.standing.is_up
 
 
 class Assignment(NamedTuple):
