@@ -906,7 +906,7 @@ class Router:
     def _place(self, session: Session, now: float) -> Iterator[Command]:
         """See that a session of a pool that is about to have work has a worker."""
         owner = session.heir or session.agent
-        if owner.route.pool is None or self.intake is Intake.CLOSED:
+        if owner.route.pool is None or self.intake is Intake.CLOSED or owner.standing.is_up:
             return
         workers = self._workers(owner.route.answers_for)
         assignment = pool.assign(workers, owner.route.unit)
