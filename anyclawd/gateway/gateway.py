@@ -436,6 +436,8 @@ class Gateway:
     # --- for channels -----------------------------------------------------------------------------
 
     def channel_ready(self, peer: ChannelPeer, handshake: channel.Handshake) -> None:
+        if former := self._channels.get(peer.name):
+            self.channel_lost(former)  # its pipe is open still, somewhere
         self._channels[peer.name] = peer
         self._acks[peer.name] = _effective_ack(peer.unit, handshake)
         self._defaults[peer.unit.name] = handshake.defaults
@@ -450,10 +452,14 @@ class Gateway:
         others: list[Command] = []  # questions, and what the event has begun elsewhere
 
         def introduce() -> Iterable[bytes]:
+            """Whose sessions there are, and what was answered before all that waits."""
             for command in self.router.step(event, self.now()):
                 match command:
                     case commands.Announce(peer.name, session, who):
                         yield channel.session_created(session, who)
+                    case commands.Deliver(peer.name, delivery=str(again), is_repeat=True):
+                        self._events.append(events.DeliveryWritten(DeliveryId(again)))
+                        yield self._frame(command)
                     case _:
                         others.append(command)
 
@@ -511,7 +517,7 @@ class Gateway:
         if self._channels.get(peer.name) is peer:
             del self._channels[peer.name]
             self._outboxes[peer.name].disconnect()
-            self.flush()
+            self._step(events.ChannelLost(peer.name))
 
     def flush(self) -> None:
         """Write what is ready; then read on, or not, from those who made it."""
@@ -608,8 +614,8 @@ class Gateway:
             case commands.CompleteResponse(name, session, stop_reason):
                 frame = channel.ack_lifecycle(session, "response_completed", stop_reason)
                 self._send(name, session, frame)
-                if name != VIRTUAL:
-                    self._outboxes[name].end_stream(session)
+                if outbox := self._outboxes.get(name):
+                    outbox.end_stream(session)
             case commands.Settle():
                 self._settle(command)
             case commands.AskPermission():
@@ -809,35 +815,36 @@ class Gateway:
         name, session, content = command.channel, command.session, command.content
         for caller in self._callers.reading(session):
             caller.show(content)
-        if name == VIRTUAL:
-            return
-        outbox, meta, written = self._outboxes[name], None, None
+        if (outbox := self._outboxes.get(name)) is None:
+            return  # it is nobody's but the callers', or its channel has gone meanwhile
+        frame, written = self._frame(command), None
         if command.delivery is not None:
-            meta = self._meta_of(command.delivery, is_repeat=command.is_repeat)
             written = partial(self._step, events.DeliveryWritten(command.delivery), flush=False)
-        if not isinstance(content, dict):
-            outbox.send(session, channel.deliver(session, content, meta), written)
-            return
-        content = {**content, "sessionId": session, "_received_at_ms": self._wall_ms()}
-        frame = channel.deliver(session, content, meta)
-        if written is not None or content["update"].get("sessionUpdate") == "result":
-            outbox.send(session, frame, written)
-        else:
+        is_update = isinstance(content, dict) and content["update"].get("sessionUpdate") != "result"
+        if is_update and written is None:
             outbox.stream(session, frame)
+        else:
+            outbox.send(session, frame, written)
 
-    def _meta_of(self, delivery: DeliveryId, *, is_repeat: bool) -> dict[str, Json]:
-        pending = self.router.deliveries.get(delivery)
-        messages = () if pending is None else pending.row.messages
-        return channel.delivery_meta(delivery, messages, is_repeat=is_repeat)
+    def _frame(self, command: commands.Deliver) -> bytes:
+        session, content, meta = command.session, command.content, None
+        if command.delivery is not None:
+            pending = self.router.deliveries.get(command.delivery)
+            messages = () if pending is None else pending.row.messages
+            meta = channel.delivery_meta(command.delivery, messages, is_repeat=command.is_repeat)
+        if isinstance(content, dict):
+            content = {**content, "sessionId": session, "_received_at_ms": self._wall_ms()}
+        return channel.deliver(session, content, meta)
 
     def _send(self, name: str, session: SessionKey, frame: bytes) -> None:
-        if name != VIRTUAL:
-            self._outboxes[name].send(session, frame)
+        if outbox := self._outboxes.get(name):  # else it is nobody's, or has gone meanwhile
+            outbox.send(session, frame)
 
     def _acknowledge(self, command: commands.Acknowledge) -> None:
-        agent = self.router.sessions[command.session].agent.route.name
+        chat = self.router.sessions.get(command.session)
         self.counters.turns += 1
-        self._turns[command.messages[0]] = agent, self.now()
+        if chat is not None:  # else it has gone while its row was written
+            self._turns[command.messages[0]] = chat.agent.route.name, self.now()
         for message in command.messages:
             self._callers.read_along(message)
         name, session = command.channel, command.session

@@ -159,6 +159,7 @@ class Outbox:
         self._pipe, self._is_paused, self._ready = None, False, []
         self._waiting = deque(entry for entry in self._waiting if not callable(entry.item))
         self._last = {entry.session: entry for entry in self._waiting}
+        self._held = {session: self._held[session] for session in self._last}
 
     def pause(self) -> None:
         self._is_paused = True

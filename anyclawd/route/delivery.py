@@ -7,7 +7,6 @@ confirms in time is given up, and so is the oldest where too many wait.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from anyclawd.route.record import DeliveryId, StoredDelivery
@@ -59,11 +58,16 @@ class Deliveries:
     def of(self, channel: str) -> list[Pending]:
         return list(self._by_channel.get(channel, {}).values())
 
-    def overdue(self, channel: str, limit: int, now: float) -> Iterator[DeliveryId]:
-        """What is given up now: what has waited for too long, and the oldest above the limit."""
-        waiting = self._by_channel.get(channel) or OrderedDict[DeliveryId, Pending]()
+    def overdue(self, channel: str, limit: int, now: float) -> list[DeliveryId]:
+        """What is given up now: what has waited for too long, and the oldest above the limit.
+
+        Looks at no more than that, since it is asked at every step of a session.
+        """
+        found: list[DeliveryId] = []
+        waiting = self._by_channel.get(channel, OrderedDict[DeliveryId, Pending]())
         excess = len(waiting) - limit
-        for index, (delivery, pending) in enumerate(list(waiting.items())):
-            if pending.expires_at > now and index >= excess:
-                return  # they expire in the order of their making
-            yield delivery
+        for delivery, pending in waiting.items():
+            if pending.expires_at > now and len(found) >= excess:
+                break  # they expire in the order of their making
+            found.append(delivery)
+        return found

@@ -75,6 +75,13 @@ class ChannelReady:
 
 
 @dataclass(frozen=True, slots=True)
+class ChannelLost:
+    """Its process has gone, and with it maybe the beginning of an answer."""
+
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelFailed:
     """The channel will not come back by itself."""
 
@@ -408,6 +415,7 @@ QuestionEvent: TypeAlias = (
 #: The coming and going of processes.
 ProcessEvent: TypeAlias = (
     ChannelReady
+    | ChannelLost
     | ChannelFailed
     | ChannelRemoved
     | AgentStarted

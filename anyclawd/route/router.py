@@ -194,6 +194,7 @@ class Router:
                 yield from self._decide_question(event, now)
             case (
                 events.ChannelReady()
+                | events.ChannelLost()
                 | events.ChannelFailed()
                 | events.ChannelRemoved()
                 | events.AgentStarted()
@@ -291,6 +292,10 @@ class Router:
         match event:
             case events.ChannelReady():
                 yield from self._channel_ready(event, now)
+            case events.ChannelLost(channel):
+                for session in self.sessions.values():
+                    if session.channel == channel:
+                        session.channel_lost()
             case events.ChannelFailed(channel):
                 yield from self.questions.channel_failed(channel, now)
             case events.ChannelRemoved(channel):
@@ -1085,7 +1090,7 @@ class Router:
                 yield from held.announce()
         yield from self._give_up_overdue(channel, now)
         for pending in self.deliveries.of(channel):
-            if pending.is_written and pending.row.session not in event.held:
+            if pending.is_written:
                 yield from self._repeat(pending)
         yield from self.questions.show_again(channel)
 

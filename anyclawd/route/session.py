@@ -232,9 +232,9 @@ class Session:
         if self.phase is Phase.WAITING and not self.has_work:
             self.phase = Phase.IDLE
 
-    def notify(self, content: Json) -> Iterator[Command]:
+    def notify(self, content: Json, delivery: DeliveryId | None = None) -> Iterator[Command]:
         """Deliver what belongs to no turn: now, or right after the running one."""
-        self._held.append((content, None))
+        self._held.append((content, delivery))
         if self.turn is None or len(self._held) > HELD_MAX:
             yield from self._show_held()
 
@@ -872,10 +872,7 @@ class Session:
         if self.channel != VIRTUAL:
             entries = (AddDelivery(self._delivery(delivery, ids, content)), *entries)
         yield Record(self.key, entries)
-        if self.turn is None:
-            yield from self._deliver(content, delivery)
-        else:
-            self._held.append((content, delivery))
+        yield from self.notify(content, delivery)
         for message in ids:
             yield Settle(message, outcome, text, self.key)
 
@@ -934,11 +931,14 @@ class Session:
             self.is_announced = True
             yield Announce(self.channel, self.key, self.peer)
 
+    def channel_lost(self) -> None:
+        """What the channel was shown of a running answer may be gone with its process."""
+        if self.turn is not None and self.turn.is_streaming:
+            self.turn.is_torn = True
+
     def channel_returned(self) -> None:
         """The channel has a new process: it knows nothing of this session."""
         self.is_announced = False
-        if self.turn is not None and self.turn.is_streaming:
-            self.turn.is_torn = True
 
     def _offer(self) -> dict[str, Json]:
         """The agent's commands with those of the platform after them."""

@@ -5,6 +5,7 @@ turn of the loop; whoever gets along with both depends on neither. `pages` is wh
 `tests/integration/store/test_contract.py` holds it against the real store.
 """
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import assert_never
@@ -233,3 +234,23 @@ class PaperStore:
             self._states[id_] = state, now[1]
         elif now[0] not in (*_OVER, MessageState.DELIVERED):
             self._states[id_] = state, text
+
+
+class SlowStore(PaperStore):
+    """Says that something is written when it is told to, as a disk does."""
+
+    def __init__(self, restored: Restored | None = None) -> None:
+        super().__init__(restored)
+        self._handed_in: deque[tuple[Sequence[Entry], Done | None, bool]] = deque()
+
+    def append(
+        self, entries: Sequence[Entry], done: Done | None = None, *, is_durable: bool
+    ) -> None:
+        self._handed_in.append((entries, done, is_durable))
+
+    def commit(self, count: int | None = None) -> None:
+        """Write so many of the transactions that wait, or all, with what comes of them."""
+        while self._handed_in and count != 0:
+            entries, done, is_durable = self._handed_in.popleft()
+            super().append(entries, done, is_durable=is_durable)
+            count = None if count is None else count - 1
