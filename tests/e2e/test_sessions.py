@@ -175,6 +175,8 @@ def test_what_is_erased_is_gone_from_the_disk(daemon: Daemon) -> None:
     """Also after a restart, and at the agent, which offers to erase its own."""
     secret = "a word that nobody else says"
     message = said(daemon, secret)
+    written = [daemon.directory / name for name in ("sessions.db", "sessions.db-wal")]
+    assert any(secret.encode() in path.read_bytes() for path in written if path.exists())
     done = daemon.ctl("sessions", "delete", KEY)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"erased {KEY}: 1 conversation, 1 message, 1 turn\n"
@@ -183,9 +185,10 @@ def test_what_is_erased_is_gone_from_the_disk(daemon: Daemon) -> None:
     for verb in ("show", "history", "delete"):
         assert daemon.ctl("sessions", verb, KEY).returncode == 4
     assert daemon.stop() == 0
-    for path in daemon.state.rglob("*"):
-        if path.is_file():
-            assert secret.encode() not in path.read_bytes(), path
+    files = [path for path in daemon.directory.rglob("*") if path.is_file()]
+    assert daemon.directory / "sessions.db" in files
+    for path in files:
+        assert secret.encode() not in path.read_bytes(), path
 
 
 def test_a_misspelt_key_is_told_the_nearest(daemon: Daemon) -> None:
@@ -349,3 +352,21 @@ def test_the_shell_is_told_keys_quickly_and_without_a_daemon_nothing(daemon: Dae
         text=True,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_store_that_was_set_aside_is_told(tmp_path: Path) -> None:
+    """The daemon comes up, keeps what is new, and says what has become of what was old."""
+    with running(tmp_path, config()) as daemon:
+        said(daemon, "before")
+    file = tmp_path / "sessions.db"
+    assert file.exists()
+    file.write_bytes(b"this is no database at all, and never was " * 100)
+    with running(tmp_path) as daemon:
+        reason = daemon.status()["conversations"]["store"]
+        assert "sessions.db.damaged-" in reason
+        assert f"      store: {reason}\n" in daemon.ctl("status").stdout
+        assert reason in daemon.ctl("status", "store.core").stdout
+        assert b"anyclawd_store_healthy 0.0\n" in daemon.tcp("/metrics")[1]
+        said(daemon, "after")
+        [turn] = daemon.ctl_json("sessions", "history", KEY)["turns"]
+        assert turn["prompt"] == "after"
