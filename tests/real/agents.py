@@ -33,6 +33,8 @@ supervisor: {{admin_port: 0}}
 class RealAgent:
     package: str
     key: str  #: the variable that its key is in
+    login: str = ""  #: its way to log in by a key, where it offers one through ACP
+    writes_key: bool = False  #: a key that it is logged in with is found on disk afterwards
     environment: Callable[[str], Mapping[str, str]] = field(default=lambda url: {})
     """What leads it to the model at a URL, where its files do not."""
 
@@ -46,18 +48,25 @@ REAL_AGENTS = {
     "gemini": RealAgent(
         package="@google/gemini-cli",
         key="GEMINI_API_KEY",
+        login="gemini-api-key",
         environment=lambda url: {"GOOGLE_GEMINI_BASE_URL": url},
     ),
     "opencode": RealAgent(
         package="opencode-ai",
         key="ANTHROPIC_API_KEY",
+        login="opencode-login",
         environment=lambda url: {
             "OPENCODE_CONFIG_CONTENT": json.dumps(
                 {"provider": {"anthropic": {"options": {"baseURL": f"{url}/v1"}}}}
             )
         },
     ),
-    "codex": RealAgent(package="@agentclientprotocol/codex-acp", key="OPENAI_API_KEY"),
+    "codex": RealAgent(
+        package="@agentclientprotocol/codex-acp",
+        key="OPENAI_API_KEY",
+        login="api-key",
+        writes_key=True,
+    ),
 }
 
 

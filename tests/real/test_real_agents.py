@@ -119,8 +119,7 @@ def test_it_is_ready_and_answers(scene: Scene, record_property: Record) -> None:
         record_property(f"{nth}_turn_s", round(time.monotonic() - begun, 2))
     record_property("after_turn_mib", scene.rss_mib())
     record_property("processes", len(scene.processes()))
-    offered = scene.daemon.ctl_json("login", scene.name)
-    record_property("login", offered)
+    assert not files_with_the_key(scene.daemon.directory)
 
 
 def test_it_answers_on_the_command_line(scene: Scene) -> None:
@@ -136,6 +135,25 @@ def test_a_refused_key_is_told(tmp_path: Path, name: str, record_property: Recor
         record_property("told", result)
         assert "hello" not in result["text"]
         assert "another-key" not in scene.daemon.log_text()
+
+
+def files_with_the_key(directory: Path) -> list[str]:
+    files = [path for path in directory.rglob("*") if path.is_file() and not path.is_symlink()]
+    return [path.name for path in files if KEY.encode() in path.read_bytes()]
+
+
+def test_a_login_through_the_daemon(scene: Scene, record_property: Record) -> None:
+    agent = REAL_AGENTS[scene.name]
+    offered = scene.daemon.ctl_json("login", scene.name)["methods"]
+    record_property("offers", [method["id"] for method in offered])
+    if not agent.login:
+        assert offered == []
+        return
+    done = scene.daemon.ctl("login", scene.name, agent.login)
+    assert done.returncode == 0, done.stderr
+    assert bool(files_with_the_key(scene.daemon.directory)) == agent.writes_key
+    scene.say("[[say:inside]]", "inside")
+    record_property("logout", scene.daemon.ctl("logout", scene.name).returncode)
 
 
 # -- permission, cancellation, choices ------------------------------------------------------------
