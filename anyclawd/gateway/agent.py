@@ -5,17 +5,17 @@ agent to its user keeps a number, by which the router's answer finds it. What an
 for is answered by a callback, once, whatever happens to the agent.
 """
 
-import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
-from typing import NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import NamedTuple, Protocol
 
 from anyclawd import __version__
 from anyclawd.gateway.errands import Errands
 from anyclawd.gateway.files import FAULT, Files, Outcome
 from anyclawd.gateway.handshake import HEALTH_METHOD, refusal
 from anyclawd.gateway.identity import act_as
+from anyclawd.gateway.inquiry import Inquiries, OnDone
 from anyclawd.gateway.requests import Pending, Requests
 from anyclawd.gateway.terminal import Terminals
 from anyclawd.gateway.workspace import Workspace
@@ -36,10 +36,6 @@ PUSH_METHODS = ("session/push", "_session/push")
 
 #: A person has so long to log in by `authenticate`.
 LOGIN_TIMEOUT_S = 300.0
-
-T = TypeVar("T")
-#: Called once: with the result, or without it and with the reason.
-OnDone: TypeAlias = Callable[[T | None, str], None]
 
 
 class AgentHost(Protocol):
@@ -68,17 +64,19 @@ class AgentPeer:
         self._cwd = unit.agent.cwd
         self._handles: dict[Token, int] = {}
         self._sessions: dict[int, str] = {}  # which calls belong to which session, by their id
-        self._waiting: dict[int, Waiting] = {}
         self._requests = Requests()
         self._asks: dict[int, Question] = {}
         self._visits: dict[str, int] = {}  # those that `elicitation/complete` may answer
         self._last_ask = 0
         workspace = Workspace(self._cwd)
-        errands: Errands[Outcome] = Errands(f"{unit.name}:disk", FAULT, partial(act_as, unit.user))
-        self._files = Files(unit.agent.fs, workspace, errands)
-        self._terminals = Terminals(self._cwd, workspace, errands, report)
+        act = partial(act_as, unit.user)
+        self._errands: Errands[Outcome] = Errands(f"{unit.name}:disk", FAULT, act)
+        self._files = Files(unit.agent.fs, workspace, self._errands)
+        self._terminals = Terminals(self._cwd, workspace, self._errands, report)
         self._has_terminals = unit.agent.terminal
         self.connection = Connection(wire, report, self)
+        bound_s = unit.timeouts.start_s
+        self._inquiries = Inquiries(unit.name, self.connection, self._reason, bound_s)
         served = acp.Served(unit.agent.fs.read, unit.agent.fs.write, unit.agent.terminal)
         if (served.reading or served.writing) and self._cwd == "/":
             text = "%s: its workspace is the whole file system; set working_dir of its entry"
@@ -267,24 +265,10 @@ class AgentPeer:
         """Call for somebody who waits, within a bound of time."""
         if self.handshake is None:
             done(None, f"{self.unit.name} has not started so far")
-            return
-        if not is_offered:
+        elif not is_offered:
             done(None, f"{self.unit.name} does not offer {method}")
-            return
-
-        def answered(result: Json, error: RpcError | None) -> None:
-            self._waiting.pop(handle).end()
-            done(result, "" if error is None else self._reason(error))
-
-        def elapsed() -> None:
-            del self._waiting[handle]
-            self.connection.abandon(handle)
-            done(None, f"{self.unit.name} has not answered {method} within {bound_s:g} s")
-
-        bound_s = self.unit.timeouts.start_s if timeout_s is None else timeout_s
-        handle = self.connection.call(method, params, answered)
-        timer = asyncio.get_running_loop().call_later(bound_s, elapsed)
-        self._waiting[handle] = Waiting(timer, done)
+        else:
+            self._inquiries.ask(method, params, done, timeout_s=timeout_s)
 
     # --- what the agent sends ---------------------------------------------------------------------
 
@@ -405,11 +389,9 @@ class AgentPeer:
         self._asks.clear()
         self._visits.clear()
         self._requests.clear()
+        self._errands.close()
         self._terminals.close()
-        waiting, self._waiting = self._waiting, {}
-        for one in waiting.values():
-            one.end()
-            one.done(None, f"{self.unit.name} has gone")
+        self._inquiries.end()
         self._host.agent_gone(self)
 
 
@@ -418,15 +400,3 @@ class Question(NamedTuple):
 
     pending: Pending
     elicitation_id: str
-
-
-class Waiting:
-    """Somebody who waits for an answer, until a bound of time."""
-
-    __slots__ = ("_timer", "done")
-
-    def __init__(self, timer: asyncio.TimerHandle, done: OnDone[Json]) -> None:
-        self._timer, self.done = timer, done
-
-    def end(self) -> None:
-        self._timer.cancel()

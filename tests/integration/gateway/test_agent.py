@@ -479,6 +479,19 @@ async def test_a_write_that_is_taken_back_before_its_turn_is_not_done(tmp_path: 
     assert (tmp_path / "a").exists()
 
 
+async def test_what_an_agent_that_has_died_still_wanted_is_not_done(tmp_path: Path) -> None:
+    host, agent = at(tmp_path, fs=BOTH)
+    for id_, path in enumerate("abc"):
+        ask(agent, id_, "fs/write_text_file", sessionId="s", path=path, content="x")
+    agent.die()
+    assert host.is_gone
+    rest: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
+    host.peer._errands.run(lambda: None, rest.set_result)
+    await rest
+    assert not (tmp_path / "b").exists()
+    assert not (tmp_path / "c").exists()
+
+
 # --- terminals ------------------------------------------------------------------------------------
 
 
