@@ -109,9 +109,20 @@ def _of_words(
     if waiting is not None:
         return _values(waiting, line, last)
     if last.startswith("-"):
-        return [(name, action.help or "") for name, action in options.items()]
+        return _of_option(options, last, line)
     argument = _at(arguments, taken)
     return verbs.items() if argument is None else _values(argument, line, last)
+
+
+def _of_option(options: dict[str, Action], last: str, line: list[str]) -> Iterable[tuple[str, str]]:
+    """What an option that has begun can become, or its value in the same word."""
+    name, is_given, begun = last.partition("=")
+    if not is_given:
+        return [(name, action.help or "") for name, action in options.items()]
+    if name not in options:
+        return ()
+    values = _values(options[name], line, begun)
+    return [(text if text == _FILES else f"{name}={text}", meaning) for text, meaning in values]
 
 
 def _options(parser: _Recorder) -> dict[str, Action]:

@@ -49,6 +49,10 @@ LINES = {
     "of-an-option": (["logs", "--unit", "debug"], ["debug-http.channel"]),
     "choice": (["graph", "--format", "graph"], ["graphml"]),
     "grouped": (["graph", "--o"], ["--order", "--output"]),
+    "choice-in-one-word": (["graph", "--format=graph"], ["--format=graphml"]),
+    "file-in-one-word": (["graph", "--output=x"], [":files"]),
+    "session-in-one-word": (["send", "--session=debug"], [f"--session={LIVE}"]),
+    "of-no-option": (["graph", "--nothing=x"], []),
     "nested": (["sessions", "s"], ["show"]),
     "session": (["sessions", "show", "debug"], [LIVE]),
     "one-session": (["sessions", "fork", LIVE, ""], []),
@@ -203,6 +207,7 @@ def bash(served: Served, home: Path) -> Iterator[Terminal]:
         ("anyclawctl sessions show @any\t", "@anyclawctl:local:alice\r\n"),
         ("anyclawctl sessions show --js\t debug-http:\t", '"conversations": ['),
         ("anyclawctl is-ac\t debug\t", "active\r\n"),
+        ("anyclawctl send --session=debug\t hi", "Echo: hi"),
         ("anyclawctl pair app\t \t", "let in telegram:direct:815"),
     ],
 )
