@@ -179,7 +179,8 @@ class AgentPeer:
         """A question that is over; None where it was before."""
         if (question := self._asks.pop(ask, None)) is None:
             return None
-        self._visits.pop(question.elicitation_id, None)
+        if self._visits.get(question.elicitation_id) == ask:
+            del self._visits[question.elicitation_id]
         return question.pending
 
     def _session_closed(self, result: Json, error: RpcError | None) -> None:

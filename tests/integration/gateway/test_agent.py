@@ -344,6 +344,18 @@ async def test_who_has_been_where_the_agent_sent_them_is_not_asked_any_more() ->
     assert host.take() == [events.PermissionCancelled(AGENT, 1)]
 
 
+async def test_a_visit_that_is_asked_for_again_is_the_later_question() -> None:
+    host, agent = start()
+    for id_ in (7, 8):
+        ask(agent, id_, "elicitation/create", sessionId="s", **VISIT)
+    host.take()
+    host.peer.answer_elicitation(1, "decline", None)
+    agent.say({"method": "elicitation/complete", "params": {"elicitationId": "e"}})
+    assert await answer_to(agent, 7) == {"action": "decline"}
+    assert await answer_to(agent, 8) == {"action": "accept"}
+    assert host.take() == [events.PermissionCancelled(AGENT, 2)]
+
+
 async def test_who_answers_before_the_visit_is_complete_is_answered_once() -> None:
     host, agent = start()
     ask(agent, 7, "elicitation/create", sessionId="s", **VISIT)
