@@ -157,8 +157,9 @@ class Assembly:
     def _report_store(self, reason: str) -> None:
         """Messages that wait for the store to be read are refused where it cannot be, for now."""
         self._driver.report_core(STORE, reason)
-        if self._store.failure:
-            self._gateway.unit_failed(self._driver.plan.units[STORE], self._store.failure)
+        unit = self._driver.plan.units.get(STORE)  # a reload may have removed it just now
+        if unit is not None and self._store.failure:
+            self._gateway.unit_failed(unit, self._store.failure)
 
     def _remember(self, units: frozenset[UnitName]) -> None:
         try:

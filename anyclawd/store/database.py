@@ -54,17 +54,19 @@ class Database(aiosqlite.Connection):
         return result
 
     async def ask(self, question: Callable[[sqlite3.Connection], _T]) -> _T:
-        """Read something. Raises RequestError where that cannot be done."""
+        """Read or tidy up. Raises RequestError where that cannot be done."""
         try:
             return await self.perform(question)
         except sqlite3.Error as error:
-            raise RequestError(f"cannot read: {reason_of(error, self.path)}") from error
+            raise RequestError(reason_of(error, self.path)) from error
 
     async def write(
         self, appends: Sequence[Sequence[Statement]], now_ms: int, *, is_durable: bool
     ) -> list[Failure | None]:
         """Commit them together; see `transaction.write`. Raises Unwritable."""
         wanted = "FULL" if is_durable else "NORMAL"
+        is_empty = not any(appends)  # then nothing would be written, and nothing waited for
+        pulse = now_ms if is_empty and (is_durable or not appends) else None
 
         def work(db: sqlite3.Connection) -> list[Failure | None]:
             if self._claim is not None and not file.is_still(self._claim, self.path):
@@ -73,7 +75,7 @@ class Database(aiosqlite.Connection):
                 )
             change = "" if wanted == self._synchronous else wanted
             self._synchronous = ""
-            outcomes = transaction.write(db, self.path, appends, now_ms, change)
+            outcomes = transaction.write(db, self.path, appends, pulse, change)
             self._synchronous = wanted
             return outcomes
 

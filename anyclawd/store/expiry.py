@@ -62,10 +62,16 @@ def forget(db: "sqlite3.Connection", statement: Statement) -> bool:
 
 
 def shrink(db: "sqlite3.Connection") -> bool:
-    """Give some of what is free back to the file system; whether there is more."""
-    db.execute(f"PRAGMA incremental_vacuum({PAGES})").fetchall()
-    free: int = db.execute("PRAGMA freelist_count").fetchone()[0]
-    return free > 0
+    """Give some of what is free back to the file system; whether there is more to give."""
+    before = _free_pages(db)
+    if before:
+        db.execute(f"PRAGMA incremental_vacuum({PAGES})").fetchall()
+    return 0 < _free_pages(db) < before  # a file that others have made may give nothing back
+
+
+def _free_pages(db: "sqlite3.Connection") -> int:
+    count: int = db.execute("PRAGMA freelist_count").fetchone()[0]
+    return count
 
 
 def _deletion(table: str, condition: str, value: int) -> Statement:

@@ -72,7 +72,7 @@ def set_aside(path: Path, *ends: str) -> Path:
 
 
 def set_all_aside(path: Path) -> Path:
-    return set_aside(path, "", *_BESIDE)
+    return set_aside(path, *_BESIDE, "")  # cut short, it is found damaged again
 
 
 def is_log_damaged(path: Path) -> bool:

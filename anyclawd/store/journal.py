@@ -88,7 +88,14 @@ class Journal:
     def append(self, entries: Sequence[Entry], done: Done | None, *, is_durable: bool) -> None:
         """Hand in; `done` is called in a later turn of the loop, in the order of handing in."""
         now_ms = self._now_ms()
-        its = tuple(one for entry in entries for one in statements(entry, now_ms))
+        try:
+            its = tuple(one for entry in entries for one in statements(entry, now_ms))
+        except RecursionError:
+            log.error("store.core: a step was left out: it is nested too deeply")  # noqa: TRY400
+            if done is not None:
+                too_deep = NotWritten("it is nested too deeply to be kept")
+                asyncio.get_running_loop().call_soon(done, too_deep)
+            return
         is_message = any(isinstance(entry, AddMessage) for entry in entries)
         append = _Append(its, done, is_message=is_message, is_durable=is_durable)
         is_full = self._queued_bytes + append.size_bytes > _MOST_BYTES

@@ -102,7 +102,7 @@ class Store:
         except Unopened as error:
             self._is_due.set()
             self._miss(str(error))
-        except RequestError as error:
+        except Exception as error:
             self._journal.give_up(str(error))
             raise
         else:

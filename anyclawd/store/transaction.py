@@ -24,13 +24,13 @@ def write(
     db: sqlite3.Connection,
     path: str,
     appends: Sequence[Sequence[Statement]],
-    now_ms: int,
+    pulse: int | None,
     synchronous: str = "",
 ) -> list[Failure | None]:
     """Commit them together; what became of each.
 
-    `synchronous` is how, from now on; as before where it is empty. NotWritten says that its rows
-    can never be in. Without appends the pulse is written. Raises Unwritable, with nothing written,
+    `pulse` is an instant to write besides. `synchronous` is how, from now on; as before where it is
+    empty. NotWritten says that its rows can never be in. Raises Unwritable, with nothing written,
     where nothing can be.
     """
     try:
@@ -38,8 +38,8 @@ def write(
             db.execute(f"PRAGMA synchronous = {synchronous}")
         db.execute("BEGIN IMMEDIATE")
         try:
-            if not appends:
-                db.execute(_PULSE, (now_ms,))
+            if pulse is not None:
+                db.execute(_PULSE, (pulse,))
             outcomes = _apply_all(db, appends)
             db.execute("COMMIT")
         except BaseException:

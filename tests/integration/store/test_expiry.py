@@ -1,5 +1,6 @@
 """What is due is forgotten, in small steps; what has no outcome yet never is."""
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from anyclawd.route.record import (
     SaveConversation,
     SessionKey,
 )
-from anyclawd.store import expiry
+from anyclawd.store import expiry, migrate
 from tests.fakes.kept import CHAT, HandClock, Kept, conversation, delivery, mark, message, running
 
 S = MessageState
@@ -135,6 +136,19 @@ async def test_more_than_one_step_takes_is_forgotten_in_several(path: Path) -> N
         assert store._db is not None
         pages = await store._db.perform(lambda db: db.execute("PRAGMA page_count").fetchone()[0])
         assert pages < 100  # of more than 800: the file has become small again
+
+
+async def test_a_file_that_gives_nothing_back_is_no_endless_work(path: Path) -> None:
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute("PRAGMA auto_vacuum = NONE")
+    migrate.migrate(db, str(path))
+    db.close()
+    clock = HandClock()
+    async with running(path, clock, keep_messages_s=1.0) as store:
+        await store.put(AddMessage(message(1, text="x" * 100_000, state=S.REFUSED)))
+        clock.advance(seconds=2)
+        await store.forget()
+        assert await _count(store, "messages") == 0
 
 
 async def test_a_run_forgets_by_itself_what_is_due(path: Path) -> None:

@@ -5,11 +5,13 @@ import os
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from anyclawd.model.errors import RequestError
+from anyclawd.model.value import Json
 from anyclawd.route.record import AddMessage, AddTurn, MessageState, SaveConversation
 from anyclawd.store import journal
 from anyclawd.store.failure import Failure, NotWritten
@@ -211,6 +213,19 @@ async def test_one_bad_row_is_left_out_and_costs_no_other_its_place(
         assert states == [("m1", "queued"), ("m2", "running")]  # of a bad step nothing is in
         assert store.failure == ""
     assert "a step was left out" in caplog.text
+
+
+async def test_what_is_nested_too_deeply_is_left_out(path: Path) -> None:
+    deep: Json = []
+    for _ in range(100_000):
+        deep = [deep]
+    async with running(path) as store:
+        bad = replace(message(1), content=(deep,))
+        assert "nested too deeply" in _reason(await store.put(AddMessage(bad)))
+        assert await store.put(AddMessage(message(2))) is None
+        assert store.failure == ""
+        while deep:  # else the interpreter takes it apart level by level
+            (deep,) = deep
 
 
 async def test_what_is_kept_is_bounded_and_the_newest_is_lost(
