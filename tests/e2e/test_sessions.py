@@ -370,3 +370,22 @@ def test_a_store_that_was_set_aside_is_told(tmp_path: Path) -> None:
         said(daemon, "after")
         [turn] = daemon.ctl_json("sessions", "history", KEY)["turns"]
         assert turn["prompt"] == "after"
+
+
+def test_a_chat_is_erased_in_the_middle_of_a_turn(tmp_path: Path) -> None:
+    """What ends with it writes nothing of it anew; the next message finds a chat without a past."""
+    secret = "a word that nobody else says"
+    with running(tmp_path, config(thinking=True, thinking_time_ms=600_000)) as daemon:
+        events = daemon.talk(secret, peer="ann")
+        while next(events)["type"] != "update":
+            pass
+        key = "@anyclawctl:local:ann"
+        assert daemon.ctl("sessions", "delete", key).returncode == 0
+        *_, last = events
+        assert (last["type"], last["isError"]) == ("result", True)
+        assert daemon.ctl("sessions").stdout == "no sessions\n"
+        assert daemon.ctl("sessions", "export", key).returncode == 4
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert tmp_path / "sessions.db" in files
+    for path in files:
+        assert secret.encode() not in path.read_bytes(), path
