@@ -23,7 +23,7 @@ class Errands(Generic[T]):
     def __init__(self, name: str, fault: T, prepare: Callable[[], None]) -> None:
         """`prepare` is called in each thread before its work.
 
-        `fault` is what a piece of work has come to that could not be done by a fault.
+        `fault` is what a piece of work has come to that could not be done by no fault of its own.
         """
         self._name, self._fault, self._prepare = name, fault, prepare
         self._due: deque[tuple[Callable[[], T], Callable[[T], None]]] = deque()
@@ -44,7 +44,12 @@ class Errands(Generic[T]):
         self._is_busy = True
         work, done = self._due.popleft()
         loop = asyncio.get_running_loop()
-        Thread(target=self._perform, args=(loop, work, done), name=self._name, daemon=True).start()
+        thread = Thread(target=self._perform, args=(loop, work, done), name=self._name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # the system has none left
+            log.warning("%s: %s; raise TasksMax of the daemon", self._name, error)
+            loop.call_soon(self._end, self._fault, done)
 
     def _perform(
         self,

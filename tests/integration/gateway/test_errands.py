@@ -74,6 +74,23 @@ async def test_a_fault_of_ours_is_told_and_holds_up_nothing(
     assert "a fault in anyclawd" in caplog.text
 
 
+async def test_a_system_without_threads_costs_this_work_only(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Refused(threading.Thread):
+        def start(self) -> None:
+            raise RuntimeError("can't start new thread")
+
+    errands: Errands[object] = Errands("test", "fault", nothing)
+    results = Results(2)
+    with monkeypatch.context() as patch:
+        patch.setattr("anyclawd.gateway.errands.Thread", Refused)
+        errands.run(lambda: "work", results.note)
+    errands.run(lambda: "next", results.note)
+    assert await results.wait() == ["fault", "next"]
+    assert "raise TasksMax" in caplog.text
+
+
 async def test_what_has_not_begun_is_dropped() -> None:
     errands: Errands[object] = Errands("test", None, nothing)
     results, disk = Results(1), threading.Event()
