@@ -22,6 +22,7 @@ from anyclawd.model.deps import UnitName
 from anyclawd.route.commands import SessionKey, Timer, TimerKind, Token
 from anyclawd.route.record import RememberChoice, StoredAsk
 from anyclawd.wire.acp import PermissionOption
+from anyclawd.wire.channel import Peer
 
 #: What a channel of 0.9 answers where its user has agreed.
 ONCE = "once"
@@ -37,8 +38,9 @@ NAME_MAX_CHARS = 200
 
 
 def rejection_of(options: Sequence[PermissionOption]) -> str | None:
-    """The option that says no; None is the outcome `cancelled`."""
-    return next((option.option_id for option in options if option.rejects), None)
+    """The option that says no, if it can be for this once; None is the outcome `cancelled`."""
+    rejecting = sorted((one for one in options if one.rejects), key=lambda one: one.is_lasting)
+    return rejecting[0].option_id if rejecting else None
 
 
 def option_meant(options: Sequence[PermissionOption], option_id: str) -> PermissionOption | None:
@@ -132,13 +134,20 @@ class Asks:
             self._orphans.popitem(last=False)
 
     def answer_orphan(
-        self, channel: str | None, request_id: str, option_id: str, now: float
+        self,
+        channel: str | None,
+        request_id: str,
+        option_id: str,
+        now: float,
+        peer: Peer | None = None,
     ) -> StoredAsk | None:
         """Keep the answer to a question that may be asked again; None where there is none such."""
         row, expires_at = self._orphans.get(request_id, (None, 0.0))
         if row is None or row.answer or channel not in (None, row.channel) or expires_at <= now:
             return None
-        if option_id not in (offered for offered, _, _ in row.options):
+        if peer is not None and row.session != f"{row.channel}:{peer.kind}:{peer.peer_id}":
+            return None
+        if option_id not in (ONCE, *(offered for offered, _, _ in row.options)):
             return None
         answered = replace(row, answer=option_id, remaining_s=expires_at - now)
         self._orphans[request_id] = answered, expires_at
@@ -169,6 +178,10 @@ class Asks:
 
     def forget(self, session: SessionKey) -> None:
         self._standing.pop(session, None)
+
+    def forget_orphans(self, session: SessionKey) -> None:
+        for name in [name for name, (row, _) in self._orphans.items() if row.session == session]:
+            del self._orphans[name]
 
     # --- what waits -------------------------------------------------------------------------------
 

@@ -66,8 +66,11 @@ class Questions:
                 return
         orphan = self.asks.adopt(session.key, request.fingerprint, now)
         if orphan is not None and orphan.answer:
+            meant = option_meant(request.options, orphan.answer)
             yield Record(None, (CloseAsk(orphan.request_id),))
-            yield AnswerPermission(event.agent, event.ask, orphan.answer)
+            yield from self._remember(session.key, request.tool_kind, meant)
+            answer = rejection_of(request.options) if meant is None else meant.option_id
+            yield AnswerPermission(event.agent, event.ask, answer)
             return
         wanted = request.request_id or event.fallback_id
         ask = Ask(
@@ -116,19 +119,25 @@ class Questions:
             yield from self.forms.choose(event, now)
             return
         if ask is None:
-            orphan = self.asks.answer_orphan(channel, request_id, option_id, now)
+            orphan = self.asks.answer_orphan(channel, request_id, option_id, now, event.peer)
             if orphan is not None:
                 yield Record(None, (SaveAsk(orphan),))
             return
         if channel not in (None, ask.channel) or not self._is_peer(ask.session, event.peer):
             return
         chosen = option_meant(ask.options, option_id)
-        if chosen is not None and chosen.is_lasting and ask.tool_kind:
-            choice = RememberChoice(ask.session, ask.tool_kind, not chosen.rejects)
-            if self.asks.remember(choice):
-                yield Record(None, (choice,))
+        yield from self._remember(ask.session, ask.tool_kind, chosen)
         answer = ask.rejection if chosen is None else chosen.option_id
         yield from self._close_ask(ask, answer, now)
+
+    def _remember(
+        self, session: SessionKey, tool_kind: str, chosen: acp.PermissionOption | None
+    ) -> Iterator[Command]:
+        """*Always* holds for tools of the same kind."""
+        if chosen is not None and chosen.is_lasting and tool_kind:
+            choice = RememberChoice(session, tool_kind, not chosen.rejects)
+            if self.asks.remember(choice):
+                yield Record(None, (choice,))
 
     def _close_ask(self, ask: Ask, option_id: str | None, now: float) -> Iterator[Command]:
         """Answer the agent, once. The turn's silence counts from here.

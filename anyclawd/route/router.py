@@ -904,6 +904,7 @@ class Router:
             if pending.row.session == key:
                 self.deliveries.take(pending.row.id)
         self.questions.asks.forget(key)
+        self.questions.asks.forget_orphans(key)
         yield Record(key, (EraseSession(key),))
 
     # --- pools ------------------------------------------------------------------------------------
