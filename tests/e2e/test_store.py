@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import os
 import sqlite3
 import subprocess
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from tests.fakes.daemon import (
     system,
     write_config,
 )
+from tests.fakes.kept import fill
 
 
 def kept(path: Path, **more: Json) -> Json:
@@ -96,10 +96,9 @@ def test_a_file_of_a_later_version_fails_the_unit_and_refuses_messages(tmp_path:
 
 
 def test_a_full_disk_refuses_messages_until_there_is_room(tmp_path: Path, disk: Path) -> None:
-    ballast = disk / "ballast"
     with running(tmp_path, kept(disk / "sessions.db")) as daemon:
         assert daemon.chat().converse("hello", "Echo: hello")
-        ballast.write_bytes(b"x" * (os.statvfs(disk).f_bavail * os.statvfs(disk).f_bsize))
+        ballast = fill(disk)
         answers = [post(daemon, "x" * 100_000), post(daemon, "y")]
         assert [status for status, _ in answers] == [503, 503]
         assert all("no space is left" in body["error"] for _, body in answers)
@@ -113,8 +112,7 @@ def test_a_full_disk_refuses_messages_until_there_is_room(tmp_path: Path, disk: 
 def test_a_disk_that_is_full_at_the_start_is_used_once_there_is_room(
     tmp_path: Path, disk: Path
 ) -> None:
-    ballast = disk / "ballast"
-    ballast.write_bytes(b"x" * (os.statvfs(disk).f_bavail * os.statvfs(disk).f_bsize))
+    ballast = fill(disk)
     with running(tmp_path, kept(disk / "sessions.db")) as daemon:
         daemon.wait_unit("store.core", "active", "degraded")
         assert post(daemon, "hello")[0] == 503

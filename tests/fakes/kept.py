@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from anyclawd.model.deps import UnitName
@@ -154,3 +154,14 @@ def a_life(number: int) -> Sequence[Sequence[Entry]]:
         ],
         [mark(number, MessageState.DELIVERED)],
     )
+
+
+def fill(disk: Path) -> Path:
+    """Take all the room that a file system has; the file that takes it."""
+    ballast = disk / "ballast"
+    with ballast.open("wb", buffering=0) as file:
+        for size in (65536, 4096, 1):
+            with suppress(OSError):
+                while True:
+                    file.write(b"x" * size)
+    return ballast

@@ -19,6 +19,7 @@ from tests.fakes.kept import (
     CHAT,
     Kept,
     conversation,
+    fill,
     mark,
     message,
     running,
@@ -57,11 +58,10 @@ def _reason(failure: Failure | None) -> str:
 
 
 async def test_a_full_disk_refuses_messages_until_there_is_room_again(disk: Path) -> None:
-    ballast = disk / "ballast"
     path = disk / "sessions.db"
     async with running(path) as store:
         assert await store.put(AddMessage(message(1)), SaveConversation(conversation())) is None
-        ballast.write_bytes(b"x" * (os.statvfs(disk).f_bavail * os.statvfs(disk).f_bsize))
+        ballast = fill(disk)
         refused = await store.put(AddMessage(message(2, text="x" * 100_000)))
         assert _reason(refused) == f"no space is left for {path}"
         assert await store.wait_reported("no space is left") == store.failure
@@ -284,8 +284,7 @@ async def test_a_disk_that_is_read_only_from_the_begin_is_opened_once_it_can_be(
 
 
 async def test_a_disk_that_is_full_from_the_begin_is_used_once_there_is_room(disk: Path) -> None:
-    ballast = disk / "ballast"
-    ballast.write_bytes(b"x" * (os.statvfs(disk).f_bavail * os.statvfs(disk).f_bsize))
+    ballast = fill(disk)
     async with running(disk / "sessions.db") as store:
         refused = _reason(await store.put(AddMessage(message(1))))
         assert str(disk) in refused
