@@ -138,14 +138,23 @@ class Chats:
         Tells which of them have refused. Raises RequestError where the store cannot erase it yet.
         """
         conversations = await self._store.conversations(key)
-        erased: asyncio.Future[Failure | None] = asyncio.get_running_loop().create_future()
         self._gateway.tell(events.SessionDeleted(SessionKey(key)))
-        self._store.append((), erased.set_result, is_durable=True)
-        failure = await erased
+        failure = await self._written()
         if failure is not None:
             reason = "it is erased as soon as the store can be written"
             raise RequestError(f"session {key!r} is not erased yet; {reason}")
         return [told for row in conversations if (told := await self._delete_at_agent(row))]
+
+    async def _written(self) -> Failure | None:
+        """Wait until all that was handed to the store before is on the disk."""
+        written: asyncio.Future[Failure | None] = asyncio.get_running_loop().create_future()
+
+        def done(failure: Failure | None) -> None:
+            if not written.done():  # else whoever waited has gone
+                written.set_result(failure)
+
+        self._store.append((), done, is_durable=True)
+        return await written
 
     async def _delete_at_agent(self, row: Conversation) -> str:
         """Why an agent that offers to erase a session of its own has not; else empty."""

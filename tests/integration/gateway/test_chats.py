@@ -1,16 +1,18 @@
 """What administrators do to chats, on in-memory wires: what reaches agents, and what is refused."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
 from anyclawd.gateway import chats as module
 from anyclawd.gateway.gateway import Gateway
+from anyclawd.gateway.seam import Done
 from anyclawd.model.conversation import Pool
 from anyclawd.model.deps import UnitName
 from anyclawd.model.errors import RequestError, UnknownSession, UnknownUnit
 from anyclawd.model.value import Json
+from anyclawd.route.record import Entry
 from tests.fakes.store import PaperStore
 from tests.integration.gateway.peers import (
     AgentProcess,
@@ -161,6 +163,30 @@ async def test_an_erasure_that_cannot_be_written_yet_says_so() -> None:
     store.stuck = "no space left on device"
     with pytest.raises(RequestError, match=r"is not erased yet"):
         await gateway.chats.delete(KEY)
+
+
+async def test_who_does_not_wait_for_an_erasure_stops_nothing() -> None:
+    held: list[Done] = []
+
+    class Slow(PaperStore):
+        def append(
+            self, entries: Sequence[Entry], done: Done | None = None, *, is_durable: bool
+        ) -> None:
+            if entries:
+                super().append(entries, done, is_durable=is_durable)
+            elif done is not None:
+                held.append(done)
+
+    gateway, channel, agent = boot(Slow())
+    talk(channel, agent)
+    async with asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(gateway.chats.delete(KEY))
+        while not held:  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0)
+        waiting.cancel()
+    held[0](None)
+    assert gateway.chats.row(KEY) is None
+    assert await gateway.store.turns(KEY, 10, 1000) == []
 
 
 async def test_an_agent_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
