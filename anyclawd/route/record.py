@@ -71,6 +71,7 @@ class StoredMessage:
     metadata: Mapping[str, Json] | None
     size_bytes: int
     state: MessageState = MessageState.QUEUED
+    is_again: bool = False  #: it has been prompted once and is tried again; set when read
     age_s: float = 0.0  #: set when read
 
 
@@ -147,7 +148,7 @@ class MarkMessages:
 
     ids: tuple[MessageId, ...]
     state: MessageState
-    text: str = ""  #: the stop reason of an answer, else why it has none
+    text: str = ""  #: the stop reason of an answer, else why it has none, or is tried again
     delivery: DeliveryId | None = None
 
 

@@ -559,6 +559,8 @@ class Router:
             text = texts.SHUTTING_DOWN
             steps = session.conclude([event.message], Outcome.REFUSED, text)
             yield from self._run(session, steps, now)
+        elif self.intake is Intake.CLOSED:
+            pass  # its row is all that the next daemon needs to go on with it
         elif wish is not None:
             yield from self._run(session, self._do(session, wish, event.message, now), now)
         elif session.heir is None and (failure := session.agent.failure):
@@ -770,7 +772,11 @@ class Router:
         late = [one for one in messages if one.age_s >= role.delivery_ttl_s]
         fresh = [one for one in messages if one.age_s < role.delivery_ttl_s]
         is_retried = role.recovery is Recovery.RETRY
-        ran = [one for one in fresh if one.state is MessageState.RUNNING and not is_retried]
+        ran = [
+            one
+            for one in fresh
+            if one.state is MessageState.RUNNING and (one.is_again or not is_retried)
+        ]
         for some, text in ((late, texts.expired(role.delivery_ttl_s)), (ran, texts.RESTARTED)):
             if some:
                 ids = [one.id for one in some]
@@ -780,12 +786,16 @@ class Router:
                 yield from self._requeue(session, one, now)
 
     def _requeue(self, session: Session, one: StoredMessage, now: float) -> Iterator[Command]:
+        has_run = one.state is MessageState.RUNNING
         wish = platform.read(one.content)
-        if wish is not None:
+        if wish is not None and not has_run:  # else it was the agent's own
             yield from self._run(session, self._do(session, wish, one.id, now), now)
             return
         yield from self._place(session, now)
-        is_again = one.state is MessageState.RUNNING
+        if has_run:
+            again = MarkMessages((one.id,), MessageState.QUEUED, texts.TRIED_AGAIN)
+            yield Record(session.key, (again,))
+        is_again = has_run or one.is_again
         message = Message(one.id, one.content, one.metadata, one.size_bytes, is_again=is_again)
         if failure := session.agent.failure:
             text = texts.unavailable(session.agent.route.name, failure)

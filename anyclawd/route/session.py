@@ -411,7 +411,7 @@ class Session:
     def answered(self, stop_reason: str, now: float) -> Iterator[Command]:
         self.failures, self._past = 0, ""
         turn = self._running_turn()
-        if turn.is_superseded:
+        if turn.is_superseded and self.phase is Phase.CANCELLING:
             outcome, text = Outcome.INTERRUPTED, texts.SUPERSEDED
         else:
             outcome, text = Outcome.ANSWERED, stop_reason
@@ -577,13 +577,16 @@ class Session:
         chunk = {"sessionUpdate": "agent_message_chunk", "content": text}
         yield from self.show_in_turn({"update": chunk})
         yield CompleteResponse(self.channel, self.key, "cancelled")
-        yield from self._put_back()
+        yield from self._put_back(text)
 
-    def _put_back(self) -> Iterator[Command]:
-        """Put the messages of the turn back in front of the queue, this once."""
+    def _put_back(self, text: str = "") -> Iterator[Command]:
+        """Put the messages of the turn back in front of the queue, this once.
+
+        The text tells the next daemon as well that they have been prompted.
+        """
         turn = self._running_turn()
         yield from self._stop_silence(turn)
-        yield Record(self.key, (MarkMessages(turn.messages, MessageState.QUEUED),))
+        yield Record(self.key, (MarkMessages(turn.messages, MessageState.QUEUED, text),))
         again = [
             Message(one.id, one.content, one.metadata, one.size_bytes, is_again=True)
             for one in turn.batch

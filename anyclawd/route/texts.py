@@ -10,6 +10,7 @@ SUPERSEDED = "superseded by a newer message"
 RESTARTED = (
     "Interrupted: anyclawd was restarted while this was being answered; please send it again"
 )
+TRIED_AGAIN = "anyclawd was restarted while this was being answered; it is tried again"
 ENDED_BY_ADMIN = "Interrupted: this conversation was ended by an administrator"
 NOT_ADMITTED = "You are not allowed to talk to this agent."
 ADMITTED = "You have been admitted; go on."

@@ -8,6 +8,8 @@ from anyclawd.route.commands import MessageId, Token
 
 #: Of an answer's text that is kept, for its delivery and for the history.
 SAID_MAX_CHARS = 256 * 1024
+#: Tool calls that run at a time and are counted; one more does not hold up a turn's making way.
+OPEN_TOOLS_MAX = 1000
 #: Of the first message, where the agent gives a conversation no title.
 TITLE_CHARS = 60
 
@@ -66,8 +68,10 @@ class Turn:
         """Keep count of the tool calls that run; one may be updated that was never begun."""
         tool = update.get("toolCallId")
         if isinstance(tool, str):
-            has_ended = update.get("status") in ("completed", "failed")
-            (self.open_tools.discard if has_ended else self.open_tools.add)(tool)
+            if update.get("status") in ("completed", "failed"):
+                self.open_tools.discard(tool)
+            elif len(self.open_tools) < OPEN_TOOLS_MAX:
+                self.open_tools.add(tool)
 
 
 def collect(messages: Sequence[Message]) -> tuple[list[Json], dict[str, Json] | None]:

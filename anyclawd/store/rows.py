@@ -38,7 +38,7 @@ _CONVERSATION = (
 )
 _MESSAGE = (
     f"id, session, channel, {_PEER}, agent, source_id, content, metadata, size_bytes, state,"
-    " received_at"
+    " text, received_at"
 )
 _STATE = (
     "SELECT messages.id, messages.session, messages.channel, state, text, delivery, received_at,"
@@ -240,7 +240,7 @@ def _messages(db: "sqlite3.Connection", now_ms: int) -> Iterator[StoredMessage]:
     sql = f"SELECT {_MESSAGE} FROM messages WHERE state IN ('queued', 'running') ORDER BY place"
     for row in db.execute(sql):
         id_, session, channel, name, peer_id, kind, agent, source_id, content = row[:9]
-        metadata, size_bytes, state, received_at = row[9:]
+        metadata, size_bytes, state, text, received_at = row[9:]
         yield StoredMessage(
             id=MessageId(id_),
             session=SessionKey(session),
@@ -252,6 +252,7 @@ def _messages(db: "sqlite3.Connection", now_ms: int) -> Iterator[StoredMessage]:
             metadata=None if metadata is None else MappingProxyType(json.loads(metadata)),
             size_bytes=size_bytes,
             state=MessageState(state),
+            is_again=bool(text),
             age_s=_since(received_at, now_ms),
         )
 

@@ -89,9 +89,10 @@ class PaperStore:
     def left(self, *, age_s: float = 0.0) -> Restored:
         """What the next daemon finds, when this one dies now and so much time goes by."""
         messages = [
-            replace(row, state=self._states[row.id][0], age_s=age_s)
+            replace(row, state=state, is_again=bool(text), age_s=age_s)
             for row in self._messages.values()
-            if self._states[row.id][0] in (MessageState.QUEUED, MessageState.RUNNING)
+            for state, text in [self._states[row.id]]
+            if state in (MessageState.QUEUED, MessageState.RUNNING)
         ]
         rows = [row for row in self._conversations.values() if row.is_current]
         return Restored(
@@ -233,7 +234,7 @@ class PaperStore:
         if state is MessageState.DELIVERED and now[0] is MessageState.ANSWERED:
             self._states[id_] = state, now[1]
         elif now[0] not in (*_OVER, MessageState.DELIVERED):
-            self._states[id_] = state, text
+            self._states[id_] = state, text or now[1]
 
 
 class SlowStore(PaperStore):

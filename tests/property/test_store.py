@@ -266,7 +266,7 @@ class Model:
             is_durable=True,
             conversations=chats,
             messages=tuple(
-                replace(row, age_s=self._since(row.id))
+                replace(row, age_s=self._since(row.id), is_again=bool(self.texts[row.id][0]))
                 for row in self.messages.values()
                 if row.state in OPEN
             ),
