@@ -1320,7 +1320,12 @@ SESSION_STORE = Tagged(
                         doc="Sessions are kept in a file.",
                         required=True,
                     ),
-                    Setting(name="path", kind=_PATH, default="in memory", doc="The file."),
+                    Setting(
+                        name="path",
+                        kind=_PATH,
+                        default="in memory",
+                        doc="The file; a relative path is below the daemon's working directory.",
+                    ),
                     *_KEEPING,
                 ),
             ),
