@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from anyclawd.model.value import Json
 from anyclawd.wire import acp_content
+from anyclawd.wire.acp import PromptContent
 
 
 def build(
@@ -11,7 +12,7 @@ def build(
     metadata: dict[str, Json] | None,
     *,
     tools: Sequence[tuple[str, str]],
-    embeds: bool,
+    takes: PromptContent,
     past: str = "",
 ) -> list[Json]:
     """Tools, what was said before, what is replied to, what the user sent; each a block."""
@@ -22,7 +23,7 @@ def build(
         blocks.append({"type": "text", "text": past})
     if context := reply_context(metadata or {}):
         blocks.append({"type": "text", "text": context})
-    return blocks + [acp_content.block(part, embeds=embeds) for part in content]
+    return blocks + [acp_content.block(part, takes) for part in content]
 
 
 def tools_context(tools: Sequence[tuple[str, str]]) -> str:

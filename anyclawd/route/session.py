@@ -742,8 +742,8 @@ class Session:
         content, metadata = collect(batch)
         route = self.agent.route
         tools = route.tools if self.is_fresh else ()
-        embeds = self.agent.capabilities.embeds
-        blocks = prompt.build(content, metadata, tools=tools, embeds=embeds, past=self._past)
+        takes = self.agent.capabilities.content
+        blocks = prompt.build(content, metadata, tools=tools, takes=takes, past=self._past)
         self.token = self._issue_token()
         self.turn = Turn(self.token, batch, now, is_first=self.is_fresh)
         self.phase, self.is_fresh, self.is_replaying = Phase.PROMPTING, False, False

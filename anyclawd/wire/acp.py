@@ -29,6 +29,17 @@ RESOURCE_NOT_FOUND = -32002
 FINGERPRINT_MAX_CHARS = 1024
 
 
+class PromptContent(NamedTuple):
+    """What a prompt may consist of beside text and links.
+
+    An agent of 0.9 says nothing of it, or of embedded resources only, and takes the rest as well.
+    """
+
+    embeds: bool = True  #: embedded resources
+    images: bool = True
+    audio: bool = True
+
+
 class Capabilities(NamedTuple):
     """What an agent advertises, as far as anyclawd acts on it."""
 
@@ -39,7 +50,7 @@ class Capabilities(NamedTuple):
     list: bool = False
     delete: bool = False
     logout: bool = False
-    embeds: bool = True  #: takes embedded resources; an agent that says nothing is of 0.9 and does
+    content: PromptContent = PromptContent()
 
 
 class Served(NamedTuple):
@@ -202,7 +213,18 @@ def _read_capabilities(answer: dict[str, Json]) -> Capabilities:
         list=_is_offered(session.get("list")),
         delete=_is_offered(session.get("delete")),
         logout=_is_offered(as_map(found.get("auth")).get("logout")),
-        embeds=True if prompt is None else as_map(prompt).get("embeddedContext") is True,
+        content=_read_prompt_content(prompt, is_strict=answer.get("protocolVersion") == 1),
+    )
+
+
+def _read_prompt_content(prompt: Json, *, is_strict: bool) -> PromptContent:
+    if prompt is None:
+        return PromptContent()
+    found = as_map(prompt)
+    return PromptContent(
+        embeds=found.get("embeddedContext") is True,
+        images=not is_strict or found.get("image") is True,
+        audio=not is_strict or found.get("audio") is True,
     )
 
 

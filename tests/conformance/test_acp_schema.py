@@ -34,6 +34,7 @@ from anyclawd.wire import (
     acp_terminal,
     jsonrpc,
 )
+from anyclawd.wire.acp import PromptContent
 from tests.conformance.acp_schema import (
     DEFAULT_ON_ERROR,
     DEFAULT_ON_NULL,
@@ -204,6 +205,9 @@ def connect(directory: Path) -> tuple[Host, AgentProcess, Json]:
     return host, agent, greeting
 
 
+NO_CONTENT = PromptContent(embeds=False, images=False, audio=False)
+
+
 def nobody(_result: Json, _error: str) -> None:
     """Does not care how it ends."""
 
@@ -212,8 +216,8 @@ def say_everything(peer: AgentPeer) -> None:
     for number, attempt in enumerate((Attempt.NEW, Attempt.LOAD, Attempt.RESUME)):
         session_id = "" if attempt is Attempt.NEW else "s"
         peer.open_session(OpenSession(AGENT, Token(number), attempt, session_id))
-    for number, embeds in ((3, True), (4, False)):
-        blocks = [acp_content.block(part, embeds=embeds) for part in PARTS]
+    for number, takes in ((3, PromptContent()), (4, NO_CONTENT)):
+        blocks = [acp_content.block(part, takes) for part in PARTS]
         peer.prompt(Prompt(AGENT, Token(number), "s", blocks, KEY))
     peer.cancel("s")
     peer.abandon(Token(3))

@@ -4,6 +4,7 @@ import pytest
 
 from anyclawd.model.value import Json
 from anyclawd.route import prompt
+from anyclawd.wire.acp import PromptContent
 
 CONTEXTS = {  # behaviour: (metadata, block)
     "nothing": ({}, ""),
@@ -41,7 +42,7 @@ def test_reply_context(metadata: dict[str, Json], block: str) -> None:
 def test_the_blocks_of_a_prompt_come_in_their_order() -> None:
     text = {"type": "text", "text": "hello"}
     blocks = prompt.build(
-        [text], {"threadId": "7"}, tools=[("clock", "tells the time")], embeds=True
+        [text], {"threadId": "7"}, tools=[("clock", "tells the time")], takes=PromptContent()
     )
     tools, context, said = (block["text"] for block in blocks)
     assert "- clock: tells the time\n" in tools
@@ -52,4 +53,4 @@ def test_the_blocks_of_a_prompt_come_in_their_order() -> None:
 
 def test_an_agent_without_tools_gets_no_block_of_them() -> None:
     text = {"type": "text", "text": "hello"}
-    assert prompt.build([text], None, tools=(), embeds=True) == [text]
+    assert prompt.build([text], None, tools=(), takes=PromptContent()) == [text]

@@ -7,7 +7,7 @@ import pytest
 from anyclawd.model.errors import RemoteProtocolError
 from anyclawd.model.value import Json
 from anyclawd.wire import acp
-from anyclawd.wire.acp import AuthMethod, Capabilities, Served
+from anyclawd.wire.acp import AuthMethod, Capabilities, PromptContent, Served
 from anyclawd.wire.jsonrpc import RpcError
 
 CAPABILITIES = {  # behaviour: (answer, capabilities)
@@ -20,7 +20,7 @@ CAPABILITIES = {  # behaviour: (answer, capabilities)
                 "sessionCapabilities": {"resume": {}, "close": {}},
             }
         },
-        Capabilities(load=True, resume=True, close=True, embeds=False),
+        Capabilities(load=True, resume=True, close=True, content=PromptContent(embeds=False)),
     ),
     "markers-as-booleans-in-the-guide": (
         {"capabilities": {"sessionCapabilities": {"resume": True, "close": False}}},
@@ -37,7 +37,7 @@ CAPABILITIES = {  # behaviour: (answer, capabilities)
     ),
     "embedded-context": (
         {"agentCapabilities": {"promptCapabilities": {"embeddedContext": True}}},
-        Capabilities(embeds=True),
+        Capabilities(),
     ),
 }
 
@@ -45,6 +45,12 @@ CAPABILITIES = {  # behaviour: (answer, capabilities)
 @pytest.mark.parametrize(("answer", "capabilities"), CAPABILITIES.values(), ids=CAPABILITIES)
 def test_capabilities(answer: Json, capabilities: Capabilities) -> None:
     assert acp.read_handshake({"protocolVersion": 2, **answer}).capabilities == capabilities
+
+
+def test_an_agent_of_acp_takes_what_it_says_and_no_more() -> None:
+    said = {"agentCapabilities": {"promptCapabilities": {"image": True}}}
+    found = acp.read_handshake({"protocolVersion": 1, **said})
+    assert found.capabilities.content == PromptContent(embeds=False, images=True, audio=False)
 
 
 def test_the_rest_of_a_handshake_is_read_leniently() -> None:
