@@ -593,6 +593,8 @@ class Gateway:
             case commands.StoreMessage(entry):
                 done = partial(self._stored, entry.message.id)
                 self.store.append((entry,), done, is_durable=True)
+            case commands.Settle(reason=reason) if reason is not None:
+                self._do(command)  # it was not accepted: nothing was recorded that it could await
             case _:
                 lane = getattr(command, "session", None)
                 if isinstance(command, commands.Prompt):

@@ -135,6 +135,19 @@ def test_a_store_that_is_stopped_by_hand_refuses_messages_until_it_is_started(
         assert post(daemon, "three")[0] == 200
 
 
+def test_a_chat_that_waits_for_the_store_has_its_next_message_refused_at_once(
+    tmp_path: Path,
+) -> None:
+    with running(tmp_path, kept(tmp_path / "sessions.db")) as daemon:
+        assert post(daemon, "one")[0] == 200
+        daemon.job("stop", "store.core")  # while what becomes of it is being recorded
+        for text in ("two", "three"):
+            status, body = post(daemon, text)
+            assert (status, body["reason"]) == (503, "store")
+        daemon.job("start", "store.core")
+        assert daemon.chat().converse("four", "Echo: four")
+
+
 def test_the_store_is_the_last_to_stop_and_has_all_that_was_said(tmp_path: Path) -> None:
     path = tmp_path / "sessions.db"
     with running(tmp_path, kept(path)) as daemon:
