@@ -187,3 +187,30 @@ def test_a_reload_makes_a_pool_larger_and_smaller(tmp_path: Path, theatre: Stage
         channel.message("more of cat", "cat")
         agents[W2].open("cat again")
         assert agents[W2].prompted()[1].endswith("more of cat")
+
+
+def test_an_agent_becomes_a_pool_and_its_chats_go_on(tmp_path: Path, theatre: Stage) -> None:
+    config = pool(theatre, max_workers=1, history_replay=False)
+    entry = config["agents_manager"]["agents"]["coder"]
+    with running(tmp_path, config) as daemon:
+        channel, alone = theatre.accept_channel("w"), theatre.accept_agent("a")
+        assert alone.unit == "coder.agent"
+        request = begin(channel, alone, "ann")
+        end(alone, channel, request, "ann")
+        entry["max_workers"] = 2
+        write_config(daemon.config, config)
+        assert daemon.ctl("reload").returncode == 0
+        first = theatre.accept_agent("a")
+        assert first.unit == W1
+        request = begin(channel, first, "ann")
+        end(first, channel, request, "ann")
+        assert actives(daemon) == {W1: "active", W2: "inactive"}
+        assert daemon.status()["state"] == "running"
+
+
+def test_a_boot_from_the_kept_plan_starts_as_few_workers(tmp_path: Path) -> None:
+    config = system({"coder": {**mock(), "max_workers": 3, "min_workers": 2}})
+    for _ in range(2):
+        with running(tmp_path, config) as daemon:
+            assert actives(daemon) == {W1: "active", W2: "active", W3: "inactive"}
+            assert daemon.answer("hello")["text"] == "Echo: hello"
