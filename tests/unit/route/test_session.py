@@ -1,9 +1,11 @@
 """The lane of a session: every phase against everything that can happen to it."""
 
+from dataclasses import replace
 from types import MappingProxyType
 
 import pytest
 
+from anyclawd.model.conversation import QueueMode, QueuePolicy, Recovery
 from anyclawd.model.deps import UnitName
 from anyclawd.model.value import Json
 from anyclawd.route import events, invariants
@@ -87,6 +89,16 @@ def prompting() -> Lane:
     return lane
 
 
+def recalling() -> Lane:
+    """A new ACP session is there; what was said before is being read for it."""
+    lane = idle()
+    lane.step(events.AgentLost(AGENT))
+    lane.say("first")
+    lane.step(events.AgentReady(AGENT, Capabilities()))
+    lane.step(events.SessionOpened(lane.session.token, "s2"))
+    return lane
+
+
 def idle() -> Lane:
     lane = prompting()
     lane.step(events.PromptAnswered(lane.session.token, "end_turn"))
@@ -113,6 +125,44 @@ def happen(lane: Lane, what: str) -> list[Command]:
     match what:
         case "message" | "/new" | "/cancel":
             return lane.say(what)
+        case "newer message, interrupt":
+            set_role(lane, queue=QueuePolicy(mode=QueueMode.INTERRUPT))
+            return lane.say("message")
+        case "/resume":
+            former = replace(lane.session.row, number=7)
+            lane.say("/resume 7")
+            message = MessageId(str(lane.count))
+            return lane.step(events.ConversationsListed(lane.session.key, message, (former,)))
+        case "closed by hand":
+            return lane.step(events.SessionCommanded(lane.session.key, "close"))
+        case "another agent":
+            other = UnitName("other.agent")
+            table = lane.router.routes
+            agents = {**table.agents, other: AgentRoute(unit=other, name="other")}
+            channels = MappingProxyType({"web": other})
+            return lane.step(
+                events.RoutesReplaced(replace(table, agents=agents, channels=channels))
+            )
+        case "option set":
+            nobody = MessageId("")
+            return lane.step(events.OptionSet(lane.session.key, nobody, (), "no such option"))
+        case "channel lost":
+            return lane.step(events.ChannelLost("web"))
+        case "channel ready":
+            return lane.step(events.ChannelReady("web"))
+        case "lost, retry":
+            set_role(lane, recovery=Recovery.RETRY)
+            return lane.step(events.AgentLost(AGENT))
+        case "intake closed, kept":
+            lane.router.is_durable = True
+            return lane.step(events.IntakeClosed())
+        case "history read":
+            return lane.step(events.HistoryRead(token, (("first", "answer"),)))
+        case "intercepted":
+            return lane.step(events.PromptIntercepted(token, "no", is_refusal=True))
+        case "prompt not run":
+            failed = events.PromptFailed(token, "unknown", is_unknown_session=True, is_unrun=True)
+            return lane.step(failed)
         case "lost":
             return lane.step(events.AgentLost(AGENT))
         case "failed":
@@ -142,6 +192,13 @@ def happen(lane: Lane, what: str) -> list[Command]:
     raise AssertionError(what)
 
 
+def set_role(lane: Lane, **policies: Json) -> None:
+    """The channel has other policies from now on."""
+    role = replace(lane.session.role, **policies)
+    table = replace(lane.router.routes, roles=MappingProxyType({"web": role}))
+    lane.step(events.RoutesReplaced(table))
+
+
 IDLE, WAITING, OPENING = Phase.IDLE, Phase.WAITING, Phase.OPENING
 PROMPTING, CANCELLING = Phase.PROMPTING, Phase.CANCELLING
 ANSWERED, REFUSED, INTERRUPTED = Outcome.ANSWERED, Outcome.REFUSED, Outcome.INTERRUPTED
@@ -158,6 +215,15 @@ TABLE: dict[tuple[Phase, str], tuple[Phase, list[Outcome]]] = {
     (IDLE, "cut off"): (IDLE, []),
     (IDLE, "paused"): (IDLE, []),
     (IDLE, "late"): (IDLE, []),
+    (IDLE, "newer message, interrupt"): (PROMPTING, []),
+    (IDLE, "/resume"): (IDLE, [ANSWERED]),
+    (IDLE, "closed by hand"): (IDLE, []),
+    (IDLE, "another agent"): (IDLE, []),
+    (IDLE, "option set"): (IDLE, []),
+    (IDLE, "channel lost"): (IDLE, []),
+    (IDLE, "channel ready"): (IDLE, []),
+    (IDLE, "lost, retry"): (IDLE, []),
+    (IDLE, "intake closed, kept"): (IDLE, []),
     (WAITING, "message"): (WAITING, []),
     (WAITING, "/new"): (WAITING, [ANSWERED]),
     (WAITING, "/cancel"): (IDLE, [INTERRUPTED, ANSWERED]),
@@ -167,6 +233,15 @@ TABLE: dict[tuple[Phase, str], tuple[Phase, list[Outcome]]] = {
     (WAITING, "cut off"): (WAITING, []),
     (WAITING, "paused"): (WAITING, []),
     (WAITING, "late"): (WAITING, []),
+    (WAITING, "newer message, interrupt"): (WAITING, []),
+    (WAITING, "/resume"): (WAITING, [ANSWERED]),
+    (WAITING, "closed by hand"): (WAITING, []),
+    (WAITING, "another agent"): (WAITING, []),
+    (WAITING, "option set"): (WAITING, []),
+    (WAITING, "channel lost"): (WAITING, []),
+    (WAITING, "channel ready"): (WAITING, []),
+    (WAITING, "lost, retry"): (WAITING, []),
+    (WAITING, "intake closed, kept"): (WAITING, []),
     (OPENING, "message"): (OPENING, []),
     (OPENING, "/new"): (OPENING, []),
     (OPENING, "/cancel"): (OPENING, [INTERRUPTED, ANSWERED]),
@@ -179,6 +254,16 @@ TABLE: dict[tuple[Phase, str], tuple[Phase, list[Outcome]]] = {
     (OPENING, "opened"): (PROMPTING, []),
     (OPENING, "open failed"): (IDLE, [REFUSED]),
     (OPENING, "open timeout"): (IDLE, [REFUSED]),
+    (OPENING, "newer message, interrupt"): (OPENING, []),
+    (OPENING, "/resume"): (OPENING, [ANSWERED]),
+    (OPENING, "closed by hand"): (OPENING, []),
+    (OPENING, "another agent"): (WAITING, []),
+    (OPENING, "option set"): (OPENING, []),
+    (OPENING, "channel lost"): (OPENING, []),
+    (OPENING, "channel ready"): (OPENING, []),
+    (OPENING, "lost, retry"): (WAITING, []),
+    (OPENING, "intake closed, kept"): (WAITING, []),
+    (OPENING, "history read"): (PROMPTING, []),
     (PROMPTING, "message"): (PROMPTING, []),
     (PROMPTING, "/new"): (OPENING, [INTERRUPTED]),
     (PROMPTING, "/cancel"): (CANCELLING, [ANSWERED]),
@@ -191,6 +276,17 @@ TABLE: dict[tuple[Phase, str], tuple[Phase, list[Outcome]]] = {
     (PROMPTING, "answered"): (IDLE, [ANSWERED]),
     (PROMPTING, "prompt failed"): (IDLE, [INTERRUPTED]),
     (PROMPTING, "silence"): (CANCELLING, [INTERRUPTED]),
+    (PROMPTING, "newer message, interrupt"): (CANCELLING, []),
+    (PROMPTING, "/resume"): (IDLE, [INTERRUPTED, ANSWERED]),
+    (PROMPTING, "closed by hand"): (IDLE, [INTERRUPTED]),
+    (PROMPTING, "another agent"): (PROMPTING, []),
+    (PROMPTING, "option set"): (PROMPTING, []),
+    (PROMPTING, "channel lost"): (PROMPTING, []),
+    (PROMPTING, "channel ready"): (PROMPTING, []),
+    (PROMPTING, "lost, retry"): (WAITING, []),
+    (PROMPTING, "intake closed, kept"): (PROMPTING, []),
+    (PROMPTING, "intercepted"): (IDLE, [REFUSED]),
+    (PROMPTING, "prompt not run"): (OPENING, []),
     (CANCELLING, "message"): (CANCELLING, []),
     (CANCELLING, "/new"): (OPENING, [INTERRUPTED]),
     (CANCELLING, "/cancel"): (CANCELLING, [ANSWERED]),
@@ -203,6 +299,17 @@ TABLE: dict[tuple[Phase, str], tuple[Phase, list[Outcome]]] = {
     (CANCELLING, "answered"): (IDLE, [ANSWERED]),
     (CANCELLING, "prompt failed"): (IDLE, [ANSWERED]),
     (CANCELLING, "cancel timeout"): (IDLE, [INTERRUPTED]),
+    (CANCELLING, "newer message, interrupt"): (CANCELLING, []),
+    (CANCELLING, "/resume"): (IDLE, [INTERRUPTED, ANSWERED]),
+    (CANCELLING, "closed by hand"): (IDLE, [INTERRUPTED]),
+    (CANCELLING, "another agent"): (CANCELLING, []),
+    (CANCELLING, "option set"): (CANCELLING, []),
+    (CANCELLING, "channel lost"): (CANCELLING, []),
+    (CANCELLING, "channel ready"): (CANCELLING, []),
+    (CANCELLING, "lost, retry"): (IDLE, [INTERRUPTED]),
+    (CANCELLING, "intake closed, kept"): (CANCELLING, []),
+    (CANCELLING, "intercepted"): (IDLE, [ANSWERED]),
+    (CANCELLING, "prompt not run"): (IDLE, [ANSWERED]),
 }
 HAPPENINGS = {what for _, what in TABLE}
 #: An answer or a timer of a call belongs to the phase in which that call is under way.
@@ -214,13 +321,18 @@ IMPOSSIBLE = {
     "prompt failed": {PROMPTING, CANCELLING},
     "silence": {PROMPTING},
     "cancel timeout": {CANCELLING},
+    "history read": {OPENING},
+    "intercepted": {PROMPTING, CANCELLING},
+    "prompt not run": {PROMPTING, CANCELLING},
 }
+#: Where the first lane of the phase does not fit.
+STARTS = {(OPENING, "history read"): recalling}
 
 
 @pytest.mark.parametrize("pair", TABLE, ids=lambda pair: f"{pair[0]}-{pair[1]}")
 def test_step(pair: tuple[Phase, str]) -> None:
     phase, what = pair
-    lane = PHASES[phase]()
+    lane = STARTS.get(pair, PHASES[phase])()
     assert lane.session.phase is phase
     commands = happen(lane, what)
     outcomes = [command.outcome for command in commands if isinstance(command, Settle)]
