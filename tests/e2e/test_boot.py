@@ -87,11 +87,11 @@ def test_an_agent_that_cannot_start_harms_itself_only(
 
 def test_a_message_to_an_agent_that_cannot_start_is_refused_with_the_reason(tmp_path: Path) -> None:
     config = system({"default": local("/nowhere/agent")}, {"debug-http": debug_http()})
-    with running(tmp_path, config) as daemon, daemon.chat().listening() as events:
-        daemon.chat().say("hello")
-        _, told = next(events)
-        assert told.startswith("Agent default is not available: ")
-        assert "/nowhere/agent" in told
+    with running(tmp_path, config) as daemon:
+        status, told = daemon.chat().ask("POST", "/message", {"message": "hello"})
+        assert (status, told["state"], told["reason"]) == (503, "refused", "agent")
+        assert told["error"].startswith("Agent default is not available: ")
+        assert "/nowhere/agent" in told["error"]
 
 
 def test_an_mcp_tool_is_not_supported_yet(tmp_path: Path) -> None:
