@@ -256,12 +256,11 @@ def _later(now_ms: int, seconds: float) -> int:
     return now_ms + round(seconds * 1000)
 
 
-def _json(value: Json) -> str:
-    return json.dumps(value, separators=(",", ":"), default=_as_map)
-
-
 def _as_map(value: Json) -> Json:
     """Maps that cannot be written to are no dicts, which is all that JSON knows."""
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"no JSON: {type(value).__name__}")
+
+
+_json = json.JSONEncoder(separators=(",", ":"), default=_as_map).encode
