@@ -150,11 +150,11 @@ class AgentPeer:
         self.connection.notify("session/cancel", {"sessionId": session_id})
 
     def set_option(self, command: SetOption) -> None:
-        session, message = command.session, command.message
+        session, acp_id, message = command.session, command.session_id, command.message
 
         def done(result: Json, error: str) -> None:
             choices = None if error else acp_choices.read_choices(result)
-            self._host.agent_event(events.OptionSet(session, message, choices, error))
+            self._host.agent_event(events.OptionSet(session, acp_id, message, choices, error))
 
         method, params = acp_choices.set_request(command.session_id, command.option, command.value)
         self._ask(method, params, done)

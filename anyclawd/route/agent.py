@@ -33,8 +33,8 @@ class Agent:
     active: set["Session"] = field(default_factory=set)  #: those with a call under way
     opening: int = 0  #: how many `session/new` are under way
     #: Updates that overtook the answer to `session/new`, by the ACP session id they name.
-    early: dict[str, list[dict[str, Json]]] = field(default_factory=dict)
-    early_bytes: int = 0
+    early: dict[str, list[tuple[dict[str, Json], int]]] = field(default_factory=dict)
+    early_bytes: int = 0  #: of all that is kept so
     commands: list[Json] | None = None  #: the last commands it offered, ours not among them
 
     @property
@@ -55,11 +55,13 @@ class Agent:
     ) -> None:
         """Keep an update for a session that is being opened; any other belongs to nobody."""
         if self.opening and self.early_bytes + size_bytes <= limit:
-            self.early.setdefault(session_id, []).append(params)
+            self.early.setdefault(session_id, []).append((params, size_bytes))
             self.early_bytes += size_bytes
 
     def take_early(self, session_id: str) -> list[dict[str, Json]]:
-        return self.early.pop(session_id, [])
+        taken = self.early.pop(session_id, [])
+        self.early_bytes -= sum(size_bytes for _, size_bytes in taken)
+        return [params for params, _ in taken]
 
     def end_opening(self) -> None:
         """One `session/new` is over; with the last of them nobody waits for early updates."""

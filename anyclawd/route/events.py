@@ -208,6 +208,7 @@ class OptionSet:
     """The answer to SetOption."""
 
     session: SessionKey
+    session_id: str  #: the ACP session that it is about; the chat may have left it
     message: MessageId
     choices: Choices | None  #: None where the answer tells of none
     error: str = ""

@@ -640,13 +640,15 @@ class Router:
         _, wish = self._wishes.pop(event.message, (None, None))
         if session is None:
             return
-        if event.choices is not None:
+        is_current = event.session_id == session.acp_id
+        if event.choices is not None and is_current:
             yield from self._run(session, session.learn_options(event.choices), now)
         if wish is None:
             return  # it was set again for a new ACP session, and nobody waits to be told
         choice = platform.choice_for(wish.word, session.options)
-        if event.error or choice is None:
-            steps = session.reply(event.message, texts.not_set(wish.word, event.error))
+        error = event.error if is_current else texts.CONVERSATION_ENDED
+        if error or choice is None:
+            steps = session.reply(event.message, texts.not_set(wish.word, error))
         else:
             yield from session.note_choice(choice.option, wish.argument)
             steps = session.reply(event.message, platform.value_set(wish.word, wish.argument))

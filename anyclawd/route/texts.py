@@ -14,6 +14,7 @@ TRIED_AGAIN = "anyclawd was restarted while this was being answered; it is tried
 ENDED_BY_ADMIN = "Interrupted: this conversation was ended by an administrator"
 NOT_ADMITTED = "You are not allowed to talk to this agent."
 ADMITTED = "You have been admitted; go on."
+CONVERSATION_ENDED = "the conversation has ended"
 NO_SUCH_NUMBER = "There is no such conversation; /sessions lists them."
 NO_SUCH_AGENT = "no such agent is configured and enabled"
 REMOVED = "Interrupted: this channel is not configured any more"

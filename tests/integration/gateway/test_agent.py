@@ -133,20 +133,20 @@ async def test_a_mode_and_an_option_are_set_each_by_its_method() -> None:
     request = agent.expect("session/set_mode")
     assert request["params"] == {"sessionId": "s", "modeId": "code"}
     agent.answer(request, {})
-    assert host.take() == [events.OptionSet(KEY, MessageId("m"), None)]
+    assert host.take() == [events.OptionSet(KEY, "s", MessageId("m"), None)]
     host.peer.set_option(choose("web", value=True))
     request = agent.expect("session/set_config_option")
     options = [{"id": "web", "name": "Web", "type": "boolean", "currentValue": True}]
     agent.answer(request, {"configOptions": options})
     choices = (acp.Choice("web", "Web", "", True),)
-    assert host.take() == [events.OptionSet(KEY, MessageId("m"), choices)]
+    assert host.take() == [events.OptionSet(KEY, "s", MessageId("m"), choices)]
 
 
 async def test_what_cannot_be_set_says_why() -> None:
     host, agent = start()
     host.peer.set_option(choose("", "nonsense"))
     agent.fail(agent.expect("session/set_mode"), -32602, "no such mode")
-    assert host.take() == [events.OptionSet(KEY, MessageId("m"), None, "no such mode")]
+    assert host.take() == [events.OptionSet(KEY, "s", MessageId("m"), None, "no such mode")]
 
 
 async def test_an_agent_that_goes_answers_whoever_waits() -> None:
@@ -156,7 +156,7 @@ async def test_an_agent_that_goes_answers_whoever_waits() -> None:
     host.peer.fork("s", done)
     agent.die()
     gone = "default.agent has gone"
-    assert host.take() == [events.OptionSet(KEY, MessageId("m"), None, gone)]
+    assert host.take() == [events.OptionSet(KEY, "s", MessageId("m"), None, gone)]
     assert done.told == [(None, gone)]
 
 

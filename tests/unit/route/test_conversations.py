@@ -224,9 +224,11 @@ def test_a_session_that_could_not_come_back_is_not_put_away() -> None:
 def test_what_a_user_has_chosen_is_set_again_in_a_session_that_is_woken() -> None:
     desk = Desk(FEW).prompting(load=True)
     desk.answer()
-    desk.step(events.OptionSet(KEY, commands.MessageId(""), (MODEL,)))
+    desk.step(events.OptionSet(KEY, "s1", commands.MessageId(""), (MODEL,)))
     desk.say("/model big")
-    desk.step(events.OptionSet(KEY, commands.MessageId("2"), (MODEL._replace(current="big"),)))
+    desk.step(
+        events.OptionSet(KEY, "s1", commands.MessageId("2"), (MODEL._replace(current="big"),))
+    )
     desk.say("hello", BOB)
     desk.say("on")
     [again] = only(desk.opened("s1", choices=(MODEL,)), commands.SetOption)
@@ -235,10 +237,10 @@ def test_what_a_user_has_chosen_is_set_again_in_a_session_that_is_woken() -> Non
 
 def test_a_session_whose_user_waits_for_an_option_is_not_put_away() -> None:
     desk = Desk(FEW).rested(load=True)
-    desk.step(events.OptionSet(KEY, commands.MessageId(""), (MODEL,)))
+    desk.step(events.OptionSet(KEY, "s1", commands.MessageId(""), (MODEL,)))
     desk.say("/model big")
     desk.say("hello", BOB)
-    decided = desk.step(events.OptionSet(KEY, commands.MessageId("2"), None))
+    decided = desk.step(events.OptionSet(KEY, "s1", commands.MessageId("2"), None))
     assert outcomes(decided) == {"2": Outcome.ANSWERED}
 
 

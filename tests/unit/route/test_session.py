@@ -145,7 +145,7 @@ def happen(lane: Lane, what: str) -> list[Command]:
             )
         case "option set":
             nobody = MessageId("")
-            return lane.step(events.OptionSet(lane.session.key, nobody, (), "no such option"))
+            return lane.step(events.OptionSet(lane.session.key, "s1", nobody, (), "no such option"))
         case "channel lost":
             return lane.step(events.ChannelLost("web"))
         case "channel ready":
