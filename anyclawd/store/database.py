@@ -33,6 +33,8 @@ _MEMORY = ":memory:"
 _BUSY_S = 5.0
 #: The log beside the file is cut down to this size once a burst is over.
 _WAL_BYTES = 4 * 2**20
+#: The first one that keeps to the types of columns.
+_OLDEST = (3, 37, 0)
 #: What a file is found to be by SQLite, where it cannot be used any more.
 _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
@@ -145,6 +147,9 @@ async def _opened(db: Database) -> Database:
 
 
 def _prepare(db: sqlite3.Connection, path: str) -> None:
+    if sqlite3.sqlite_version_info < _OLDEST:
+        found, needed = sqlite3.sqlite_version, ".".join(map(str, _OLDEST))
+        raise RequestError(f"SQLite {found} is too old for the store: it needs {needed}")
     migrate.judge(db, path)
     said = [row[0] for row in db.execute("PRAGMA quick_check(1)")]
     if said != ["ok"]:

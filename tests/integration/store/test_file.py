@@ -243,6 +243,13 @@ async def test_a_file_that_is_removed_while_it_is_used_is_missed(path: Path) -> 
         assert [one["messageId"] for one in await store.messages("web:dm:ann", 9)] == ["m3"]
 
 
+async def test_a_sqlite_that_is_too_old_is_named(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
+    assert "is too old for the store: it needs 3.37.0" in await _refusal(path)
+
+
 async def test_a_unit_that_could_not_start_says_why_to_all_and_may_start_later(path: Path) -> None:
     path.mkdir(parents=True)
     store = Kept(settings_of(path), Path("/nowhere"), HandClock())
