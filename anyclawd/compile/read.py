@@ -155,6 +155,8 @@ class Reader:
         return self.read(node, UNIT_TABLES[kind], key)
 
     def _refuse(self, node: Node, key: str, expected: str, *, among: Collection[str] = ()) -> None:
+        if node.value is None and node.env is not None:
+            return  # a variable that is not set, which has been reported
         word = node.value if isinstance(node.value, str) else ""
         text = f"expected {expected}, found {show(node)}"
         self._report.error(node.span, key, text, word=word, among=among)

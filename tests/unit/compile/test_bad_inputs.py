@@ -27,6 +27,13 @@ BAD = {
         "supervisor: {admin_port: 70000}\n",
         "1:26: error: supervisor.admin_port: expected a whole number from 0 to 65535, found 70000",
     ),
+    "variable-that-is-not-set-in-a-map-of-text": (
+        service("environment: {K: !env NOPE}"),
+        (
+            "2:70: error: units.a.service.environment.K: the variable NOPE is not set; set it,"
+            ' or write !env "NOPE:default"'
+        ),
+    ),
     "list-for-a-map": (
         "agents_manager: []\n",
         "1:17: error: agents_manager: expected a map, found a list",
