@@ -30,7 +30,7 @@ BAD = {
     "variable-that-is-not-set-in-a-map-of-text": (
         service("environment: {K: !env NOPE}"),
         (
-            "2:70: error: units.a.service.environment.K: the variable NOPE is not set; set it,"
+            "2:65: error: units.a.service.environment.K: the variable NOPE is not set; set it,"
             ' or write !env "NOPE:default"'
         ),
     ),
