@@ -58,6 +58,7 @@ def test_a_cancelled_turn_cancels_its_elicitation(tmp_path: Path, theatre: Stage
         elicited(talk)
         chat.say("/cancel")
         assert chat.turn()[-1] == ("result", "cancelled")
+        assert chat.ask("hello") == ["heard: hello"]  # all that was sent before is read
         answers = [
             line.frame["result"]
             for line in talk.transcript()

@@ -52,6 +52,7 @@ def test_a_cancelled_turn_cancels_its_requests(plain: Talk) -> None:
     chat, _ = asking(plain, "ask execute")
     chat.say("/cancel")
     assert chat.turn()[-1] == ("result", "cancelled")
+    assert chat.ask("hello") == ["heard: hello"]  # all that was sent before is read
     assert outcomes(plain) == [{"outcome": "cancelled"}]
 
 

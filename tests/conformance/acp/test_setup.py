@@ -234,15 +234,15 @@ def test_recovery_depends_on_no_code(tmp_path: Path, theatre: Stage, code: int) 
         assert ways(talk) == ["session/new", "session/resume", "session/load", "session/new"]
 
 
-@pytest.mark.parametrize("code", [-32002, -32603])
+@pytest.mark.parametrize(("code", "errors"), [(-32002, 0), (-32603, 2)])
 def test_a_session_that_the_agent_has_lost_is_made_anew(
-    tmp_path: Path, theatre: Stage, code: int
+    tmp_path: Path, theatre: Stage, code: int, errors: int
 ) -> None:
-    """A prompt is answered by an error; at the latest the second error in a row says enough."""
+    """The error that is meant for it says enough at once, any other one the second time."""
     with talking(tmp_path, theatre, misbehaving(tmp_path, {"unknown_code": code})) as talk:
         chat = talk.chat()
         chat.ask("do lose")
-        for _ in range(1 if code == -32002 else 2):
+        for _ in range(errors):
             chat.say("hello")
             assert chat.turn()[-1] == ("result", "what is s1?")
         assert chat.ask("hello")[-1].endswith("hello")

@@ -21,18 +21,29 @@ PARTS: list[Json] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("embeds", "last"), [(False, "resource_link"), (True, "resource")], ids=["link", "embedded"]
-)
+#: What an agent takes beside text, and as what it gets the parts.
+TAKEN: dict[str, tuple[Json, list[str]]] = {
+    "baseline": ({}, ["text", "text", "resource_link", "text", "resource_link"]),
+    "media": (
+        {"image": True, "audio": True},
+        ["text", "image", "image", "audio", "resource_link"],
+    ),
+    "all": (
+        {"image": True, "audio": True, "embeddedContext": True},
+        ["text", "image", "image", "audio", "resource"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("takes", "kinds"), TAKEN.values(), ids=TAKEN)
 def test_every_kind_of_content_is_a_block(
-    tmp_path: Path, theatre: Stage, embeds: bool, last: str
+    tmp_path: Path, theatre: Stage, takes: Json, kinds: list[str]
 ) -> None:
-    capabilities = {"promptCapabilities": {"embeddedContext": embeds}}
+    capabilities = {"promptCapabilities": takes}
     with talking(tmp_path, theatre, misbehaving(tmp_path, {"capabilities": capabilities})) as talk:
         talk.chat().send(*PARTS)
         assert talk.chat().turn()[-1] == ("result", "end_turn")
-        kinds = [block["type"] for block in talk.sent("session/prompt")[0]["prompt"]]
-        assert kinds == ["text", "image", "image", "audio", last]
+        assert [block["type"] for block in talk.sent("session/prompt")[0]["prompt"]] == kinds
 
 
 def test_the_official_sdk_takes_every_kind_of_content(sdk: Talk) -> None:
