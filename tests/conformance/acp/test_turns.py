@@ -23,7 +23,7 @@ PARTS: list[Json] = [
 
 #: What an agent takes beside text, and as what it gets the parts.
 TAKEN: dict[str, tuple[Json, list[str]]] = {
-    "baseline": ({}, ["text", "text", "resource_link", "text", "resource_link"]),
+    "baseline": ({}, ["text", "text", "resource_link", "resource_link", "resource_link"]),
     "media": (
         {"image": True, "audio": True},
         ["text", "image", "image", "audio", "resource_link"],
