@@ -281,7 +281,7 @@ def _delete(options: Namespace) -> int:
     erased, status = [], 0
     for key in keys:
         try:
-            erased.append(client.delete(target_of(key)))
+            erased.append(client.delete(target_of(key), waits=True))
         except ClientError as error:
             status = _told_refusal(error)
     if any(row["refusals"] for row in erased):

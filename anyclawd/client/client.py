@@ -76,15 +76,17 @@ class Client:
         self.path = path
         self._timeout_s = timeout_s  #: longest silence; requests that wait for work have none
 
-    def get(self, target: str) -> Json:
-        return self._whole("GET", target, None, self._timeout_s)
+    def get(self, target: str, *, waits: bool = False) -> Json:
+        """`waits` says that the answer comes when work is done, however long that takes."""
+        return self._whole("GET", target, None, None if waits else self._timeout_s)
 
     def post(self, target: str, body: Json, *, waits: bool = False) -> Json:
-        """`waits` says that the answer comes when work is done, however long that takes."""
+        """`waits` as with `get`."""
         return self._whole("POST", target, body, None if waits else self._timeout_s)
 
-    def delete(self, target: str) -> Json:
-        return self._whole("DELETE", target, None, self._timeout_s)
+    def delete(self, target: str, *, waits: bool = False) -> Json:
+        """`waits` as with `get`."""
+        return self._whole("DELETE", target, None, None if waits else self._timeout_s)
 
     def stream(
         self, method: str, target: str, body: Json = None, timeout_s: float | None = None

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 #: The state of a chat that the store alone keeps.
 _RESTING = "resting"
-#: How long an agent may take to fork, to delete, to log in; people wait for it.
-ANSWER_TIMEOUT_S = 120.0
 #: The latest messages that are shown of one chat.
 _MESSAGES_SHOWN = 20
 #: Turns are read with so many bytes of text at most.
@@ -251,7 +249,10 @@ class Chats:
         return self._gateway.agent_peer(unit)
 
     async def _answer(self, call: Callable[[Callable[[Json, str], None]], None]) -> Json:
-        """What an agent answers. Raises RequestError with its words where it refuses."""
+        """What an agent answers. Raises RequestError with its words where it refuses.
+
+        It is the agent's connection that gives up an agent which says nothing.
+        """
         answered: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
 
         def done(result: Json, error: str) -> None:
@@ -264,12 +265,7 @@ class Chats:
 
         call(done)
         self._gateway.flush()
-        try:
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                return await answered
-        except TimeoutError:
-            reason = f"the agent has not answered within {ANSWER_TIMEOUT_S:g} seconds"
-            raise RequestError(reason) from None
+        return await answered
 
 
 def _shown(session: Session) -> dict[str, Json]:

@@ -14,12 +14,19 @@ OnDone: TypeAlias = Callable[[T | None, str], None]
 
 
 class Waiting(NamedTuple):
-    timer: asyncio.TimerHandle
+    timer: asyncio.TimerHandle | None  #: None waits for ever
     done: OnDone[Json]
+
+    def end(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
 
 
 class Inquiries:
-    """Those of one agent. `explain` says for people why it has refused."""
+    """Those of one agent. `explain` says for people why it has refused.
+
+    How long is waited is decided here, and by nobody who waits; 0 seconds mean for ever.
+    """
 
     def __init__(
         self,
@@ -43,7 +50,7 @@ class Inquiries:
         """Call, and take it back where there is no answer in time."""
 
         def answered(result: Json, error: RpcError | None) -> None:
-            self._waiting.pop(handle).timer.cancel()
+            self._waiting.pop(handle).end()
             done(result, "" if error is None else self._explain(error))
 
         def elapsed() -> None:
@@ -53,12 +60,12 @@ class Inquiries:
 
         bound_s = self._timeout_s if timeout_s is None else timeout_s
         handle = self._connection.call(method, params, answered)
-        timer = asyncio.get_running_loop().call_later(bound_s, elapsed)
+        timer = asyncio.get_running_loop().call_later(bound_s, elapsed) if bound_s else None
         self._waiting[handle] = Waiting(timer, done)
 
     def end(self) -> None:
         """The agent has gone."""
         waiting, self._waiting = self._waiting, {}
         for one in waiting.values():
-            one.timer.cancel()
+            one.end()
             one.done(None, f"{self._name} has gone")

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
-from anyclawd.gateway import chats as module
+from anyclawd.gateway import agent as module
 from anyclawd.gateway.gateway import Gateway
 from anyclawd.gateway.seam import Done
 from anyclawd.model.conversation import Pool
@@ -189,12 +189,59 @@ async def test_who_does_not_wait_for_an_erasure_stops_nothing() -> None:
     assert await gateway.store.turns(KEY, 10, 1000) == []
 
 
-async def test_an_agent_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    gateway, channel, agent = boot(**ALL)
-    talk(channel, agent)
-    monkeypatch.setattr(module, "ANSWER_TIMEOUT_S", 0.01)
-    with pytest.raises(RequestError, match=r"has not answered within 0\.01 seconds"):
-        await gateway.chats.fork(KEY)
+def boot_with_login(answer_timeout_s: float) -> tuple[Gateway, AgentProcess]:
+    """One that can be logged in to, and answers other calls at once or never."""
+    unit = agent_unit(answer_timeout_s=answer_timeout_s)
+    gateway = open_gateway(plan_of(unit))
+    gateway.start()
+    agent = AgentProcess(gateway, unit)
+    found = {
+        "agentCapabilities": {"auth": {"logout": {}}},
+        "authMethods": [{"id": "key", "name": "Key"}],
+    }
+    agent.answer(agent.expect("initialize"), {"protocolVersion": 1, **found})
+    return gateway, agent
+
+
+async def test_an_agent_that_does_not_answer_is_given_up() -> None:
+    gateway, agent = boot_with_login(answer_timeout_s=0.01)
+    with pytest.raises(
+        RequestError, match=r"default\.agent has not answered logout within 0\.01 s"
+    ):
+        await gateway.chats.logout("default")
+    request = agent.expect("logout")
+    assert agent.expect("$/cancel_request")["params"] == {"requestId": request["id"]}
+
+
+async def test_who_logs_in_is_waited_for_longer_than_an_answer() -> None:
+    gateway, agent = boot_with_login(answer_timeout_s=0.01)
+    async with asyncio.TaskGroup() as tasks:
+        login = tasks.create_task(gateway.chats.authenticate("default", "key"))
+        request = await agent.wait_for("authenticate")
+        with pytest.raises(RequestError, match="has not answered logout"):
+            await gateway.chats.logout("default")
+        assert not login.done()
+        agent.answer(request, {})
+
+
+async def test_who_never_logs_in_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LOGIN_TIMEOUT_S", 0.01)
+    gateway, _ = boot_with_login(answer_timeout_s=30.0)
+    with pytest.raises(RequestError, match=r"has not answered authenticate within 0\.01 s"):
+        await gateway.chats.authenticate("default", "key")
+
+
+async def test_an_agent_that_may_take_for_ever_is_waited_for() -> None:
+    """`timeouts.start: 0`; the short turn of the loop is one in which a timer would have fired."""
+    gateway, agent = boot_with_login(answer_timeout_s=0.0)
+    async with asyncio.TaskGroup() as tasks:
+        logout = tasks.create_task(gateway.chats.logout("default"))
+        request = await agent.wait_for("logout")
+        fired = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.0, fired.set)
+        await fired.wait()
+        assert not logout.done()
+        agent.answer(request, {})
 
 
 async def test_logging_in_and_out_is_asked_of_the_agent() -> None:
