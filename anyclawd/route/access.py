@@ -6,8 +6,8 @@ no `access:` everybody is let in here: the channel has its own rules, as in the 
 
 A peer that is kept out is told so politely, once in `REFUSAL_INTERVAL_S`. With pairing, an unknown
 peer that a rule does not turn away by name gets a code instead; whoever runs the daemon approves
-it. A code is told once: asking again does not make another one, and no more than a few are out at a
-time, so that a crowd of strangers costs a bounded amount of everything.
+it. Asking again tells the same code, and no more than a few are out at a time, so that a crowd of
+strangers costs a bounded amount of everything.
 """
 
 from collections import OrderedDict
@@ -93,6 +93,11 @@ class Gate:
         )
         self.add_code(row, now)
         return row
+
+    def code_of(self, channel: str, peer: Peer, now: float) -> PairingCode | None:
+        """The code that a peer was given and that can still be approved."""
+        grant = grant_of(channel, peer)
+        return next((row for row in self.codes(now) if row.grant == grant), None)
 
     def add_code(self, row: PairingCode, now: float) -> None:
         self._codes[row.code] = _Pending(row, now + row.remaining_s)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from anyclawd.model.value import Json
 from anyclawd.route.record import Conversation
+from anyclawd.route.texts import count_of
 from anyclawd.wire.acp import Choice, Choices
 
 #: So many conversations are listed.
@@ -127,7 +128,8 @@ def conversations_text(conversations: Sequence[Conversation], current: int) -> s
 
 
 def status_text(agent: str, state: str, queued: int, number: int, choices: Choices) -> str:
-    lines = [f"Agent {agent}: {state}", f"Conversation {number}, {queued} messages waiting"]
+    waiting = count_of(queued, "message")
+    lines = [f"Agent {agent}: {state}", f"Conversation {number}, {waiting} waiting"]
     lines += [
         f"{choice.name or choice.category}: {choice.current}"
         for choice in choices

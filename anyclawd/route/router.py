@@ -527,13 +527,15 @@ class Router:
         It is told so now and then only, and not by us where its channel tells it.
         """
         channel, peer, text = event.channel, event.peer, texts.NOT_ADMITTED
-        row = None
+        made = code = None
         if verdict is Verdict.UNKNOWN:
-            row = self.gate.offer_code(channel, key, peer, now)
-        if row is not None:
-            text = texts.pairing_code(row.code, row.remaining_s / 60)
-            yield Record(None, (SaveCode(row),))
-        is_told = self.gate.may_tell(key, now) or row is not None
+            made = self.gate.offer_code(channel, key, peer, now)
+            code = made or self.gate.code_of(channel, peer, now)
+        if made is not None:
+            yield Record(None, (SaveCode(made),))
+        if code is not None:
+            text = texts.pairing_code(code.code, code.remaining_s / 60)
+        is_told = self.gate.may_tell(key, now) or made is not None
         if is_told and not event.has_acceptance:
             yield from _say(channel, key, peer, text)
         again_s = 0.0 if is_told else access.REFUSAL_INTERVAL_S

@@ -411,11 +411,11 @@ class Session:
     def answered(self, stop_reason: str, now: float) -> Iterator[Command]:
         self.failures, self._past = 0, ""
         turn = self._running_turn()
-        if turn.is_superseded and self.phase is Phase.CANCELLING:
-            outcome, text = Outcome.INTERRUPTED, texts.SUPERSEDED
+        if turn.is_superseded and stop_reason == "cancelled":
+            yield from self._finish_cancelled()
         else:
-            outcome, text = Outcome.ANSWERED, stop_reason
-        yield from self._finish_turn(outcome, text, stop_reason, _result(stop_reason))
+            end = _result(stop_reason)
+            yield from self._finish_turn(Outcome.ANSWERED, stop_reason, stop_reason, end)
         yield from self.advance(now)
 
     def intercepted(self, text: str, *, is_refusal: bool, now: float) -> Iterator[Command]:
@@ -632,8 +632,7 @@ class Session:
         """A cancelled prompt stays unanswered: its ACP session is not trusted any more."""
         yield from self._abandon()
         self._forget_session()
-        text = texts.SUPERSEDED if self._running_turn().is_superseded else "cancelled"
-        yield from self._finish_turn(Outcome.INTERRUPTED, text, "cancelled", _result("cancelled"))
+        yield from self._finish_cancelled(Outcome.INTERRUPTED)
         yield from self.advance(now)
 
     def open_elapsed(self, now: float) -> Iterator[Command]:
@@ -787,11 +786,13 @@ class Session:
         elif self.phase is Phase.OPENING:
             yield from self._abandon_opening()
 
-    def _finish_cancelled(self) -> Iterator[Command]:
-        is_superseded = self._running_turn().is_superseded
-        outcome = Outcome.INTERRUPTED if is_superseded else Outcome.ANSWERED
-        text = texts.SUPERSEDED if is_superseded else "cancelled"
-        yield from self._finish_turn(outcome, text, "cancelled", _result("cancelled"))
+    def _finish_cancelled(self, outcome: Outcome = Outcome.ANSWERED) -> Iterator[Command]:
+        """End a turn that was cancelled; whoever did not ask for it reads why."""
+        text, end = "cancelled", _result("cancelled")
+        if self._running_turn().is_superseded:
+            outcome, text = Outcome.INTERRUPTED, texts.SUPERSEDED
+            end["update"]["content"] = text
+        yield from self._finish_turn(outcome, text, "cancelled", end)
 
     def _break_turn(self, text: str) -> Iterator[Command]:
         """End the turn with an error for the user."""

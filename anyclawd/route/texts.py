@@ -6,7 +6,7 @@ NOTHING_TO_CANCEL = "No active operation to cancel."
 SHUTTING_DOWN = "anyclawd is shutting down; please send the message again later"
 CUT_OFF = "Interrupted: anyclawd is shutting down"
 CANCELLED_BY_NEW = "cancelled by /new"
-SUPERSEDED = "superseded by a newer message"
+SUPERSEDED = "Interrupted: a newer message came first"
 RESTARTED = (
     "Interrupted: anyclawd was restarted while this was being answered; please send it again"
 )
@@ -34,7 +34,8 @@ def too_fast(per_minute: int, wait_s: float) -> str:
 
 
 def too_deep(limit: int) -> str:
-    return f"Message not accepted: {limit} messages have no answer yet"
+    verb = "has" if limit == 1 else "have"
+    return f"Message not accepted: {count_of(limit, 'message')} {verb} no answer yet"
 
 
 def dropped(limit: int) -> str:
@@ -52,7 +53,7 @@ def not_stored(reason: str) -> str:
 def pairing_code(code: str, minutes: float) -> str:
     return (
         f"You are not admitted yet. Give this code to whoever runs this service: {code} "
-        f"(it is valid for {minutes:.0f} minutes)"
+        f"(it is valid for {count_of(max(1, round(minutes)), 'minute')})"
     )
 
 
@@ -81,7 +82,8 @@ def no_session(reason: str) -> str:
 
 
 def queue_full(limit: int) -> str:
-    return f"Message not accepted: {limit} messages are waiting already"
+    verb = "is" if limit == 1 else "are"
+    return f"Message not accepted: {count_of(limit, 'message')} {verb} waiting already"
 
 
 def channel_full(limit_bytes: int) -> str:
@@ -90,3 +92,7 @@ def channel_full(limit_bytes: int) -> str:
 
 def malformed(what: str) -> str:
     return f"Agent sent malformed update: {what}"
+
+
+def count_of(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

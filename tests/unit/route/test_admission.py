@@ -336,6 +336,29 @@ def test_a_stranger_is_given_one_code_and_admitted_by_it() -> None:
     assert refusals(desk.say("and now")) != []
 
 
+def test_a_stranger_who_asks_again_is_told_the_same_code() -> None:
+    desk = Desk(routes(access=Access(pairing=Pairing(enabled=True, ttl_s=1200.0))))
+    desk.open_intake()
+    assert shown(desk.say("hello")) == [texts.pairing_code("CODE1", 20)]
+    again = only(desk.say("hello?", has_acceptance=True), commands.Settle)
+    assert [one.text for one in again] == [texts.pairing_code("CODE1", 20)]
+    desk.now += access.REFUSAL_INTERVAL_S
+    assert shown(desk.say("hello?")) == [texts.pairing_code("CODE1", 10)]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "words"), [(0.2, "1 minute)"), (1, "1 minute)"), (9.6, "10 minutes)")]
+)
+def test_how_long_a_code_is_good_for_is_said_in_whole_minutes(minutes: float, words: str) -> None:
+    assert texts.pairing_code("CODE1", minutes).endswith(f"valid for {words}")
+
+
+def test_a_limit_of_one_is_one_message() -> None:
+    assert texts.queue_full(1) == "Message not accepted: 1 message is waiting already"
+    assert texts.queue_full(2) == "Message not accepted: 2 messages are waiting already"
+    assert texts.too_deep(1) == "Message not accepted: 1 message has no answer yet"
+
+
 def test_a_code_lasts_for_its_time_and_a_few_are_out_at_a_time() -> None:
     desk = Desk(routes(access=WITH_CODES))
     desk.open_intake()

@@ -337,6 +337,7 @@ def test_interrupt_cancels_at_once() -> None:
     assert not cancels(desk.say("three"))
     decided = desk.answer("cancelled")
     assert outcomes(decided) == {"1": Outcome.INTERRUPTED}
+    assert shown(decided) == [texts.SUPERSEDED]
     assert prompted(decided) == ["two|three"]
     assert desk.state("1") is MessageState.INTERRUPTED
 
@@ -358,11 +359,21 @@ def test_a_turn_that_ends_by_itself_before_it_is_steered_has_been_answered() -> 
     assert outcomes(desk.answer()) == {"1": Outcome.ANSWERED}
 
 
+def test_a_turn_that_has_ended_before_its_agent_reads_that_it_shall_make_way_is_answered() -> None:
+    desk = mode(QueueMode.INTERRUPT)
+    assert cancels(desk.say("two"))
+    assert outcomes(desk.answer("end_turn")) == {"1": Outcome.ANSWERED}
+
+
 @pytest.mark.parametrize("mode_", [QueueMode.STEER, QueueMode.INTERRUPT])
 def test_a_turn_that_does_not_make_way_is_given_up(mode_: QueueMode) -> None:
     desk = mode(mode_)
     desk.say("two")
-    assert outcomes(desk.elapse(commands.TimerKind.CANCEL)) == {"1": Outcome.INTERRUPTED}
+    decided = desk.elapse(commands.TimerKind.CANCEL)
+    assert (outcomes(decided), shown(decided)) == (
+        {"1": Outcome.INTERRUPTED},
+        [texts.SUPERSEDED],
+    )
 
 
 def test_tool_calls_that_are_never_ended_cost_a_bounded_amount() -> None:
