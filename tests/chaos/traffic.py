@@ -255,8 +255,12 @@ class Traffic:
         assert self.daemon.descendants() == {}
 
     def _change_the_channel(self) -> None:
-        former = self.daemon.wait_unit("web.channel", "active")["pid"]
-        os.kill(former, signal.SIGKILL)
+        units = self.daemon.wait_until(
+            lambda units: units["web.channel"]["pid"] is not None, "the channel to run"
+        )
+        former = units["web.channel"]["pid"]
+        with suppress(ProcessLookupError):  # the last blow may have been for it
+            os.kill(former, signal.SIGKILL)
         pid = self.daemon.wait_restarted("web.channel", former)
         self._pump(lambda: self._channel is not None and self._channel.pid == pid, "the channel")
 
@@ -314,8 +318,8 @@ class Traffic:
             times = prompted.get((one.peer, one.number), 0)
             if one.state["state"] == "delivered" and times != 1:
                 yield f"{one} was answered and prompted {times} times"
-            if one.state["state"] == "refused" and times:
-                yield f"{one} was refused and prompted"
+            if one.state["state"] == "refused":  # nothing here is ever too much
+                yield f"{one} was refused after it was accepted"
 
     def told(self) -> str:
         """What came of it, for people."""
