@@ -54,6 +54,10 @@ def _rules(router: Router, session: Session) -> list[tuple[str, bool]]:
             not session.acp_id or (agent.sessions.get(session.acp_id) is session),
         ),
         ("live and stale exclude each other", not (session.acp_id and session.stale_id)),
+        (
+            "its questions are of agents that are there",
+            all(router.agents[ask.agent].is_connected for ask in router.asks.of(session.key)),
+        ),
         ("only a turn keeps it from its heir", session.heir is None or has_turn),
         ("it is on its way to where it is routed", _is_routed(router, session)),
     ]

@@ -364,7 +364,7 @@ class Router:
 
     def _run(self, session: Session, steps: Iterable[Command], now: float) -> Iterator[Command]:
         """Perform a session's decision and keep what is common in step with it."""
-        had_turn, agent = session.turn is not None, session.agent
+        had_turn, agent, acp_id = session.turn is not None, session.agent, session.acp_id
         was_busy = bool(agent.active)
         for command in steps:
             match command:
@@ -383,6 +383,8 @@ class Router:
             session.agent.active.add(session)
         if was_busy is not bool(agent.active):
             yield from self._note_rest(agent, now)
+        if acp_id and session.acp_id != acp_id:
+            yield from self.questions.end(session, now)  # who asked is not spoken with any more
         yield from self.questions.end_with_turn(session, now)
         yield from self._give_up_overdue(session.channel, now)
         if session.key in self.sessions:

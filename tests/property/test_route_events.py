@@ -7,23 +7,32 @@ from types import MappingProxyType
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anyclawd.model.conversation import Overflow, QueueMode, QueuePolicy, Recovery
+from anyclawd.model.conversation import Overflow, Pool, QueueMode, QueuePolicy, Recovery
 from anyclawd.model.deps import UnitName
 from anyclawd.model.unit import ChannelRole
 from anyclawd.model.value import Json
 from anyclawd.route import commands, events, invariants
 from anyclawd.route.commands import MessageId, SessionKey, Timer, TimerKind, Token
 from anyclawd.route.events import Event
-from anyclawd.route.record import AddMessage, DeliveryId, MessageState, Restored
+from anyclawd.route.record import (
+    AddDelivery,
+    AddMessage,
+    DeliveryId,
+    MessageState,
+    Restored,
+    StoredDelivery,
+)
 from anyclawd.route.router import Router
 from anyclawd.route.table import AgentRoute, Limits, Routes
-from anyclawd.wire.acp import Capabilities, PermissionOption, PermissionRequest
+from anyclawd.wire.acp import Capabilities, Choice, PermissionOption, PermissionRequest
 from anyclawd.wire.channel import Peer
 from tests.fakes.intake import codes
 from tests.fakes.store import PaperStore
 
-AGENTS = (UnitName("a.agent"), UnitName("b.agent"))
-CHANNELS = MappingProxyType({"x": AGENTS[0], "y": AGENTS[0], "z": AGENTS[1]})
+POOL = UnitName("c.agent")
+WORKERS = (UnitName("c@1.agent"), UnitName("c@2.agent"))
+AGENTS = (UnitName("a.agent"), UnitName("b.agent"), *WORKERS)
+CHANNELS = MappingProxyType({"x": AGENTS[0], "y": AGENTS[0], "z": AGENTS[1], "w": POOL})
 PEERS = tuple(Peer("chat", name, "direct") for name in ("ann", "bob"))
 ENDED = frozenset(
     {
@@ -36,17 +45,25 @@ ENDED = frozenset(
 )
 Life = list[tuple[int, int, int]]
 #: Most lives begin with everything up, so that they come to something.
-BOOTED: Life = [(19, 0, 0), (13, 0, 7), (13, 1, 7), (17, 0, 0)]
-STEPS = st.lists(st.tuples(st.integers(0, 23), st.integers(0, 7), st.integers(0, 7)), max_size=80)
-LIVES = st.one_of(STEPS, STEPS.map(lambda steps: BOOTED + steps))
+BOOTED: Life = [
+    (19, 0, 0),
+    *((13, agent, 7) for agent in range(3)),
+    *((17, at, 5) for at in (0, 3)),
+]
+STEP = st.tuples(st.integers(0, 31), st.integers(0, 7), st.integers(0, 7))
+#: Without a least length hypothesis makes few that are longer than a dozen steps.
+LIVES = st.one_of(
+    st.lists(STEP, max_size=80),
+    st.lists(STEP, min_size=30, max_size=80).map(lambda steps: BOOTED + steps),
+)
 
 
 #: What a reload may come to: everything, other agents for the channels, a channel or an agent less.
 TABLES = (
     CHANNELS,
-    MappingProxyType({"x": AGENTS[1], "y": AGENTS[0], "z": AGENTS[0]}),
-    MappingProxyType({"x": AGENTS[0], "y": AGENTS[1]}),
-    MappingProxyType({"x": AGENTS[0], "z": AGENTS[0]}),
+    MappingProxyType({"x": AGENTS[1], "y": AGENTS[0], "z": AGENTS[0], "w": POOL}),
+    MappingProxyType({"x": AGENTS[0], "y": AGENTS[1], "w": AGENTS[0]}),
+    MappingProxyType({"x": AGENTS[0], "z": POOL}),
 )
 
 
@@ -54,8 +71,14 @@ MODES = {
     "x": QueuePolicy(cap=3),
     "y": QueuePolicy(cap=2, mode=QueueMode.INTERRUPT, overflow=Overflow.DROP_OLDEST),
     "z": QueuePolicy(cap=3, mode=QueueMode.FOLLOWUP),
+    "w": QueuePolicy(cap=3, mode=QueueMode.STEER),
 }
-RECOVERIES = {"x": Recovery.NOTIFY, "y": Recovery.RETRY, "z": Recovery.RETRY}
+RECOVERIES = {name: Recovery.NOTIFY if name == "x" else Recovery.RETRY for name in MODES}
+MODEL = Choice("model", "Model", "model", "small", (("small", "Small"), ("big", "Big")))
+FORM: Json = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "sure": {"type": "boolean"}},
+}
 
 
 def routes(channels: Mapping[str, UnitName] = CHANNELS, *, without: str = "") -> Routes:
@@ -68,12 +91,14 @@ def routes(channels: Mapping[str, UnitName] = CHANNELS, *, without: str = "") ->
                     prompt_idle_timeout_s=10.0,
                     answer_timeout_s=5.0,
                     tools=(("clock", "tells the time"),),
+                    pool=Pool(agent=POOL, max_workers=2, idle_s=3.0) if unit in WORKERS else None,
                 )
                 for unit in AGENTS
                 if unit != without
             }
         ),
         channels=channels,
+        pools=MappingProxyType({POOL: WORKERS}),
         permission_timeout_s=60.0,
         roles=MappingProxyType(
             {
@@ -102,7 +127,11 @@ class World:
         self.timers: dict[Timer, float] = {}
         self.sessions: list[tuple[UnitName, str]] = [(AGENTS[0], "unknown")]
         self.asks = 0
-        self.answered_asks: list[int] = []
+        self.open_asks: dict[int, UnitName] = {}  # permissions and forms that an agent waits for
+        self.delivery_of: dict[MessageId, DeliveryId] = {}
+        self.sent: set[DeliveryId] = {row.id for row in restored.deliveries} if restored else set()
+        self.options: deque[commands.SetOption] = deque()
+        self.resting: deque[UnitName] = deque()  # workers that are to stop
         self.announced: set[SessionKey] = set()
         self.responding: set[SessionKey] = set()
         self.connected = dict.fromkeys(AGENTS, False)
@@ -125,6 +154,9 @@ class World:
                 self.storing.append(entry)
             case commands.Record(_, entries):
                 self.store.append(entries, is_durable=False)
+                for kept in entries:
+                    if isinstance(kept, AddDelivery):
+                        self._note_delivery(kept.delivery)
             case commands.ReadHistory() | commands.ListConversations():
                 self.reading.append(command)
             case commands.Acknowledge(_, session, _, messages):
@@ -143,9 +175,11 @@ class World:
                 self.open_calls.pop(token, None)
             case commands.Announce(_, session, _):
                 self.announced.add(session)
-            case commands.Deliver(_, session, _, delivery):
+            case commands.Deliver(_, session, _, delivery, is_repeat):
                 assert session in self.announced, f"{session} is not announced"
                 if delivery is not None:
+                    assert is_repeat is (delivery in self.sent), f"{delivery}: {is_repeat}"
+                    self.sent.add(delivery)
                     self.written.append(delivery)
             case commands.AskPermission(_, session):
                 assert session in self.announced, f"{session} is not announced"
@@ -158,18 +192,32 @@ class World:
                 self.timers[timer] = at
             case commands.CancelTimer(timer):
                 self.timers.pop(timer, None)
-            case commands.AnswerPermission(_, ask, _):
-                assert ask not in self.answered_asks, "a permission is answered twice"
-                self.answered_asks.append(ask)
+            case commands.AnswerPermission(_, ask) | commands.AnswerElicitation(_, ask):
+                assert ask in self.open_asks, "it is answered twice, or was taken back"
+                del self.open_asks[ask]
+            case commands.SetOption():
+                self.options.append(command)
+            case commands.StartWorker(agent):
+                is_there = self.connected[agent] and not self.router.agents[agent].is_closing
+                assert not is_there, f"{agent} is there"
+            case commands.StopWorker(agent):
+                assert not self.router.agents[agent].active, f"{agent} has work"
+                self.resting.append(agent)
             case _:
                 pass
 
+    def _note_delivery(self, row: StoredDelivery) -> None:
+        """An answer is doubled when one message has two delivery ids."""
+        assert row.id not in self.sent, f"{row.id} is made twice"
+        for message in row.messages:
+            assert self.delivery_of.setdefault(message, row.id) == row.id, f"{message}: two answers"
+
     def live(self, what: int, which: int, how: int) -> None:
         """One thing that could happen; numbers choose, so that hypothesis can shrink them."""
-        agent, channel = AGENTS[which % 2], tuple(CHANNELS)[which % 3]
+        agent, channel = AGENTS[which % 4], tuple(CHANNELS)[which % 4]
         match what:
             case 0 | 1 | 2 | 3 | 4:
-                texts = {0: "/new", 1: "/cancel", 2: "/resume 1", 3: "/status"}
+                texts = {0: "/new", 1: "/cancel", 2: "/resume 1", 3: "/status", 4: "/model big"}
                 self.receive(channel, PEERS[which % 2], texts.get(how, "hello"))
                 if which > 1:
                     self.finish_storing(how)
@@ -181,6 +229,24 @@ class World:
                 self.step(events.DeliveryConfirmed(channel, delivery))
             case 23:
                 self.read()
+            case 24 | 25:
+                agent, session = self.sessions[-1 - which % len(self.sessions)]
+                if agent in self.router.agents:
+                    self.elicit(agent, session)
+            case 26 if self.options:
+                self.set_option(self.options.popleft(), how)
+            case 27 if self.resting:
+                self.rest(self.resting.popleft())
+            case 28:
+                self.command(which, how)
+            case 29:
+                self.reply_to_form(channel, how)
+            case 30 if self.open_asks:
+                self.take_back(max(self.open_asks))
+            case 31:
+                agent, session = self.sessions[-1 - which % len(self.sessions)]
+                if agent in self.router.agents:
+                    self.step(events.AgentHeard(agent, session))
             case 5 | 6 | 7 | 8 | 9 if self.tokens:
                 self.answer(self.tokens[-1 - which % min(3, len(self.tokens))], how)
             case 10 if self.timers:
@@ -210,7 +276,9 @@ class World:
                 self.step(answer if which > 2 else undeliverable)
             case 17:
                 self.announced -= {key for key in self.announced if key.startswith(f"{channel}:")}
-                self.step(events.ChannelReady(channel, has_receipts=how > 3))
+                self.step(events.ChannelLost(channel))
+                ready = events.ChannelReady(channel, has_receipts=how > 3, has_forms=how % 2 > 0)
+                self.step(ready)
             case 18:
                 self.step(self.rare(agent, channel, how))
             case 19 if which > 5 and agent in self.router.agents:
@@ -284,11 +352,14 @@ class World:
         if session is not None and session.attempt is not None and how > 1:
             name = f"s{token if how > 3 else how}"
             self.sessions.append((session.agent.route.unit, name))
-            self.step(events.SessionOpened(token, name))
+            choices = (MODEL,) if how % 2 else None
+            self.step(events.SessionOpened(token, name, choices))
         elif session is not None and session.attempt is not None:
             self.step(events.OpenFailed(token, "broken"))
-        elif how > 1:
+        elif how > 3:
             self.step(events.PromptAnswered(token, "end_turn"))
+        elif how > 1:
+            self.step(events.PromptIntercepted(token, "by a hook", is_refusal=how == 3))
         else:
             self.step(events.PromptFailed(token, "broken", how == 0))
 
@@ -298,10 +369,60 @@ class World:
         self.step(events.UpdateReceived(agent, session, {"update": update}, 100))
 
     def ask(self, agent: UnitName, session: str) -> None:
+        handle = self._handle(agent)
+        options = (PermissionOption("yes", "Yes", False, True), PermissionOption("no", "No", True))
+        kind, fingerprint = ("edit", "same") if handle % 3 else ("", "")
+        request = PermissionRequest(session, "", "may I", options, kind, fingerprint)
+        self.step(events.PermissionAsked(agent, handle, request, str(handle % 8)))
+
+    def elicit(self, agent: UnitName, session: str) -> None:
+        params = {"message": "who?", "mode": "form", "requestedSchema": FORM}
+        self.step(events.ElicitationAsked(agent, self._handle(agent), session, params))
+
+    def _handle(self, agent: UnitName) -> int:
         self.asks += 1
-        options = (PermissionOption("yes", "Yes", False), PermissionOption("no", "No", True))
-        request = PermissionRequest(session, "", "may I", options)
-        self.step(events.PermissionAsked(agent, self.asks, request, str(self.asks % 8)))
+        self.open_asks[self.asks] = agent
+        return self.asks
+
+    def take_back(self, ask: int) -> None:
+        """The agent that asked does not want to know any more."""
+        self.step(events.PermissionCancelled(self.open_asks.pop(ask), ask))
+
+    def reply_to_form(self, channel: str, how: int) -> None:
+        for number in range(1, self.asks + 1):
+            name = f"form-{number}"
+            if how < 4:
+                self.step(events.PermissionAnswered(channel, name, "true"))
+            elif how < 7:
+                content = {"name": "ann"}
+                self.step(events.ElicitationAnswered(channel, name, "accept", content))
+            else:
+                self.step(events.PermissionUndeliverable(channel, name))
+
+    def set_option(self, wanted: commands.SetOption, how: int) -> None:
+        choices, error = ((MODEL,), "") if how > 3 else (None, "no" if how else "")
+        about = wanted.session, wanted.session_id, wanted.message
+        self.step(events.OptionSet(*about, choices, error))
+
+    def rest(self, agent: UnitName) -> None:
+        """A worker that was asked to stop has stopped."""
+        if agent in self.router.agents:
+            self.lose(agent, how=0)
+            self.step(events.WorkerRests(agent))
+
+    def command(self, which: int, how: int) -> None:
+        """What an administrator does to a chat."""
+        keys = sorted({*self.router.sessions, *self.router.put_away})
+        if not keys:
+            return
+        key = keys[which % len(keys)]
+        if how < 3:
+            self.step(events.SessionCommanded(key, ("new", "cancel", "close")[how]))
+        elif how < 5:
+            self.step(events.SessionForked(key, f"fork{which}"))
+        elif how < 6:
+            self.step(events.SessionDeleted(key))
+            self.announced.discard(key)
 
     def lose(self, agent: UnitName, how: int) -> None:
         if agent not in self.router.agents:
@@ -309,6 +430,7 @@ class World:
         self.connected[agent] = False
         self.open_calls = {t: a for t, a in self.open_calls.items() if a != agent}
         self.step(events.AgentLost(agent))
+        self.open_asks = {ask: one for ask, one in self.open_asks.items() if one != agent}
         if how > 5:
             self.step(events.AgentFailed(agent, "start-limit-hit"))
 
@@ -326,12 +448,12 @@ def test_every_message_has_exactly_one_outcome(life: Life) -> None:
     for agent in AGENTS:
         world.lose(agent, how=7)
     assert sorted(world.settled) == world.accepted
-    assert len(world.answered_asks) == world.asks
+    assert not world.open_asks, "an agent waits for ever"
     assert not world.router.calls
     assert not world.router.admission.bytes
     states = {message: world.store.state_of(message) for message in world.accepted}
     assert set(states.values()) <= ENDED, f"kept as if they went on: {states}"
-    assert not world.timers, "a timer is left"
+    assert {timer.kind for timer in world.timers} <= {TimerKind.WORKER}, "a timer is left"
     assert not world.responding, "a response was started and never completed"
 
 
@@ -350,7 +472,7 @@ def test_left_alone_everything_ends(life: Life) -> None:
     world.finish_storing()
     world.read()
     for _ in range(2000):
-        if not world.timers:
+        if {timer.kind for timer in world.timers} <= {TimerKind.WORKER}:
             break
         timer = min(world.timers, key=lambda timer: (world.timers[timer], str(timer)))
         world.now = max(world.now, world.timers.pop(timer))

@@ -16,7 +16,7 @@ BIG = MODEL._replace(current="big")
 OURS = ["new", "cancel", "status", "sessions", "resume"]
 
 
-def choosing(*choices: Choice, **can: bool) -> Desk:
+def choosing(*choices: Choice, **can: Json) -> Desk:
     """A session that rests and whose agent lets its user choose."""
     desk = Desk()
     desk.open_intake()
