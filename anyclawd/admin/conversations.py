@@ -79,6 +79,9 @@ class Conversations(Protocol):
 
     async def revoke(self, whose: Whose, origin: str) -> Json: ...
 
+    async def kept_by(self, agent: str) -> Json:
+        """The sessions that an agent says it keeps. Raises UnknownUnit."""
+
     async def login_methods(self, agent: str) -> Json:
         """How one can log in to an agent. Raises UnknownUnit."""
 

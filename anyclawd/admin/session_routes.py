@@ -46,6 +46,7 @@ class SessionRoutes:
             web.get("/v1/pairing", self.pairing),
             web.post("/v1/pairing/approve", self.approve),
             web.delete("/v1/grants", self.revoke),
+            web.get("/v1/agents/{name}/sessions", self.kept_by),
             web.get("/v1/agents/{name}/authenticate", self.login_methods),
             web.post("/v1/agents/{name}/authenticate", self.authenticate),
             web.post("/v1/agents/{name}/logout", self.logout),
@@ -101,6 +102,9 @@ class SessionRoutes:
     async def revoke(self, request: web.Request) -> web.Response:
         whose = Whose(**{name: _parameter(request, name) for name in ("channel", "kind", "peer")})
         return answer(await self._conversations.revoke(whose, origin_of(request)))
+
+    async def kept_by(self, request: web.Request) -> web.Response:
+        return answer(await self._conversations.kept_by(request.match_info["name"]))
 
     async def login_methods(self, request: web.Request) -> web.Response:
         return answer(await self._conversations.login_methods(request.match_info["name"]))

@@ -11,6 +11,7 @@ from anyclawd.cli.arguments import add_verbs
 from anyclawd.cli.daemon import connect
 from anyclawd.cli.render import Paint, clean
 from anyclawd.cli.sessions import add_session, add_sessions, key_of, keys_of, target_of
+from anyclawd.client.client import quote
 from anyclawd.client.exchange import FAILED, NO_DAEMON, USAGE_ERROR, ClientError
 
 TYPE_CHECKING = False  # typing itself costs 2 ms of import
@@ -36,6 +37,7 @@ def configure(parser: ArgumentParser) -> None:
         "list": ("list the chats that are known", _configure_list, _list),
         "show": ("show chats in detail", add_sessions, _show),
         "history": ("print what was said in a chat", _configure_history, _history),
+        "agent": ("list the sessions that an agent keeps", _configure_agent, _agent),
         "new": ("begin new conversations in chats", add_sessions, _new),
         "cancel": ("end the turns that run in chats", add_sessions, _cancel),
         "close": ("let agents put away the sessions of chats", add_sessions, _close),
@@ -176,6 +178,45 @@ def _history(options: Namespace) -> int:
         else:
             printer.show(event)
     return 0
+
+
+def _configure_agent(parser: ArgumentParser) -> None:
+    parser.add_argument("agent", metavar="AGENT", help="such as default, or default.agent")
+
+
+def _agent(options: Namespace) -> int:
+    kept = connect(options).get(f"/v1/agents/{quote(options.agent)}/sessions", waits=True)
+    rows = kept["sessions"]
+    if options.json:
+        render.print_json(kept)
+        return 0
+    if rows:
+        heading, *lines = render.table(map(_kept, rows), _KEPT)
+        print("\n".join([Paint(sys.stdout)(heading, "bold"), *lines, ""]))
+    more = "" if kept["complete"] else "; the agent says that there are more"
+    print((_count_of(len(rows), "sessions") if rows else "no sessions") + more)
+    return 0
+
+
+_KEPT = ("ID", "AGENT", "SESSION", "UPDATED", "TITLE")
+
+
+def _kept(row: Json) -> tuple[str, ...]:
+    return (
+        clean(row["agent_session"]),
+        row["agent"].removesuffix(".agent"),
+        clean(row["session"] or "-"),
+        _updated(row["updated_at"] or "-"),
+        clean(row["title"]),
+    )
+
+
+def _updated(at: str) -> str:
+    """When, or what an agent writes that should have written an instant."""
+    try:
+        return render.local(at)
+    except (ValueError, OverflowError):
+        return clean(at)
 
 
 # -- controlling -------------------------------------------------------------------------------

@@ -102,6 +102,9 @@ class Conversations:
         log.info("access of %r revoked by %s", key, origin, extra={"session": key})
         return {"channel": whose.channel, "kind": whose.kind, "peer": whose.peer}
 
+    async def kept_by(self, agent: str) -> Json:
+        return await self._chats.kept_by(agent)
+
     async def login_methods(self, agent: str) -> Json:
         unit = self._chats.units_of(agent)[0]
         return {"agent": unit, "methods": self._chats.login_methods(agent)}

@@ -5,10 +5,11 @@ A chat is named by the key of its session. Whoever calls has looked it up in `se
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Set
 from functools import partial
 from typing import TYPE_CHECKING
 
+from anyclawd.gateway.listing import ROWS_MAX, Listing, list_all
 from anyclawd.model.deps import UnitName
 from anyclawd.model.errors import RequestError, UnknownUnit
 from anyclawd.model.spelling import nearest
@@ -18,7 +19,7 @@ from anyclawd.route.record import Conversation, Grant, MessageState, SessionKey
 from anyclawd.route.session import Phase, Session
 from anyclawd.route.table import entry_name
 from anyclawd.store.failure import Failure
-from anyclawd.wire.acp import Choice
+from anyclawd.wire.acp import Choice, SessionEntry
 
 if TYPE_CHECKING:
     from anyclawd.gateway.agent import AgentPeer
@@ -102,6 +103,50 @@ class Chats:
 
     async def message(self, message_id: str) -> dict[str, Json] | None:
         return await self._store.message(message_id)
+
+    async def kept_by(self, agent: str) -> dict[str, Json]:
+        """The sessions that an agent says it keeps, and which of our chats have them.
+
+        Of a pool all workers that are connected are asked, and each row names one. Raises
+        UnknownUnit, and RequestError where the agent does not offer it.
+        """
+        found: dict[tuple[UnitName, str], SessionEntry] = {}
+        is_complete = True
+        for unit in self.units_of(agent):
+            listing = await self._listed(unit, ROWS_MAX - len(found))
+            found.update({(unit, entry.session_id): entry for entry in listing.sessions})
+            is_complete = is_complete and listing.is_complete
+        keys = await self._keys_of(found.keys())
+        rows = [_shown_kept(one, entry, keys.get(one)) for one, entry in found.items()]
+        return {"sessions": rows, "complete": is_complete}
+
+    async def _listed(self, unit: UnitName, rows_max: int) -> Listing:
+        peer = self._agent(unit)
+        return await list_all(
+            lambda cursor: self._answer(partial(peer.list_sessions, cursor)), rows_max
+        )
+
+    async def _keys_of(self, wanted: Set[tuple[UnitName, str]]) -> dict[tuple[UnitName, str], str]:
+        """Which chats have these sessions of agents, or had them in an earlier conversation."""
+        router, keys = self._router, dict[tuple[UnitName, str], str]()
+        for key, row in router.put_away.items():
+            if (one := (row.agent, row.acp_id)) in wanted:
+                keys[one] = key
+        for key, session in router.sessions.items():
+            if (one := (session.agent.route.unit, session.acp_id or session.stale_id)) in wanted:
+                keys[one] = key
+        if len(keys) < len(wanted):
+            for row in await self._earlier():
+                if (one := (row.agent, row.acp_id)) in wanted:
+                    keys.setdefault(one, row.session)
+        return keys
+
+    async def _earlier(self) -> tuple[Conversation, ...]:
+        """All conversations of all chats, as far as they can be read."""
+        try:
+            return await self._store.conversations()
+        except RequestError:
+            return ()
 
     def follow(self, key: str) -> AsyncGenerator[dict[str, Json] | None, None]:
         """What it is shown from the first value on, which is None."""
@@ -308,6 +353,18 @@ def _shown_conversation(row: Conversation) -> dict[str, Json]:
         "agent_session": row.acp_id or None,
         "idle_s": round(row.idle_s),
         "current": row.is_current,
+    }
+
+
+def _shown_kept(one: tuple[UnitName, str], entry: SessionEntry, key: str | None) -> dict[str, Json]:
+    unit, acp_id = one
+    return {
+        "agent": unit,
+        "agent_session": acp_id,
+        "title": entry.title,
+        "cwd": entry.cwd,
+        "updated_at": entry.updated_at or None,
+        "session": key,
     }
 
 

@@ -148,10 +148,34 @@ def test_a_fork_is_a_session_of_its_own(daemon: Daemon) -> None:
     assert turn["prompt"] == "hello"
 
 
+def test_what_an_agent_keeps_is_listed(daemon: Daemon) -> None:
+    """The mock lists two sessions a page, so there is more than one page here."""
+    said(daemon, "hello")
+    daemon.ctl("sessions", "new", KEY)
+    said(daemon, "afresh")
+    fork = daemon.ctl_json("sessions", "fork", KEY)
+    kept = daemon.ctl_json("sessions", "agent", "default")
+    assert kept["complete"] is True
+    assert [row["session"] for row in kept["sessions"]] == [KEY, KEY, fork["session"]]
+    assert {(row["agent"], row["cwd"]) for row in kept["sessions"]} == {
+        ("default.agent", str(daemon.directory))
+    }
+    ids = [row["agent_session"] for row in kept["sessions"]]
+    [detail] = daemon.ctl_json("sessions", "show", KEY)["sessions"]
+    assert [one["agent_session"] for one in detail["conversations"]] == [ids[1], ids[0]]
+    assert ids[2] == fork["agent_session"]
+    told = daemon.ctl("sessions", "agent", "default").stdout
+    assert told.endswith("\n\n3 sessions\n")
+
+
 def test_what_an_agent_does_not_offer_is_said(tmp_path: Path) -> None:
     with running(tmp_path, system({"default": mock()})) as daemon:
         daemon.answer("hello", peer="ann")
-        for words in (["sessions", "fork", "*:ann"], ["logout", "default"]):
+        for words in (
+            ["sessions", "fork", "*:ann"],
+            ["sessions", "agent", "default"],
+            ["logout", "default"],
+        ):
             done = daemon.ctl(*words)
             assert (done.returncode, done.stdout) == (1, "")
             assert "does not offer" in done.stderr

@@ -80,6 +80,19 @@ def kept_conversation(number: int, *, is_current: bool) -> Json:
     }
 
 
+def kept_row(agent_session: str, session: str | None = None, **more: Json) -> Json:
+    """A session as its agent tells of it."""
+    return {
+        "agent": "default.agent",
+        "agent_session": agent_session,
+        "title": "swallows",
+        "cwd": "/work",
+        "updated_at": SAID_AT,
+        "session": session,
+        **more,
+    }
+
+
 def turn_row(number: int, prompt: str, answer: str) -> Json:
     return {
         "conversation": number,
@@ -120,7 +133,9 @@ class FakeConversations:
             {"id": "browser", "name": "Log in", "type": "terminal"},
         ]
         self.refusals: list[str] = []  #: of agents that shall erase a session
-        self.can_fork = True
+        self.can_fork = self.can_list = True
+        kept = [kept_row("acp-1", LIVE), kept_row("by-hand", updated_at=None)]
+        self.kept: Json = {"sessions": kept, "complete": True}
         self.shown = Fanout()
         self.calls: list[tuple[str, ...]] = []
 
@@ -214,6 +229,12 @@ class FakeConversations:
             raise RequestError(f"{whose.channel}:{whose.kind}:{whose.peer} was not let in by hand")
         self.grants.remove(row)
         return row
+
+    async def kept_by(self, agent: str) -> Json:
+        unit = self._agent(agent)
+        if not self.can_list:
+            raise RequestError(f"{unit} does not offer session/list")
+        return self.kept
 
     async def login_methods(self, agent: str) -> Json:
         return {"agent": self._agent(agent), "methods": self.methods}

@@ -8,13 +8,22 @@ import signal
 import stat
 import subprocess
 import sys
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from anyclawd.model.value import Json
-from tests.fakes.conversations import ANSWERED, ASKED, LIVE, OWN, RESTING
+from tests.fakes.conversations import (
+    ANSWERED,
+    ASKED,
+    LIVE,
+    OWN,
+    RESTING,
+    SAID_AT,
+    kept_row,
+)
 from tests.integration.admin.conftest import Served
 from tests.integration.admin.test_cli import anyclawctl, run, waited
 
@@ -31,6 +40,7 @@ JSON_VERBS = {
     "list-pattern": (["sessions", "list", "tele*"], "sessions"),
     "show": (["sessions", "show", LIVE], "sessions"),
     "history": (["sessions", "history", LIVE], "turns"),
+    "agent": (["sessions", "agent", "default"], "complete"),
     "new": (["sessions", "new", LIVE], "sessions"),
     "cancel": (["sessions", "cancel", "*"], "sessions"),
     "close": (["sessions", "close", LIVE], "sessions"),
@@ -71,6 +81,8 @@ FAILING = {
     "code": (["pair", "approve", "NOTHING"], 1, "no code 'NOTHING'"),
     "revoke": (["pair", "revoke", "telegram:direct:1"], 1, "nobody was let in"),
     "agent": (["login", "nobody"], 4, "no unit 'nobody'"),
+    "agent-sessions": (["sessions", "agent", "nobody"], 4, "no unit 'nobody'"),
+    "no-agent": (["sessions", "agent"], 2, "required: AGENT"),
     "method": (["login", "default", "nothing"], 1, "it offers 'api-key', 'browser'"),
     "terminal": (["login", "default", "browser"], 1, "needs a terminal"),
     "delete-pattern": (["sessions", "delete", "*"], 2, "--yes erases what is meant: 3 sessions"),
@@ -104,6 +116,48 @@ def test_sessions_are_a_line_each(served: Served) -> None:
 def test_without_sessions_that_is_said(served: Served) -> None:
     served.control.conversations.rows.clear()
     assert anyclawctl(served, "sessions").stdout == "no sessions\n"
+
+
+def test_what_an_agent_keeps_is_a_line_each(served: Served) -> None:
+    lines = anyclawctl(served, "sessions", "agent", "default").stdout.splitlines()
+    at = datetime.fromisoformat(SAID_AT).astimezone()
+    assert [line.split() for line in lines] == [
+        ["ID", "AGENT", "SESSION", "UPDATED", "TITLE"],
+        ["acp-1", "default", LIVE, str(at.date()), f"{at:%H:%M:%S}", "swallows"],
+        ["by-hand", "default", "-", "-", "swallows"],
+        [],
+        ["2", "sessions"],
+    ]
+
+
+def test_what_an_agent_says_of_its_sessions_cannot_steer_the_terminal(served: Served) -> None:
+    odd = "\x1b[2Jgone"
+    served.control.conversations.kept["sessions"] = [kept_row(odd, title=odd, updated_at=odd)]
+    done = anyclawctl(served, "sessions", "agent", "default")
+    assert ("\x1b" in done.stdout, done.stdout.count(r"\x1b[2Jgone")) == (False, 3)
+
+
+ENDS = {
+    "all": ({"sessions": [], "complete": True}, "no sessions"),
+    "some": (
+        {"sessions": [kept_row("a")], "complete": False},
+        "1 session; the agent says that there are more",
+    ),
+}
+
+
+@pytest.mark.parametrize(("kept", "said"), ENDS.values(), ids=ENDS)
+def test_a_list_that_was_cut_off_says_so(served: Served, kept: Json, said: str) -> None:
+    served.control.conversations.kept = kept
+    done = anyclawctl(served, "sessions", "agent", "default")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, said)
+
+
+def test_an_agent_that_lists_no_sessions_is_said(served: Served) -> None:
+    served.control.conversations.can_list = False
+    done = anyclawctl(served, "sessions", "agent", "default")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "anyclawctl: default.agent does not offer session/list\n"
 
 
 def test_show_tells_choices_conversations_and_messages(served: Served) -> None:

@@ -62,6 +62,7 @@ LINES = {
     "send": (["send", "--session", "debug"], [LIVE]),
     "agent": (["send", "--agent", ""], ["default"]),
     "channel": (["notify", "--channel", ""], ["debug-http"]),
+    "agent-of-sessions": (["sessions", "agent", ""], ["default"]),
     "method": (["login", "default", ""], ["api-key", "browser"]),
     "code": (["pair", "approve", ""], ["K7PM2QXA"]),
     "grant": (["pair", "revoke", ""], ["telegram:direct:4711"]),

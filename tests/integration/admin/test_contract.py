@@ -210,6 +210,7 @@ def test_a_reload_tells_the_difference(client: Client) -> None:
         ("POST", "/v1/pairing/approve", {}, "bad-request"),
         ("DELETE", "/v1/grants?channel=a&kind=b&peer=c", None, "failed"),
         ("DELETE", "/v1/grants?channel=a&kind=b", None, "bad-request"),
+        ("GET", "/v1/agents/no/sessions", None, "no-such-unit"),
         ("GET", "/v1/agents/no/authenticate", None, "no-such-unit"),
         ("POST", "/v1/agents/no/authenticate", {"method": "x"}, "no-such-unit"),
         ("POST", "/v1/agents/default/authenticate", {}, "bad-request"),

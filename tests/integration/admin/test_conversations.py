@@ -35,6 +35,7 @@ def target_of(path: str, key: str = LIVE) -> str:
         "/v1/sessions/{key}/export",
         "/v1/messages/{id}",
         "/v1/pairing",
+        "/v1/agents/{name}/sessions",
         "/v1/agents/{name}/authenticate",
     ],
 )
@@ -113,6 +114,13 @@ def test_what_an_agent_does_not_offer_is_said(served: Served) -> None:
     with pytest.raises(ClientError, match="does not offer to fork") as caught:
         served.client.post(target_of("/v1/sessions/{key}/fork"), None)
     assert caught.value.exit_code == 1
+
+
+def test_an_agent_that_lists_no_sessions_is_said(served: Served) -> None:
+    served.control.conversations.can_list = False
+    with pytest.raises(ClientError, match=r"default\.agent does not offer session/list") as caught:
+        served.client.get("/v1/agents/default/sessions")
+    assert (caught.value.code, caught.value.exit_code) == ("failed", 1)
 
 
 def test_a_chat_is_followed(served: Served) -> None:

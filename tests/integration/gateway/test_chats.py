@@ -12,7 +12,8 @@ from anyclawd.model.conversation import Pool
 from anyclawd.model.deps import UnitName
 from anyclawd.model.errors import RequestError, UnknownSession, UnknownUnit
 from anyclawd.model.value import Json
-from anyclawd.route.record import Entry
+from anyclawd.route.record import Conversation, Entry, Restored, SessionKey
+from anyclawd.wire.channel import Peer
 from tests.fakes.store import PaperStore
 from tests.integration.gateway.peers import (
     AgentProcess,
@@ -189,6 +190,134 @@ async def test_who_does_not_wait_for_an_erasure_stops_nothing() -> None:
     assert await gateway.store.turns(KEY, 10, 1000) == []
 
 
+# --- what an agent keeps --------------------------------------------------------------------------
+
+
+def page_of(*ids: str, cursor: str = "") -> Json:
+    """A page of `session/list`; an empty cursor ends it."""
+    sessions = [{"sessionId": id_, "cwd": "/work", "title": id_.upper()} for id_ in ids]
+    return {"sessions": sessions} | ({"nextCursor": cursor} if cursor else {})
+
+
+async def kept_by(gateway: Gateway, pages: Callable[[str], Json], *agents: AgentProcess) -> Json:
+    """What is told of an agent whose processes answer each cursor with a page."""
+
+    async def answer(agent: AgentProcess) -> None:
+        while True:
+            request = await agent.wait_for("session/list")
+            agent.answer(request, pages(request["params"].get("cursor", "")))
+
+    async with asyncio.TaskGroup() as tasks:
+        answering = [tasks.create_task(answer(agent)) for agent in agents]
+        try:
+            return await gateway.chats.kept_by("default")
+        finally:
+            for task in answering:
+                task.cancel()
+
+
+async def test_what_an_agent_keeps_is_told_with_the_chats_that_have_it() -> None:
+    gateway, channel, agent = boot(**ALL)
+    talk(channel, agent)
+    channel.message("/new")
+    talk(channel, agent, "s2")
+    pages = {
+        "": page_of("s1", cursor="more"),
+        "more": {"sessions": [{"sessionId": "s2", "updatedAt": "2026-01-02T03:04:05Z"}]}
+        | {"nextCursor": "last"},
+        "last": page_of("by-hand", "s1"),
+    }
+    kept = await kept_by(gateway, pages.__getitem__, agent)
+    rows = {row["agent_session"]: row for row in kept["sessions"]}
+    assert list(rows) == ["s1", "s2", "by-hand"]
+    assert rows["s1"] == {
+        "agent": "default.agent",
+        "agent_session": "s1",
+        "title": "S1",
+        "cwd": "/work",
+        "updated_at": None,
+        "session": KEY,
+    }
+    assert (rows["s2"]["session"], rows["s2"]["updated_at"]) == (KEY, "2026-01-02T03:04:05Z")
+    assert rows["by-hand"]["session"] is None
+    assert kept["complete"] is True
+
+
+async def test_a_chat_at_rest_still_has_its_session() -> None:
+    unit = agent_unit()
+    row = Conversation(
+        session=SessionKey(KEY),
+        number=1,
+        channel="web",
+        peer=Peer("web", "ann", "direct"),
+        agent=unit.name,
+        acp_id="s1",
+    )
+    gateway = open_gateway(
+        plan_of(unit, channel_unit()), PaperStore(Restored(conversations=(row,)))
+    )
+    gateway.start()
+    agent = AgentProcess(gateway, unit)
+    agent.initialize(sessionCapabilities=ALL)
+    kept = await kept_by(gateway, lambda _: page_of("s1"), agent)
+    assert [row["session"] for row in kept["sessions"]] == [KEY]
+
+
+async def test_what_an_agent_keeps_is_told_without_the_store() -> None:
+
+    class Unreadable(PaperStore):
+        async def conversations(self, session: str = "") -> tuple[Conversation, ...]:
+            raise RequestError("the store is not open")
+
+    gateway, channel, agent = boot(Unreadable(), **ALL)
+    talk(channel, agent)
+    kept = await kept_by(gateway, lambda _: page_of("s1", "by-hand"), agent)
+    assert [row["session"] for row in kept["sessions"]] == [KEY, None]
+
+
+async def test_each_worker_that_is_connected_tells_what_it_keeps() -> None:
+    pool = Pool(agent=UnitName("default.agent"), min_workers=2, max_workers=3)
+    workers = [agent_unit(f"default@{number}", pool=pool) for number in (1, 2, 3)]
+    gateway = open_gateway(plan_of(*workers, channel_unit()))
+    gateway.start()
+    agents = [AgentProcess(gateway, worker) for worker in workers[:2]]
+    for agent in agents:
+        agent.initialize(sessionCapabilities=ALL)
+    kept = await kept_by(gateway, lambda _: page_of("s1"), *agents)
+    assert [(row["agent"], row["agent_session"]) for row in kept["sessions"]] == [
+        ("default@1.agent", "s1"),
+        ("default@2.agent", "s1"),
+    ]
+
+
+async def test_an_agent_that_lists_nothing_says_so() -> None:
+    gateway, _, agent = boot(fork={})
+    with pytest.raises(RequestError, match=r"default\.agent does not offer session/list"):
+        await gateway.chats.kept_by("default")
+    assert "session/list" not in [message["method"] for message in agent.read()]
+    with pytest.raises(UnknownUnit):
+        await gateway.chats.kept_by("defualt")
+
+
+async def test_an_agent_that_goes_in_the_middle_of_its_list_ends_it() -> None:
+    gateway, _, agent = boot(**ALL)
+    async with asyncio.TaskGroup() as tasks:
+        asked = tasks.create_task(refusal_of(gateway.chats.kept_by("default")))
+        agent.answer(await agent.wait_for("session/list"), page_of("s1", cursor="more"))
+        await agent.wait_for("session/list")
+        agent.die()
+    assert asked.result() == "default.agent has gone"
+
+
+async def refusal_of(work: Awaitable[Json]) -> str:
+    with pytest.raises(RequestError) as caught:
+        await work
+    return str(caught.value)
+
+
+# --- how long is waited ---------------------------------------------------------------------------
+
+
 def boot_with_login(answer_timeout_s: float) -> tuple[Gateway, AgentProcess]:
     """One that can be logged in to, and answers other calls at once or never."""
     unit = agent_unit(answer_timeout_s=answer_timeout_s)
@@ -242,6 +371,9 @@ async def test_an_agent_that_may_take_for_ever_is_waited_for() -> None:
         await fired.wait()
         assert not logout.done()
         agent.answer(request, {})
+
+
+# --- logging in -----------------------------------------------------------------------------------
 
 
 async def test_logging_in_and_out_is_asked_of_the_agent() -> None:
@@ -299,6 +431,9 @@ async def test_an_agent_that_is_not_connected_cannot_be_logged_in_to() -> None:
     gateway.start()
     with pytest.raises(RequestError, match="agent 'default' is not connected"):
         gateway.chats.login_methods("default")
+
+
+# --- looking --------------------------------------------------------------------------------------
 
 
 async def test_chats_are_counted_by_their_state() -> None:
