@@ -33,6 +33,7 @@ from anyclawd.compile.settings import ANYCLAW
 from anyclawd.compile.shipped import Shipped
 from anyclawd.compile.template import Instances, specified
 from anyclawd.compile.tree import Input, Sources, World
+from anyclawd.compile.workspace import check_workspace
 from anyclawd.compile.world import Place, Places, world_findings
 from anyclawd.model.deps import UnitName
 from anyclawd.model.errors import Finding
@@ -131,8 +132,12 @@ class _Compilation:
         linker = Linker(enabled, absent, unwanted, instances, self._report)
         units = dict(self._units((*enabled.values(), *disabled.values()), linker, roles, builder))
         for name, draft in enabled.items():
-            if name in units and (channel := units[name].channel) is not None:
+            if name not in units:
+                continue
+            if (channel := units[name].channel) is not None:
                 check_openness(draft, channel, settings.access, self._report)
+            if (agent := units[name].agent) is not None:
+                check_workspace(draft, agent, self._report)
         _judge(templates, linker, roles, builder)
         linker.warn_of_conflicts(units)
         graph = unit_graph(units)
