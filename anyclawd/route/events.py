@@ -430,6 +430,25 @@ ProcessEvent: TypeAlias = (
     | WorkerRests
     | AgentRemoved
 )
+#: What is of one agent, which may be known no more.
+AgentEvent: TypeAlias = (
+    UpdateReceived
+    | PushReceived
+    | AgentHeard
+    | PermissionAsked
+    | PermissionCancelled
+    | ElicitationAsked
+    | AgentStarted
+    | AgentReady
+    | AgentClosing
+    | AgentPaused
+    | AgentResumed
+    | AgentHeld
+    | AgentLost
+    | AgentFailed
+    | WorkerRests
+    | AgentRemoved
+)
 #: What the daemon and its administrators do.
 RuleEvent: TypeAlias = (
     IntakeOpened

@@ -129,6 +129,8 @@ class Router:
 
     def step(self, event: Event, now: float) -> list[Command]:
         """Decide what one event means. `now` is a monotonic instant in seconds."""
+        if isinstance(event, events.AgentEvent) and event.agent not in self.agents:
+            return []  # last words of one that has gone from the routes
         commands = list(self._decide(event, now))
         for agent in self._agents_with_due:
             commands += self._begin_due(agent, now)
@@ -145,7 +147,8 @@ class Router:
 
         The short way of `UpdateReceived` for the hot path; None means: take the long way.
         """
-        found = self.agents[agent].sessions.get(session_id)
+        known = self.agents.get(agent)
+        found = None if known is None else known.sessions.get(session_id)
         return found if found is not None and found.accept_stream(text, now) else None
 
     def _decide(self, event: Event, now: float) -> Iterator[Command]:
@@ -720,7 +723,10 @@ class Router:
     def _repeat(self, pending: Pending) -> Iterator[Command]:
         """Send an answer again, whole, under its id."""
         row = pending.row
-        session = self._wake(row.session) or self._session(row.channel, row.peer, None)
+        session = self._wake(row.session)
+        if session is None and row.channel not in self.routes.channels:
+            return  # it is about to go, and its answers with it
+        session = session or self._session(row.channel, row.peer, None)
         yield from session.announce()
         yield Deliver(row.channel, row.session, row.content, row.id, is_repeat=True)
 
@@ -1084,7 +1090,7 @@ class Router:
 
     def _remove_agent(self, name: UnitName, now: float) -> Iterator[Command]:
         """Forget it, and the chats that were with it alone; others may still be routed to it."""
-        if name in self.routes.agents or name not in self.agents:
+        if name in self.routes.agents:
             return  # it has been configured again meanwhile
         agent = self.agents[name]
         channels = self.routes.channels

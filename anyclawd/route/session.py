@@ -204,7 +204,7 @@ class Session:
     def receive(self, message: Message, now: float) -> Iterator[Command]:
         """Take an accepted message into the queue; the turn that runs may have to make room."""
         self.queue.append(message)
-        if self.phase is Phase.PROMPTING:
+        if self.phase is Phase.PROMPTING and self.is_open:  # else the next daemon runs it
             yield from self._make_way(now)
         yield from self.advance(now)
 

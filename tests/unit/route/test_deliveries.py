@@ -250,3 +250,13 @@ def test_a_dropped_message_is_told_so_in_a_delivery_of_its_own() -> None:
     desk.say("two")
     assert outcomes(desk.say("three")) == {"2": "refused"}
     assert ends(desk.answer())[:2] == [("1", "", False), ("2", texts.dropped(1), False)]
+
+
+def test_a_channel_that_is_about_to_go_may_come_back_once_more() -> None:
+    desk = Desk(routes(limits=Limits(lanes=1, put_away=0))).prompting(load=True)
+    desk.channel_ready(receipts=True)
+    answered(desk)
+    written(desk, "1")
+    desk.say("hello", BOB)  # nothing is remembered of ann
+    desk.step(events.RoutesReplaced(routes("other")))
+    assert ends(desk.channel_ready(receipts=True)) == []

@@ -436,3 +436,10 @@ def test_a_hook_that_keeps_an_agents_words_shows_that_it_lives() -> None:
     desk.elapse(commands.TimerKind.SILENCE)
     assert desk.session().phase is Phase.PROMPTING
     assert desk.session(KEY).turn is not None
+
+
+def test_while_the_daemon_stops_no_turn_makes_way() -> None:
+    desk = mode(QueueMode.INTERRUPT)
+    desk.step(events.IntakeClosed())
+    assert not cancels(desk.say("for the next daemon"))
+    assert outcomes(desk.answer()) == {"1": Outcome.ANSWERED}

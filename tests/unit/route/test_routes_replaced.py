@@ -2,13 +2,16 @@
 
 from dataclasses import replace
 from types import MappingProxyType
+from typing import get_args
+
+import pytest
 
 from anyclawd.model.deps import UnitName
 from anyclawd.route import commands, events, texts
 from anyclawd.route.commands import MessageId, Outcome, SessionKey, TimerKind
 from anyclawd.route.router import Router
 from anyclawd.route.table import AgentRoute, Routes
-from anyclawd.wire.acp import Capabilities
+from anyclawd.wire.acp import Capabilities, PermissionOption, PermissionRequest
 from anyclawd.wire.channel import Peer, RefusalReason
 from tests.fakes.intake import codes, take_in
 
@@ -81,3 +84,42 @@ def test_a_channel_that_has_gone_ends_its_turn() -> None:
     settled = commands.Settle(MessageId("1"), Outcome.INTERRUPTED, texts.REMOVED, key)
     assert settled in decided
     assert (router.sessions, router.calls, router.running) == ({}, {}, 0)
+
+
+GONE = UnitName("gone.agent")
+REQUEST = PermissionRequest("s1", "r", "May I?", (PermissionOption("yes", "Yes", rejects=False),))
+LAST_WORDS: list[events.AgentEvent] = [
+    events.UpdateReceived(GONE, "s1", {"update": {"sessionUpdate": "plan"}}, 1),
+    events.PushReceived(GONE, "s1", []),
+    events.AgentHeard(GONE, "s1"),
+    events.PermissionAsked(GONE, 1, REQUEST, "r"),
+    events.PermissionCancelled(GONE, 1),
+    events.ElicitationAsked(GONE, 1, "s1", {}),
+    events.AgentStarted(GONE),
+    events.AgentReady(GONE, Capabilities()),
+    events.AgentClosing(GONE),
+    events.AgentPaused(GONE),
+    events.AgentResumed(GONE),
+    events.AgentHeld(GONE, is_held=True),
+    events.AgentLost(GONE),
+    events.AgentFailed(GONE, "gone"),
+    events.WorkerRests(GONE),
+    events.AgentRemoved(GONE),
+]
+
+
+@pytest.mark.parametrize("event", LAST_WORDS, ids=lambda event: type(event).__name__)
+def test_last_words_of_an_agent_that_nobody_knows_mean_nothing(event: events.AgentEvent) -> None:
+    router = prompting()
+    assert router.step(event, 1.0) == []
+    assert set(router.agents) == {AGENT}
+
+
+def test_all_that_is_of_an_agent_is_among_them() -> None:
+    assert {type(event) for event in LAST_WORDS} == set(get_args(events.AgentEvent))
+    of_agents = {
+        kind
+        for kind in get_args(events.Event)
+        if "agent" in kind.__dataclass_fields__ and kind is not events.MessageReceived
+    }
+    assert of_agents == set(get_args(events.AgentEvent))
