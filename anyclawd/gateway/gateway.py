@@ -61,8 +61,9 @@ from anyclawd.wire.channel import Inbound
 log = logging.getLogger("anyclawd.gateway")
 
 STORE = UnitName("store.core")
-#: Messages that wait for the store to be read; one more is refused.
+#: Messages that wait for the store to be read, and their bytes; one more is refused.
 _UNREAD_MAX = 10_000
+_UNREAD_MAX_BYTES = 64 * 2**20
 #: Beginnings of frames that are remembered, one for each session.
 _HEADS_MAX = 10_000
 #: How often it is asked whether what a prompt waits for is written by now.
@@ -118,6 +119,7 @@ class Gateway:
         self._store_failure = ""  # why it will not be, for now
         self._has_routes = False
         self._unread: deque[_Received] = deque()  # what came before the store was read
+        self._unread_bytes = 0
         self._birth = f"{wall_ms():x}"  # of this daemon: ids of messages begin with it
         self._begun: dict[Token, AgentPeer | None] = {}  # for which process a prompt was decided
         self.start_worker: Callable[[UnitName], None] = _ignore  # of a pool, see `daemon.assemble`
@@ -217,6 +219,7 @@ class Gateway:
         self._step(events.StoreRead(restored))
         while self._unread:
             self._take(self._unread.popleft())
+        self._unread_bytes = 0
         if self._has_routes and self.router.intake is Intake.WAITING:
             self._step(events.IntakeOpened())
 
@@ -695,14 +698,20 @@ class Gateway:
         self.counters.messages += 1
         if self._is_read:
             self._take(received)
-        elif self._store_failure or len(self._unread) >= _UNREAD_MAX:
+        elif self._store_failure or self._has_enough_unread:
             self._refuse_unread(received)
         else:
             self._unread.append(received)
+            self._unread_bytes += received.size_bytes
+
+    @property
+    def _has_enough_unread(self) -> bool:
+        return len(self._unread) >= _UNREAD_MAX or self._unread_bytes >= _UNREAD_MAX_BYTES
 
     def _refuse_unread(self, received: "_Received") -> None:
         """Nothing can be kept, so nothing is accepted."""
-        reason = self._store_failure or f"{_UNREAD_MAX} messages wait for the store already"
+        count = len(self._unread)
+        reason = self._store_failure or f"{count} messages wait for the store already"
         refusal = channel.Refusal(channel.RefusalReason.STORE, texts.not_stored(reason))
         self.counters.note_refusal(refusal.reason)
         if received.answer is not None:

@@ -3,6 +3,7 @@
 from anyclawd.gateway.gateway import Gateway
 from anyclawd.route import events
 from anyclawd.route.record import SessionKey
+from anyclawd.wire.channel import Acceptance, Inbound, Peer, RefusalReason
 from tests.fakes.store import PaperStore, SlowStore
 from tests.integration.gateway.peers import (
     AgentProcess,
@@ -119,3 +120,16 @@ async def test_what_nobody_has_confirmed_precedes_what_waits_for_the_next_proces
         ("channel/deliverMessage", False),
         ("channel/deliverMessage", False),
     ]
+
+
+async def test_what_waits_for_the_store_to_be_read_is_bounded_by_its_bytes() -> None:
+    gateway = Gateway(plan_of(agent_unit(), channel_unit()), environ={}, store=PaperStore())
+    told: list[Acceptance] = []
+    message = Inbound(Peer("web", "ann", "direct"), [{"type": "text", "text": "hello"}], None)
+    for _ in range(2):
+        gateway.channel_message("web", message, 64 * 2**20, told.append)
+    [refused] = told
+    assert refused.refusal is not None
+    assert refused.refusal.reason is RefusalReason.STORE
+    gateway.take_up(PaperStore().restored)
+    assert [one.refusal for one in told[1:]] == [None]
