@@ -3,10 +3,7 @@
 import os
 import re
 import signal
-from collections.abc import Callable
 from pathlib import Path
-
-import pytest
 
 from anyclawd.model.value import Json
 from tests.fakes.daemon import contained, running, system, write_config
@@ -93,26 +90,13 @@ def test_a_hook_answers_a_permission(tmp_path: Path, theatre: Stage) -> None:
         agent.done(request)
 
 
-def kill(hook: HookPuppet) -> None:
-    hook.kill()
+#: A question that it dies over, or that it never answers: how fast it is decides nothing.
+DEAD, MUTE = "is not running", "did not answer within 0.05 seconds"
 
 
-def hang(hook: HookPuppet) -> None:
-    """It is there and says nothing, until it is continued."""
-    os.kill(hook.pid, signal.SIGSTOP)
-
-
-Failing = Callable[[HookPuppet], None]
-REASONS = {kill: "is not running", hang: "did not answer within 0.3 seconds"}
-
-
-@pytest.mark.parametrize("fail", REASONS, ids=["killed", "hanging"])
-def test_a_turn_goes_on_without_a_hook_by_policy(
-    tmp_path: Path, theatre: Stage, fail: Failing
-) -> None:
+def test_a_turn_goes_on_without_a_hook_that_dies(tmp_path: Path, theatre: Stage) -> None:
     """Amid a turn: what the hook had been asked about, and what comes after it, is shown."""
-    use = {"on_failure": "skip", "timeout": "300ms"}
-    with running(tmp_path, between(theatre, theatre.hook("h"), use)):
+    with running(tmp_path, between(theatre, theatre.hook("h"), {"on_failure": "skip"})):
         hook, agent, channel = accept(theatre)
         channel.message("hello")
         agent.open()
@@ -122,24 +106,29 @@ def test_a_turn_goes_on_without_a_hook_by_policy(
         hook.decide("update")
         agent.chunk("two ")
         hook.expect("hook/update")
-        fail(hook)
+        hook.kill()
         agent.chunk("three")
         agent.done(request)
-        shown = ["one ", "two ", "three"]
-        assert channel.turn() == [
-            *(("agent_message_chunk", text) for text in shown),
-            ("result", "end_turn"),
-        ]
-        if fail is hang:
-            os.kill(hook.pid, signal.SIGCONT)
+        assert channel.turn() == said("one ", "two ", "three")
 
 
-@pytest.mark.parametrize("fail", REASONS, ids=["killed", "hanging"])
-def test_a_turn_without_its_hook_is_refused_by_policy(
-    tmp_path: Path, theatre: Stage, fail: Failing
-) -> None:
-    """What cannot be looked at is left out, and said to be; so is the next prompt."""
-    with running(tmp_path, between(theatre, theatre.hook("h"), {"timeout": "300ms"})) as daemon:
+def test_a_turn_goes_on_without_a_hook_that_hangs(tmp_path: Path, theatre: Stage) -> None:
+    use = {"on_failure": "skip", "timeout": "50ms"}
+    with running(tmp_path, between(theatre, theatre.hook("h", "update"), use)):
+        hook, agent, channel = accept(theatre)
+        channel.message("hello")
+        agent.open()
+        request, _ = agent.prompted()
+        for text in ("one ", "two ", "three"):
+            agent.chunk(text)
+        hook.expect("hook/update")
+        agent.done(request)
+        assert channel.turn() == said("one ", "two ", "three")
+
+
+def test_what_a_dead_hook_cannot_look_at_is_left_out(tmp_path: Path, theatre: Stage) -> None:
+    """It is said to be; the successor is asked about the next prompt."""
+    with running(tmp_path, between(theatre, theatre.hook("h"))) as daemon:
         hook, agent, channel = accept(theatre)
         pid = hook.pid
         channel.message("hello")
@@ -150,28 +139,56 @@ def test_a_turn_without_its_hook_is_refused_by_policy(
         hook.decide("update")
         agent.chunk("two ")
         hook.expect("hook/update")
-        fail(hook)
+        hook.kill()
         agent.done(request)
-        notice = f"[Part of this was left out: hook guard {REASONS[fail]}.]"
-        assert channel.turn() == [
-            ("agent_message_chunk", "one "),
-            ("agent_message_chunk", notice),
-            ("result", "end_turn"),
-        ]
-        if fail is hang:
-            channel.message("and now?")
-            refusal = f"Message not passed on: hook guard {REASONS[fail]}"
-            assert channel.turn() == [("result", refusal)]
-            os.kill(pid, signal.SIGCONT)
-        else:
-            hook = theatre.accept_hook("h")
-            daemon.wait_restarted("guard.service", pid)
+        assert channel.turn() == said("one ", left_out(DEAD))
+        hook = theatre.accept_hook("h")
+        daemon.wait_restarted("guard.service", pid)
         channel.message("once more")
-        while hook.expect("hook/prompt")["params"]["prompt"][0]["text"] != "once more":
-            pass  # those it was asked while it hung
+        asked = hook.expect("hook/prompt")["params"]["prompt"]
+        assert [block["text"] for block in asked] == ["once more"]
         channel.message("/cancel")
         assert channel.shown() == ("agent_message_chunk", "Operation cancelled.")
         assert channel.turn() == [("result", "cancelled")]
+
+
+def test_what_a_hanging_hook_does_not_look_at_is_left_out(tmp_path: Path, theatre: Stage) -> None:
+    config = between(theatre, theatre.hook("h", "update"), {"timeout": "50ms"})
+    with running(tmp_path, config):
+        hook, agent, channel = accept(theatre)
+        channel.message("hello")
+        agent.open()
+        request, _ = agent.prompted()
+        agent.chunk("one ")
+        hook.expect("hook/update")
+        agent.done(request)
+        assert channel.turn() == said(left_out(MUTE))
+
+
+def test_a_prompt_is_refused_where_a_hook_hangs(tmp_path: Path, theatre: Stage) -> None:
+    """A process that stands still; when it goes on, it is asked about the next prompt."""
+    config = between(theatre, theatre.hook("h", "prompt"), {"timeout": "50ms"})
+    with running(tmp_path, config):
+        hook, agent, channel = accept(theatre)
+        os.kill(hook.pid, signal.SIGSTOP)
+        channel.message("hello")
+        agent.open()
+        refusal = [("result", f"Message not passed on: hook guard {MUTE}")]
+        assert channel.turn() == refusal
+        os.kill(hook.pid, signal.SIGCONT)
+        channel.message("once more")
+        asked = [hook.expect("hook/prompt")["params"]["prompt"] for _ in range(2)]
+        assert [block["text"] for [block] in asked] == ["hello", "once more"]
+        assert channel.turn() == refusal
+
+
+def said(*texts: str) -> list[tuple[str, str]]:
+    """A turn in which the agent says these."""
+    return [*(("agent_message_chunk", text) for text in texts), ("result", "end_turn")]
+
+
+def left_out(why: str) -> str:
+    return f"[Part of this was left out: hook guard {why}.]"
 
 
 def test_a_reload_takes_a_hook_away(tmp_path: Path, theatre: Stage) -> None:
