@@ -15,7 +15,7 @@ from anyclawd.model.errors import RequestError, UnknownUnit
 from anyclawd.model.spelling import nearest
 from anyclawd.model.value import Json
 from anyclawd.route import events
-from anyclawd.route.record import Conversation, Grant, MessageState, SessionKey
+from anyclawd.route.record import Conversation, Grant, Held, MessageState, SessionKey
 from anyclawd.route.session import Phase, Session
 from anyclawd.route.table import entry_name
 from anyclawd.store.failure import Failure
@@ -110,14 +110,14 @@ class Chats:
         Of a pool all workers that are connected are asked, and each row names one. Raises
         UnknownUnit, and RequestError where the agent does not offer it.
         """
-        found: dict[tuple[UnitName, str], SessionEntry] = {}
+        found: dict[Held, SessionEntry] = {}
         is_complete = True
         for unit in self.units_of(agent):
             listing = await self._listed(unit, ROWS_MAX - len(found))
-            found.update({(unit, entry.session_id): entry for entry in listing.sessions})
+            found.update({Held(unit, entry.session_id): entry for entry in listing.sessions})
             is_complete = is_complete and listing.is_complete
         keys = await self._keys_of(found.keys())
-        rows = [_shown_kept(one, entry, keys.get(one)) for one, entry in found.items()]
+        rows = [_shown_kept(held, entry, keys.get(held)) for held, entry in found.items()]
         return {"sessions": rows, "complete": is_complete}
 
     async def _listed(self, unit: UnitName, rows_max: int) -> Listing:
@@ -126,27 +126,25 @@ class Chats:
             lambda cursor: self._answer(partial(peer.list_sessions, cursor)), rows_max
         )
 
-    async def _keys_of(self, wanted: Set[tuple[UnitName, str]]) -> dict[tuple[UnitName, str], str]:
+    async def _keys_of(self, wanted: Set[Held]) -> dict[Held, SessionKey]:
         """Which chats have these sessions of agents, or had them in an earlier conversation."""
-        router, keys = self._router, dict[tuple[UnitName, str], str]()
+        router, keys = self._router, dict[Held, SessionKey]()
         for key, row in router.put_away.items():
-            if (one := (row.agent, row.acp_id)) in wanted:
-                keys[one] = key
+            if (held := Held(row.agent, row.acp_id)) in wanted:
+                keys[held] = key
         for key, session in router.sessions.items():
-            if (one := (session.agent.route.unit, session.acp_id or session.stale_id)) in wanted:
-                keys[one] = key
-        if len(keys) < len(wanted):
-            for row in await self._earlier():
-                if (one := (row.agent, row.acp_id)) in wanted:
-                    keys.setdefault(one, row.session)
-        return keys
+            acp_id = session.acp_id or session.stale_id
+            if (held := Held(session.agent.route.unit, acp_id)) in wanted:
+                keys[held] = key
+        others = wanted - keys.keys()
+        return {**keys, **await self._keys_of_earlier(others)} if others else keys
 
-    async def _earlier(self) -> tuple[Conversation, ...]:
-        """All conversations of all chats, as far as they can be read."""
+    async def _keys_of_earlier(self, wanted: Set[Held]) -> dict[Held, SessionKey]:
+        """As far as the store can be read."""
         try:
-            return await self._store.conversations()
+            return await self._store.holders(wanted)
         except RequestError:
-            return ()
+            return {}
 
     def follow(self, key: str) -> AsyncGenerator[dict[str, Json] | None, None]:
         """What it is shown from the first value on, which is None."""
@@ -356,11 +354,10 @@ def _shown_conversation(row: Conversation) -> dict[str, Json]:
     }
 
 
-def _shown_kept(one: tuple[UnitName, str], entry: SessionEntry, key: str | None) -> dict[str, Json]:
-    unit, acp_id = one
+def _shown_kept(held: Held, entry: SessionEntry, key: SessionKey | None) -> dict[str, Json]:
     return {
-        "agent": unit,
-        "agent_session": acp_id,
+        "agent": held.unit,
+        "agent_session": held.acp_id,
         "title": entry.title,
         "cwd": entry.cwd,
         "updated_at": entry.updated_at or None,

@@ -1,10 +1,10 @@
 """What the gateway needs of the store; `store.store.Store` is one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol, TypeAlias
 
 from anyclawd.model.value import Json
-from anyclawd.route.record import Conversation, Entry, Restored
+from anyclawd.route.record import Conversation, Entry, Held, Restored, SessionKey
 from anyclawd.store.failure import Failure
 
 Done: TypeAlias = Callable[[Failure | None], None]
@@ -50,5 +50,8 @@ class Store(Protocol):
     async def idle(self) -> dict[str, float]: ...
 
     async def conversations(self, session: str = "") -> tuple[Conversation, ...]: ...
+
+    async def holders(self, wanted: Collection[Held]) -> dict[Held, SessionKey]:
+        """Which chats have these sessions of agents, or had them in an earlier conversation."""
 
     async def export(self, session: str) -> dict[str, Json]: ...

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import NewType, TypeAlias
+from typing import NamedTuple, NewType, TypeAlias
 
 from anyclawd.model.deps import UnitName
 from anyclawd.model.value import Json
@@ -26,6 +26,13 @@ SessionKey = NewType("SessionKey", str)
 MessageId = NewType("MessageId", str)
 #: One answer on its way to its chat; that of the first message it answers.
 DeliveryId = NewType("DeliveryId", str)
+
+
+class Held(NamedTuple):
+    """A session as the agent names it that holds it."""
+
+    unit: UnitName
+    acp_id: str
 
 
 class MessageState(StrEnum):

@@ -4,7 +4,7 @@ Every function reads with the connection that it is given, in the thread of that
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from anyclawd.route.record import (
     Conversation,
     DeliveryId,
     Grant,
+    Held,
     MessageId,
     MessageState,
     PairingCode,
@@ -75,6 +76,14 @@ def conversations(db: "sqlite3.Connection", now_ms: int, session: str) -> tuple[
         return tuple(_conversations(db, now_ms, order, ()))
     where = "WHERE session = ?1 ORDER BY number DESC"
     return tuple(_conversations(db, now_ms, where, (encoded(session),)))
+
+
+def holders(db: "sqlite3.Connection", wanted: Iterable[Held]) -> dict[Held, SessionKey]:
+    """Which chats have these sessions of agents, or had them: the one that did so last."""
+    stored = {(held.unit, encoded(held.acp_id)): held for held in wanted}
+    sql = "SELECT agent, acp_id, session FROM conversations ORDER BY active_at"
+    found = db.execute(sql)
+    return {stored[row[:2]]: SessionKey(row[2]) for row in found if row[:2] in stored}
 
 
 def known_message(

@@ -8,7 +8,7 @@ database in memory.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 from anyclawd.model.errors import RequestError
 from anyclawd.model.plan import SessionStore, StoreType
 from anyclawd.model.value import Json
-from anyclawd.route.record import Conversation, Entry, Restored
+from anyclawd.route.record import Conversation, Entry, Held, Restored, SessionKey
 from anyclawd.store import expiry, rows
 from anyclawd.store.failure import Unopened
 from anyclawd.store.journal import RETRY_S, Done, Journal
@@ -178,6 +178,10 @@ class Store:
         """Those of a chat, or of all chats; the latest first."""
         now = self._now_ms()
         return await self._ask(lambda db: rows.conversations(db, now, session))
+
+    async def holders(self, wanted: Collection[Held]) -> dict[Held, SessionKey]:
+        """Which chats have these sessions of agents, or had them in an earlier conversation."""
+        return await self._ask(lambda db: rows.holders(db, wanted))
 
     async def export(self, session: str) -> dict[str, Json]:
         """All that is kept of a chat: conversations, messages, turns."""

@@ -6,7 +6,7 @@ turn of the loop; whoever gets along with both depends on neither. `pages` is wh
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import assert_never
 
@@ -27,6 +27,7 @@ from anyclawd.route.record import (
     EraseSession,
     ForgetChoices,
     Grant,
+    Held,
     MarkMessages,
     MessageId,
     MessageState,
@@ -37,6 +38,7 @@ from anyclawd.route.record import (
     SaveCode,
     SaveConversation,
     SaveGrant,
+    SessionKey,
     StoredAsk,
     StoredDelivery,
     StoredMessage,
@@ -153,6 +155,10 @@ class PaperStore:
         rows = [row for row in self._conversations.values() if session in ("", row.session)]
         return tuple(reversed(rows))
 
+    async def holders(self, wanted: Collection[Held]) -> dict[Held, SessionKey]:
+        rows = self._conversations.values()
+        return {held: row.session for row in rows if (held := _held(row)) in wanted}
+
     async def export(self, session: str) -> dict[str, Json]:
         return {
             "conversations": [row.number for row in await self.conversations(session)],
@@ -235,6 +241,10 @@ class PaperStore:
             self._states[id_] = state, now[1]
         elif now[0] not in (*_OVER, MessageState.DELIVERED):
             self._states[id_] = state, text or now[1]
+
+
+def _held(row: Conversation) -> Held:
+    return Held(row.agent, row.acp_id)
 
 
 class SlowStore(PaperStore):

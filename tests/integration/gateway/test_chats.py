@@ -1,7 +1,7 @@
 """What administrators do to chats, on in-memory wires: what reaches agents, and what is refused."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 import pytest
 
@@ -12,7 +12,7 @@ from anyclawd.model.conversation import Pool
 from anyclawd.model.deps import UnitName
 from anyclawd.model.errors import RequestError, UnknownSession, UnknownUnit
 from anyclawd.model.value import Json
-from anyclawd.route.record import Conversation, Entry, Restored, SessionKey
+from anyclawd.route.record import Conversation, Entry, Held, Restored, SessionKey
 from anyclawd.wire.channel import Peer
 from tests.fakes.store import PaperStore
 from tests.integration.gateway.peers import (
@@ -266,7 +266,7 @@ async def test_a_chat_at_rest_still_has_its_session() -> None:
 async def test_what_an_agent_keeps_is_told_without_the_store() -> None:
 
     class Unreadable(PaperStore):
-        async def conversations(self, session: str = "") -> tuple[Conversation, ...]:
+        async def holders(self, wanted: Collection[Held]) -> dict[Held, SessionKey]:
             raise RequestError("the store is not open")
 
     gateway, channel, agent = boot(Unreadable(), **ALL)

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from anyclawd.gateway.seam import Store
+from anyclawd.model.deps import UnitName
 from anyclawd.route.record import (
     AddMessage,
     AddTurn,
     Entry,
+    Held,
     MessageId,
     MessageState,
     Restored,
@@ -19,7 +21,7 @@ from anyclawd.route.record import (
     SessionKey,
 )
 from anyclawd.store.failure import AlreadyKnown, Failure
-from tests.fakes.kept import CHAT, a_life, conversation, mark, message, running
+from tests.fakes.kept import AGENT, CHAT, a_life, conversation, mark, message, running
 from tests.fakes.store import PaperStore
 
 S = MessageState
@@ -106,6 +108,24 @@ async def test_the_latest_are_told_in_their_order(kind: str, tmp_path: Path) -> 
         told = await store.messages(CHAT, 2)
         assert [one["messageId"] for one in told] == ["m2", "m3"]
         assert await store.history(CHAT, 1, 2, 999) == (("q2", "a"), ("q3", "a"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_whose_a_session_of_an_agent_is(kind: str, tmp_path: Path) -> None:
+    """Of the very agent, and also in an earlier conversation; ids may be any text."""
+    bob, odd = SessionKey("web:dm:bob"), "ä\ud800\0"
+    async with opened(kind, tmp_path) as store:
+        for number in (1, 2):
+            await put(store, SaveConversation(conversation(number)))
+        await put(store, SaveConversation(conversation(session=bob, acp_id=odd)))
+        wanted = {Held(AGENT, id_) for id_ in ("acp-1", "acp-2", "acp-3", odd)}
+        wanted.add(Held(UnitName("other.agent"), "acp-1"))
+        assert await store.holders(wanted) == {
+            Held(AGENT, "acp-1"): CHAT,
+            Held(AGENT, "acp-2"): CHAT,
+            Held(AGENT, odd): bob,
+        }
+        assert await store.holders(()) == {}
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -21,6 +21,7 @@ from anyclawd.route.record import (
     EraseSession,
     ForgetChoices,
     Grant,
+    Held,
     MarkMessages,
     MessageId,
     MessageState,
@@ -36,6 +37,7 @@ from anyclawd.route.record import (
 )
 from anyclawd.store.failure import AlreadyKnown
 from tests.fakes.kept import (
+    AGENT,
     CHAT,
     PEER,
     HandClock,
@@ -217,6 +219,15 @@ async def test_of_conversations_a_chat_has_one_at_a_time(path: Path) -> None:
         assert found[1] == replace(renamed, latest=3)
         everywhere = await store.conversations()
         assert [one.number for one in everywhere] == [2, 3, 1]  # the last to be active first
+
+
+async def test_of_chats_with_the_same_session_the_last_to_speak_has_it(path: Path) -> None:
+    clock, held = HandClock(), Held(AGENT, "s")
+    async with running(path, clock) as store:
+        for chat in (CHAT, OTHER, CHAT):
+            await store.put(SaveConversation(conversation(session=chat, acp_id="s")))
+            assert await store.holders({held}) == {held: chat}
+            clock.advance(seconds=1)
 
 
 async def test_history_has_the_latest_turns_that_fit(path: Path) -> None:
