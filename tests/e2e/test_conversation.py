@@ -360,7 +360,9 @@ def test_an_agent_that_is_stopped_by_hand_tells_its_user(tmp_path: Path, theatre
         successor = theatre.accept_agent("a")
         channel.message("and now?")
         successor.open("s2")
-        assert successor.reply("here", "s2") == "and now?"
+        asked = successor.reply("here", "s2")
+        assert "What was said so far:\nUser: hello\n" in asked
+        assert asked.rpartition("\n")[2] == "and now?"
         assert channel.turn()[0] == ("agent_message_chunk", "here")
 
 
