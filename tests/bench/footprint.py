@@ -120,13 +120,13 @@ class Rates(NamedTuple):
 
 def rates_of(pids: Sequence[int]) -> Rates:
     """What some processes use together, over ten seconds."""
-    before, begun = _spent(pids), time.monotonic()
+    before, begun = spent(pids), time.monotonic()
     time.sleep(_IDLE_S)
-    after, took_s = _spent(pids), time.monotonic() - begun
+    after, took_s = spent(pids), time.monotonic() - begun
     return Rates((after[0] - before[0]) / 1e7 / took_s, (after[1] - before[1]) / took_s)
 
 
-def _spent(pids: Sequence[int]) -> tuple[int, int]:
+def spent(pids: Sequence[int]) -> tuple[int, int]:
     """Nanoseconds on a processor, and voluntary switches, of all threads."""
     nanoseconds = switches = 0
     for task in (task for pid in pids for task in Path(f"/proc/{pid}/task").iterdir()):
