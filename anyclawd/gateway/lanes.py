@@ -8,14 +8,20 @@ crash leaves behind is never ahead of what is known of it.
 A record that *needs* its commit holds its lane until it is in, however long the store is stuck:
 a prompt must not leave before it is known to run. Any other lets its lane go on when the store
 says that it cannot write now.
+
+A lane is bounded: where `LANE_MAX` commands wait, which takes a disk that stands still, further
+updates of the agent are left out. All that decides about messages is kept.
 """
 
 from collections import deque
 from collections.abc import Callable
 
-from anyclawd.route.commands import Command, SessionKey
+from anyclawd.route.commands import Command, Deliver, SessionKey
 
 Perform = Callable[[Command], None]
+
+#: Commands of one session that wait; of updates one more is left out.
+LANE_MAX = 50_000
 
 
 class Barrier:
@@ -46,7 +52,9 @@ class Lanes:
         lane = self._lanes.get(session)
         if lane is None:
             return False
-        lane.append(command)
+        is_update = isinstance(command, Deliver) and command.delivery is None
+        if len(lane) < LANE_MAX or not is_update:
+            lane.append(command)
         return True
 
     def shut(self, session: SessionKey) -> Barrier:
