@@ -20,6 +20,8 @@ ELICITATION = "conformance/acp/test_elicitation.py"
 SESSIONS = "conformance/acp/test_sessions.py"
 TRANSCRIPTS = "conformance/acp/test_transcripts.py"
 KILL = "chaos/test_kill.py"
+GATEWAY = "integration/gateway/test_gateway.py"
+PATIENCE = "integration/gateway/test_patience.py"
 
 ACP = {
     # -- transport --------------------------------------------------------------------------------
@@ -141,7 +143,7 @@ ACP = {
     "recovery-bounded": Requirement(
         "field",
         "an attempt that is not answered is given up; an answer that comes later means nothing",
-        proved_by(SETUP, "an_attempt_that_is_not_answered_is_given_up"),
+        proved_by(PATIENCE, "an_attempt_to_come_back_that_is_not_answered_is_given_up"),
     ),
     "recovery-id": Requirement(
         "field",
@@ -235,11 +237,8 @@ ACP = {
     "prompt-never-answered": Requirement(
         "field",
         "a turn ends that its agent forgets, or dies in",
-        proved_by(
-            TURNS,
-            "an_agent_that_forgets_to_answer_is_given_up",
-            "an_agent_that_dies_in_a_turn_ends_it",
-        ),
+        proved_by(TURNS, "an_agent_that_dies_in_a_turn_ends_it")
+        + proved_by(GATEWAY, "silence_ends_the_turn"),
     ),
     "cancel": Requirement(
         "Prompt Turn",
@@ -255,7 +254,7 @@ ACP = {
     "cancel-bounded": Requirement(
         "Prompt Turn",
         "a cancelled turn that is never answered ends after a time of ours",
-        proved_by(TURNS, "a_cancelled_turn_that_is_never_answered_ends_all_the_same"),
+        proved_by(PATIENCE, "a_cancelled_turn_that_is_never_answered_ends_all_the_same"),
     ),
     "cancel-questions": Requirement(
         "Prompt Turn",
@@ -267,8 +266,8 @@ ACP = {
         "Cancellation",
         "a request that is given up is cancelled by $/cancel_request; one of the agent's that it "
         "takes back is answered",
-        proved_by(SETUP, "an_attempt_that_is_not_answered_is_given_up")
-        + proved_by(TURNS, "a_cancelled_turn_that_is_never_answered_ends_all_the_same")
+        proved_by(PATIENCE, "an_attempt_to_come_back_that_is_not_answered_is_given_up")
+        + proved_by(PATIENCE, "a_cancelled_turn_that_is_never_answered_ends_all_the_same")
         + proved_by(PERMISSION, "a_request_that_the_agent_takes_back_is_withdrawn"),
     ),
     # -- updates ----------------------------------------------------------------------------------

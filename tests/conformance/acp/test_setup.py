@@ -191,22 +191,6 @@ def test_an_attempt_to_come_back_carries_all_of_the_first(tmp_path: Path, theatr
             assert talk.sent(method) == [{**first, "sessionId": "s1"}]
 
 
-@pytest.mark.parametrize("manner", ["mute", "late"])
-def test_an_attempt_that_is_not_answered_is_given_up(
-    tmp_path: Path, theatre: Stage, manner: str
-) -> None:
-    """What it is answered with later, when the client has gone on, means nothing."""
-    agent = keeping(tmp_path, resume=manner, load=manner) | {"timeouts": {"start": 0.5}}
-    with talking(tmp_path, theatre, agent) as talk:
-        talk.chat().ask("hello")
-        crash(talk)
-        assert talk.chat().ask("again")[-1].endswith("again")
-        assert ways(talk) == ["session/new", "session/resume", "session/load", "session/new"]
-        assert talk.methods().count("$/cancel_request") == 2
-        assert talk.sent("session/prompt")[-1]["sessionId"] == "s2"
-        assert talk.chat().ask("and again") == ["heard: and again"]
-
-
 @pytest.mark.parametrize("verb", ["resume", "load"])
 def test_a_session_may_come_back_under_another_id(
     tmp_path: Path, theatre: Stage, verb: str

@@ -95,16 +95,6 @@ def test_a_second_answer_means_nothing(plain: Talk) -> None:
     assert plain.chat().ask("hello") == ["heard: hello"]
 
 
-def test_an_agent_that_forgets_to_answer_is_given_up(tmp_path: Path, theatre: Stage) -> None:
-    agent = misbehaving(tmp_path, {}) | {"timeouts": {"start": 0.5}}
-    manager = {"agents": {"default": agent}, "prompt_idle_timeout_secs": 1}
-    with talking(tmp_path, theatre, agent, agents_manager=manager) as talk:
-        talk.chat().say("do forget")
-        kind, text = talk.chat().turn()[-1]
-        assert (kind, "did not respond for 1 second" in text) == ("result", True)
-        assert talk.wait_sent("session/cancel") == [{"sessionId": "s1"}]
-
-
 def test_an_agent_that_dies_in_a_turn_ends_it(tmp_path: Path, theatre: Stage) -> None:
     with talking(tmp_path, theatre, misbehaving(tmp_path, {})) as talk:
         talk.chat().say("do say half an ans; crash")
@@ -140,25 +130,6 @@ def test_a_stream_without_end_is_cancelled(plain: Talk) -> None:
     chat.say("/cancel")
     assert chat.turn()[-1] == ("result", "cancelled")
     assert chat.ask("hello") == ["heard: hello"]
-
-
-def test_a_cancelled_turn_that_is_never_answered_ends_all_the_same(
-    tmp_path: Path, theatre: Stage
-) -> None:
-    agent = misbehaving(tmp_path, {}) | {"timeouts": {"start": 0.5}}
-    with talking(tmp_path, theatre, agent) as talk:
-        chat = talk.chat()
-        chat.say("do forget")
-        talk.wait_sent("session/prompt")
-        chat.say("/cancel")
-        assert chat.turn()[-1][0] == "result"
-        [given_up] = talk.wait_sent("$/cancel_request")
-        prompts = [
-            line.frame["id"]
-            for line in talk.transcript()
-            if line.frame.get("method") == "session/prompt"
-        ]
-        assert given_up == {"requestId": prompts[0]}
 
 
 def test_the_official_sdk_is_cancelled(sdk: Talk) -> None:
