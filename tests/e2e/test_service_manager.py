@@ -9,7 +9,7 @@ from tests.fakes.daemon import mock, running, started, system
 def test_ready_carries_the_status(tmp_path: Path) -> None:
     with started(tmp_path, system({"default": mock()})) as daemon:
         notice = daemon.wait_notice(b"READY=1")
-        assert notice.splitlines() == [b"READY=1", b"STATUS=3 active"]
+        assert notice.splitlines() == [b"READY=1", b"STATUS=4 active"]
         assert daemon.stop() == 0
         daemon.wait_notice(b"STOPPING=1")
 
@@ -17,7 +17,7 @@ def test_ready_carries_the_status(tmp_path: Path) -> None:
 def test_the_status_follows_the_units(tmp_path: Path) -> None:
     with running(tmp_path, system({"default": mock()})) as daemon:
         daemon.job("stop", "default.agent")
-        daemon.wait_notice(b"STATUS=1 inactive, 2 active")
+        daemon.wait_notice(b"STATUS=1 inactive, 3 active")
 
 
 def test_the_watchdog_is_fed_by_the_loop(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_another_process_watchdog_is_not_ours(tmp_path: Path) -> None:
     environ = {"WATCHDOG_USEC": "20000", "WATCHDOG_PID": "1"}
     with running(tmp_path, system({"default": mock()}), environ=environ) as daemon:
         daemon.job("stop", "default.agent")
-        daemon.wait_notice(b"STATUS=1 inactive, 2 active")
+        daemon.wait_notice(b"STATUS=1 inactive, 3 active")
         assert not any(b"WATCHDOG=1" in notice for notice in daemon.notices)
 
 
@@ -45,7 +45,6 @@ def test_a_reader_that_never_reads_blocks_nothing(tmp_path: Path) -> None:
 def test_a_service_manager_that_has_gone_is_no_reason_to_fail(tmp_path: Path) -> None:
     config = system({"default": mock()})
     with started(tmp_path, config, environ={"NOTIFY_SOCKET": "@gone"}) as daemon:
-        while "running: 3 active" not in daemon.log_text():
-            assert daemon.process.poll() is None
+        daemon.wait_log_text("running: 4 active")
         daemon.signal(signal.SIGTERM)
         assert daemon.wait_exit() == 0
