@@ -200,15 +200,21 @@ def test_its_modes_and_models_are_chosen_in_the_chat(scene: Scene, record_proper
     (found,) = scene.daemon.ctl_json("sessions", "show", SESSION)["sessions"]
     for choice in found["choices"]:
         record_property(choice["category"] or choice["name"], choice["current"])
-    modes = next(choice for choice in found["choices"] if choice["category"] == "mode")
-    values = [value["id"] for value in modes["values"]]
-    record_property("modes", values)
-    other = next(value for value in values if value != modes["current"])
     with scene.chat.listening() as events:
-        scene.chat.say(f"/mode {other}")
-        heard(events, f"is {other} now")
-        scene.chat.say("[[say:in another mode]]")
-        heard(events, "in another mode")
+        for category in ("mode", "model"):
+            choice = next((each for each in found["choices"] if each["category"] == category), None)
+            scene.chat.say(f"/{category}")
+            if choice is None:
+                heard(events, f"has no {category} to choose")
+            elif category in REAL_AGENTS[scene.name].own_commands:
+                heard(events, "Current")
+            else:
+                values = [value["id"] for value in choice["values"]]
+                other = next(value for value in values if value != choice["current"])
+                scene.chat.say(f"/{category} {other}")
+                heard(events, f"is {other} now")
+        scene.chat.say("[[say:as it was chosen]]")
+        until(events, TURN_ENDED)
 
 
 def test_a_conversation_is_closed_forked_and_erased(scene: Scene, record_property: Record) -> None:
