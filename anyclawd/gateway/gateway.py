@@ -99,8 +99,11 @@ class Gateway:
         wall_ms: Callable[[], int] = _wall_ms,
     ) -> None:
         self._plan, self._environ, self._wall_ms = plan, environ, wall_ms
+        self._birth = f"{wall_ms():x}"  # of this daemon: ids of messages begin with it
         self.store = store
-        self.router = Router(compile_routes(plan), lambda: make_code(SystemRandom().choice))
+        self.router = Router(
+            compile_routes(plan), lambda: make_code(SystemRandom().choice), self._birth
+        )
         self.chats = Chats(self)
         self.counters = Counters()
         self._agents: dict[UnitName, AgentPeer] = {}
@@ -120,7 +123,6 @@ class Gateway:
         self._has_routes = False
         self._unread: deque[_Received] = deque()  # what came before the store was read
         self._unread_bytes = 0
-        self._birth = f"{wall_ms():x}"  # of this daemon: ids of messages begin with it
         self._begun: dict[Token, AgentPeer | None] = {}  # for which process a prompt was decided
         self.start_worker: Callable[[UnitName], None] = _ignore  # of a pool, see `daemon.assemble`
         self.stop_worker: Callable[[UnitName], None] = _ignore

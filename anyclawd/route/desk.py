@@ -36,4 +36,7 @@ class Desk(Protocol):
     def is_leaving_word(self) -> bool:
         """The daemon stops, and the next one is told what was asked."""
 
+    def wake(self, key: SessionKey) -> Session | None:
+        """A session by its key, also one that was put away."""
+
     def manners_of(self, channel: str) -> Manners: ...

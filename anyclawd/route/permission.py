@@ -5,8 +5,8 @@ by an administrator; every later answer finds nothing and is ignored. The names 
 the agents' own as long as they are new on their channel: an agent that was restarted counts from
 the beginning, and a tap on an old button must never approve a new request.
 
-A request whose agent has died, or died with the daemon, is *orphaned*: its button stays in the chat
-and stays valid until its time is over. When the agent asks the very same question of the same
+A request whose agent has died, or died with the daemon, is *orphaned*: its button stays in the chat,
+is shown again by a channel that was restarted, and stays valid until its time is over. When the agent asks the very same question of the same
 session again, it is given the orphan's name, and the answer if there is one by then: so the user is
 not asked a second time for one thing. An answer is used once.
 
@@ -67,6 +67,10 @@ def standing_answer(options: Sequence[PermissionOption], *, allows: bool) -> str
     return None if chosen is None else chosen.option_id
 
 
+def timer_of(request_id: str) -> Timer:
+    return Timer(TimerKind.PERMISSION, request_id, Token(0))
+
+
 @dataclass(frozen=True, slots=True)
 class Ask:
     """One request that waits."""
@@ -99,13 +103,15 @@ class Ask:
 
     @property
     def timer(self) -> Timer:
-        return Timer(TimerKind.PERMISSION, self.request_id, Token(0))
+        return timer_of(self.request_id)
 
 
 class Asks:
     """Every request that waits, by its id and by its session."""
 
-    def __init__(self) -> None:
+    def __init__(self, run: str = "") -> None:
+        """`run` tells this daemon's names from those of earlier ones; empty adds nothing."""
+        self._suffix = f"-{run}" if run else ""
         self._by_id: dict[str, Ask] = {}
         self._by_session: dict[SessionKey, list[str]] = {}
         self._names: OrderedDict[str, int] = OrderedDict()
@@ -116,13 +122,15 @@ class Asks:
         return len(self._by_id)
 
     def name(self, wanted: str) -> str:
-        """`wanted` if it was never used, else a name made from it; long ones are cut."""
-        wanted = wanted[:NAME_MAX_CHARS]
+        """A name that was never given, made from the one that is wanted; long ones are cut."""
+        return self._unused(wanted[: NAME_MAX_CHARS - len(self._suffix)] + self._suffix)
+
+    def _unused(self, wanted: str) -> str:
         used = self._names.pop(wanted, 0)
         self._names[wanted] = used + 1
         if len(self._names) > NAMES_REMEMBERED:
             self._names.popitem(last=False)
-        return self.name(f"{wanted[: NAME_MAX_CHARS - 20]}-{used + 1}") if used else wanted
+        return self._unused(f"{wanted[: NAME_MAX_CHARS - 20]}-{used + 1}") if used else wanted
 
     # --- orphans ----------------------------------------------------------------------------------
 
@@ -132,6 +140,21 @@ class Asks:
         self._orphans[row.request_id] = row, expires_at
         if len(self._orphans) > ORPHANS_MAX:
             self._orphans.popitem(last=False)
+
+    def orphans_of(self, channel: str) -> list[StoredAsk]:
+        """Those that can be answered."""
+        rows = [row for row, _ in self._orphans.values()]
+        return [row for row in rows if row.channel == channel and not row.answer]
+
+    def is_orphan(self, request_id: str) -> bool:
+        """Whether it can be answered."""
+        row, _ = self._orphans.get(request_id, (None, 0.0))
+        return row is not None and not row.answer
+
+    def drop_orphan(self, request_id: str) -> StoredAsk | None:
+        """Its time is over; None where it is no orphan."""
+        row, _ = self._orphans.pop(request_id, (None, 0.0))
+        return row
 
     def answer_orphan(
         self,

@@ -1,10 +1,10 @@
 """The platform's own commands: what a user can do to a conversation from within the chat.
 
-A message that is exactly such a command never reaches an agent. `/new` and `/cancel` are always the
-platform's; another one is the agent's where the agent offers a command of that name.
+A message that is exactly such a command never reaches an agent. An agent's own command of the same
+name is not in the menu; it is reached by a second slash, as in `//status`.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -44,42 +44,53 @@ _DESCRIPTIONS = {
     Word.MODE: "Show or change the mode: /mode NAME",
     Word.MODEL: "Show or change the model: /model NAME",
 }
-_ALWAYS_OURS = (Word.NEW, Word.CANCEL)
+_NAMES = frozenset(str(word) for word in Word)
 _WITH_ARGUMENT = (Word.RESUME, Word.MODE, Word.MODEL)
 
 
-def read(content: Sequence[Json], offered: Collection[str] = ()) -> Wish | None:
-    """The command that a message is; `offered` are the names of the agent's own commands."""
-    if len(content) != 1 or content[0].get("type") != "text":
+def read(content: Sequence[Json]) -> Wish | None:
+    """The command that a message is."""
+    text = _only_text(content)
+    if not text.startswith("/"):
         return None
-    text = content[0].get("text")
-    if not isinstance(text, str) or not text.lstrip().startswith("/"):
-        return None
-    head, _, argument = text.strip().partition(" ")
+    head, _, argument = text.partition(" ")
     name = head[1:].partition("@")[0]  # chats of many add the name of the bot
     if name not in _DESCRIPTIONS:
         return None
     word = Word(name)
-    if (argument and word not in _WITH_ARGUMENT) or (name in offered and word not in _ALWAYS_OURS):
+    if argument and word not in _WITH_ARGUMENT:
         return None
     return Wish(word, argument.strip())
 
 
+def for_agent(content: Sequence[Json]) -> tuple[Json, ...]:
+    """A message as its agent is told it: of `//status` it is told `/status`."""
+    text = _only_text(content)
+    if text.startswith("//") and read([{"type": "text", "text": text[1:]}]) is not None:
+        return ({**content[0], "text": text[1:]},)
+    return tuple(content)
+
+
+def _only_text(content: Sequence[Json]) -> str:
+    """The text of a message that is nothing else; empty for any other."""
+    part = content[0] if len(content) == 1 else {}
+    text = part.get("text") if part.get("type") == "text" else None
+    return text.strip() if isinstance(text, str) else ""
+
+
 def menu(commands: Sequence[Json], choices: Choices) -> list[Json]:
     """The agent's commands, and behind them those of the platform that mean something now."""
-    theirs = names_of(commands)
     ours = [
         {"name": str(word), "description": description}
         for word, description in _DESCRIPTIONS.items()
-        if word in _ALWAYS_OURS or (word not in theirs and _means_something(word, choices))
+        if _means_something(word, choices)
     ]
-    return [*commands, *ours]
+    return [*(one for one in commands if not _is_hidden(one)), *ours]
 
 
-def names_of(commands: Sequence[Json]) -> frozenset[str]:
-    """What an agent's commands are called."""
-    names = (command.get("name") for command in commands if isinstance(command, dict))
-    return frozenset(name for name in names if isinstance(name, str))
+def _is_hidden(command: Json) -> bool:
+    """Whether a command of an agent has the name of one of the platform's."""
+    return isinstance(command, dict) and command.get("name") in _NAMES
 
 
 def choice_for(word: Word, choices: Choices) -> Choice | None:

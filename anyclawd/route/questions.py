@@ -24,8 +24,15 @@ from anyclawd.route.commands import (
 )
 from anyclawd.route.desk import Desk
 from anyclawd.route.forms import Forms
-from anyclawd.route.permission import Ask, Asks, option_meant, rejection_of, standing_answer
-from anyclawd.route.record import CloseAsk, RememberChoice, SaveAsk
+from anyclawd.route.permission import (
+    Ask,
+    Asks,
+    option_meant,
+    rejection_of,
+    standing_answer,
+    timer_of,
+)
+from anyclawd.route.record import CloseAsk, RememberChoice, SaveAsk, StoredAsk
 from anyclawd.route.session import Phase, Session
 from anyclawd.wire import acp
 from anyclawd.wire.channel import Peer
@@ -37,13 +44,14 @@ FOR_LONG_S = 7 * 86400.0
 class Questions:
     """All that wait; `desk` is the router."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, run: str) -> None:
         self._desk = desk
-        self.asks = Asks()
+        self.asks = Asks(run)
         self.forms = Forms(desk)
 
     def waits(self, request_id: str) -> bool:
-        return self.asks.get(request_id) is not None or self.forms.waits(request_id)
+        is_asked = self.asks.get(request_id) is not None or self.asks.is_orphan(request_id)
+        return is_asked or self.forms.waits(request_id)
 
     def are_open(self, session: SessionKey) -> bool:
         return bool(self.asks.count_of(session)) or self.forms.is_open(session)
@@ -91,7 +99,8 @@ class Questions:
         timeout_s = self._desk.routes.permission_timeout_s
         if timeout_s:
             yield ArmTimer(ask.timer, now + timeout_s)
-        yield Record(None, (SaveAsk(replace(ask.row, remaining_s=timeout_s or FOR_LONG_S)),))
+        kept = replace(ask.row, remaining_s=timeout_s or FOR_LONG_S)
+        yield Record(session.key, (SaveAsk(kept),))  # before anybody sees a button
         yield from self._show_ask(ask)
 
     def _can_be_asked(self, session: Session, request: acp.PermissionRequest) -> bool:
@@ -171,8 +180,19 @@ class Questions:
             yield from self._close_ask(ask, None, now)
             return
         self._take_ask(ask, now)
-        self.asks.orphan(ask.row, now + (self._desk.routes.permission_timeout_s or FOR_LONG_S))
-        yield CancelTimer(ask.timer)
+        lasts_s = self._desk.routes.permission_timeout_s or FOR_LONG_S
+        yield from self.keep_orphan(replace(ask.row, remaining_s=lasts_s), now)
+
+    def keep_orphan(self, row: StoredAsk, now: float) -> Iterator[Command]:
+        """Whoever asked has gone, maybe with an earlier daemon."""
+        self.asks.orphan(row, now + row.remaining_s)
+        yield ArmTimer(timer_of(row.request_id), now + row.remaining_s)
+
+    def _show_orphan(self, row: StoredAsk) -> Iterator[Command]:
+        if session := self._desk.wake(row.session):
+            yield from session.announce()
+            options = tuple((option_id, label) for option_id, label, _ in row.options)
+            yield AskPermission(row.channel, row.session, row.request_id, row.description, options)
 
     # --- what ends them ---------------------------------------------------------------------------
 
@@ -180,6 +200,9 @@ class Questions:
         """Nobody has answered in time: no."""
         if ask := self.asks.get(request_id):
             yield from self._close_ask(ask, ask.rejection, now)
+        elif row := self.asks.drop_orphan(request_id):
+            yield Record(None, (CloseAsk(request_id),))
+            yield WithdrawPermission(row.channel, request_id)
         else:
             yield from self.forms.elapsed(request_id, now)
 
@@ -223,6 +246,8 @@ class Questions:
         """A new process of the channel knows of no question."""
         for ask in self.asks.of_channel(channel):
             yield from self._show_ask(ask)
+        for row in self.asks.orphans_of(channel):
+            yield from self._show_orphan(row)
         yield from self.forms.show_again(channel)
 
     def _is_peer(self, session: SessionKey, peer: Peer | None) -> bool:

@@ -92,9 +92,13 @@ class Intake(StrEnum):
 
 
 class Router:
-    """All sessions of one plan. `draw_code` gives pairing codes, see `access.make_code`."""
+    """All sessions of one plan.
 
-    def __init__(self, routes: Routes, draw_code: Callable[[], str]) -> None:
+    `draw_code` gives pairing codes, see `access.make_code`; `run` is part of the names of questions,
+    so that those of two daemons differ.
+    """
+
+    def __init__(self, routes: Routes, draw_code: Callable[[], str], run: str = "") -> None:
         self.routes = routes
         self.intake = Intake.WAITING
         self.is_durable = False  # what is recorded outlives the daemon
@@ -104,7 +108,7 @@ class Router:
         self.put_away: OrderedDict[SessionKey, Conversation] = OrderedDict()
         self.admission = Admission()
         self.deliveries = Deliveries()
-        self.questions = Questions(self)
+        self.questions = Questions(self, run)
         self.gate = Gate(routes.access, draw_code)
         self.running = 0  # turns
         self.calls: dict[Token, Session] = {}
@@ -240,6 +244,7 @@ class Router:
             case _:
                 assert_never(event)
         yield from self._run(session, steps, now)
+        yield from self._do_what_waited(session, now)
 
     def _decide_message(self, event: events.MessageEvent, now: float) -> Iterator[Command]:
         match event:
@@ -349,7 +354,7 @@ class Router:
                 for session in list(self.sessions.values()):
                     yield from self._run(session, session.cut_off(now), now)
             case events.SessionCommanded(key, verb):
-                if found := self._wake(key):
+                if found := self.wake(key):
                     yield from self._run(found, _commanded(found, verb, now), now)
             case events.SessionForked(key, acp_id):
                 yield from self._fork(key, acp_id, now)
@@ -377,6 +382,8 @@ class Router:
                     self.calls.pop(command.token, None)
                 case Record():
                     self._note_record(command, now)
+                case Settle():
+                    self._wishes.pop(command.message, None)
                 case _:
                     pass  # nothing else is common to sessions
             yield command
@@ -438,7 +445,7 @@ class Router:
                 yield from self._turn_away(event, key, verdict, now)
                 return
         self.admission.hold(event.message, event.channel, key, event.size_bytes)
-        wish = self._wish_of(event, key)
+        wish = platform.read(event.content)
         refusal = None
         if wish is None or wish.word is not Word.CANCEL:
             refusal = self._refusal(event, key, target, now, is_to_wait=wish is None)
@@ -464,11 +471,6 @@ class Router:
                 )
             )
         )
-
-    def _wish_of(self, event: events.MessageReceived, key: SessionKey) -> Wish | None:
-        session = self.sessions.get(key)
-        commands = session.agent.commands if session is not None else None
-        return platform.read(event.content, platform.names_of(commands or ()))
 
     def _refusal(
         self,
@@ -557,7 +559,7 @@ class Router:
             steps = self.questions.forms.reply(session, event.message, text, now)
             yield from self._run(session, steps, now)
             return
-        wish = self._wish_of(event, session.key)
+        wish = platform.read(event.content)
         if wish is None or wish.word is Word.NEW:
             yield from self._place(session, now)
         if wish is not None and wish.word is Word.CANCEL:
@@ -576,7 +578,8 @@ class Router:
             yield from self._run(session, steps, now)
         else:
             metadata, size = event.metadata, event.size_bytes
-            message = Message(event.message, tuple(event.content), metadata, size)
+            content = platform.for_agent(event.content)
+            message = Message(event.message, content, metadata, size)
             yield from self._run(session, session.receive(message, now), now)
 
     def _is_homeless(self, event: events.MessageReceived) -> bool:
@@ -597,7 +600,7 @@ class Router:
             yield Settle(event.message, Outcome.REFUSED, text, key, RefusalReason.AGENT)
             return
         session = self._session(event.channel, event.peer, event.agent)
-        wish = self._wish_of(event, session.key)
+        wish = platform.read(event.content)
         if wish is not None and wish.word is Word.CANCEL:
             yield from self._run(session, session.cancel(event.message, now), now)
         else:
@@ -623,11 +626,23 @@ class Router:
                 self._wishes[message] = session.key, wish
                 yield ListConversations(session.key, message)
             case Word.MODE | Word.MODEL:
-                yield from self._choose(session, wish, message)
+                yield from self._choose(session, wish, message, now)
             case _:
                 assert_never(wish.word)
 
-    def _choose(self, session: Session, wish: Wish, message: MessageId) -> Iterator[Command]:
+    def _do_what_waited(self, session: Session, now: float) -> Iterator[Command]:
+        """What can be chosen is known now: the commands that ask for it can be answered."""
+        for message in session.take_askers():
+            _, wish = self._wishes.pop(message)
+            yield from self._run(session, self._choose(session, wish, message, now), now)
+
+    def _choose(
+        self, session: Session, wish: Wish, message: MessageId, now: float
+    ) -> Iterator[Command]:
+        if not session.acp_id and not session.options and not session.agent.failure:
+            self._wishes[message] = session.key, wish
+            yield from session.ask_when_open(message, now)
+            return
         choice = platform.choice_for(wish.word, session.options)
         if choice is None or not wish.argument:
             yield from session.reply(message, platform.choice_text(wish.word, choice))
@@ -669,7 +684,7 @@ class Router:
         now: float,
     ) -> Iterator[Command]:
         _, wish = self._wishes.pop(message, (None, None))
-        session = self._wake(key)
+        session = self.wake(key)
         if wish is None or session is None:
             return
         if wish.word is Word.SESSIONS:
@@ -723,7 +738,7 @@ class Router:
     def _repeat(self, pending: Pending) -> Iterator[Command]:
         """Send an answer again, whole, under its id."""
         row = pending.row
-        session = self._wake(row.session)
+        session = self.wake(row.session)
         if session is None and row.channel not in self.routes.channels:
             return  # it is about to go, and its answers with it
         session = session or self._session(row.channel, row.peer, None)
@@ -746,9 +761,11 @@ class Router:
         for choice in restored.choices:
             self.questions.asks.remember(choice)
         for asked in restored.asks:
-            self.questions.asks.orphan(asked, now + asked.remaining_s)
+            yield from self.questions.keep_orphan(asked, now)
         for delivery in restored.deliveries:
             yield from self._restore_delivery(delivery, now)
+        for channel in self.manners:  # those that are up already
+            yield from self.questions.show_again(channel)
         left = [one for one in restored.messages if self._can_go_on(one)]
         gone = [one for one in restored.messages if not self._can_go_on(one)]
         for one in gone:
@@ -789,10 +806,12 @@ class Router:
             for one in fresh
             if one.state is MessageState.RUNNING and (one.is_again or not is_retried)
         ]
-        for some, text in ((late, texts.expired(role.delivery_ttl_s)), (ran, texts.RESTARTED)):
-            if some:
-                ids = [one.id for one in some]
-                yield from self._run(session, session.conclude(ids, Outcome.INTERRUPTED, text), now)
+        if late:
+            ids, text = [one.id for one in late], texts.expired(role.delivery_ttl_s)
+            yield from self._run(session, session.conclude(ids, Outcome.INTERRUPTED, text), now)
+        if ran:
+            batch = [Message(one.id, one.content, one.metadata, one.size_bytes) for one in ran]
+            yield from self._run(session, session.report_cut_off(batch), now)
         for one in fresh:
             if one not in ran:
                 yield from self._requeue(session, one, now)
@@ -800,7 +819,7 @@ class Router:
     def _requeue(self, session: Session, one: StoredMessage, now: float) -> Iterator[Command]:
         has_run = one.state is MessageState.RUNNING
         wish = platform.read(one.content)
-        if wish is not None and not has_run:  # else it was the agent's own
+        if wish is not None:
             yield from self._run(session, self._do(session, wish, one.id, now), now)
             return
         yield from self._place(session, now)
@@ -808,7 +827,8 @@ class Router:
             again = MarkMessages((one.id,), MessageState.QUEUED, texts.TRIED_AGAIN)
             yield Record(session.key, (again,))
         is_again = has_run or one.is_again
-        message = Message(one.id, one.content, one.metadata, one.size_bytes, is_again=is_again)
+        content = platform.for_agent(one.content)
+        message = Message(one.id, content, one.metadata, one.size_bytes, is_again=is_again)
         if failure := session.agent.failure:
             text = texts.unavailable(session.agent.route.name, failure)
             steps = session.conclude([one.id], Outcome.REFUSED, text)
@@ -828,7 +848,7 @@ class Router:
             session = self._make_session(key, channel, peer, target, row)
         return session
 
-    def _wake(self, key: SessionKey) -> Session | None:
+    def wake(self, key: SessionKey) -> Session | None:
         """A session by its key; None where there is none of that name."""
         row = self.put_away.get(key)
         if key in self.sessions or row is None:
@@ -901,7 +921,7 @@ class Router:
 
     def _fork(self, key: SessionKey, acp_id: str, now: float) -> Iterator[Command]:
         """As the original named it: the fork's key ends in the id of its ACP session."""
-        source = self._wake(key)
+        source = self.wake(key)
         if source is None or acp_id in source.agent.sessions:
             return
         peer = Peer(source.peer.channel_name, acp_id, "fork")
@@ -1035,7 +1055,9 @@ class Router:
         waiting = [
             (message, wish)
             for message, (key, wish) in self._wishes.items()
-            if key == session.key and wish.word in (Word.MODE, Word.MODEL)
+            if key == session.key
+            and wish.word in (Word.MODE, Word.MODEL)
+            and message not in session.askers
         ]
         for message, wish in waiting:
             del self._wishes[message]
@@ -1109,7 +1131,7 @@ class Router:
             if session.channel == channel:
                 session.channel_returned()
         for key in event.held:
-            if held := self._wake(key):
+            if held := self.wake(key):
                 yield from held.announce()
         yield from self._give_up_overdue(channel, now)
         for pending in self.deliveries.of(channel):

@@ -104,6 +104,8 @@ FAILURES_UNTIL_STALE = 2
 OFFER = "available_commands_update"
 #: Texts for the chat that wait for the end of a running turn; one more, and all are shown at once.
 HELD_MAX = 100
+#: Marks the end of a tool call that did not end by itself.
+CANCELLED = "anyclaw/cancelled"
 #: Of a conversation's title that is kept.
 TITLE_MAX_CHARS = 200
 #: What a user has chosen is kept for so many options.
@@ -123,7 +125,7 @@ class Session:
 
     __slots__ = (
         *("_attempts", "_greetings", "_held", "_issue_token", "_past", "_refused", "acp_id"),
-        *("agent", "attempt", "channel", "chosen", "failures", "has_turns", "heir"),
+        *("agent", "askers", "attempt", "channel", "chosen", "failures", "has_turns", "heir"),
         *("is_announced", "is_fresh", "is_open", "is_replaying", "key", "latest", "number"),
         *("options", "peer", "phase", "queue", "role", "stale_id", "title", "token", "turn"),
     )
@@ -161,12 +163,13 @@ class Session:
         self._past = ""  # what was said before, for the next prompt
         self._attempts: list[Attempt] = []
         self._greetings: list[MessageId] = []  # `/new` that wait for their session
+        self.askers: list[MessageId] = []  # commands that wait for what a session offers
         self._held: list[tuple[Json, DeliveryId | None]] = []
         self._refused = 0  # messages refused for want of room since the turn began
 
     @property
     def has_work(self) -> bool:
-        return bool(self.queue or self._greetings)
+        return bool(self.queue or self._greetings or self.askers)
 
     @property
     def is_resting(self) -> bool:
@@ -273,8 +276,22 @@ class Session:
 
     def reply(self, message: MessageId, text: str) -> Iterator[Command]:
         """Answer a command of the platform; it has no turn of its own."""
-        yield from self._reply(message, text)
-        yield from self._mark([message], Outcome.ANSWERED, "end_turn")
+        yield from self._reply(message, text, "end_turn")
+        yield Settle(message, Outcome.ANSWERED, "end_turn", self.key)
+
+    def ask_when_open(self, message: MessageId, now: float) -> Iterator[Command]:
+        """A command is about what an ACP session offers: have one, then it is done."""
+        self.askers.append(message)
+        yield from self.advance(now)
+
+    def take_askers(self) -> list[MessageId]:
+        """Commands that waited for the ACP session that is there now."""
+        if not self.acp_id:
+            return []
+        askers, self.askers = self.askers, []
+        if self.phase is Phase.WAITING and not self.has_work:
+            self.phase = Phase.IDLE
+        return askers
 
     def tell(self, text: str) -> Iterator[Command]:
         """Say something in place of the agent."""
@@ -304,24 +321,24 @@ class Session:
         match self.phase:
             case Phase.PROMPTING:
                 yield from self._cancel_prompt()
-                yield from self._reply(message, texts.CANCELLED)
+                yield from self._reply(message, texts.CANCELLED, "cancelled")
                 yield from self._await_cancelled(now)
             case Phase.WAITING | Phase.OPENING:
                 greetings, self._greetings = self._greetings, []
                 yield from self._drop_work(Outcome.INTERRUPTED, "cancelled")
                 self._greetings = greetings
-                yield from self._reply(message, texts.CANCELLED)
+                yield from self._reply(message, texts.CANCELLED, "cancelled")
                 if self.phase is Phase.WAITING and not self._greetings:
                     self.phase = Phase.IDLE
             case Phase.IDLE | Phase.CANCELLING:
-                yield from self._reply(message, texts.NOTHING_TO_CANCEL)
+                yield from self._reply(message, texts.NOTHING_TO_CANCEL, "cancelled")
                 if message is not None and self.phase is Phase.IDLE:
                     yield from self._deliver({"update": {"sessionUpdate": "result"}})
                     yield CompleteResponse(self.channel, self.key, "cancelled")
             case _:
                 assert_never(self.phase)
         if message is not None:
-            yield from self._mark([message], Outcome.ANSWERED, "cancelled")
+            yield Settle(message, Outcome.ANSWERED, "cancelled", self.key)
 
     def choose(self, option: str, value: Json, message: MessageId) -> Iterator[Command]:
         """Set an option of the live ACP session; OptionSet answers."""
@@ -809,6 +826,8 @@ class Session:
         if turn.is_settled:
             return
         turn.is_settled = True
+        if outcome is not Outcome.ANSWERED or stop_reason == "cancelled":
+            yield from self._end_tools(turn)
         if turn.result is not None:
             if outcome is Outcome.ANSWERED:
                 end = turn.result
@@ -825,6 +844,15 @@ class Session:
         yield CompleteResponse(self.channel, self.key, stop_reason)
         for message in turn.messages:
             yield Settle(message, outcome, text, self.key)
+
+    def _end_tools(self, turn: Turn) -> Iterator[Command]:
+        """Show that tool calls which ran when the turn was ended run no more.
+
+        Source: ACP "Cancellation"; version 1 has no status of its own for it.
+        """
+        for tool in sorted(turn.open_tools):
+            update = {"sessionUpdate": "tool_call_update", "toolCallId": tool, "status": "failed"}
+            yield from self.show_in_turn({"update": {**update, "_meta": {CANCELLED: True}}})
 
     def _entries_of_end(
         self, turn: Turn, outcome: Outcome, text: str, stop_reason: str
@@ -870,15 +898,29 @@ class Session:
         self, messages: Sequence[MessageId], outcome: Outcome, text: str, notice: Json = None
     ) -> Iterator[Command]:
         """End stored messages without a turn, by a notice that is kept until it has arrived."""
-        ids = tuple(messages)
-        delivery, content = DeliveryId(ids[0]), _error(text) if notice is None else notice
+        ids, content = tuple(messages), _error(text) if notice is None else notice
+        yield from self._record_end(ids, outcome, text, content)
+        yield from self.notify(content, DeliveryId(ids[0]))
+        for message in ids:
+            yield Settle(message, outcome, text, self.key)
+
+    def report_cut_off(self, batch: Sequence[Message]) -> Iterator[Command]:
+        """End messages whose turn has ended with an earlier daemon; what was said stays."""
+        said = AddTurn(self.key, self.number, text_of(batch), "", "cancelled")
+        self.has_turns, self.title = True, self.title or title_of(batch)
+        yield Record(self.key, (said, SaveConversation(self.row)))
+        ids = [message.id for message in batch]
+        yield from self.conclude(ids, Outcome.INTERRUPTED, texts.RESTARTED)
+
+    def _record_end(
+        self, ids: tuple[MessageId, ...], outcome: Outcome, text: str, content: Json
+    ) -> Iterator[Command]:
+        """Keep the outcome of messages, and what tells their user of it until that has arrived."""
+        delivery = DeliveryId(ids[0])
         entries: tuple[Entry, ...] = (MarkMessages(ids, MessageState(outcome), text, delivery),)
         if self.channel != VIRTUAL:
             entries = (AddDelivery(self._delivery(delivery, ids, content)), *entries)
         yield Record(self.key, entries)
-        yield from self.notify(content, delivery)
-        for message in ids:
-            yield Settle(message, outcome, text, self.key)
 
     def _mark(
         self, messages: Sequence[MessageId], outcome: Outcome, text: str
@@ -890,8 +932,8 @@ class Session:
 
     def _drop_work(self, outcome: Outcome, text: str, notice: Json = None) -> Iterator[Command]:
         """End all that waits; without a notice its user knows already."""
-        dropped = [*(message.id for message in self.queue), *self._greetings]
-        self.queue, self._greetings = [], []
+        dropped = [*(message.id for message in self.queue), *self._greetings, *self.askers]
+        self.queue, self._greetings, self.askers = [], [], []
         if dropped and notice is not None:
             yield from self.conclude(dropped, outcome, text, notice)
         elif dropped:
@@ -909,15 +951,19 @@ class Session:
         for content, delivery in held:
             yield from self._deliver(content, delivery)
 
-    def _reply(self, message: MessageId | None, text: str) -> Iterator[Command]:
-        if message is not None:
-            chunk = {"update": {"sessionUpdate": "agent_message_chunk", "content": text}}
-            is_over = self.turn is None or self.turn.is_settled
-            yield from self._deliver(chunk) if is_over else self.show_in_turn(chunk)
+    def _reply(self, message: MessageId | None, text: str, stop_reason: str) -> Iterator[Command]:
+        """Answer a command; the answer is kept until it has arrived, like any other."""
+        if message is None:
+            return
+        chunk = {"update": {"sessionUpdate": "agent_message_chunk", "content": text}}
+        yield from self._record_end((message,), Outcome.ANSWERED, stop_reason, chunk)
+        delivery = DeliveryId(message)
+        is_over = self.turn is None or self.turn.is_settled
+        yield from self._deliver(chunk, delivery) if is_over else self.show_in_turn(chunk, delivery)
 
-    def show_in_turn(self, content: Json) -> Iterator[Command]:
+    def show_in_turn(self, content: Json, delivery: DeliveryId | None = None) -> Iterator[Command]:
         yield from self._start()
-        yield Deliver(self.channel, self.key, content)
+        yield Deliver(self.channel, self.key, content, delivery)
 
     def _start(self) -> Iterator[Command]:
         yield from self.announce()

@@ -199,7 +199,6 @@ def test_buttons_survive_a_daemon(tmp_path: Path, theatre: Stage, is_early: bool
         asked = first.post.puppet.expect("channel/requestPermission")["params"]
         answer = {"requestId": asked["requestId"], "optionId": "yes"}
         pressed = {"method": "channel/respondPermission", "params": answer}
-        first.post.state(message)  # what was written before it is written
         with after_its_kill(tmp_path, theatre, first) as second:
             second.resume()
             request, said = second.agent.prompted()

@@ -19,6 +19,7 @@ WORKSPACE = "conformance/acp/test_workspace.py"
 ELICITATION = "conformance/acp/test_elicitation.py"
 SESSIONS = "conformance/acp/test_sessions.py"
 TRANSCRIPTS = "conformance/acp/test_transcripts.py"
+ROUTE = "unit/route/test_session.py"
 KILL = "chaos/test_kill.py"
 GATEWAY = "integration/gateway/test_gateway.py"
 PATIENCE = "integration/gateway/test_patience.py"
@@ -404,12 +405,12 @@ ACP = {
         "unknown notifications are ignored",
         proved_by(TURNS, "what_is_wrong_harms_nothing"),
     ),
-    # -- not claimed ------------------------------------------------------------------------------
     "cancel-tool-calls": Requirement(
         "Prompt Turn",
-        "open tool calls of a cancelled turn are marked as cancelled",
-        deferral="channels show tool calls; the end of a turn tells them that none is open",
+        "open tool calls of a cancelled turn are marked as ended",
+        proved_by(ROUTE, "tool_calls_that_run_when_a_turn_is_cancelled_are_shown_to_end"),
     ),
+    # -- not claimed ------------------------------------------------------------------------------
     "auth-terminal": Requirement(
         "Authentication", "methods of type `terminal`", deferral="not advertised: nobody sits there"
     ),

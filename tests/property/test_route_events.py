@@ -424,6 +424,12 @@ class World:
             self.step(events.SessionDeleted(key))
             self.announced.discard(key)
 
+    def elapse(self, kind: TimerKind) -> None:
+        """Every timer of a kind has its time."""
+        for timer in [timer for timer in self.timers if timer.kind is kind]:
+            self.now = max(self.now, self.timers.pop(timer))
+            self.step(events.TimerElapsed(timer))
+
     def lose(self, agent: UnitName, how: int) -> None:
         if agent not in self.router.agents:
             return
@@ -453,6 +459,7 @@ def test_every_message_has_exactly_one_outcome(life: Life) -> None:
     assert not world.router.admission.bytes
     states = {message: world.store.state_of(message) for message in world.accepted}
     assert set(states.values()) <= ENDED, f"kept as if they went on: {states}"
+    world.elapse(TimerKind.PERMISSION)  # those of questions that could have been asked again
     assert {timer.kind for timer in world.timers} <= {TimerKind.WORKER}, "a timer is left"
     assert not world.responding, "a response was started and never completed"
 
@@ -478,6 +485,8 @@ def test_left_alone_everything_ends(life: Life) -> None:
         world.now = max(world.now, world.timers.pop(timer))
         world.step(events.TimerElapsed(timer))
         world.read()
+        while world.options:  # which the gateway waits for no longer than an agent may take
+            world.set_option(world.options.popleft(), how=0)
     assert sorted(world.settled) == world.accepted
 
 

@@ -33,7 +33,7 @@ supervisor: {{admin_port: 0}}
 class RealAgent:
     package: str
     key: str  #: the variable that its key is in
-    own_commands: tuple[str, ...] = ()  #: those that come before the platform's of the same name
+    own_commands: tuple[str, ...] = ()  #: those that have the name of one of the platform's
     login: str = ""  #: its way to log in by a key, where it offers one through ACP
     writes_key: bool = False  #: a key that it is logged in with is found on disk afterwards
     environment: Callable[[str], Mapping[str, str]] = field(default=lambda url: {})

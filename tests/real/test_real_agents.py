@@ -203,11 +203,12 @@ def test_its_modes_and_models_are_chosen_in_the_chat(scene: Scene, record_proper
     with scene.chat.listening() as events:
         for category in ("mode", "model"):
             choice = next((each for each in found["choices"] if each["category"] == category), None)
+            if category in REAL_AGENTS[scene.name].own_commands:
+                scene.chat.say(f"//{category}")
+                heard(events, "Current")
             scene.chat.say(f"/{category}")
             if choice is None:
                 heard(events, f"has no {category} to choose")
-            elif category in REAL_AGENTS[scene.name].own_commands:
-                heard(events, "Current")
             else:
                 values = [value["id"] for value in choice["values"]]
                 other = next(value for value in values if value != choice["current"])

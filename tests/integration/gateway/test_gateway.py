@@ -229,20 +229,20 @@ async def test_a_permission_goes_to_the_user_and_back_once() -> None:
     agent.say(permission())
     asked = channel.expect("channel/requestPermission")
     assert asked["params"] == {
-        "requestId": "9000",
+        "requestId": "9000-4d2",
         "sessionId": KEY,
         "description": "rm",
         "options": [{"optionId": "yes", "label": "Allow"}, {"optionId": "no", "label": "Deny"}],
     }
-    channel.answer(asked, {"requestId": "9000", "optionId": "yes"})
+    channel.answer(asked, {"requestId": "9000-4d2", "optionId": "yes"})
     respond = {"method": "channel/respondPermission"}
-    channel.say({**respond, "params": {"requestId": "9000", "optionId": "no"}})
+    channel.say({**respond, "params": {"requestId": "9000-4d2", "optionId": "no"}})
     answers = [message for message in agent.read() if "result" in message]
     assert [a["result"] for a in answers] == [
         {"outcome": {"outcome": "selected", "optionId": "yes"}}
     ]
     agent.say(permission())  # the same name again: an old button must not answer it
-    assert channel.expect("channel/requestPermission")["params"]["requestId"] == "9000-2"
+    assert channel.expect("channel/requestPermission")["params"]["requestId"] == "9000-4d2-2"
 
 
 async def test_a_permission_that_nobody_can_be_asked_is_rejected() -> None:
@@ -440,7 +440,7 @@ async def test_an_administrator_in_a_chat_is_seen_there_and_can_answer_permissio
     stream = gateway.send({"content": "and now?", "channel": "web", "peer": "ann"})
     prompt = agent.expect("session/prompt")
     agent.say(permission(sessionId="s1"))
-    gateway.answer_permission("9000", "yes", "a test")
+    gateway.answer_permission("9000-4d2", "yes", "a test")
     assert agent.read()[-1]["result"]["outcome"]["optionId"] == "yes"
     agent.chunk("s1", "Now.")
     agent.answer(prompt, {})
@@ -695,7 +695,8 @@ async def test_two_channels_never_see_each_others_permissions() -> None:
         process.initialize()
     await open_turn(one, agent)
     agent.say(permission())
-    answer = {"requestId": "9000", "optionId": "yes"}
+    asked = one.expect("channel/requestPermission")["params"]["requestId"]
+    answer = {"requestId": asked, "optionId": "yes"}
     two.say({"method": "channel/respondPermission", "params": answer})
     assert agent.read() == []
     assert [message["method"] for message in two.read()] == []

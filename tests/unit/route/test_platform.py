@@ -27,10 +27,20 @@ def test_what_is_a_command(content: list[Json], wish: Wish | None) -> None:
     assert platform.read(content) == wish
 
 
-def test_the_agents_own_command_wins_but_for_new_and_cancel() -> None:
-    offered = {"status", "new"}
-    assert platform.read([{"type": "text", "text": "/status"}], offered) is None
-    assert platform.read([{"type": "text", "text": "/new"}], offered) == Wish(Word.NEW)
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("//status", "/status"),
+        (" //model big", "/model big"),
+        ("//help", "//help"),
+        ("/help", "/help"),
+        ("// a comment", "// a comment"),
+    ],
+)
+def test_a_second_slash_reaches_the_agents_own_command(said: str, told: str) -> None:
+    content = [{"type": "text", "text": said}]
+    assert platform.read(content) is None
+    assert platform.for_agent(content) == ({"type": "text", "text": told},)
 
 
 MODEL = Choice("model", "Model", "model", "small", (("small", "Small"), ("big", "The big one")))
@@ -39,7 +49,7 @@ MODEL = Choice("model", "Model", "model", "small", (("small", "Small"), ("big", 
 def test_the_menu_has_what_means_something() -> None:
     commands = [{"name": "help"}, {"name": "status"}]
     names = [command["name"] for command in platform.menu(commands, (MODEL,))]
-    assert names == ["help", "status", "new", "cancel", "sessions", "resume", "model"]
+    assert names == ["help", "new", "cancel", "status", "sessions", "resume", "model"]
 
 
 @pytest.mark.parametrize(

@@ -234,15 +234,14 @@ def test_a_prompt_that_waits_for_its_retry_is_retried_by_the_next_daemon_and_the
 
 
 def test_what_the_agent_was_prompted_is_no_command_of_the_platform() -> None:
-    """It was the agent's own; which those are is not known yet."""
+    """It was the agent's own."""
     desk = Desk(RETRY)
     desk.open_intake()
     desk.ready()
     desk.say("hello")
     desk.opened("s1")
-    desk.update("available_commands_update", availableCommands=[{"name": "status"}])
     desk.answer()
-    assert prompted(desk.say("/status")) == ["/status"]
+    assert prompted(desk.say("//status")) == ["/status"]
     later = desk.next_daemon()
     later.open_intake()
     assert come_back(later) == ["/status"]

@@ -170,7 +170,7 @@ def test_updates_of_the_agent_change_what_can_be_chosen() -> None:
 def test_a_menu_is_the_agents_and_behind_it_ours() -> None:
     desk = choosing()
     assert menus(offer(desk, "help", "status")) == [
-        ["help", "status", "new", "cancel", "sessions", "resume", "model"]
+        ["help", "new", "cancel", "status", "sessions", "resume", "model"]
     ]
 
 
@@ -188,12 +188,11 @@ def test_a_new_session_is_offered_what_the_agent_has_offered() -> None:
     assert menus(desk.opened("s2", SessionKey("web:direct:bob"))) == [["help", *OURS]]
 
 
-def test_a_command_that_the_agent_offers_is_the_agents() -> None:
+def test_a_command_of_the_same_name_is_reached_by_a_second_slash() -> None:
     desk = choosing()
-    offer(desk, "status", "new")
-    assert prompted(desk.say("/status")) == ["/status"]
-    desk.answer()
-    assert prompted(desk.say("/new")) == []
+    offer(desk, "status")
+    assert prompted(desk.say("/status")) == []
+    assert prompted(desk.say("//status")) == ["/status"]
 
 
 # --- when they are done ---------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from anyclawd.route import events, invariants
 from anyclawd.route.commands import (
     AnswerPermission,
     Command,
+    Deliver,
     MessageId,
     Outcome,
     Settle,
@@ -482,3 +483,17 @@ def test_a_prompt_that_was_not_run_for_want_of_its_session_is_sent_anew_once() -
     again = events.PromptFailed(lane.session.token, "no such session", True, is_unrun=True)
     outcomes = [c.outcome for c in lane.step(again) if isinstance(c, Settle)]
     assert outcomes == [INTERRUPTED]
+
+
+def test_tool_calls_that_run_when_a_turn_is_cancelled_are_shown_to_end() -> None:
+    lane = prompting()
+    for tool, status in (("t1", "completed"), ("t2", "in_progress")):
+        update = {"sessionUpdate": "tool_call", "toolCallId": tool, "status": status}
+        lane.step(events.UpdateReceived(AGENT, "s1", {"update": update}, 1))
+    lane.say("/cancel")
+    commands = lane.step(events.PromptAnswered(lane.session.token, "cancelled"))
+    shown = [command.content["update"] for command in commands if isinstance(command, Deliver)]
+    assert [(one.get("toolCallId"), one.get("status")) for one in shown] == [
+        ("t2", "failed"),
+        (None, None),
+    ]
