@@ -273,10 +273,8 @@ def read_push(params: Json) -> tuple[str, list[Json]]:
 def read_permission(params: Json) -> PermissionRequest:
     found = as_map(params)
     call = as_map(found.get("toolCall"))
-    title, kind = (
-        as_text(call.get("title")),
-        as_text(call.get("kind")) or as_text(found.get("tool")),
-    )
+    title = as_text(call.get("title"))
+    kind = as_text(call.get("kind")) or as_text(found.get("tool"))
     description = as_text(found.get("description")) or title or "Permission requested"
     items = map(as_map, as_list(found.get("options")))
     options = tuple(option for item in items if (option := _read_option(item)) is not None)

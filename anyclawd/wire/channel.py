@@ -14,6 +14,7 @@ from anyclawd.model.errors import RemoteProtocolError
 from anyclawd.model.unit import Ack
 from anyclawd.model.value import Json
 from anyclawd.wire import jsonrpc
+from anyclawd.wire.lenient import as_list, as_map, as_text
 
 PROTOCOL_VERSION = 1
 #: Some channels answer the number of the agent protocol; they mean version 1 as well.
@@ -113,18 +114,10 @@ class ElicitationAnswer(NamedTuple):
     peer: Peer | None  #: who answered, where the channel says so
 
 
-def _map(value: Json) -> dict[str, Json]:
-    return value if isinstance(value, dict) else {}
-
-
-def _text(value: Json) -> str:
-    return value if isinstance(value, str) else ""
-
-
 def _id_text(value: Json) -> str:
     """An id as text; some platforms count, so a whole number is one as well."""
     is_number = isinstance(value, int) and not isinstance(value, bool)
-    return str(value) if is_number else _text(value)
+    return str(value) if is_number else as_text(value)
 
 
 # --- what we send ---------------------------------------------------------------------------------
@@ -254,28 +247,27 @@ CLOSE = jsonrpc.notification("channel/close", {})
 
 def read_handshake(result: Json) -> Handshake:
     """Raises RemoteProtocolError where the channel cannot be spoken to."""
-    answer = _map(result)
+    answer = as_map(result)
     version = answer.get("protocolVersion", PROTOCOL_VERSION)
     if isinstance(version, bool) or version not in SPOKEN_VERSIONS:
         raise RemoteProtocolError(
             f"the channel answered initialize with protocolVersion {version!r:.80}, expected 1 or 2"
         )
-    return Handshake(_map(answer.get("capabilities")), _map(answer.get("defaults")))
+    return Handshake(as_map(answer.get("capabilities")), as_map(answer.get("defaults")))
 
 
 def read_message(params: Json, channel_name: str) -> Inbound:
     """Raises RemoteProtocolError where nobody could be answered or nothing was said."""
-    found = _map(params)
+    found = as_map(params)
     peer = read_peer(found.get("peerInfo"), channel_name)
     content = found.get("content")
     if isinstance(content, str):
         content = [{"type": "text", "text": content}]
-    items = content if isinstance(content, list) else []
-    parts = [item for item in items if isinstance(item, dict)]
+    parts = [item for item in as_list(content) if isinstance(item, dict)]
     if not parts:
         raise RemoteProtocolError("channel/sendMessage: content holds no content part")
     metadata = found.get("metadata")
-    source_id = _id_text(_map(found.get("_meta")).get(SOURCE_ID))
+    source_id = _id_text(as_map(found.get("_meta")).get(SOURCE_ID))
     if len(source_id) > SOURCE_ID_MAX_CHARS:
         raise RemoteProtocolError(
             f"channel/sendMessage: {SOURCE_ID} is longer than {SOURCE_ID_MAX_CHARS} characters"
@@ -284,41 +276,43 @@ def read_message(params: Json, channel_name: str) -> Inbound:
 
 
 def read_peer(value: Json, channel_name: str) -> Peer:
-    peer = _map(value)
+    peer = as_map(value)
     peer_id = _id_text(peer.get("peerId"))
     if not peer_id:
         raise RemoteProtocolError("channel/sendMessage: peerInfo has no peerId")
-    name = _text(peer.get("channelName")) or channel_name
-    return Peer(name, peer_id, _text(peer.get("kind")) or "unknown")
+    name = as_text(peer.get("channelName")) or channel_name
+    return Peer(name, peer_id, as_text(peer.get("kind")) or "unknown")
 
 
 def _read_answerer(value: Json, channel_name: str) -> Peer | None:
     """Who answered a question; None where the channel names nobody."""
-    peer = _map(value)
+    peer = as_map(value)
     return read_peer(peer, channel_name) if _id_text(peer.get("peerId")) else None
 
 
 def read_permission_answer(value: Json, channel_name: str) -> PermissionAnswer:
     """An absent option is `once`."""
-    found = _map(value)
-    option_id = _text(found.get("optionId")) or _text(_map(found.get("result")).get("optionId"))
+    found = as_map(value)
+    option_id = as_text(found.get("optionId")) or as_text(
+        as_map(found.get("result")).get("optionId")
+    )
     peer = _read_answerer(found.get("peerInfo"), channel_name)
-    return PermissionAnswer(_text(found.get("requestId")), option_id or "once", peer)
+    return PermissionAnswer(as_text(found.get("requestId")), option_id or "once", peer)
 
 
 def read_elicitation_answer(value: Json, channel_name: str) -> ElicitationAnswer:
     """An action that is none of the three is `cancel`: nobody has decided."""
-    found = _map(value)
+    found = as_map(value)
     action = found.get("action")
     if action not in ("accept", "decline", "cancel"):
         action = "cancel"
-    content = _map(found.get("content")) if action == "accept" else None
+    content = as_map(found.get("content")) if action == "accept" else None
     return ElicitationAnswer(action, content, _read_answerer(found.get("peerInfo"), channel_name))
 
 
 def read_receipt(params: Json) -> str:
     """The delivery that has arrived. Raises RemoteProtocolError where none is named."""
-    delivery_id = _text(_map(params).get("deliveryId"))
+    delivery_id = as_text(as_map(params).get("deliveryId"))
     if not delivery_id:
         raise RemoteProtocolError("channel/deliveryReceipt: deliveryId is missing")
     return delivery_id
@@ -326,7 +320,7 @@ def read_receipt(params: Json) -> str:
 
 def read_message_id(params: Json) -> str:
     """The message whose state is asked for. Raises RemoteProtocolError where none is named."""
-    message_id = _text(_map(params).get("messageId"))
+    message_id = as_text(as_map(params).get("messageId"))
     if not message_id:
         raise RemoteProtocolError("channel/messageState: messageId is missing")
     return message_id

@@ -16,6 +16,7 @@ from anyclawd.model.errors import RemoteProtocolError
 from anyclawd.model.value import Json
 from anyclawd.wire import acp
 from anyclawd.wire.jsonrpc import RpcError
+from anyclawd.wire.lenient import as_map, as_text
 
 #: The kind of update as which a hook is shown what a 0.9 agent pushes; its content is a list.
 PUSH = "push_message"
@@ -98,7 +99,7 @@ def read_events(result: Json) -> frozenset[HookEvent]:
 
     Raises RemoteProtocolError for a name that is none: such a hook would guard nothing, unnoticed.
     """
-    wanted = result.get("events") if isinstance(result, dict) else None
+    wanted = as_map(result).get("events")
     if wanted is None:
         return frozenset(HookEvent)
     known = {str(event) for event in HookEvent}
@@ -113,7 +114,7 @@ def read_events(result: Json) -> frozenset[HookEvent]:
 
 def read_verdict(event: HookEvent, result: Json, subject: Json) -> Verdict:
     """What a hook has decided about `subject`; raises RemoteProtocolError where it has not."""
-    members = result if isinstance(result, dict) else {}
+    members = as_map(result)
     action = members.get("action")
     match event, action:
         case _, "pass":
@@ -121,7 +122,7 @@ def read_verdict(event: HookEvent, result: Json, subject: Json) -> Verdict:
         case _, "change":
             return Change(_read_change(event, members.get(_SUBJECT[event]), subject))
         case HookEvent.PROMPT, "refuse":
-            return Refuse(_text(members.get("reason")))
+            return Refuse(as_text(members.get("reason")))
         case HookEvent.PROMPT, "answer":
             return Answer(_need_text(event, members, "text"))
         case HookEvent.UPDATE, "drop":
@@ -156,7 +157,7 @@ def _read_change(event: HookEvent, found: Json, subject: Json) -> Json:
 
 
 def _read_changed_update(found: Json, subject: Json) -> Json:
-    if not isinstance(found, dict) or not _text(found.get("sessionUpdate")):
+    if not isinstance(found, dict) or not as_text(found.get("sessionUpdate")):
         raise _nonsense(HookEvent.UPDATE, "an update without a sessionUpdate")
     is_push = subject.get("sessionUpdate") == PUSH
     if is_push and not (found["sessionUpdate"] == PUSH and isinstance(found.get("content"), list)):
@@ -169,15 +170,11 @@ def _offered(request: Json) -> frozenset[str]:
 
 
 def _is_block(block: Json) -> bool:
-    return isinstance(block, dict) and bool(_text(block.get("type")))
-
-
-def _text(value: Json) -> str:
-    return value if isinstance(value, str) else ""
+    return isinstance(block, dict) and bool(as_text(block.get("type")))
 
 
 def _need_text(event: HookEvent, members: dict[str, Json], key: str) -> str:
-    if text := _text(members.get(key)):
+    if text := as_text(members.get(key)):
         return text
     raise _nonsense(event, f"no {key}")
 

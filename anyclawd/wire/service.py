@@ -8,6 +8,7 @@ from typing import NamedTuple
 from anyclawd.model.value import Json
 from anyclawd.wire import jsonrpc
 from anyclawd.wire.jsonrpc import RpcError
+from anyclawd.wire.lenient import as_map, as_text
 
 #: The longest text of a service about its health that is passed on.
 _TEXT_MAX = 500
@@ -36,10 +37,9 @@ def read_health(result: Json, error: RpcError | None) -> Health:
         if error.code == jsonrpc.METHOD_NOT_FOUND:
             return Health()
         return Health(failure=f"answered health with an error: {error!s:.{_TEXT_MAX}}")
-    members = result if isinstance(result, dict) else {}
-    status, message = members.get("status"), members.get("message")
-    text = message[:_TEXT_MAX] if isinstance(message, str) else ""
-    match status.lower() if isinstance(status, str) else "":
+    members = as_map(result)
+    text = as_text(members.get("message"))[:_TEXT_MAX]
+    match as_text(members.get("status")).lower():
         case "unhealthy":
             return Health(failure=f"says it is unhealthy{text and f': {text}'}")
         case "degraded":
