@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 from broadcast import READERS_MAX, Broadcast, Reader
+from form import refuse_misfit
 from inlet import PEER, Inlet
 from refusal import Refusal
 
@@ -160,8 +161,12 @@ class Server:
             raise Refusal(400, f"'content' goes with action 'accept', not with {action!r}")
         if content is not None and not isinstance(content, dict):
             raise Refusal(400, f"'content' must be an object, not {_kind(content)}")
-        if not self._elicitations.resolve(request_id, action, content, PEER):
+        asked = self._elicitations.find(request_id)
+        if asked is None:
             raise Refusal(404, f"no elicitation {request_id!r} is waiting")
+        if action == "accept" and asked.mode == "form":
+            refuse_misfit(asked.requested_schema, content or {})
+        self._elicitations.resolve(request_id, action, content, PEER)
         return web.json_response({"status": "responded"})
 
     async def _events(self, request: web.Request) -> web.StreamResponse:

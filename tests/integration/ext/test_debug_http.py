@@ -23,7 +23,11 @@ FORM = {
     "sessionId": "s",
     "mode": "form",
     "message": "Which?",
-    "requestedSchema": {"type": "object", "properties": {"which": {"type": "string"}}},
+    "requestedSchema": {
+        "type": "object",
+        "properties": {"which": {"type": "string"}, "often": {"type": "integer"}},
+        "required": ["which"],
+    },
 }
 PEER = {"channelName": "debug-http", "peerId": "local", "kind": "local"}
 QUEUED = {"status": "queued", "message": "Message received and queued for processing"}
@@ -347,6 +351,15 @@ def test_an_elicitation_is_listed_and_answered(chat: Chat) -> None:
         (
             {"action": "cancel", "content": {}},
             "'content' goes with action 'accept', not with 'cancel'",
+        ),
+        ({"action": "accept"}, "'content' lacks 'which', which is required"),
+        (
+            {"action": "accept", "content": {"which": "left", "who": "I"}},
+            "'content' has 'who', which was not asked for; expected which, often",
+        ),
+        (
+            {"action": "accept", "content": {"which": "left", "often": True}},
+            "'often' in 'content' must be of type integer",
         ),
     ]:
         assert chat.http("POST", path, body) == (400, {"error": text})
