@@ -1,13 +1,14 @@
-"""What the questions of agents need of the router."""
+"""What the parts of the router need of it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from anyclawd.model.deps import UnitName
 from anyclawd.route.agent import Agent
-from anyclawd.route.commands import SessionKey
+from anyclawd.route.commands import Command, SessionKey
 from anyclawd.route.permission import Asks
+from anyclawd.route.record import Conversation
 from anyclawd.route.session import Session
 from anyclawd.route.table import Routes
 
@@ -21,7 +22,7 @@ class Manners:
 
 
 class Desk(Protocol):
-    """The router, seen by `route.questions` and `route.forms`."""
+    """The router, seen by those that do a part of its work."""
 
     routes: Routes
     agents: dict[UnitName, Agent]
@@ -35,6 +36,16 @@ class Desk(Protocol):
     @property
     def is_leaving_word(self) -> bool:
         """The daemon stops, and the next one is told what was asked."""
+
+    @property
+    def is_closed(self) -> bool:
+        """The daemon stops: nothing new is begun."""
+
+    def run(self, session: Session, steps: Iterable[Command], now: float) -> Iterator[Command]:
+        """Perform a session's decision and keep what is common in step with it."""
+
+    def knows(self, session: Session, row: Conversation) -> bool:
+        """Whether the session's agent may know the ACP session of a row."""
 
     def wake(self, key: SessionKey) -> Session | None:
         """A session by its key, also one that was put away."""

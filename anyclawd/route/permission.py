@@ -2,13 +2,14 @@
 
 A request is answered once: by the user, by its timer, by the end of the turn it was asked in, or
 by an administrator; every later answer finds nothing and is ignored. The names of requests are
-the agents' own as long as they are new on their channel: an agent that was restarted counts from
-the beginning, and a tap on an old button must never approve a new request.
+made from the agents' own and never given twice, also not by a later daemon: an agent that was
+restarted counts from the beginning, and a tap on an old button must never approve a new request.
 
-A request whose agent has died, or died with the daemon, is *orphaned*: its button stays in the chat,
-is shown again by a channel that was restarted, and stays valid until its time is over. When the agent asks the very same question of the same
-session again, it is given the orphan's name, and the answer if there is one by then: so the user is
-not asked a second time for one thing. An answer is used once.
+A request whose agent has died, or died with the daemon, is *orphaned*: its button stays in the
+chat, is shown again by a channel that was restarted, and is valid until its time is over. When the
+agent asks the very same question of the same session again, it is given the orphan's name, and the
+answer if there is one by then: so the user is not asked a second time for one thing. An answer is
+used once.
 
 Where the user has chosen *always*, the same kind of tool is answered the same way for the rest of
 the conversation. That holds for kinds that ACP names; a request of no kind is asked each time.

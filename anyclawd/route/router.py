@@ -23,22 +23,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import assert_never
 
-from anyclawd.model.conversation import Overflow, Recovery
+from anyclawd.model.conversation import Overflow
 from anyclawd.model.deps import UnitName
 from anyclawd.model.value import Json
-from anyclawd.route import access, events, platform, pool, texts
+from anyclawd.route import access, events, platform, texts
 from anyclawd.route.access import Gate, Verdict
 from anyclawd.route.admission import Admission, Refusal
 from anyclawd.route.agent import NO_CAPABILITIES, Agent
 from anyclawd.route.commands import (
     Abandon,
     Announce,
-    ArmTimer,
-    CancelTimer,
     Command,
     Deliver,
     DeliveryId,
-    ListConversations,
     MessageId,
     OpenSession,
     Outcome,
@@ -48,8 +45,6 @@ from anyclawd.route.commands import (
     ReportDrained,
     SessionKey,
     Settle,
-    StartWorker,
-    StopWorker,
     StoreMessage,
     Timer,
     TimerKind,
@@ -59,7 +54,7 @@ from anyclawd.route.delivery import Deliveries, Pending
 from anyclawd.route.desk import Manners
 from anyclawd.route.events import Event
 from anyclawd.route.permission import Asks
-from anyclawd.route.platform import Wish, Word
+from anyclawd.route.platform import Word
 from anyclawd.route.questions import Questions
 from anyclawd.route.record import (
     AddDelivery,
@@ -72,15 +67,16 @@ from anyclawd.route.record import (
     ForgetChoices,
     MarkMessages,
     MessageState,
-    Restored,
     SaveCode,
     SaveGrant,
-    StoredDelivery,
     StoredMessage,
 )
+from anyclawd.route.restore import restore
 from anyclawd.route.session import OFFER, Phase, Session
 from anyclawd.route.table import VIRTUAL, AgentRoute, Routes, entry_name
 from anyclawd.route.turn import Message
+from anyclawd.route.wishes import Wishes
+from anyclawd.route.workers import Workers
 from anyclawd.wire import acp
 from anyclawd.wire.channel import Peer, RefusalReason
 
@@ -94,8 +90,8 @@ class Intake(StrEnum):
 class Router:
     """All sessions of one plan.
 
-    `draw_code` gives pairing codes, see `access.make_code`; `run` is part of the names of questions,
-    so that those of two daemons differ.
+    `draw_code` gives pairing codes, see `access.make_code`; `run` is part of the names of
+    questions, so that those of two daemons differ.
     """
 
     def __init__(self, routes: Routes, draw_code: Callable[[], str], run: str = "") -> None:
@@ -112,7 +108,8 @@ class Router:
         self.gate = Gate(routes.access, draw_code)
         self.running = 0  # turns
         self.calls: dict[Token, Session] = {}
-        self._wishes: dict[MessageId, tuple[SessionKey, Wish]] = {}  # that wait for an answer
+        self.wishes = Wishes(self)
+        self.workers = Workers(self)
         self.manners: dict[str, Manners] = {}
         self._last_token = 0
         self._agents_with_due: list[Agent] = []
@@ -127,9 +124,14 @@ class Router:
         return self.manners.get(channel, _PLAIN)
 
     @property
+    def is_closed(self) -> bool:
+        """The daemon stops: nothing new is begun."""
+        return self.intake is Intake.CLOSED
+
+    @property
     def is_leaving_word(self) -> bool:
         """The daemon stops, and the next one is told what was asked."""
-        return self.is_durable and self.intake is Intake.CLOSED
+        return self.is_durable and self.is_closed
 
     def step(self, event: Event, now: float) -> list[Command]:
         """Decide what one event means. `now` is a monotonic instant in seconds."""
@@ -162,7 +164,7 @@ class Router:
             case events.PushReceived(agent, session_id, content):
                 if session := self.agents[agent].sessions.get(session_id):
                     pushed = {"sessionUpdate": "push_message", "content": content}
-                    yield from self._run(session, session.show({"update": pushed}, now), now)
+                    yield from self.run(session, session.show({"update": pushed}, now), now)
             case events.AgentHeard(agent, session_id):
                 if session := self.agents[agent].sessions.get(session_id):
                     session.hear(now)
@@ -222,7 +224,7 @@ class Router:
     def _decide_answer(self, event: events.AnswerEvent, now: float) -> Iterator[Command]:
         """What an agent, or the store in its place, has answered; a late answer finds no call."""
         if isinstance(event, events.OptionSet):
-            yield from self._option_set(event, now)
+            yield from self.wishes.option_set(event, now)
             return
         if (session := self.calls.pop(event.token, None)) is None:
             return
@@ -243,8 +245,8 @@ class Router:
                 steps = session.recalled(turns, now)
             case _:
                 assert_never(event)
-        yield from self._run(session, steps, now)
-        yield from self._do_what_waited(session, now)
+        yield from self.run(session, steps, now)
+        yield from self.wishes.do_what_waited(session, now)
 
     def _decide_message(self, event: events.MessageEvent, now: float) -> Iterator[Command]:
         match event:
@@ -275,7 +277,7 @@ class Router:
                 if pending is not None and pending.row.channel == channel:
                     yield from self._arrived(delivery)
             case events.ConversationsListed(key, message, conversations):
-                yield from self._listed(key, message, conversations, now)
+                yield from self.wishes.listed(key, message, conversations, now)
             case _:
                 assert_never(event)
 
@@ -317,7 +319,7 @@ class Router:
                 agent.is_connected, agent.is_closing, agent.is_paused = True, False, False
                 agent.capabilities = capabilities
                 self._make_due(agent)
-                yield from self._note_rest(agent, now)
+                yield from self.workers.note_rest(agent, now)
             case events.AgentPaused(name):
                 self.agents[name].is_paused = True
             case events.AgentResumed(name):
@@ -341,7 +343,7 @@ class Router:
             case events.RoutesReplaced(routes):
                 yield from self._replace_routes(routes, now)
             case events.StoreRead(restored):
-                yield from self._restore(restored, now)
+                yield from restore(self, restored, now)
             case events.IntakeOpened():
                 self.intake = Intake.OPEN
                 for session in self.sessions.values():
@@ -352,10 +354,10 @@ class Router:
                 yield from self._close_intake(now)
             case events.TurnsCutOff():
                 for session in list(self.sessions.values()):
-                    yield from self._run(session, session.cut_off(now), now)
+                    yield from self.run(session, session.cut_off(now), now)
             case events.SessionCommanded(key, verb):
                 if found := self.wake(key):
-                    yield from self._run(found, _commanded(found, verb, now), now)
+                    yield from self.run(found, _commanded(found, verb, now), now)
             case events.SessionForked(key, acp_id):
                 yield from self._fork(key, acp_id, now)
             case events.SessionDeleted(key):
@@ -370,7 +372,7 @@ class Router:
             case _:
                 assert_never(event)
 
-    def _run(self, session: Session, steps: Iterable[Command], now: float) -> Iterator[Command]:
+    def run(self, session: Session, steps: Iterable[Command], now: float) -> Iterator[Command]:
         """Perform a session's decision and keep what is common in step with it."""
         had_turn, agent, acp_id = session.turn is not None, session.agent, session.acp_id
         was_busy = bool(agent.active)
@@ -383,7 +385,7 @@ class Router:
                 case Record():
                     self._note_record(command, now)
                 case Settle():
-                    self._wishes.pop(command.message, None)
+                    self.wishes.settled(command.message)
                 case _:
                     pass  # nothing else is common to sessions
             yield command
@@ -392,7 +394,7 @@ class Router:
         else:
             session.agent.active.add(session)
         if was_busy is not bool(agent.active):
-            yield from self._note_rest(agent, now)
+            yield from self.workers.note_rest(agent, now)
         if acp_id and session.acp_id != acp_id:
             yield from self.questions.end(session, now)  # who asked is not spoken with any more
         yield from self.questions.end_with_turn(session, now)
@@ -426,7 +428,7 @@ class Router:
         while agent.due and room > 0 and agent.takes_work:
             session = agent.due.popleft()
             room -= sum(message.size_bytes for message in session.queue)
-            yield from self._run(session, session.advance(now), now)
+            yield from self.run(session, session.advance(now), now)
         if not agent.takes_work:
             agent.due.clear()  # it makes them due again when it is back
 
@@ -450,7 +452,7 @@ class Router:
         if wish is None or wish.word is not Word.CANCEL:
             refusal = self._refusal(event, key, target, now, is_to_wait=wish is None)
         if refusal is not None:
-            session = self._session(event.channel, event.peer, event.agent)
+            session = self.session_of(event.channel, event.peer, event.agent)
             yield from self._refuse(session, event, refusal, now)
             return
         if wish is None:
@@ -507,7 +509,7 @@ class Router:
             return
         cap = session.role.queue.cap
         while session.queue and self._waiting(key) >= cap:
-            yield from self._run(session, session.drop_oldest(texts.dropped(cap)), now)
+            yield from self.run(session, session.drop_oldest(texts.dropped(cap)), now)
 
     def _failure_of(self, target: UnitName) -> str:
         """Why nobody will answer for this name; of a pool that of its first worker."""
@@ -524,7 +526,7 @@ class Router:
             is_shown=not event.has_acceptance,
             retry_after_s=refusal.retry_after_s,
         )
-        yield from self._run(session, steps, now)
+        yield from self.run(session, steps, now)
 
     def _turn_away(
         self, event: events.MessageReceived, key: SessionKey, verdict: Verdict, now: float
@@ -554,33 +556,33 @@ class Router:
             key = session_key(event.channel, event.peer)
             yield from _end(event.message, key, texts.NO_SUCH_CHANNEL)
             return
-        session = self._session(event.channel, event.peer, event.agent)
+        session = self.session_of(event.channel, event.peer, event.agent)
         if self.questions.forms.awaits_reply(session.key) and (text := _text_of(event.content)):
             steps = self.questions.forms.reply(session, event.message, text, now)
-            yield from self._run(session, steps, now)
+            yield from self.run(session, steps, now)
             return
         wish = platform.read(event.content)
         if wish is None or wish.word is Word.NEW:
-            yield from self._place(session, now)
+            yield from self.workers.place(session, now)
         if wish is not None and wish.word is Word.CANCEL:
-            yield from self._run(session, session.cancel(event.message, now), now)
+            yield from self.run(session, session.cancel(event.message, now), now)
         elif self.intake is Intake.CLOSED and not self._outlives(session):
             text = texts.SHUTTING_DOWN
             steps = session.conclude([event.message], Outcome.REFUSED, text)
-            yield from self._run(session, steps, now)
+            yield from self.run(session, steps, now)
         elif self.intake is Intake.CLOSED:
             pass  # its row is all that the next daemon needs to go on with it
         elif wish is not None:
-            yield from self._run(session, self._do(session, wish, event.message, now), now)
+            yield from self.run(session, self.wishes.do(session, wish, event.message, now), now)
         elif session.heir is None and (failure := session.agent.failure):
             text = texts.unavailable(session.agent.route.name, failure)
             steps = session.conclude([event.message], Outcome.REFUSED, text)
-            yield from self._run(session, steps, now)
+            yield from self.run(session, steps, now)
         else:
             metadata, size = event.metadata, event.size_bytes
             content = platform.for_agent(event.content)
             message = Message(event.message, content, metadata, size)
-            yield from self._run(session, session.receive(message, now), now)
+            yield from self.run(session, session.receive(message, now), now)
 
     def _is_homeless(self, event: events.MessageReceived) -> bool:
         """Its channel, or its agent, has gone from the routes while it was being stored."""
@@ -599,104 +601,13 @@ class Router:
             key, text = session_key(event.channel, event.peer), texts.NO_SUCH_CHANNEL
             yield Settle(event.message, Outcome.REFUSED, text, key, RefusalReason.AGENT)
             return
-        session = self._session(event.channel, event.peer, event.agent)
+        session = self.session_of(event.channel, event.peer, event.agent)
         wish = platform.read(event.content)
         if wish is not None and wish.word is Word.CANCEL:
-            yield from self._run(session, session.cancel(event.message, now), now)
+            yield from self.run(session, session.cancel(event.message, now), now)
         else:
             refusal = Refusal(RefusalReason.STORE, texts.not_stored(reason))
             yield from self._refuse(session, event, refusal, now)
-
-    def _do(
-        self, session: Session, wish: Wish, message: MessageId, now: float
-    ) -> Iterator[Command]:
-        """Do what a user has asked of the platform."""
-        match wish.word:
-            case Word.NEW:
-                yield from session.renew(message, now)
-            case Word.CANCEL:
-                yield from session.cancel(message, now)
-            case Word.STATUS:
-                name, state = session.agent.route.name, session.agent.failure or session.phase
-                text = platform.status_text(
-                    name, state, len(session.queue), session.number, session.options
-                )
-                yield from session.reply(message, text)
-            case Word.SESSIONS | Word.RESUME:
-                self._wishes[message] = session.key, wish
-                yield ListConversations(session.key, message)
-            case Word.MODE | Word.MODEL:
-                yield from self._choose(session, wish, message, now)
-            case _:
-                assert_never(wish.word)
-
-    def _do_what_waited(self, session: Session, now: float) -> Iterator[Command]:
-        """What can be chosen is known now: the commands that ask for it can be answered."""
-        for message in session.take_askers():
-            _, wish = self._wishes.pop(message)
-            yield from self._run(session, self._choose(session, wish, message, now), now)
-
-    def _choose(
-        self, session: Session, wish: Wish, message: MessageId, now: float
-    ) -> Iterator[Command]:
-        if not session.acp_id and not session.options and not session.agent.failure:
-            self._wishes[message] = session.key, wish
-            yield from session.ask_when_open(message, now)
-            return
-        choice = platform.choice_for(wish.word, session.options)
-        if choice is None or not wish.argument:
-            yield from session.reply(message, platform.choice_text(wish.word, choice))
-            return
-        value = platform.value_named(choice, wish.argument)
-        if value is None:
-            yield from session.reply(message, platform.no_such_value(wish.word, wish.argument))
-        elif session.acp_id and session.agent.takes_work:
-            self._wishes[message] = session.key, wish._replace(argument=value)
-            yield from session.choose(choice.option, value, message)
-        else:  # the next ACP session is set so
-            yield from session.note_choice(choice.option, value)
-            yield from session.reply(message, platform.value_set(wish.word, value))
-
-    def _option_set(self, event: events.OptionSet, now: float) -> Iterator[Command]:
-        session = self.sessions.get(event.session)
-        _, wish = self._wishes.pop(event.message, (None, None))
-        if session is None:
-            return
-        is_current = event.session_id == session.acp_id
-        if event.choices is not None and is_current:
-            yield from self._run(session, session.learn_options(event.choices), now)
-        if wish is None:
-            return  # it was set again for a new ACP session, and nobody waits to be told
-        choice = platform.choice_for(wish.word, session.options)
-        error = event.error if is_current else texts.CONVERSATION_ENDED
-        if error or choice is None:
-            steps = session.reply(event.message, texts.not_set(wish.word, error))
-        else:
-            yield from session.note_choice(choice.option, wish.argument)
-            steps = session.reply(event.message, platform.value_set(wish.word, wish.argument))
-        yield from self._run(session, steps, now)
-
-    def _listed(
-        self,
-        key: SessionKey,
-        message: MessageId,
-        conversations: tuple[Conversation, ...],
-        now: float,
-    ) -> Iterator[Command]:
-        _, wish = self._wishes.pop(message, (None, None))
-        session = self.wake(key)
-        if wish is None or session is None:
-            return
-        if wish.word is Word.SESSIONS:
-            text = platform.conversations_text(conversations, session.number)
-            yield from self._run(session, session.reply(message, text), now)
-            return
-        row = next((one for one in conversations if str(one.number) == wish.argument), None)
-        if row is None:
-            steps = session.reply(message, texts.NO_SUCH_NUMBER)
-        else:
-            steps = session.return_to(row, message, now, knows_it=self._knows(session, row))
-        yield from self._run(session, steps, now)
 
     def _withdraw(
         self, message: MessageId, channel: str, peer: Peer, now: float
@@ -705,14 +616,14 @@ class Router:
         if message in self.admission.storing:
             self.admission.withdrawn.add(message)
         elif session is not None and message in self.admission:
-            yield from self._run(session, session.withdraw(message, now), now)
+            yield from self.run(session, session.withdraw(message, now), now)
 
     def _notify(self, channel: str, peer: Peer, text: str, now: float) -> Iterator[Command]:
-        session = self._session(channel, peer, None)
+        session = self.session_of(channel, peer, None)
         chunk = {"sessionUpdate": "agent_message_chunk", "content": {"type": "text", "text": text}}
         result = {"sessionUpdate": "result", "stopReason": "end_turn"}
         for update in (chunk, result):
-            yield from self._run(session, session.notify({"update": update}), now)
+            yield from self.run(session, session.notify({"update": update}), now)
 
     # --- answers on their way ---------------------------------------------------------------------
 
@@ -735,110 +646,19 @@ class Router:
             self.deliveries.take(delivery)
             yield Record(None, (CloseDelivery(delivery, has_arrived=False),))
 
-    def _repeat(self, pending: Pending) -> Iterator[Command]:
+    def repeat(self, pending: Pending) -> Iterator[Command]:
         """Send an answer again, whole, under its id."""
         row = pending.row
         session = self.wake(row.session)
         if session is None and row.channel not in self.routes.channels:
             return  # it is about to go, and its answers with it
-        session = session or self._session(row.channel, row.peer, None)
+        session = session or self.session_of(row.channel, row.peer, None)
         yield from session.announce()
         yield Deliver(row.channel, row.session, row.content, row.id, is_repeat=True)
 
-    # --- what an earlier daemon has left ----------------------------------------------------------
-
-    def _restore(self, restored: Restored, now: float) -> Iterator[Command]:
-        self.is_durable = restored.is_durable
-        for row in restored.conversations:
-            if session := self.sessions.get(row.session):  # it was told something already
-                session.take_up(row, knows_it=self._knows(session, row))
-            else:
-                self._remember(row)
-        for grant in restored.grants:
-            self.gate.admit(grant)
-        for code in restored.codes:
-            self.gate.add_code(code, now)
-        for choice in restored.choices:
-            self.questions.asks.remember(choice)
-        for asked in restored.asks:
-            yield from self.questions.keep_orphan(asked, now)
-        for delivery in restored.deliveries:
-            yield from self._restore_delivery(delivery, now)
-        for channel in self.manners:  # those that are up already
-            yield from self.questions.show_again(channel)
-        left = [one for one in restored.messages if self._can_go_on(one)]
-        gone = [one for one in restored.messages if not self._can_go_on(one)]
-        for one in gone:
-            marked = MarkMessages((one.id,), MessageState.INTERRUPTED, texts.REMOVED)
-            yield Record(None, (marked,))
-        left.sort(key=lambda one: one.session)  # stable: the order within a session stays
-        for key, messages in itertools.groupby(left, key=lambda one: one.session):
-            yield from self._restore_messages(key, list(messages), now)
-
-    def _restore_delivery(self, row: StoredDelivery, now: float) -> Iterator[Command]:
-        ttl_s = self.routes.role_of(row.channel).delivery_ttl_s
-        if row.age_s >= ttl_s or row.channel not in self.routes.channels:
-            yield Record(None, (CloseDelivery(row.id, has_arrived=False),))
-            return
-        self.deliveries.add(row, now + ttl_s - row.age_s)
-        pending = self.deliveries.get(row.id)
-        assert pending is not None, row.id
-        yield from self._repeat(pending)
-
-    def _can_go_on(self, message: StoredMessage) -> bool:
-        """Somebody may still answer it, and somebody may still read the answer."""
-        return message.channel in self.routes.channels
-
-    def _restore_messages(
-        self, key: SessionKey, messages: list[StoredMessage], now: float
-    ) -> Iterator[Command]:
-        """Say of each message of a session what becomes of it, once, and queue the rest."""
-        first = messages[0]
-        session = self._session(first.channel, first.peer, None)
-        role = session.role
-        for one in messages:
-            self.admission.hold(one.id, one.channel, key, one.size_bytes)
-        late = [one for one in messages if one.age_s >= role.delivery_ttl_s]
-        fresh = [one for one in messages if one.age_s < role.delivery_ttl_s]
-        is_retried = role.recovery is Recovery.RETRY
-        ran = [
-            one
-            for one in fresh
-            if one.state is MessageState.RUNNING and (one.is_again or not is_retried)
-        ]
-        if late:
-            ids, text = [one.id for one in late], texts.expired(role.delivery_ttl_s)
-            yield from self._run(session, session.conclude(ids, Outcome.INTERRUPTED, text), now)
-        if ran:
-            batch = [Message(one.id, one.content, one.metadata, one.size_bytes) for one in ran]
-            yield from self._run(session, session.report_cut_off(batch), now)
-        for one in fresh:
-            if one not in ran:
-                yield from self._requeue(session, one, now)
-
-    def _requeue(self, session: Session, one: StoredMessage, now: float) -> Iterator[Command]:
-        has_run = one.state is MessageState.RUNNING
-        wish = platform.read(one.content)
-        if wish is not None:
-            yield from self._run(session, self._do(session, wish, one.id, now), now)
-            return
-        yield from self._place(session, now)
-        if has_run:
-            again = MarkMessages((one.id,), MessageState.QUEUED, texts.TRIED_AGAIN)
-            yield Record(session.key, (again,))
-        is_again = has_run or one.is_again
-        content = platform.for_agent(one.content)
-        message = Message(one.id, content, one.metadata, one.size_bytes, is_again=is_again)
-        if failure := session.agent.failure:
-            text = texts.unavailable(session.agent.route.name, failure)
-            steps = session.conclude([one.id], Outcome.REFUSED, text)
-        else:
-            steps = session.receive(message, now)
-        yield from self._run(session, steps, now)
-
     # --- sessions ---------------------------------------------------------------------------------
 
-    def _session(self, channel: str, peer: Peer, agent: UnitName | None) -> Session:
+    def session_of(self, channel: str, peer: Peer, agent: UnitName | None) -> Session:
         """The session of a chat; made anew, or of its row, where it is not there."""
         key = session_key(channel, peer)
         session = self.sessions.get(key)
@@ -871,28 +691,20 @@ class Router:
         target: UnitName,
         row: Conversation | None,
     ) -> Session:
-        owner = self.agents[self._worker_for(target, None if row is None else row.agent)]
+        owner = self.agents[self.workers.worker_for(target, None if row is None else row.agent)]
         role = self.routes.role_of(channel)
         session = Session(key, channel, peer, owner, role, self._issue_token)
         if row is not None:
-            session.take_up(row, knows_it=self._knows(session, row))
+            session.take_up(row, knows_it=self.knows(session, row))
         session.is_open = self.intake is Intake.OPEN
         self.sessions[key] = session
         owner.members.append(session)
         return session
 
-    def _knows(self, session: Session, row: Conversation) -> bool:
+    def knows(self, session: Session, row: Conversation) -> bool:
         """Whether the session's agent may know the ACP session of a row: its own, or its pool's."""
         route = self.routes.agents.get(row.agent)
         return route is not None and route.answers_for == session.agent.route.answers_for
-
-    def _worker_for(self, target: UnitName, former: UnitName | None) -> UnitName:
-        """Whose a session is until it has work; of an agent without a pool it is the agent's."""
-        workers = self.routes.answering(target)
-        if former in workers:
-            return former
-        assignment = pool.assign(self._workers(target)) if len(workers) > 1 else None
-        return workers[0] if assignment is None else assignment.worker
 
     def _issue_token(self) -> Token:
         self._last_token += 1
@@ -900,7 +712,7 @@ class Router:
 
     def _put_away_some(self) -> Iterator[Command]:
         """Put away what rests, a few at a time: whoever does not rest is looked at again later."""
-        wishing = {key for key, _ in self._wishes.values()}
+        wishing = self.wishes.chats()
         for session in list(itertools.islice(self.sessions.values(), _LOOKED_AT)):
             if len(self.sessions) <= self.routes.limits.lanes:
                 return
@@ -909,11 +721,11 @@ class Router:
                 row = session.row
                 yield from session.put_away()
                 del self.sessions[session.key]
-                self._remember(row)
+                self.remember(row)
             else:
                 self.sessions.move_to_end(session.key)
 
-    def _remember(self, row: Conversation) -> None:
+    def remember(self, row: Conversation) -> None:
         self.put_away[row.session] = row
         self.put_away.move_to_end(row.session)
         if len(self.put_away) > self.routes.limits.put_away:
@@ -934,7 +746,7 @@ class Router:
             fork.agent.members.remove(fork)
             source.agent.members.append(fork)
             fork.agent = source.agent
-        yield from self._run(fork, fork.adopt_acp(acp_id), now)
+        yield from self.run(fork, fork.adopt_acp(acp_id), now)
 
     def _delete(self, key: SessionKey, now: float) -> Iterator[Command]:
         session = self.sessions.get(key)
@@ -949,62 +761,6 @@ class Router:
         self.questions.asks.forget_orphans(key)
         yield Record(key, (EraseSession(key),))
 
-    # --- pools ------------------------------------------------------------------------------------
-
-    def _place(self, session: Session, now: float) -> Iterator[Command]:
-        """See that a session of a pool that is about to have work has a worker."""
-        owner = session.heir or session.agent
-        if owner.route.pool is None or self.intake is Intake.CLOSED or owner.standing.is_up:
-            return
-        workers = self._workers(owner.route.answers_for)
-        assignment = pool.assign(workers, owner.route.unit)
-        if assignment is None:
-            return
-        worker = self.agents[assignment.worker]
-        if assignment.is_to_start:
-            worker.is_resting = False
-            yield StartWorker(assignment.worker)
-        if worker is not owner:
-            yield from self._run(session, session.hand_over(worker, now), now)
-
-    def _place_members(self, agent: Agent, now: float) -> Iterator[Command]:
-        """A worker has gone: what waits for it goes to others, unless it comes back."""
-        if agent.route.pool is not None:
-            for session in [one for one in agent.members if one.has_work]:
-                yield from self._place(session, now)
-
-    def _workers(self, target: UnitName) -> list[pool.Worker]:
-        agents = [self.agents[unit] for unit in self.routes.answering(target)]
-        return [
-            pool.Worker(
-                unit=agent.route.unit,
-                standing=agent.standing,
-                load=sum(one.phase is not Phase.IDLE for one in agent.members),
-                sessions=len(agent.members),
-            )
-            for agent in agents
-        ]
-
-    def _note_rest(self, agent: Agent, now: float) -> Iterator[Command]:
-        """A worker has begun to rest, or to work."""
-        if agent.route.pool is not None:
-            timer = Timer(TimerKind.WORKER, agent.route.unit, Token(0))
-            if agent.active:
-                yield CancelTimer(timer)
-            else:
-                yield ArmTimer(timer, now + agent.route.pool.idle_s)
-
-    def _worker_rested(self, agent: Agent | None, now: float) -> Iterator[Command]:
-        """Stop a worker that nobody needs; one that is needed now may not be later."""
-        if agent is None or agent.route.pool is None or agent.active:
-            return
-        workers = self._workers(agent.route.answers_for)
-        if pool.may_stop(agent.route.pool, workers, agent.route.unit):
-            agent.is_closing = True
-            yield StopWorker(agent.route.unit)
-        elif agent.is_connected and agent.route.is_spare:
-            yield from self._note_rest(agent, now)
-
     # --- updates ----------------------------------------------------------------------------------
 
     def _update(self, event: events.UpdateReceived, now: float) -> Iterator[Command]:
@@ -1013,7 +769,7 @@ class Router:
         update = params.get("update")
         if not isinstance(update, dict) or not isinstance(update.get("sessionUpdate"), str):
             if session is not None:
-                yield from self._run(session, _malformed(session, update), now)
+                yield from self.run(session, _malformed(session, update), now)
             return
         acp.normalise(update)
         if update["sessionUpdate"] == OFFER:
@@ -1021,7 +777,7 @@ class Router:
             options = session.options if session is not None else ()
             update["availableCommands"] = platform.menu(agent.commands, options)
         if session is not None:
-            yield from self._run(session, session.show(params, now), now)
+            yield from self.run(session, session.show(params, now), now)
         else:
             limit = self.routes.limits.early_bytes
             agent.keep_early(event.session_id, params, event.size_bytes, limit)
@@ -1043,36 +799,22 @@ class Router:
         for session in tuple(agent.members):
             self.calls.pop(session.token, None)
             yield from self.questions.orphan(session, now)
-            yield from self._run(session, session.agent_lost(text, is_stop=is_stop), now)
-            yield from self._drop_wishes(session, now)
+            yield from self.run(session, session.agent_lost(text, is_stop=is_stop), now)
+            yield from self.wishes.agent_gone(session, now)
             if session.heir is not None:
-                yield from self._run(session, session.advance(now), now)
+                yield from self.run(session, session.advance(now), now)
         agent.sessions.clear()
-        yield from self._place_members(agent, now)
-
-    def _drop_wishes(self, session: Session, now: float) -> Iterator[Command]:
-        """Whoever waits for an option to be set is told that it is not."""
-        waiting = [
-            (message, wish)
-            for message, (key, wish) in self._wishes.items()
-            if key == session.key
-            and wish.word in (Word.MODE, Word.MODEL)
-            and message not in session.askers
-        ]
-        for message, wish in waiting:
-            del self._wishes[message]
-            steps = session.reply(message, texts.not_set(wish.word, "the agent has gone"))
-            yield from self._run(session, steps, now)
+        yield from self.workers.place_members(agent, now)
 
     def _agent_failed(self, agent: Agent, reason: str, now: float) -> Iterator[Command]:
         agent.failure = reason
-        yield from self._place_members(agent, now)
+        yield from self.workers.place_members(agent, now)
         text = texts.unavailable(agent.route.name, reason)
         for session in tuple(agent.members):
             if self.intake is Intake.CLOSED and self._outlives(session):
                 continue  # it is the next daemon's
             if session.heir is None:  # else what waits is the heir's
-                yield from self._run(session, session.give_up(text), now)
+                yield from self.run(session, session.give_up(text), now)
 
     def _replace_routes(self, routes: Routes, now: float) -> Iterator[Command]:
         """Meet the agents of the new table, hand chats over, and refuse what nobody will answer."""
@@ -1084,7 +826,7 @@ class Router:
             if unit not in former.agents:
                 agent.failure = ""
             if is_other_pool and agent.is_connected:
-                yield from self._note_rest(agent, now)
+                yield from self.workers.note_rest(agent, now)
         self._meet_agents()
         for session in list(self.sessions.values()):
             session.role = routes.role_of(session.channel)
@@ -1093,19 +835,19 @@ class Router:
                 continue
             owner = session.heir or session.agent
             if owner.route.unit not in routes.answering(routed):
-                heir = self.agents[self._worker_for(routed, None)]
-                yield from self._run(session, session.hand_over(heir, now), now)
+                heir = self.agents[self.workers.worker_for(routed, None)]
+                yield from self.run(session, session.hand_over(heir, now), now)
                 if session.has_work:
-                    yield from self._place(session, now)
+                    yield from self.workers.place(session, now)
         for unit, agent in self.agents.items():
             if unit not in routes.agents:
                 yield from self._agent_failed(agent, texts.NO_SUCH_AGENT, now)
 
     def _remove(self, sessions: Iterable[Session], text: str, now: float) -> Iterator[Command]:
         for session in sessions:
-            yield from self._run(session, session.remove(text), now)
-            for message in [one for one, (key, _) in self._wishes.items() if key == session.key]:
-                del self._wishes[message]
+            yield from self.run(session, session.remove(text), now)
+            for message in self.wishes.of(session.key):
+                self.wishes.settled(message)
                 yield from _end(message, session.key, text)
             yield from self.questions.end(session, now)
             del self.sessions[session.key]
@@ -1136,7 +878,7 @@ class Router:
         yield from self._give_up_overdue(channel, now)
         for pending in self.deliveries.of(channel):
             if pending.is_written:
-                yield from self._repeat(pending)
+                yield from self.repeat(pending)
         yield from self.questions.show_again(channel)
 
     def _remove_channel(self, channel: str, now: float) -> Iterator[Command]:
@@ -1152,9 +894,9 @@ class Router:
         for session in list(self.sessions.values()):
             session.is_open = False
             if not self._outlives(session):
-                yield from self._run(session, session.give_up(texts.SHUTTING_DOWN), now)
+                yield from self.run(session, session.give_up(texts.SHUTTING_DOWN), now)
             elif session.phase is Phase.OPENING:
-                yield from self._run(session, session.pause(), now)
+                yield from self.run(session, session.pause(), now)
         if not self.running:
             yield ReportDrained()
 
@@ -1171,7 +913,7 @@ class Router:
                 yield from self.questions.elapsed(timer.owner, now)
                 return
             case TimerKind.WORKER:
-                yield from self._worker_rested(self.agents.get(UnitName(timer.owner)), now)
+                yield from self.workers.rested(self.agents.get(UnitName(timer.owner)), now)
                 return
         session = self.calls.get(timer.token)
         if session is None or session.token != timer.token:
@@ -1179,13 +921,13 @@ class Router:
         match timer.kind:
             case TimerKind.SILENCE:
                 if session.phase is Phase.PROMPTING:
-                    yield from self._run(session, session.silence_elapsed(now), now)
+                    yield from self.run(session, session.silence_elapsed(now), now)
             case TimerKind.CANCEL:
                 del self.calls[timer.token]
-                yield from self._run(session, session.cancel_elapsed(now), now)
+                yield from self.run(session, session.cancel_elapsed(now), now)
             case TimerKind.OPEN:
                 del self.calls[timer.token]
-                yield from self._run(session, session.open_elapsed(now), now)
+                yield from self.run(session, session.open_elapsed(now), now)
             case _:
                 assert_never(timer.kind)
 

@@ -479,14 +479,14 @@ def test_left_alone_everything_ends(life: Life) -> None:
     world.finish_storing()
     world.read()
     for _ in range(2000):
+        while world.options:  # which the gateway waits for no longer than an agent may take
+            world.set_option(world.options.popleft(), how=0)
         if {timer.kind for timer in world.timers} <= {TimerKind.WORKER}:
             break
         timer = min(world.timers, key=lambda timer: (world.timers[timer], str(timer)))
         world.now = max(world.now, world.timers.pop(timer))
         world.step(events.TimerElapsed(timer))
         world.read()
-        while world.options:  # which the gateway waits for no longer than an agent may take
-            world.set_option(world.options.popleft(), how=0)
     assert sorted(world.settled) == world.accepted
 
 

@@ -105,7 +105,7 @@ def test_whoever_waits_for_a_command_is_told_how_it_ends(
     if text == "/sessions" and not settled:
         settled = outcomes(desk.step(events.ConversationsListed(KEY, MessageId("2"), ())))
     assert set(settled) == {"2"}
-    assert not desk.router._wishes
+    assert not desk.router.wishes.chats()
 
 
 def test_an_option_of_a_session_that_was_left_is_not_said_to_be_set() -> None:
