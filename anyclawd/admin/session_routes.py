@@ -18,8 +18,6 @@ from anyclawd.model.value import Json
 
 #: The most turns one request for a history can ask for.
 TURNS_MAX = 10_000
-
-
 #: Rows that are turned into JSON between two turns of the event loop.
 _ROWS_A_PIECE = 200
 

@@ -20,7 +20,7 @@ from anyclawd.daemon.workers import Workers
 from anyclawd.engine.commands import SettleBoot
 from anyclawd.engine.events import BootRequested, ShutdownRequested
 from anyclawd.engine.job import Origin
-from anyclawd.gateway.gateway import Gateway
+from anyclawd.gateway.gateway import STORE, Gateway
 from anyclawd.model.deps import UnitName
 from anyclawd.model.plan import Plan
 from anyclawd.model.state import ACTIVE_OF, Active, JobType, Result, Sub, SystemState
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("anyclawd.daemon")
 unit_log = logging.getLogger("anyclawd.state")
-
-STORE = UnitName("store.core")
 
 #: Sub states in which a unit will not answer anybody until something else happens.
 _OUT = frozenset({Sub.FAILED, Sub.COOLDOWN, Sub.BLOCKED, Sub.DEAD})

@@ -50,7 +50,7 @@ from anyclawd.daemon.waiting import JobsSubmission, ResetSubmission, UnitsRest, 
 from anyclawd.engine.events import CancelRequested, ResetRequested
 from anyclawd.engine.explain import schedule, sentences
 from anyclawd.engine.job import Job
-from anyclawd.gateway.gateway import Gateway
+from anyclawd.gateway.gateway import STORE, Gateway
 from anyclawd.model.deps import UnitName
 from anyclawd.model.errors import UnknownUnit
 from anyclawd.model.plan import Plan
@@ -63,9 +63,6 @@ from anyclawd.route.commands import Outcome
 from anyclawd.runtime.driver import Driver
 from anyclawd.runtime.logpump import Follower, LogLine
 from anyclawd.wire.channel import RefusalReason
-
-#: The unit that keeps conversations, where there is one.
-_STORE = UnitName("store.core")
 
 #: What holds of a unit with `isolate: pid`; see docs/explanation/processes.md.
 _ISOLATED = "guaranteed: a PID namespace of its own"
@@ -462,7 +459,7 @@ class DaemonControl:
 
     def _store_reason(self) -> str:
         """Why the store does not keep what it is given, or is not what it was; else empty."""
-        state = self._manager.states.get(_STORE)
+        state = self._manager.states.get(STORE)
         return self._gateway.store.failure or (state.reason if state is not None else "")
 
     def _measure(self, unit: Unit, usage: dict[str, Json]) -> UnitMeasure:

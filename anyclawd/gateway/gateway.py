@@ -60,6 +60,7 @@ from anyclawd.wire.channel import Inbound
 
 log = logging.getLogger("anyclawd.gateway")
 
+#: The unit that keeps conversations.
 STORE = UnitName("store.core")
 #: Messages that wait for the store to be read, and their bytes; one more is refused.
 _UNREAD_MAX = 10_000
@@ -628,7 +629,7 @@ class Gateway:
             case commands.AskPermission():
                 self._ask(command)
             case commands.AskForm():
-                self._ask_form(command)
+                self._ask_channel(command)
             case commands.ReadHistory():
                 self._spawn(self._read_history(command), "read what was said")
             case commands.ListConversations(session, message):
@@ -696,7 +697,7 @@ class Gateway:
         self._last_message += 1
         return MessageId(f"{self._birth}-{self._last_message:x}")
 
-    def _receive(self, received: "_Received") -> None:
+    def _receive(self, received: _Received) -> None:
         self.counters.messages += 1
         if self._is_read:
             self._take(received)
@@ -710,7 +711,7 @@ class Gateway:
     def _has_enough_unread(self) -> bool:
         return len(self._unread) >= _UNREAD_MAX or self._unread_bytes >= _UNREAD_MAX_BYTES
 
-    def _refuse_unread(self, received: "_Received") -> None:
+    def _refuse_unread(self, received: _Received) -> None:
         """Nothing can be kept, so nothing is accepted."""
         count = len(self._unread)
         reason = self._store_failure or f"{count} messages wait for the store already"
@@ -726,7 +727,7 @@ class Gateway:
             error = {"error": refusal.text, "update": {"sessionUpdate": "result", "isError": True}}
             self._deliver(commands.Deliver(received.channel, key, error))
 
-    def _take(self, received: "_Received") -> None:
+    def _take(self, received: _Received) -> None:
         id_, caller, inbound = received.id, received.caller, received.inbound
         if caller is not None:
             self._callers.add(id_, caller)
@@ -885,27 +886,24 @@ class Gateway:
         callers = self._callers.reading(command.session)
         for caller in callers:
             caller.ask(command.request_id, command.description, command.options)
-        if command.channel == VIRTUAL:
-            if not callers:
-                event = events.PermissionUndeliverable(VIRTUAL, command.request_id)
-                self._step(event)
-            return
+        if command.channel != VIRTUAL:
+            self._ask_channel(command)
+        elif not callers:
+            self._step(events.PermissionUndeliverable(VIRTUAL, command.request_id))
+
+    def _ask_channel(self, command: commands.AskPermission | commands.AskForm) -> None:
+        """Put a question in its place among what the chat is sent."""
 
         def ask() -> None:
             peer = self._channels.get(command.channel)
-            if peer is not None and self.router.questions.waits(command.request_id):
+            if peer is None or not self.router.questions.waits(command.request_id):
+                return
+            if isinstance(command, commands.AskForm):
+                peer.ask_form(command)
+            else:
                 peer.ask(command)
 
-        if self._channels.get(command.channel) is not None:  # else it is asked when it is back
-            self._outboxes[command.channel].send(command.session, ask)
-
-    def _ask_form(self, command: commands.AskForm) -> None:
-        def ask() -> None:
-            peer = self._channels.get(command.channel)
-            if peer is not None and self.router.questions.waits(command.request_id):
-                peer.ask_form(command)
-
-        if self._channels.get(command.channel) is not None:  # else it is asked when it is back
+        if command.channel in self._channels:  # else it is asked when it is back
             self._outboxes[command.channel].send(command.session, ask)
 
     def _arm(self, timer: Timer, at: float) -> None:

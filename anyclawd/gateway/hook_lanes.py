@@ -23,7 +23,7 @@ class Sized(Protocol):
 T = TypeVar("T", bound=Sized)
 
 
-class Lanes(Generic[T]):
+class HookLanes(Generic[T]):
     """All lanes of one agent, by ACP session id."""
 
     def __init__(self) -> None:

@@ -49,7 +49,7 @@ from anyclawd.gateway.hook_chain import (
     Refused,
     Selected,
 )
-from anyclawd.gateway.hook_lanes import Lanes
+from anyclawd.gateway.hook_lanes import HookLanes
 from anyclawd.gateway.hook_walk import Walk
 from anyclawd.gateway.hooks import Hooks
 from anyclawd.gateway.valve import Valve
@@ -123,7 +123,7 @@ class HookedAgent(AgentPeer):
         }
         self._hooks, self._gateway = hooks, host
         self._shown_as = entry_name(unit.agent.pool.agent if unit.agent.pool else unit.name)
-        self._lanes: Lanes[Entry] = Lanes()
+        self._lanes: HookLanes[Entry] = HookLanes()
         self._pumped: set[str] = set()  # sessions whose lane is being emptied right now
         self._owners: dict[Token, str] = {}  # the ACP session of each call under way
         self._prompts: dict[Token, tuple[str, Walk]] = {}  # those that hooks are asked about

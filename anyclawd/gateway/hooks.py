@@ -125,7 +125,7 @@ class HookPeer(ServicePeer):
         options: dict[str, Json],
         hooks: Hooks,
     ) -> None:
-        self.unit, self._hooks = unit, hooks
+        self._hooks = hooks
         self._open: set[Asking] = set()
         self._misses = 0
         self._quiet_until = 0.0  # it is not waited for until then

@@ -1,13 +1,11 @@
 """What the gateway needs of the store; `store.store.Store` is one."""
 
-from collections.abc import Callable, Collection, Sequence
-from typing import Protocol, TypeAlias
+from collections.abc import Collection, Sequence
+from typing import Protocol
 
 from anyclawd.model.value import Json
 from anyclawd.route.record import Conversation, Entry, Held, Restored, SessionKey
-from anyclawd.store.failure import Failure
-
-Done: TypeAlias = Callable[[Failure | None], None]
+from anyclawd.store.failure import Done
 
 
 class Store(Protocol):

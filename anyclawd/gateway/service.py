@@ -19,7 +19,7 @@ class ServicePeer:
     def __init__(
         self, unit: Unit, wire: Wire, report: Report, namespace: str, options: dict[str, Json]
     ) -> None:
-        self._unit, self._report = unit, report
+        self.unit, self._report = unit, report
         self._is_degraded = False  # by its own words
         self.connection = Connection(wire, report, self)
         params = service.initialize_params(namespace, options)
@@ -29,7 +29,7 @@ class ServicePeer:
         if error is not None:
             self.connection.fail(refusal(error))
             return
-        log.info("%s: initialized", self._unit.name, extra={"unit": self._unit.name})
+        log.info("%s: initialized", self.unit.name, extra={"unit": self.unit.name})
         self._report.ready()
 
     @property
@@ -54,7 +54,7 @@ class ServicePeer:
         return False
 
     def notification_received(self, method: str, params: Json, size_bytes: int) -> None:
-        log.debug("%s: notification %s ignored", self._unit.name, method)
+        log.debug("%s: notification %s ignored", self.unit.name, method)
 
     def batch_ended(self) -> None:
         pass
@@ -70,7 +70,7 @@ class ServicePeer:
 
     def _shut_down(self, result: Json, error: RpcError | None) -> None:
         if error is not None:
-            log.debug("%s: answered shutdown with an error: %s", self._unit.name, error)
+            log.debug("%s: answered shutdown with an error: %s", self.unit.name, error)
 
     def ended(self) -> None:
         pass

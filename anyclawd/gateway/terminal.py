@@ -162,7 +162,7 @@ class Terminals:
 
         def entered(outcome: Outcome) -> None:
             if isinstance(outcome, RpcError):
-                pending.error(outcome.code, outcome.message)
+                pending.settle(outcome)
                 return
             try:
                 if pending.is_open:  # else it was taken back, or its agent is gone

@@ -14,6 +14,7 @@ from anyclawd.route.record import (
     AddDelivery,
     AddMessage,
     AddTurn,
+    CopyTurns,
     CloseAsk,
     CloseDelivery,
     Conversation,
@@ -87,6 +88,11 @@ _ADD_TURN = (
     "INSERT INTO turns (session, number, prompt, answer, stop_reason, ended_at)"
     " VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
 )
+_COPY_TURNS = (
+    "INSERT INTO turns (session, number, prompt, answer, stop_reason, ended_at)"
+    " SELECT ?3, 1, prompt, answer, stop_reason, ended_at FROM turns"
+    " WHERE session = ?1 AND number = ?2 ORDER BY place"
+)
 _TOUCH = "UPDATE conversations SET active_at = ?3 WHERE session = ?1 AND number = ?2"
 _ADD_DELIVERY = (
     "INSERT INTO deliveries (id, session, channel, channel_name, peer_id, kind, messages, content,"
@@ -141,6 +147,8 @@ def statements(entry: Entry, now_ms: int) -> Iterator[Statement]:
             said = encoded(prompt), encoded(answer), encoded(stop_reason)
             yield Statement(_ADD_TURN, (encoded(session), number, *said, now_ms))
             yield Statement(_TOUCH, (encoded(session), number, now_ms))
+        case CopyTurns(session, number, to):
+            yield Statement(_COPY_TURNS, (encoded(session), number, encoded(to)))
         case AddDelivery(sent):
             yield Statement(_ADD_DELIVERY, (*_delivery(sent), now_ms))
         case CloseDelivery(delivery, has_arrived):

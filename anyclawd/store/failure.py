@@ -1,5 +1,6 @@
 """Why something is not in the store."""
 
+from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
 from anyclawd.model.errors import AnyclawError, RequestError
@@ -20,6 +21,8 @@ class AlreadyKnown(NamedTuple):
 
 
 Failure: TypeAlias = NotWritten | AlreadyKnown
+#: Called once: with None when it is committed, else with what is in the way.
+Done: TypeAlias = Callable[[Failure | None], None]
 
 
 class Unwritable(AnyclawError):

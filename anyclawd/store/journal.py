@@ -24,15 +24,13 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 from anyclawd.route.record import AddMessage, Entry
 from anyclawd.store.entries import Statement, statements
-from anyclawd.store.failure import Failure, NotWritten, Unwritable
+from anyclawd.store.failure import Done, Failure, NotWritten, Unwritable
 
 log = logging.getLogger("anyclawd.store")
-
-Done: TypeAlias = Callable[[Failure | None], None]
 
 #: How many appends one transaction takes: the next reader waits for no more than these.
 _GROUP = 500

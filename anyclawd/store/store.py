@@ -19,8 +19,8 @@ from anyclawd.model.plan import SessionStore, StoreType
 from anyclawd.model.value import Json
 from anyclawd.route.record import Conversation, Entry, Held, Restored, SessionKey
 from anyclawd.store import expiry, rows
-from anyclawd.store.failure import Unopened
-from anyclawd.store.journal import RETRY_S, Done, Journal
+from anyclawd.store.failure import Done, Unopened
+from anyclawd.store.journal import RETRY_S, Journal
 
 if TYPE_CHECKING:
     import sqlite3

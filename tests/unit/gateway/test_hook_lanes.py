@@ -1,6 +1,6 @@
 from typing import NamedTuple
 
-from anyclawd.gateway.hook_lanes import HOLD_BYTES, HOLD_ENTRIES, Lanes
+from anyclawd.gateway.hook_lanes import HOLD_BYTES, HOLD_ENTRIES, HookLanes
 
 
 class Said(NamedTuple):
@@ -9,7 +9,7 @@ class Said(NamedTuple):
 
 
 def test_lanes_keep_the_order_of_each_session() -> None:
-    lanes: Lanes[Said] = Lanes()
+    lanes: HookLanes[Said] = HookLanes()
     for number in range(4):
         lanes.append("odd" if number % 2 else "even", Said(number))
     assert lanes.head("even") == Said(0)
@@ -21,7 +21,7 @@ def test_lanes_keep_the_order_of_each_session() -> None:
 
 
 def test_lanes_are_full_by_number_until_half_has_left() -> None:
-    lanes: Lanes[Said] = Lanes()
+    lanes: HookLanes[Said] = HookLanes()
     for number in range(HOLD_ENTRIES):
         lanes.append(str(number % 7), Said(number))
     assert not lanes.is_full
@@ -35,7 +35,7 @@ def test_lanes_are_full_by_number_until_half_has_left() -> None:
 
 
 def test_lanes_are_full_by_size() -> None:
-    lanes: Lanes[Said] = Lanes()
+    lanes: HookLanes[Said] = HookLanes()
     lanes.append("s", Said(0, HOLD_BYTES + 1))
     assert lanes.is_full
     lanes.remove("s", Said(0, HOLD_BYTES + 1))
@@ -43,7 +43,7 @@ def test_lanes_are_full_by_size() -> None:
 
 
 def test_drained_lanes_are_empty() -> None:
-    lanes: Lanes[Said] = Lanes()
+    lanes: HookLanes[Said] = HookLanes()
     lanes.append("s", Said(0, HOLD_BYTES + 1))
     lanes.append("t", Said(1))
     assert list(lanes.drain()) == [Said(0, HOLD_BYTES + 1), Said(1)]
