@@ -186,6 +186,15 @@ class AddTurn:
 
 
 @dataclass(frozen=True, slots=True)
+class CopyTurns:
+    """What was said in a conversation was said in the first one of another chat as well."""
+
+    session: SessionKey
+    number: int
+    to: SessionKey
+
+
+@dataclass(frozen=True, slots=True)
 class AddDelivery:
     delivery: StoredDelivery
 
@@ -257,6 +266,7 @@ Entry: TypeAlias = (
     | SaveConversation
     | EndConversation
     | AddTurn
+    | CopyTurns
     | AddDelivery
     | CloseDelivery
     | SaveAsk

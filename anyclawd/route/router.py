@@ -746,7 +746,7 @@ class Router:
             fork.agent.members.remove(fork)
             source.agent.members.append(fork)
             fork.agent = source.agent
-        yield from self.run(fork, fork.adopt_acp(acp_id), now)
+        yield from self.run(fork, fork.be_fork_of(source, acp_id), now)
 
     def _delete(self, key: SessionKey, now: float) -> Iterator[Command]:
         session = self.sessions.get(key)

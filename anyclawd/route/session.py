@@ -83,6 +83,7 @@ from anyclawd.route.record import (
     AddDelivery,
     AddTurn,
     Conversation,
+    CopyTurns,
     EndConversation,
     Entry,
     ForgetChoices,
@@ -997,11 +998,13 @@ class Session:
 
     # --- inside: the ACP session ------------------------------------------------------------------
 
-    def adopt_acp(self, acp_id: str) -> Iterator[Command]:
-        """Be the session of a copy that the agent has made of another one."""
+    def be_fork_of(self, source: "Session", acp_id: str) -> Iterator[Command]:
+        """Be the session of a copy that the agent has made of another one's conversation."""
         self._bind(acp_id)
-        self.is_fresh, self.has_turns = False, True
-        yield Record(None, (SaveConversation(self.row),))
+        self.is_fresh, self.has_turns, self.title = False, source.has_turns, source.title
+        self.chosen, self.options = dict(source.chosen), source.options
+        copied = CopyTurns(source.key, source.number, self.key)
+        yield Record(None, (copied, SaveConversation(self.row)))
 
     def _leave_conversation(self) -> Iterator[Command]:
         """End all that is under way in it; the chat has none until another is opened."""

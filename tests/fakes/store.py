@@ -19,6 +19,7 @@ from anyclawd.route.record import (
     CloseAsk,
     CloseDelivery,
     Conversation,
+    CopyTurns,
     DeliveryId,
     DropCode,
     DropGrant,
@@ -174,6 +175,11 @@ class PaperStore:
             case MarkMessages(ids, state, text):
                 for id_ in ids:
                     self._mark(id_, state, text)
+            case CopyTurns(session, number, to):
+                said = [
+                    one for one in self._turns if (one.session, one.number) == (session, number)
+                ]
+                self._turns += [replace(turn, session=to, number=1) for turn in said]
             case AddTurn():
                 self._turns.append(entry)
             case SaveConversation(row):

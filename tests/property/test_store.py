@@ -21,6 +21,7 @@ from anyclawd.route.record import (
     CloseAsk,
     CloseDelivery,
     Conversation,
+    CopyTurns,
     DeliveryId,
     DropCode,
     DropGrant,
@@ -126,6 +127,7 @@ steps = st.one_of(
     st.builds(SaveConversation, conversations),
     st.builds(EndConversation, sessions, numbers),
     st.builds(AddTurn, sessions, numbers, texts, texts, texts),
+    st.builds(CopyTurns, sessions, numbers, sessions),
     st.builds(AddDelivery, deliveries),
     st.builds(CloseDelivery, delivery_ids, st.booleans()),
     st.builds(SaveAsk, asks),
@@ -195,6 +197,9 @@ class Model:
                 self.turns.append(entry)
                 if (session, number) in self.conversations:
                     self._came_at[session, number] = self._clock()
+            case CopyTurns(session, number, to):
+                said = [one for one in self.turns if (one.session, one.number) == (session, number)]
+                self.turns += [replace(turn, session=to, number=1) for turn in said]
             case AddDelivery(delivery_row):
                 self._came_at.setdefault(("delivery", delivery_row.id), self._clock())
                 self.deliveries[delivery_row.id] = delivery_row

@@ -100,6 +100,9 @@ async def test_a_fork_becomes_a_session_of_its_own() -> None:
     )
     assert fork == {"session": "web:fork:s2", "agent_session": "s2", "from": KEY}
     assert gateway.chats.keys() == [KEY, "web:fork:s2"]
+    said = [(turn["prompt"], turn["answer"]) for turn in await gateway.chats.history(KEY, 9)]
+    copied = await gateway.chats.history("web:fork:s2", 9)
+    assert [(turn["prompt"], turn["answer"]) for turn in copied] == said != []
 
 
 async def test_a_fork_that_is_refused_leaves_all_as_it_was() -> None:

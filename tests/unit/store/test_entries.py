@@ -12,6 +12,7 @@ from anyclawd.route.record import (
     AddTurn,
     CloseAsk,
     CloseDelivery,
+    CopyTurns,
     DeliveryId,
     DropCode,
     DropGrant,
@@ -29,6 +30,7 @@ from anyclawd.route.record import (
     SaveCode,
     SaveConversation,
     SaveGrant,
+    SessionKey,
     StoredAsk,
 )
 from anyclawd.store.entries import TABLES_OF_A_CHAT, encoded, is_erasure, statements
@@ -45,6 +47,7 @@ ENTRIES: dict[type, tuple[Entry, int]] = {  # kind: an example, and how many sta
     SaveConversation: (SaveConversation(conversation()), 2),
     EndConversation: (EndConversation(CHAT, 1), 1),
     AddTurn: (AddTurn(CHAT, 1, "q", "a", "end_turn"), 2),
+    CopyTurns: (CopyTurns(CHAT, 1, SessionKey("web:fork:s2")), 1),
     AddDelivery: (AddDelivery(delivery(1)), 1),
     CloseDelivery: (CloseDelivery(DeliveryId("d1")), 1),
     SaveAsk: (SaveAsk(ASK), 1),
