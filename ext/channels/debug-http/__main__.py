@@ -62,7 +62,8 @@ class DebugHttp(Channel):
         """Hand it to whoever listens now; with that it has arrived, be it with nobody."""
         event = event_of(delivery.content)
         if event is not None:
-            self._broadcast.publish(event._replace(id=delivery.delivery_id))
+            is_of_earlier = bool(delivery.delivery_id) and not self._inlet.has_spoken
+            self._broadcast.publish(event._replace(id=delivery.delivery_id), is_kept=is_of_earlier)
 
     async def show_permission_prompt(self, request: PermissionRequest) -> None:
         """Nothing to push: clients read GET /permissions/pending."""

@@ -1,4 +1,8 @@
-"""One stream of events to many readers; a reader that lags loses the oldest, and is told so."""
+"""One stream of events to many readers; a reader that lags loses the oldest, and is told so.
+
+What is published while nobody reads is gone, but for what is *kept* for the first reader: answers
+to messages of an earlier process, whose readers have lost their connection with it.
+"""
 
 import asyncio
 from collections import deque
@@ -16,9 +20,14 @@ READERS_MAX = 100
 class Broadcast:
     def __init__(self) -> None:
         self._readers: set[Reader] = set()
+        self._kept: deque[Event] | None = deque(
+            maxlen=BUFFER_EVENTS
+        )  # None from the first reader on
         self._is_closed = False
 
-    def publish(self, event: Event) -> None:
+    def publish(self, event: Event, *, is_kept: bool = False) -> None:
+        if is_kept and self._kept is not None:
+            self._kept.append(event)
         for reader in self._readers:
             reader.put(event)
 
@@ -28,6 +37,9 @@ class Broadcast:
             return None
         reader = Reader(self)
         self._readers.add(reader)
+        for event in self._kept or ():
+            reader.put(event)
+        self._kept = None
         if self._is_closed:
             reader.close()
         return reader

@@ -40,9 +40,11 @@ IN_DOUBT = (
 class Inlet:
     def __init__(self, outbound: Outbound) -> None:
         self._outbound = outbound
+        self.has_spoken = False  #: a message came through this process
 
     async def hand_over(self, text: str, key: str = "") -> Accepted:
         """Return once the message is kept. Raises Refusal where it is not, or nobody knows."""
+        self.has_spoken = True
         async with _answered(IN_DOUBT):
             try:
                 return await self._outbound.send_message(PEER, text, source_id=key)

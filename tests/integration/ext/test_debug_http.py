@@ -308,6 +308,37 @@ def test_the_end_of_a_turn_is_confirmed_and_names_its_delivery(chat: Chat) -> No
     assert seen == [(("", "Hi"), "")] + [(("", "Hi there"), "d1")] * 2
 
 
+def end_of_turn(chat: Chat, delivery: str) -> None:
+    """The answer to a message, and the channel's receipt."""
+    content = {"update": {"sessionUpdate": "result", "content": delivery}}
+    meta = {"anyclaw/deliveryId": delivery, "anyclaw/messageIds": [delivery]}
+    params = {"sessionId": "s", "content": content, "_meta": meta}
+    chat.channel.notify("channel/deliverMessage", params)
+    receipt = chat.channel.receive_method("channel/deliveryReceipt")
+    assert receipt["params"] == {"deliveryId": delivery}
+
+
+def test_what_is_left_of_an_earlier_process_waits_for_the_first_client(chat: Chat) -> None:
+    for delivery in ("d1", "d2"):
+        end_of_turn(chat, delivery)
+    first = chat.events()
+    assert [(first.next(), first.last_id) for _ in range(2)] == [
+        (("", "d1"), "d1"),
+        (("", "d2"), "d2"),
+    ]
+    second = chat.events()
+    end_of_turn(chat, "d3")
+    assert (first.next(), second.next()) == (("", "d3"), ("", "d3"))
+
+
+def test_what_is_said_through_this_process_waits_for_nobody(chat: Chat) -> None:
+    assert chat.http("POST", "/message", {"message": "hello"})[0] == 200
+    end_of_turn(chat, "d1")
+    events = chat.events()
+    end_of_turn(chat, "d2")
+    assert events.next() == ("", "d2")
+
+
 def test_only_so_many_clients_read_the_events(chat: Chat) -> None:
     for _ in range(100):
         chat.events()
