@@ -65,6 +65,8 @@ STORE = UnitName("store.core")
 #: Messages that wait for the store to be read, and their bytes; one more is refused.
 _UNREAD_MAX = 10_000
 _UNREAD_MAX_BYTES = 64 * 2**20
+#: Of the daemon's birth in the names of questions, which chat networks want short.
+_RUN_CHARS = 5
 #: Beginnings of frames that are remembered, one for each session.
 _HEADS_MAX = 10_000
 #: How often it is asked whether what a prompt waits for is written by now.
@@ -102,9 +104,8 @@ class Gateway:
         self._plan, self._environ, self._wall_ms = plan, environ, wall_ms
         self._birth = f"{wall_ms():x}"  # of this daemon: ids of messages begin with it
         self.store = store
-        self.router = Router(
-            compile_routes(plan), lambda: make_code(SystemRandom().choice), self._birth
-        )
+        run = self._birth[-_RUN_CHARS:]
+        self.router = Router(compile_routes(plan), lambda: make_code(SystemRandom().choice), run)
         self.chats = Chats(self)
         self.counters = Counters()
         self._agents: dict[UnitName, AgentPeer] = {}

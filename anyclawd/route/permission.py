@@ -15,6 +15,7 @@ Where the user has chosen *always*, the same kind of tool is answered the same w
 the conversation. That holds for kinds that ACP names; a request of no kind is asked each time.
 """
 
+import re
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from anyclawd.route.record import RememberChoice, StoredAsk
 from anyclawd.wire.acp import PermissionOption
 from anyclawd.wire.channel import Peer
 
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 #: What a channel of 0.9 answers where its user has agreed.
 ONCE = "once"
 #: Orphaned requests that are remembered.
@@ -123,8 +125,12 @@ class Asks:
         return len(self._by_id)
 
     def name(self, wanted: str) -> str:
-        """A name that was never given, made from the one that is wanted; long ones are cut."""
-        return self._unused(wanted[: NAME_MAX_CHARS - len(self._suffix)] + self._suffix)
+        """A name that was never given, made from the one that is wanted; long ones are cut.
+
+        One that is a UUID is nobody else's, so it stays as the agent has chosen it.
+        """
+        suffix = "" if _UUID.fullmatch(wanted) else self._suffix
+        return self._unused(wanted[: NAME_MAX_CHARS - len(suffix)] + suffix)
 
     def _unused(self, wanted: str) -> str:
         used = self._names.pop(wanted, 0)

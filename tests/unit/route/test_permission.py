@@ -334,3 +334,9 @@ def test_orphans_are_bounded() -> None:
         asks.orphan(row, 10.0)
     assert asks.adopt(KEY, "0", 0.0) is None
     assert asks.adopt(KEY, "1", 0.0) is not None
+
+
+def test_names_of_two_daemons_differ_but_for_those_that_cannot_be_alike() -> None:
+    uuid = "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
+    assert [Asks(run).name("1") for run in ("a", "b")] == ["1-a", "1-b"]
+    assert [Asks(run).name(uuid) for run in ("a", "b")] == [uuid, uuid]
