@@ -1204,7 +1204,7 @@ PERMISSIONS = Table(
             kind=_words(Unroutable),
             default=_S.unroutable_permissions,
             doc="The answer to a permission request that nobody can be asked about;"
-            " `allow_first` takes the first option that allows it, as the original did.",
+            " `allow_first` takes the first that is offered, as the original did.",
             effect=Effect.LIVE,
         ),
     ),
