@@ -71,6 +71,15 @@ def test_every_decision_is_cited_where_it_matters() -> None:
     assert numbers == list(range(1, len(decisions) + 1))
 
 
+@pytest.mark.parametrize("package", ["wire", "route", "gateway", "store"])
+def test_the_map_has_every_module(package: str) -> None:
+    text = (ROOT / "docs/explanation/architecture.md").read_text()
+    section = text.partition(f"`anyclawd/{package}`")[2].partition("\n`anyclawd/")[0]
+    named = re.findall(r"`(\w+)`", section.partition("\n## ")[0])
+    modules = (ROOT / "anyclawd" / package).glob("*.py")
+    assert sorted(named) == sorted(one.stem for one in modules if one.stem != "__init__")
+
+
 def test_every_environment_variable_is_documented() -> None:
     text = (ROOT / "docs/reference/environment.md").read_text().lower()
     ours = (mark.INSTANCE, mark.UNIT, mark.INVOCATION)
