@@ -264,7 +264,14 @@ class Store:
             await db.close()
 
     async def _ask(self, question: "Callable[[sqlite3.Connection], _T]") -> _T:
-        """Raises RequestError where the store is not up, or cannot be read."""
+        """Raises RequestError where the store is not up, or cannot be read.
+
+        A store that is being opened is waited for: its unit is up before it has read what there
+        is, and a channel asks at its start what has become of its messages.
+        """
+        if self._db is None and not self.failure:
+            async with self._opening:
+                pass
         if self._db is None:
             raise RequestError(f"store.core is not up: {self.failure or 'it is being started'}")
         return await self._db.ask(question)

@@ -41,12 +41,14 @@ from tests.fakes.kept import (
     CHAT,
     PEER,
     HandClock,
+    Kept,
     a_life,
     conversation,
     delivery,
     mark,
     message,
     running,
+    settings_of,
 )
 
 S = MessageState
@@ -72,6 +74,25 @@ def path(tmp_path: Path) -> Path:
 async def test_a_new_file_holds_nothing(path: Path) -> None:
     async with running(path) as store:
         assert await store.read() == Restored(is_durable=True)
+
+
+async def test_what_is_asked_while_it_is_opened_is_answered_then(path: Path) -> None:
+    async with running(path) as store:
+        await store.put(AddMessage(message(1)))
+    kept = Kept(settings_of(path), Path("/nowhere"), HandClock())
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(kept.start())
+        await asyncio.sleep(0)  # it has begun
+        found = await kept.message("m1")
+    assert found is not None
+    assert found["state"] == "queued"
+    await kept.stop()
+
+
+async def test_what_is_asked_before_it_is_started_is_refused(path: Path) -> None:
+    kept = Kept(settings_of(path), Path("/nowhere"), HandClock())
+    with pytest.raises(RequestError, match=r"store\.core is not up"):
+        await kept.message("m1")
 
 
 async def test_a_later_run_reads_what_has_no_end_yet(path: Path) -> None:
