@@ -63,11 +63,7 @@ class Assembly:
         environ = dict(os.environ)
         self._systemd = ServiceManager(environ)
         self._has_status_due = False
-        self._store = Store(
-            plan.settings.session_store,
-            Path(handover.state_dir),
-            report=self._report_store,
-        )
+        self._store = Store(plan.settings.session_store, report=self._report_store)
         self._gateway = Gateway(plan, environ=environ, store=self._store)
         self._admin = Admin(plan.settings, Path(handover.runtime_dir) / "admin.sock")
         self._driver = Driver(

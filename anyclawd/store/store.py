@@ -1,8 +1,8 @@
 """`store.core`: what is kept of conversations, as a unit.
 
-It is there from the begin and takes entries at once; what keeps them is imported, in a thread, when
-the unit is started, which nothing but prompts waits for. `session_store: none` is the same, with a
-database in memory.
+It is there from the beginning and takes entries at once; what keeps them is imported, in a thread,
+when the unit is started, which nothing but prompts waits for. `session_store: none` is the same,
+with a database in memory.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ def now_ms() -> int:
 
 
 class Store:
-    """See the module's text; a path that is not absolute is one below `state_dir`.
+    """See the module's text. The compiler has made the path in `settings` absolute.
 
     `report` is told why the store is degraded, and nothing once it is well again.
     """
@@ -50,14 +50,13 @@ class Store:
     def __init__(
         self,
         settings: SessionStore,
-        state_dir: Path,
         *,
         report: Callable[[str], None],
         now_ms: Callable[[], int] = now_ms,
     ) -> None:
         self._settings, self._now_ms = settings, now_ms
         is_file = settings.type is StoreType.SQLITE and bool(settings.path)
-        self._path = state_dir / settings.path if is_file else None
+        self._path = Path(settings.path) if is_file else None
         self._report = report
         self._journal = Journal(self._report_stuck, now_ms)
         self._db: Database | None = None

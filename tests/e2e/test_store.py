@@ -3,7 +3,6 @@
 import http.client
 import json
 import sqlite3
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -22,7 +21,7 @@ from tests.fakes.daemon import (
     system,
     write_config,
 )
-from tests.fakes.kept import fill
+from tests.fakes.kept import fill, small_disk
 
 
 def kept(path: Path, **more: Json) -> Json:
@@ -45,16 +44,8 @@ def reload(daemon: Daemon, config: Json) -> Json:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MiB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "none", place], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip(f"cannot mount a file system: {mounted.stderr.decode().strip()}")
-    yield place
-    subprocess.run(["umount", place], check=True)
+    with small_disk(tmp_path / "disk") as place:
+        yield place
 
 
 def test_who_has_no_conversations_pays_for_no_database(tmp_path: Path) -> None:

@@ -1,9 +1,12 @@
-"""A store that runs, a clock that is set by hand, and rows that say little."""
+"""A store that runs, a clock that is set by hand, rows that say little, a disk that is small."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+import subprocess
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+
+import pytest
 
 from anyclawd.model.deps import UnitName
 from anyclawd.model.plan import SessionStore, StoreType
@@ -46,11 +49,11 @@ class HandClock:
 class Kept(Store):
     """A store whose news can be waited for."""
 
-    def __init__(self, settings: SessionStore, state_dir: Path, clock: HandClock) -> None:
+    def __init__(self, settings: SessionStore, clock: HandClock) -> None:
         self.reports: list[str] = []
         self._news = asyncio.Event()
         self.clock = clock
-        super().__init__(settings, state_dir, report=self._take, now_ms=clock)
+        super().__init__(settings, report=self._take, now_ms=clock)
 
     async def put(self, *entries: Entry, is_durable: bool = True) -> Failure | None:
         """Hand in and wait for what becomes of it."""
@@ -79,7 +82,7 @@ async def running(
     path: Path | str, clock: HandClock | None = None, **more: float
 ) -> AsyncIterator[Kept]:
     """A store on a file, started; stopped in the end."""
-    kept = Kept(settings_of(path, **more), Path("/nowhere"), clock or HandClock())
+    kept = Kept(settings_of(path, **more), clock or HandClock())
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(kept.run())
         try:
@@ -154,6 +157,21 @@ def a_life(number: int) -> Sequence[Sequence[Entry]]:
         ],
         [mark(number, MessageState.DELIVERED)],
     )
+
+
+@contextmanager
+def small_disk(place: Path) -> Iterator[Path]:
+    """A file system of 1 MiB, where one can be mounted."""
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "none", place], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"cannot mount a file system: {mounted.stderr.decode().strip()}")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", place], check=True)
 
 
 def fill(disk: Path) -> Path:

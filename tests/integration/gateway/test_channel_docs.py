@@ -114,9 +114,9 @@ class Player:
 @pytest.mark.parametrize(
     "examples", [[PLAIN], [FIRST_RUN, SECOND_RUN]], ids=["plain", "nothing-is-lost"]
 )
-async def test_the_examples_are_what_is_said(examples: list[str], tmp_path: Path) -> None:
+async def test_the_examples_are_what_is_said(examples: list[str]) -> None:
     """With the real store, which answers in turns of the loop of its own choosing."""
-    store = Store(SessionStore(), tmp_path, report=lambda _: None)
+    store = Store(SessionStore(), report=lambda _: None)
     async with asyncio.TaskGroup() as tasks:
         writing = tasks.create_task(store.run())
         await store.start()

@@ -11,7 +11,6 @@ import pytest
 from anyclawd.model.errors import RequestError
 from anyclawd.route.record import AddMessage
 from anyclawd.store import migrate
-from anyclawd.store.store import Store
 from tests.fakes.kept import HandClock, Kept, a_life, message, running, settings_of
 
 
@@ -32,7 +31,7 @@ async def _fill(path: Path) -> None:
 
 async def _refusal(path: Path) -> str:
     with pytest.raises(RequestError) as caught:
-        await Kept(settings_of(path), Path("/nowhere"), HandClock()).start()
+        await Kept(settings_of(path), HandClock()).start()
     return str(caught.value)
 
 
@@ -55,11 +54,9 @@ async def test_a_file_that_others_could_read_is_closed_to_them(path: Path) -> No
         assert _modes(path) == {0o600}
 
 
-async def test_a_path_is_meant_from_the_state_directory_on(tmp_path: Path) -> None:
-    store = Store(settings_of("deep/kept.db"), tmp_path, report=lambda _: None)
-    await store.start()
-    await store.stop()
-    assert (tmp_path / "deep/kept.db").exists()
+async def test_the_directories_of_a_path_are_made(tmp_path: Path) -> None:
+    async with running(tmp_path / "deep" / "er" / "kept.db"):
+        assert (tmp_path / "deep" / "er" / "kept.db").exists()
 
 
 def _no_database(path: Path) -> None:
@@ -252,7 +249,7 @@ async def test_a_sqlite_that_is_too_old_is_named(
 
 async def test_a_unit_that_could_not_start_says_why_to_all_and_may_start_later(path: Path) -> None:
     path.mkdir(parents=True)
-    store = Kept(settings_of(path), Path("/nowhere"), HandClock())
+    store = Kept(settings_of(path), HandClock())
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(store.run())
         with pytest.raises(RequestError):

@@ -79,7 +79,7 @@ async def test_a_new_file_holds_nothing(path: Path) -> None:
 async def test_what_is_asked_while_it_is_opened_is_answered_then(path: Path) -> None:
     async with running(path) as store:
         await store.put(AddMessage(message(1)))
-    kept = Kept(settings_of(path), Path("/nowhere"), HandClock())
+    kept = Kept(settings_of(path), HandClock())
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(kept.start())
         await asyncio.sleep(0)  # it has begun
@@ -90,7 +90,7 @@ async def test_what_is_asked_while_it_is_opened_is_answered_then(path: Path) -> 
 
 
 async def test_what_is_asked_before_it_is_started_is_refused(path: Path) -> None:
-    kept = Kept(settings_of(path), Path("/nowhere"), HandClock())
+    kept = Kept(settings_of(path), HandClock())
     with pytest.raises(RequestError, match=r"store\.core is not up"):
         await kept.message("m1")
 

@@ -23,6 +23,7 @@ from tests.fakes.kept import (
     mark,
     message,
     running,
+    small_disk,
 )
 
 S = MessageState
@@ -35,16 +36,8 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MiB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "none", place], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip(f"cannot mount a file system: {mounted.stderr.decode().strip()}")
-    yield place
-    subprocess.run(["umount", place], check=True)
+    with small_disk(tmp_path / "disk") as place:
+        yield place
 
 
 async def _execute(store: Kept, sql: str) -> None:
