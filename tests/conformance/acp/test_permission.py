@@ -44,8 +44,7 @@ def test_the_official_sdk_asks_and_is_answered(sdk: Talk) -> None:
 def test_an_option_that_was_not_offered_is_no_consent(plain: Talk) -> None:
     chat, asked = asking(plain, "ask execute")
     chat.choose(asked, "sudo")
-    [(_, said), _] = chat.turn()
-    assert said in ("selected no", "cancelled")
+    assert chat.turn()[0] == ("agent_message_chunk", "selected no")
 
 
 def test_a_cancelled_turn_cancels_its_requests(plain: Talk) -> None:
@@ -80,8 +79,7 @@ def test_a_second_answer_changes_nothing(plain: Talk) -> None:
 def test_a_request_that_the_agent_takes_back_is_withdrawn(plain: Talk) -> None:
     """It is answered all the same, as every request is; the channel need not ask any more."""
     chat = plain.chat()
-    [said] = chat.ask("do ask-and-leave")
-    assert said in ("cancelled", "error -32800")
+    assert chat.ask("do ask-and-leave") == ["error -32800"]
     assert chat.ask("hello") == ["heard: hello"]
 
 
@@ -96,16 +94,13 @@ def test_yes_is_a_message_like_any_other(plain: Talk) -> None:
     assert chat.turn()[0] == ("agent_message_chunk", "heard: yes")
 
 
-@pytest.mark.parametrize(("choice", "later"), [("always", "yes"), ("never", "no")])
-def test_a_lasting_choice_is_remembered_for_its_kind_of_tool(
-    plain: Talk, choice: str, later: str
-) -> None:
+@pytest.mark.parametrize("choice", ["always", "never"])
+def test_a_lasting_choice_is_remembered_for_its_kind_of_tool(plain: Talk, choice: str) -> None:
     """In this conversation; another kind of tool, and another chat, are asked about anew."""
     chat, asked = asking(plain, "ask execute")
     chat.choose(asked, choice)
     chat.turn()
-    [said] = chat.ask("do ask execute")
-    assert said in (f"selected {choice}", f"selected {later}")
+    assert chat.ask("do ask execute") == [f"selected {choice}"]
     chat.say("do ask delete")
     chat.choose(chat.asked(), "no")
     chat.turn()
