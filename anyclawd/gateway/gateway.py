@@ -133,6 +133,7 @@ class Gateway:
         self._is_stepping = False
         self._held: set[UnitName] = set()  # agents that are not read, see `_balance`
         self._drained: Callable[[], None] | None = None
+        self._is_drained = False  # no turn runs any more, and none begins
         self._last_message = 0
         self._connections: dict[UnitName, Connection] = {}
         self._past_noise: dict[UnitName, int] = {}
@@ -228,7 +229,10 @@ class Gateway:
             self._step(events.IntakeOpened())
 
     def close_intake(self, drained: Callable[[], None]) -> None:
-        """Refuse what is new or waits; `drained` is called once no turn runs, maybe at once."""
+        """Refuse what is new or waits; `drained` is called once no turn runs, maybe at once.
+
+        The end of the last one is shown by then, however long the store has taken to write it.
+        """
         self._drained = drained
         self._step(events.IntakeClosed())
 
@@ -648,9 +652,8 @@ class Gateway:
                 if handle := self._timers.pop(timer, None):
                     handle.cancel()
             case commands.ReportDrained():
-                if self._drained is not None:
-                    drained, self._drained = self._drained, None
-                    drained()
+                self._is_drained = True
+                self._tell_drained()
             case commands.Record() | commands.StoreMessage():
                 assert_never(command)  # type: ignore[arg-type] # `_perform` has done it
             case _:
@@ -791,6 +794,7 @@ class Gateway:
             if not was_stepping:
                 self._perform_all(())
                 self.flush()
+            self._tell_drained()
 
         def again() -> None:
             """They are kept, and written in their order: when this is in, so are they."""
@@ -798,6 +802,12 @@ class Gateway:
             self.store.append((), done, is_durable=False)
 
         self.store.append(record.entries, done, is_durable=False)
+
+    def _tell_drained(self) -> None:
+        """The last turn is over once its end has left its lane: until then nobody was shown it."""
+        if self._is_drained and not self._lanes and self._drained is not None:
+            drained, self._drained = self._drained, None
+            drained()
 
     async def _read_history(self, wanted: commands.ReadHistory) -> None:
         try:

@@ -133,3 +133,20 @@ async def test_what_waits_for_the_store_to_be_read_is_bounded_by_its_bytes() -> 
     assert refused.refusal.reason is RefusalReason.STORE
     gateway.take_up(PaperStore().restored)
     assert [one.refusal for one in told[1:]] == [None]
+
+
+async def test_a_gateway_is_drained_when_the_end_of_the_last_turn_is_shown() -> None:
+    """Else its channel would be stopped before that."""
+    store = SlowStore()
+    gateway, channel, agent = boot(store)
+    channel.message("hello")
+    store.commit(1)
+    agent.open("s1")
+    store.commit()
+    prompt = agent.expect("session/prompt")
+    shown: list[list[tuple[str, str]]] = []
+    gateway.close_intake(lambda: shown.append(channel.shown()))
+    agent.answer(prompt, {"stopReason": "end_turn"})
+    assert shown == []
+    store.commit()
+    assert shown == [[("result", "end_turn")]]
