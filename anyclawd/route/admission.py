@@ -42,6 +42,7 @@ class Admission:
         self.withdrawn: set[MessageId] = set()  #: of those, whose answer nobody would read
         self._storing_of: Counter[SessionKey] = Counter()
         self._held: dict[MessageId, _Held] = {}
+        self._charged: dict[MessageId, dict[str, int]] = {}  # limits a minute, by who was charged
         self._count_of_channel: Counter[str] = Counter()
         self._count_of_session: Counter[SessionKey] = Counter()
 
@@ -56,6 +57,7 @@ class Admission:
 
     def release(self, message: MessageId) -> None:
         """It has its outcome, or is none."""
+        self._charged.pop(message, None)
         held = self._held.pop(message, None)
         if held is not None:
             _take(self.bytes, held.channel, held.size_bytes)
@@ -76,8 +78,13 @@ class Admission:
     def storing_of(self, session: SessionKey) -> int:
         return self._storing_of[session]
 
+    def forgive(self, message: MessageId, now: float) -> None:
+        """It was none, or is not taken after all: it counts in no minute."""
+        for owner, per_minute in self._charged.pop(message, {}).items():
+            self.buckets.give_back(owner, per_minute, now)
+
     def refusal(
-        self, channel: str, session: SessionKey, limits: RateLimits, now: float
+        self, message: MessageId, channel: str, session: SessionKey, limits: RateLimits, now: float
     ) -> Refusal | None:
         """Why a message that is held is not admitted by its limits; where it is, it is counted."""
         owners = (
@@ -97,6 +104,7 @@ class Admission:
             return Refusal(RefusalReason.RATE_LIMIT, text, wait_s)
         for owner, limit, _ in owners:
             self.buckets.take(owner, limit.messages_per_minute, now)
+        self._charged[message] = {owner: limit.messages_per_minute for owner, limit, _ in owners}
         return None
 
 

@@ -3,7 +3,7 @@
 A bucket holds as many messages as its limit allows in a minute and refills steadily; a message
 takes one out of the bucket of its session and one out of that of its channel, or out of none of
 them where one is empty. So the order in which limits are looked at does not matter, and a refused
-message costs nothing.
+message costs nothing, and nor does one that its source has sent before.
 """
 
 from collections import OrderedDict
@@ -43,6 +43,12 @@ class Buckets:
             self._buckets.move_to_end(owner)
             if len(self._buckets) > BUCKETS_MAX:
                 self._buckets.popitem(last=False)
+
+    def give_back(self, owner: str, per_minute: int, now: float) -> None:
+        """Put back what was taken out for nothing."""
+        if per_minute and owner in self._buckets:
+            level = self._level(owner, per_minute, now)
+            self._buckets[owner] = _Bucket(min(float(per_minute), level + 1.0), now)
 
     def _level(self, owner: str, per_minute: int, now: float) -> float:
         bucket = self._buckets.get(owner)

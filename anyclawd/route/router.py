@@ -262,8 +262,10 @@ class Router:
                     yield from _end(message, key, "cancelled")
             case events.MessageKnown(message):
                 self.admission.end_storing(message)
+                self.admission.forgive(message, now)
                 self.admission.release(message)
             case events.MessageNotStored(message, reason):
+                self.admission.forgive(message, now)
                 if received := self.admission.end_storing(message):
                     yield from self._not_stored(received, reason, now)
             case events.MessageWithdrawn(message, channel, peer):
@@ -495,7 +497,7 @@ class Router:
         is_full = role.queue.overflow is Overflow.REFUSE and self._waiting(key) >= role.queue.cap
         if is_full and is_to_wait:
             return Refusal(RefusalReason.QUEUE, texts.queue_full(role.queue.cap))
-        return self.admission.refusal(event.channel, key, role.rate_limits, now)
+        return self.admission.refusal(event.message, event.channel, key, role.rate_limits, now)
 
     def _waiting(self, key: SessionKey) -> int:
         session = self.sessions.get(key)

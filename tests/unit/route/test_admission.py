@@ -92,6 +92,36 @@ def test_a_refused_message_costs_its_channel_nothing() -> None:
     assert refusals(desk.say("hello", BOB)) == []
 
 
+def test_a_message_that_its_source_has_sent_before_costs_nothing() -> None:
+    desk = Desk(routes(role=limited(RateLimit(messages_per_minute=2))))
+    desk.open_intake()
+    for _ in range(4):
+        assert refusals(desk.say("1", source_id="s1")) == []
+    assert refusals(desk.say("2", source_id="s2")) == []
+    assert refusals(desk.say("3", source_id="s3")) != []
+
+
+def test_a_message_that_cannot_be_kept_costs_nothing() -> None:
+    desk = Desk(routes(role=limited(RateLimit(messages_per_minute=1))))
+    desk.open_intake()
+    desk.store.stuck = "no space is left"
+    assert refusals(desk.say("1"))[0][0] is RefusalReason.STORE
+    desk.store.stuck = ""
+    assert refusals(desk.say("2")) == []
+
+
+def test_what_is_given_back_is_no_more_than_a_minute_holds() -> None:
+    buckets = Buckets()
+    buckets.give_back("never seen", 2, 0.0)
+    buckets.take("session", 2, 0.0)
+    buckets.give_back("session", 2, 1.0)
+    buckets.give_back("session", 2, 1.0)
+    for _ in range(2):
+        assert buckets.wait_s("session", 2, 1.0) == 0.0
+        buckets.take("session", 2, 1.0)
+    assert buckets.wait_s("session", 2, 1.0) > 0.0
+
+
 def test_buckets_are_bounded() -> None:
     buckets = Buckets()
     for number in range(BUCKETS_MAX + 10):
