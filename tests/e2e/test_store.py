@@ -1,7 +1,5 @@
 """`store.core` in a real daemon: what its troubles mean to the daemon and to who writes to it."""
 
-import http.client
-import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -12,7 +10,6 @@ import pytest
 from anyclawd.model.value import Json
 from anyclawd.store.migrate import APPLICATION_ID
 from tests.fakes.daemon import (
-    WAIT_S,
     Daemon,
     contained,
     debug_http,
@@ -30,11 +27,7 @@ def kept(path: Path, **more: Json) -> Json:
 
 
 def post(daemon: Daemon, text: str) -> tuple[int, Json]:
-    connection = http.client.HTTPConnection("127.0.0.1", daemon.port_of(), timeout=WAIT_S)
-    with closing(connection):
-        connection.request("POST", "/message", json.dumps({"message": text}))
-        answer = connection.getresponse()
-        return answer.status, json.loads(answer.read())
+    return daemon.chat().ask("POST", "/message", {"message": text})
 
 
 def reload(daemon: Daemon, config: Json) -> Json:

@@ -5,8 +5,7 @@ told, and of each answer which one it is.
 from typing import NamedTuple
 
 from anyclawd.model.value import Json
-from tests.fakes.puppet import CHANNEL_RESULT, ChannelPuppet, Frame
-from tests.fakes.talk import shown
+from tests.fakes.puppet import CHANNEL_RESULT, ChannelPuppet, Frame, shown
 
 #: What such a channel answers `initialize` with.
 RESULT: Json = {

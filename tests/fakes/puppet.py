@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+import pytest
+
 from anyclawd.model.value import Json
 from tests.fakes.daemon import WAIT_S, Deadline, TestFailure, wait_dead
 
@@ -192,6 +194,15 @@ class AgentPuppet(Puppet):
         self.say({"id": id_, "method": "session/request_permission", "params": params})
 
 
+def shown(content: Json) -> tuple[str, str]:
+    """(kind, text) of what a channel is to show."""
+    if isinstance(content, str):
+        return "text", content
+    update = content["update"]
+    inner = update.get("content", update.get("stopReason", ""))
+    return update["sessionUpdate"], inner.get("text", "") if isinstance(inner, dict) else inner
+
+
 class ChannelPuppet(Puppet):
     """Plays a channel."""
 
@@ -204,12 +215,7 @@ class ChannelPuppet(Puppet):
 
     def shown(self) -> tuple[str, str]:
         """(kind, text) of the next delivery."""
-        content = self.expect("channel/deliverMessage")["params"]["content"]
-        if isinstance(content, str):
-            return "text", content
-        update = content["update"]
-        inner = update.get("content", update.get("stopReason", ""))
-        return update["sessionUpdate"], inner["text"] if isinstance(inner, dict) else inner
+        return shown(self.expect("channel/deliverMessage")["params"]["content"])
 
     def turn(self) -> list[tuple[str, str]]:
         """The deliveries up to the next result."""
@@ -303,3 +309,9 @@ def stage(directory: Path) -> Iterator[Stage]:
         yield found
     finally:
         found.close()
+
+
+@pytest.fixture
+def theatre(tmp_path: Path) -> Iterator[Stage]:
+    with stage(tmp_path) as found:
+        yield found

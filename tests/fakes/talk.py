@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from anyclawd.model.value import Json
 from tests.fakes.daemon import Daemon, Deadline, running, system
-from tests.fakes.puppet import CHANNEL_RESULT, ChannelPuppet, Frame, Stage
+from tests.fakes.puppet import CHANNEL_RESULT, ChannelPuppet, Frame, Stage, shown
 
 _AGENTS = Path(__file__).parent / "agents"
 
@@ -114,15 +114,6 @@ class Chat:
     def choose(self, asked: Frame, option_id: str) -> None:
         answer = {"requestId": asked["params"]["requestId"], "optionId": option_id}
         self._channel.answer(asked, answer)
-
-
-def shown(content: Json) -> tuple[str, str]:
-    """(kind, text) of what a channel is to show."""
-    if isinstance(content, str):
-        return "text", content
-    update = content["update"]
-    inner = update.get("content", update.get("stopReason", ""))
-    return update["sessionUpdate"], inner.get("text", "") if isinstance(inner, dict) else inner
 
 
 class Talk:

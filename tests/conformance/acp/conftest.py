@@ -10,14 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.judge import judge
-from tests.fakes.puppet import Stage, stage
+from tests.fakes.puppet import stage
+from tests.fakes.puppet import theatre as theatre
 from tests.fakes.talk import Talk, misbehaving, official, read_transcript, talking, transcript_of
-
-
-@pytest.fixture
-def theatre(tmp_path: Path) -> Iterator[Stage]:
-    with stage(tmp_path) as found:
-        yield found
 
 
 @pytest.fixture(autouse=True)

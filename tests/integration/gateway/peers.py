@@ -14,6 +14,7 @@ from anyclawd.model.span import BUILT_IN
 from anyclawd.model.unit import Ack, AgentRole, ChannelRole, Kind, Protocol, Unit
 from anyclawd.model.value import Json
 from anyclawd.runtime.seam import Sink
+from tests.fakes.puppet import shown
 from tests.fakes.store import PaperStore
 from tests.fakes.wire import FakeReport, FakeWire
 
@@ -184,12 +185,4 @@ class ChannelProcess(Process):
 
     def shown(self) -> list[tuple[str, str]]:
         """(kind, text) of everything it was sent to show."""
-        return [_shown(content) for content in self.delivered()]
-
-
-def _shown(content: Json) -> tuple[str, str]:
-    if isinstance(content, str):
-        return "text", content
-    update = content["update"]
-    inner = update.get("content", update.get("stopReason", ""))
-    return update["sessionUpdate"], inner["text"] if isinstance(inner, dict) else inner
+        return [shown(content) for content in self.delivered()]

@@ -31,6 +31,10 @@ def say(*lines):
 """
 
 
+#: The unit that most tests are about.
+ONE = UnitName("one.service")
+
+
 def service(name: str, *argv: str, **settings: Json) -> Unit:
     """A service without a protocol, that is not restarted."""
     settings = {"readiness": ReadinessType.STARTED, "restart": Restart.NEVER, **settings}
@@ -79,6 +83,12 @@ class NoIntake:
 
     def cut_off(self) -> None:
         """No turn ever runs."""
+
+
+def wait_dead_first(driver: Driver, unit: UnitName, sub: Sub) -> None:
+    """Keep the loop from turning until the process that was just started is a zombie."""
+    if unit == ONE and sub is Sub.START:
+        os.waitid(os.P_PIDFD, driver.processes[ONE].pidfd, os.WEXITED | os.WNOWAIT)
 
 
 def no_attach(unit: Unit, wire: Wire, report: Report) -> Sink:

@@ -32,12 +32,14 @@ from anyclawd.runtime.notify import NotifySocket, remove_stale
 from tests.integration.runtime.conftest import House
 from tests.integration.runtime.supervisor import (
     CLIENT,
+    ONE,
     Supervise,
     after,
     notifying,
     python,
     shell,
     supervised,
+    wait_dead_first,
 )
 
 pytestmark = pytest.mark.usefixtures("subreaper", "loop")
@@ -53,8 +55,6 @@ def say_as_child(text):
         os._exit(0)
     os.waitpid(child, 0)
 """
-
-ONE = UnitName("one.service")
 
 
 @pytest.fixture
@@ -97,13 +97,6 @@ async def test_who_is_dead_when_its_ready_is_read_was_never_ready(supervise: Sup
         assert house.state("one").exit == Exit(code=3)
         assert house.state("then").sub is Sub.BLOCKED
         assert house.driver.status_text(ONE) == "gone"
-
-
-def wait_dead_first(driver: object, unit: UnitName, sub: Sub) -> None:
-    """Keep the loop from turning until the process that was just started is a zombie."""
-    if unit == ONE and sub is Sub.START:
-        process = driver.processes[ONE]  # type: ignore[attr-defined]
-        os.waitid(os.P_PIDFD, process.pidfd, os.WEXITED | os.WNOWAIT)
 
 
 async def test_the_protocol_of_another_readiness_is_not_cut_short(supervise: Supervise) -> None:

@@ -9,20 +9,25 @@ from pathlib import Path
 import pytest
 
 from anyclawd.engine.events import Exit, Timer
-from anyclawd.model.deps import UnitName
 from anyclawd.model.policy import HealthCheck, Hooks, Probe, ProbeType, ReadinessType
 from anyclawd.model.state import Health, Result, Sub
 from anyclawd.model.unit import Protocol, Unit
 from anyclawd.runtime.cgroup import Cgroups
-from anyclawd.runtime.driver import Driver
 from anyclawd.runtime.seam import Report, Sink, Wire
 from tests.integration.runtime.conftest import RecordingSink
-from tests.integration.runtime.supervisor import Supervise, after, commands, shell, supervised
+from tests.integration.runtime.supervisor import (
+    ONE,
+    Supervise,
+    after,
+    commands,
+    shell,
+    supervised,
+    wait_dead_first,
+)
 
 pytestmark = pytest.mark.usefixtures("subreaper", "loop")
 
 STAY = "exec sleep 1000"
-ONE = UnitName("one.service")
 
 
 @pytest.fixture
@@ -107,12 +112,6 @@ async def test_the_last_words_of_a_dead_process_make_nobody_ready(supervise: Sup
         assert house.state("one").exit == Exit(code=1)
         assert house.state("then").sub is Sub.BLOCKED
         assert house.lines("one") == ["listening"]
-
-
-def wait_dead_first(driver: Driver, unit: UnitName, sub: Sub) -> None:
-    """Keep the loop from turning until the process that was just started is a zombie."""
-    if unit == ONE and sub is Sub.START:
-        os.waitid(os.P_PIDFD, driver.processes[ONE].pidfd, os.WEXITED | os.WNOWAIT)
 
 
 # -- a unit's own protocol ----------------------------------------------------------------------
