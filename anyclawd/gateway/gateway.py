@@ -237,8 +237,9 @@ class Gateway:
         self._step(events.IntakeClosed())
 
     def cut_off(self) -> None:
-        """End what still runs."""
+        """End what still runs; its users are told at once, since channels are stopped soon."""
         self._step(events.TurnsCutOff())
+        self._let_go(self._lanes.hurry)
 
     def adopt(self, plan: Plan) -> None:
         """Take over the routes of another plan; what has gone from it is kept until `forget`.
@@ -786,15 +787,7 @@ class Gateway:
             if failure is not None and record.needs_commit:
                 self._retries[barrier] = asyncio.get_running_loop().call_later(_RETRY_S, again)
                 return
-            was_stepping, self._is_stepping = self._is_stepping, True
-            try:
-                self._lanes.open(session, barrier)
-            finally:
-                self._is_stepping = was_stepping
-            if not was_stepping:
-                self._perform_all(())
-                self.flush()
-            self._tell_drained()
+            self._let_go(partial(self._lanes.open, session, barrier))
 
         def again() -> None:
             """They are kept, and written in their order: when this is in, so are they."""
@@ -802,6 +795,18 @@ class Gateway:
             self.store.append((), done, is_durable=False)
 
         self.store.append(record.entries, done, is_durable=False)
+
+    def _let_go(self, lanes: Callable[[], None]) -> None:
+        """Do what lanes let go, then what comes of it."""
+        was_stepping, self._is_stepping = self._is_stepping, True
+        try:
+            lanes()
+        finally:
+            self._is_stepping = was_stepping
+        if not was_stepping:
+            self._perform_all(())
+            self.flush()
+        self._tell_drained()
 
     def _tell_drained(self) -> None:
         """The last turn is over once its end has left its lane: until then nobody was shown it."""

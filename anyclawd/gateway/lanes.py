@@ -9,6 +9,9 @@ A record that *needs* its commit holds its lane until it is in, however long the
 a prompt must not leave before it is known to run. Any other lets its lane go on when the store
 says that it cannot write now.
 
+When the daemon ends and can wait for no store, what people are shown leaves its lane at once: all
+that was recorded before it is in the store's hands, and the store is the last to be stopped.
+
 A lane is bounded: where `LANE_MAX` commands wait, which takes a disk that stands still, further
 updates of the agent are left out. All that decides about messages is kept.
 """
@@ -16,9 +19,21 @@ updates of the agent are left out. All that decides about messages is kept.
 from collections import deque
 from collections.abc import Callable
 
-from anyclawd.route.commands import Command, Deliver, SessionKey
+from anyclawd.route.commands import (
+    Acknowledge,
+    Announce,
+    Command,
+    CompleteResponse,
+    Deliver,
+    SessionKey,
+    Settle,
+    StartResponse,
+)
 
 Perform = Callable[[Command], None]
+
+#: What people are shown.
+_SHOWN = Acknowledge | Announce | CompleteResponse | Deliver | Settle | StartResponse
 
 #: Commands of one session that wait; of updates one more is left out.
 LANE_MAX = 50_000
@@ -73,6 +88,16 @@ class Lanes:
             self._move(session)
         finally:
             self._is_moving.discard(session)
+
+    def hurry(self) -> None:
+        """Do what is shown to people, recorded or not; all else goes on waiting."""
+        for lane in list(self._lanes.values()):
+            shown = [command for command in lane if isinstance(command, _SHOWN)]
+            waiting = [one for one in lane if not isinstance(one, _SHOWN)]
+            lane.clear()
+            lane.extend(waiting)
+            for command in shown:
+                self._perform(command)
 
     def _move(self, session: SessionKey) -> None:
         lane = self._lanes[session]

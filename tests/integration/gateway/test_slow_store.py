@@ -150,3 +150,37 @@ async def test_a_gateway_is_drained_when_the_end_of_the_last_turn_is_shown() -> 
     assert shown == []
     store.commit()
     assert shown == [[("result", "end_turn")]]
+
+
+async def test_who_is_cut_off_is_told_without_a_wait_for_the_store() -> None:
+    store = SlowStore()
+    gateway, channel, agent = boot(store)
+    channel.message("hello")
+    store.commit(1)
+    agent.open("s1")
+    store.commit()
+    prompt = agent.expect("session/prompt")
+    drained: list[bool] = []
+    gateway.close_intake(lambda: drained.append(True))
+    agent.chunk("s1", "half an ans")
+    gateway.cut_off()
+    assert channel.shown() == [
+        ("agent_message_chunk", "half an ans"),
+        ("result", "Interrupted: anyclawd is shutting down"),
+    ]
+    store.commit()
+    agent.answer(prompt, {"stopReason": "cancelled"})
+    assert channel.shown() == []
+    assert drained == [True]
+
+
+async def test_a_prompt_that_is_about_to_leave_waits_for_the_store_whatever_ends() -> None:
+    store = SlowStore()
+    gateway, channel, agent = boot(store)
+    channel.message("hello")
+    store.commit(1)
+    agent.open("s1")
+    gateway.close_intake(lambda: None)
+    gateway.cut_off()
+    assert agent.read() == []
+    assert channel.shown() == [("result", "Interrupted: anyclawd is shutting down")]
