@@ -16,7 +16,6 @@ from anyclaw_sdk._request import Request
 from anyclaw_sdk._stdio import Stdio
 from anyclaw_sdk.agent import Agent, Client, Turn
 from anyclaw_sdk.types import (
-    INTERNAL_ERROR,
     INVALID_PARAMS,
     REQUEST_CANCELLED,
     SERVER_ERROR,
@@ -164,7 +163,7 @@ class AgentHarness:
             request.refuse(RpcError(REQUEST_CANCELLED, str(error)))
         except Exception as error:  # noqa: BLE001 - the agent's own code: told to the supervisor
             self._on_failure(request.method, error)
-            request.refuse(RpcError(INTERNAL_ERROR, f"{type(error).__name__}: {error}"))
+            request.refuse(_frames.fault(error))
 
     async def _value(self, request: Request) -> Json:
         params = request.params

@@ -13,7 +13,6 @@ from anyclaw_sdk._connection import Connection, log_failure, stdio_connection
 from anyclaw_sdk._stdio import Stdio
 from anyclaw_sdk.channel import Channel, ElicitationBroker, Outbound, PermissionBroker
 from anyclaw_sdk.types import (
-    INTERNAL_ERROR,
     Ack,
     ChannelInitialize,
     Delivery,
@@ -162,7 +161,7 @@ class ChannelHarness:
             await self._channel.show_permission_prompt(request)
         except Exception as error:  # noqa: BLE001 - the supervisor then decides
             self._note("channel/requestPermission", error)
-            self.permissions.refuse(request.request_id, _as_rpc_error(error))
+            self.permissions.refuse(request.request_id, _frames.fault(error))
 
     async def _elicit(self, rpc_id: Json, params: Message) -> None:
         request = Elicitation.from_wire(params, rpc_id)
@@ -175,7 +174,7 @@ class ChannelHarness:
             await self._channel.show_elicitation(request)
         except Exception as error:  # noqa: BLE001 - the supervisor then decides
             self._note("channel/elicit", error)
-            self.elicitations.refuse(request.request_id, _as_rpc_error(error))
+            self.elicitations.refuse(request.request_id, _frames.fault(error))
 
     async def _withdraw(self, request_id: str) -> None:
         """Tell the channel of a question that waited; one that is answered is no news."""
@@ -198,15 +197,9 @@ class ChannelHarness:
 
     def _refuse(self, method: str, rpc_id: Json, error: Exception) -> None:
         self._note(method, error)
-        self._connection.refuse(rpc_id, _as_rpc_error(error))
+        self._connection.refuse(rpc_id, _frames.fault(error))
 
     def _note(self, method: str, error: Exception) -> None:
         """An RpcError is an answer; anything else is a fault of the channel's code."""
         if not isinstance(error, RpcError):
             self._on_failure(method, error)
-
-
-def _as_rpc_error(error: Exception) -> RpcError:
-    if isinstance(error, RpcError):
-        return error
-    return RpcError(INTERNAL_ERROR, f"{type(error).__name__}: {error}")

@@ -2,7 +2,7 @@
 
 import json
 
-from anyclaw_sdk.types import Json, Message
+from anyclaw_sdk.types import INTERNAL_ERROR, Json, Message, RpcError
 
 #: A line longer than this ends the connection; a prompt with a few large images stays below it.
 LINE_MAX_BYTES = 64 * 2**20
@@ -70,6 +70,13 @@ def error(request_id: Json, code: int, text: str, data: Json = None) -> Message:
     if data is not None:
         body["data"] = data
     return {"jsonrpc": "2.0", "id": request_id, "error": body}
+
+
+def fault(raised: Exception) -> RpcError:
+    """What an extension's own code has raised as the error that the supervisor is told."""
+    if isinstance(raised, RpcError):
+        return raised
+    return RpcError(INTERNAL_ERROR, f"{type(raised).__name__}: {raised}")
 
 
 def params_of(message: Message) -> Message:

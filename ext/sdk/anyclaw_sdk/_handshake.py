@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from anyclaw_sdk import _frames
 from anyclaw_sdk.types import (
-    INTERNAL_ERROR,
     AgentInitialize,
     HookInitialize,
     Json,
@@ -80,7 +79,7 @@ def answer_hook_initialize(hook: Hook, rpc_id: Json, params: Message) -> tuple[M
 
 def refuse_initialize(rpc_id: Json, error: Exception) -> Message:
     """The answer where the extension's own code has raised; what it did not mean to is told."""
-    if isinstance(error, RpcError):
-        return _frames.error(rpc_id, error.code, error.message, error.data)
-    sys.excepthook(type(error), error, error.__traceback__)
-    return _frames.error(rpc_id, INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+    if not isinstance(error, RpcError):
+        sys.excepthook(type(error), error, error.__traceback__)
+    told = _frames.fault(error)
+    return _frames.error(rpc_id, told.code, told.message, told.data)

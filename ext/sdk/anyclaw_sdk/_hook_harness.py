@@ -27,7 +27,6 @@ from anyclaw_sdk.hook import (
     Select,
 )
 from anyclaw_sdk.types import (
-    INTERNAL_ERROR,
     INVALID_PARAMS,
     REQUEST_CANCELLED,
     SERVER_ERROR,
@@ -131,7 +130,7 @@ class HookHarness:
             request.refuse(error)
         except Exception as error:  # noqa: BLE001 - the hook's own code: told to the supervisor
             self._on_failure(request.method, error)
-            request.refuse(RpcError(INTERNAL_ERROR, f"{type(error).__name__}: {error}"))
+            request.refuse(_frames.fault(error))
 
     async def _value(self, method: str, params: Message) -> Json:
         chat = [text_of(params.get(key)) for key in ("session", "agent", "acpSessionId")]
