@@ -337,7 +337,7 @@ class HookedAgent(AgentPeer):
         self._gateway.agent_event(events.AgentHeard(name, session_id))
         if failure and session_id not in self._told:
             self._told.add(session_id)
-            update = _chunk(f"[Part of this was left out: {failure}.]")
+            update = acp.message_chunk(f"[Part of this was left out: {failure}.]")
             params = {"sessionId": session_id, "update": update}
             self._gateway.agent_event(events.UpdateReceived(name, session_id, params, 0))
 
@@ -463,9 +463,3 @@ class HookedAgent(AgentPeer):
                 if entry.walk is not None:
                     entry.walk.forget()
             self._gateway.agent_gone(self)
-
-
-def _chunk(text: str) -> dict[str, Json]:
-    """A text as an agent says it."""
-    content = {"type": "text", "text": text}
-    return {"sessionUpdate": "agent_message_chunk", "content": content}

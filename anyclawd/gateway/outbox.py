@@ -17,7 +17,7 @@ from typing import Protocol, TypeAlias
 
 from anyclawd.model.value import Json
 from anyclawd.route.commands import SessionKey
-from anyclawd.wire import channel
+from anyclawd.wire import acp, channel
 
 #: From here on nothing more should be read for this channel.
 HOLD_BYTES = 128 * 2**10
@@ -197,9 +197,8 @@ class Outbox:
         if session not in self._truncated:
             self._truncated.add(session)
             self.truncations += 1
-            chunk = {"type": "text", "text": NOTICE}
-            update = {"sessionUpdate": "agent_message_chunk", "content": chunk}
-            frame = channel.deliver(session, {"sessionId": session, "update": update})
+            content = {"sessionId": session, "update": acp.message_chunk(NOTICE)}
+            frame = channel.deliver(session, content)
             self._wait(session, frame, 0)
 
     def _wait(

@@ -405,6 +405,11 @@ def commands_of(update: dict[str, Json]) -> list[Json]:
     return [item for item in listed if as_text(as_map(item).get("name"))]
 
 
+def message_chunk(text: str) -> dict[str, Json]:
+    """The update by which an agent says a text; for what is said in its place."""
+    return {"sessionUpdate": "agent_message_chunk", "content": {"type": "text", "text": text}}
+
+
 def text_of(update: dict[str, Json]) -> str:
     """The text that a chunk or a result shows; empty where it shows none."""
     content = update.get("content")
