@@ -34,8 +34,8 @@ class Player:
     def __init__(self, store: Store, restored: Restored) -> None:
         agent, unit = agent_unit(), channel_unit("board")
         assert unit.channel is not None
-        two_a_minute = RateLimits(session=RateLimit(messages_per_minute=2))
-        role = replace(unit.channel, rate_limits=two_a_minute)
+        one_a_minute = RateLimits(session=RateLimit(messages_per_minute=1))
+        role = replace(unit.channel, rate_limits=one_a_minute)
         self.channel_unit = replace(unit, channel=role)
         plan = plan_of(agent, self.channel_unit)
         self.gateway = Gateway(plan, store=store, environ={}, wall_ms=lambda: 7)
@@ -89,7 +89,7 @@ class Player:
             case {"error": params, "id": id_}:
                 said = (await self.channel.wait_for_answer(id_))["error"]
                 for error in (params, said):  # how long it has been is the machine's
-                    assert 0 < error["data"].pop("retryAfter") <= 30
+                    assert 0 < error["data"].pop("retryAfter") <= 60
                     error["message"] = error["message"].partition(";")[0]
             case _:
                 raise AssertionError(f"no message: {frame}")
