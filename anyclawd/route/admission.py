@@ -5,7 +5,7 @@ being *stored*: the store has it and has not said that it is safe. Messages are 
 another, so they come to their sessions in the order in which they arrived.
 """
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from dataclasses import dataclass
 
 from anyclawd.model.conversation import RateLimits
@@ -14,6 +14,9 @@ from anyclawd.route.commands import MessageId, SessionKey
 from anyclawd.route.events import MessageReceived
 from anyclawd.route.limits import Buckets
 from anyclawd.wire.channel import RefusalReason
+
+#: So many messages are remembered by their sources; of an older one the store alone knows.
+SOURCES_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class Admission:
         self.withdrawn: set[MessageId] = set()  #: of those, whose answer nobody would read
         self._storing_of: Counter[SessionKey] = Counter()
         self._held: dict[MessageId, _Held] = {}
+        self._sources: OrderedDict[tuple[str, str], None] = OrderedDict()  # by channel
         self._charged: dict[MessageId, dict[str, int]] = {}  # limits a minute, by who was charged
         self._count_of_channel: Counter[str] = Counter()
         self._count_of_session: Counter[SessionKey] = Counter()
@@ -74,6 +78,16 @@ class Admission:
         if event is not None:
             _take(self._storing_of, self._held[message].session, 1)
         return event
+
+    def note_kept(self, event: MessageReceived) -> None:
+        """The store has it: sent again, it is no other message, and no limit is asked about it."""
+        if event.source_id:
+            self._sources[event.channel, event.source_id] = None
+            if len(self._sources) > SOURCES_MAX:
+                self._sources.popitem(last=False)
+
+    def is_repeat(self, event: MessageReceived) -> bool:
+        return (event.channel, event.source_id) in self._sources
 
     def storing_of(self, session: SessionKey) -> int:
         return self._storing_of[session]

@@ -255,13 +255,16 @@ class Router:
             case events.MessageStored(message):
                 is_wanted = message not in self.admission.withdrawn
                 received = self.admission.end_storing(message)
+                if received is not None:
+                    self.admission.note_kept(received)
                 if received is not None and is_wanted:
                     yield from self._take(received, now)
                 elif received is not None:
                     key = session_key(received.channel, received.peer)
                     yield from _end(message, key, "cancelled")
             case events.MessageKnown(message):
-                self.admission.end_storing(message)
+                if received := self.admission.end_storing(message):
+                    self.admission.note_kept(received)
                 self.admission.forgive(message, now)
                 self.admission.release(message)
             case events.MessageNotStored(message, reason):
@@ -449,15 +452,17 @@ class Router:
                 yield from self._turn_away(event, key, verdict, now)
                 return
         self.admission.hold(event.message, event.channel, key, event.size_bytes)
-        wish = platform.read(event.content)
+        wish, is_repeat = platform.read(event.content), self.admission.is_repeat(event)
         refusal = None
-        if wish is None or wish.word is not Word.CANCEL:
+        if is_repeat:
+            refusal = self._too_much(event.channel)
+        elif wish is None or wish.word is not Word.CANCEL:
             refusal = self._refusal(event, key, target, now, is_to_wait=wish is None)
         if refusal is not None:
             session = self.session_of(event.channel, event.peer, event.agent)
             yield from self._refuse(session, event, refusal, now)
             return
-        if wish is None:
+        if wish is None and not is_repeat:
             yield from self._make_room(key, now)
         self.admission.begin_storing(event, key)
         yield StoreMessage(
@@ -486,18 +491,25 @@ class Router:
         is_to_wait: bool,
     ) -> Refusal | None:
         """Why a message is not admitted; the limits come last, since asking them counts it."""
-        limits, role = self.routes.limits, self.routes.role_of(event.channel)
+        role = self.routes.role_of(event.channel)
         if self.intake is Intake.CLOSED and not self.is_durable:
             return Refusal(RefusalReason.STOPPING, texts.SHUTTING_DOWN)
         if failure := self._failure_of(target):
             text = texts.unavailable(entry_name(target), failure)
             return Refusal(RefusalReason.AGENT, text)
-        if self.admission.bytes[event.channel] > limits.queue_bytes:
-            return Refusal(RefusalReason.QUEUE, texts.channel_full(limits.queue_bytes))
+        if too_much := self._too_much(event.channel):
+            return too_much
         is_full = role.queue.overflow is Overflow.REFUSE and self._waiting(key) >= role.queue.cap
         if is_full and is_to_wait:
             return Refusal(RefusalReason.QUEUE, texts.queue_full(role.queue.cap))
         return self.admission.refusal(event.message, event.channel, key, role.rate_limits, now)
+
+    def _too_much(self, channel: str) -> Refusal | None:
+        """What no message of a channel may exceed, be it one that was sent before."""
+        limit_bytes = self.routes.limits.queue_bytes
+        if self.admission.bytes[channel] > limit_bytes:
+            return Refusal(RefusalReason.QUEUE, texts.channel_full(limit_bytes))
+        return None
 
     def _waiting(self, key: SessionKey) -> int:
         session = self.sessions.get(key)
@@ -608,7 +620,8 @@ class Router:
         if wish is not None and wish.word is Word.CANCEL:
             yield from self.run(session, session.cancel(event.message, now), now)
         else:
-            refusal = Refusal(RefusalReason.STORE, texts.not_stored(reason))
+            text = texts.not_stored(reason) if event.is_trusted else texts.NOT_STORED
+            refusal = Refusal(RefusalReason.STORE, text)
             yield from self._refuse(session, event, refusal, now)
 
     def _withdraw(

@@ -15,6 +15,7 @@ from anyclawd.model.conversation import (
 )
 from anyclawd.model.unit import ChannelRole
 from anyclawd.route import access, commands, events, texts
+from anyclawd.route.admission import SOURCES_MAX
 from anyclawd.route.commands import MessageId, Outcome, SessionKey
 from anyclawd.route.limits import BUCKETS_MAX, Buckets
 from anyclawd.route.record import Grant, SaveCode
@@ -99,6 +100,28 @@ def test_a_message_that_its_source_has_sent_before_costs_nothing() -> None:
         assert refusals(desk.say("1", source_id="s1")) == []
     assert refusals(desk.say("2", source_id="s2")) == []
     assert refusals(desk.say("3", source_id="s3")) != []
+    assert refusals(desk.say("2", source_id="s2")) == []  # it was accepted, whatever comes since
+
+
+def test_a_message_that_was_sent_before_takes_no_place_in_a_full_queue() -> None:
+    policy = QueuePolicy(cap=1, overflow=Overflow.DROP_OLDEST)
+    desk = Desk(routes(role=role(queue=policy))).prompting()
+    desk.say("waits", source_id="s1")
+    assert outcomes(desk.say("waits", source_id="s1")) == {}
+    desk = Desk(routes(role=role(queue=replace(policy, overflow=Overflow.REFUSE)))).prompting()
+    desk.say("waits", source_id="s1")
+    assert refusals(desk.say("waits", source_id="s1")) == []
+
+
+def test_sources_are_remembered_in_a_bounded_number() -> None:
+    desk = Desk()
+    desk.open_intake()
+    for number in range(SOURCES_MAX + 1):
+        event = events.MessageReceived(MessageId(str(number)), "web", ANN, [], None, 1)
+        desk.router.admission.note_kept(replace(event, source_id=str(number)))
+    first = events.MessageReceived(MessageId("x"), "web", ANN, [], None, 1, source_id="0")
+    assert not desk.router.admission.is_repeat(first)
+    assert desk.router.admission.is_repeat(replace(first, source_id="1"))
 
 
 def test_a_message_that_cannot_be_kept_costs_nothing() -> None:
@@ -207,7 +230,7 @@ def test_what_cannot_be_kept_is_refused_and_leaves_no_trace() -> None:
     desk.store.stuck = "the disk is full"
     decided = desk.say("hello")
     assert refusals(decided) == [(RefusalReason.STORE, 0.0)]
-    assert shown(decided) == [texts.not_stored("the disk is full")]
+    assert shown(decided) == [texts.NOT_STORED]
     assert desk.session().phase is Phase.IDLE
 
 
