@@ -53,8 +53,8 @@ def _list(offered: Json, options: Namespace) -> int:
         rows = [
             (clean(row["id"]), clean(row["type"]), clean(row["name"])) for row in offered["methods"]
         ]
-        heading, *lines = render.table(rows, ("METHOD", "TYPE", "NAME"))
-        print("\n".join([Paint(sys.stdout)(heading, "bold"), *lines]))
+        table = render.table(rows, ("METHOD", "TYPE", "NAME"))
+        print(render.headed(table, Paint(sys.stdout)))
     return 0
 
 

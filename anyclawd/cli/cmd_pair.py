@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from anyclawd.cli import render
@@ -52,16 +51,13 @@ def _list(options: Namespace) -> int:
             (clean(row["code"]), _peer_of(row), render.duration(row["remaining_s"]))
             for row in pairing["codes"]
         ]
-        parts.append(_table(rows, ("CODE", "PEER", "EXPIRES IN"), paint))
+        table = render.table(rows, ("CODE", "PEER", "EXPIRES IN"))
+        parts.append(render.headed(table, paint))
     if pairing["grants"]:
-        parts.append(_table([(_peer_of(row),) for row in pairing["grants"]], ("LET IN",), paint))
+        table = render.table([(_peer_of(row),) for row in pairing["grants"]], ("LET IN",))
+        parts.append(render.headed(table, paint))
     print("\n\n".join(parts))
     return 0
-
-
-def _table(rows: Sequence[tuple[str, ...]], headings: tuple[str, ...], paint: Paint) -> str:
-    heading, *lines = render.table(rows, headings)
-    return "\n".join([paint(heading, "bold"), *lines])
 
 
 def _peer_of(row: Json) -> str:

@@ -67,8 +67,7 @@ def _list(options: Namespace) -> int:
     elif not rows:
         print("no sessions")
     else:
-        heading, *lines = sessions.table(rows)
-        print("\n".join([Paint(sys.stdout)(heading, "bold"), *lines]))
+        print(render.headed(sessions.table(rows), Paint(sys.stdout)))
         print(f"\n{len(rows)} session{'' if len(rows) == 1 else 's'}")
     return 0
 
@@ -191,8 +190,7 @@ def _agent(options: Namespace) -> int:
         render.print_json(kept)
         return 0
     if rows:
-        heading, *lines = render.table(map(_kept, rows), _KEPT)
-        print("\n".join([Paint(sys.stdout)(heading, "bold"), *lines, ""]))
+        print(render.headed(render.table(map(_kept, rows), _KEPT), Paint(sys.stdout)), end="\n\n")
     more = "" if kept["complete"] else "; the agent says that there are more"
     print((_count_of(len(rows), "sessions") if rows else "no sessions") + more)
     return 0

@@ -108,6 +108,12 @@ def table(rows: Iterable[Sequence[str]], headings: Sequence[str] = ()) -> list[s
     ]
 
 
+def headed(lines: Sequence[str], paint: Paint) -> str:
+    """A table as text, its first line marked as its heading."""
+    heading, *rows = lines
+    return "\n".join([paint(heading, "bold"), *rows])
+
+
 def branches(count: int) -> list[str]:
     """What to draw before each of `count` siblings of a tree."""
     return ["├─"] * (count - 1) + ["└─"] * bool(count)
