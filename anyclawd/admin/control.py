@@ -110,6 +110,7 @@ class Message:
     kind: str = "local"
     agent: str = ""  #: empty means the route decides
     session: str = ""  #: the key of the one to go on with; names channel, peer and agent
+    can_ask: bool = True  #: whoever sends it can be asked for permission
     follows: bool = False  #: what the chat is shown after the turn is told as well
 
 

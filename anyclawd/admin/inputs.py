@@ -57,10 +57,12 @@ def patterns_of(body: dict[str, Json]) -> list[str]:
     return units
 
 
-def flag_of(body: dict[str, Json], key: str) -> bool:
+def flag_of(body: dict[str, Json], key: str, *, default: bool = False) -> bool:
     value = body.get(key)
-    if value is None or isinstance(value, bool):
-        return bool(value)
+    if value is None:
+        return default
+    if isinstance(value, bool):
+        return value
     raise BadRequest(f"{key}: found {shown(value)}, expected true or false")
 
 

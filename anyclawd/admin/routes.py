@@ -258,6 +258,7 @@ class Routes:
             agent=text_of(body, "agent", default=""),
             session=text_of(body, "session", default=""),
             follows=flag_of(body, "follow"),
+            can_ask=flag_of(body, "can_ask", default=True),
         )
         if message.session and (message.channel or message.peer or message.agent):
             raise BadRequest("session: it names channel, peer and agent; leave these out")

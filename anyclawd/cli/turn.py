@@ -65,7 +65,9 @@ def converse(client: Client, body: Json, *, as_json: bool) -> int:
     """Send a message and follow its turn; status 1 if the turn ended in an error."""
     printer = Printer()
     failed = True  # unless a result says otherwise
-    for event in client.stream("POST", "/v1/messages", body):
+    with _terminal() as terminal:  # who reads JSON may answer by a request of its own
+        can_ask = as_json or terminal is not None
+    for event in client.stream("POST", "/v1/messages", {**body, "can_ask": can_ask}):
         if as_json:
             render.print_json_line(event)
         else:
@@ -157,12 +159,12 @@ def _text(update: Json) -> str:
 
 
 def _ask(client: Client, event: Json) -> None:
-    """Put the agent's question to the person; without one, the daemon's timeout answers it."""
+    """Put the agent's question to the person, if there is one; the chat may have another."""
     paint = Paint(sys.stderr)
     print(paint(f"permission: {clean(event['description'])}", "bold"), file=sys.stderr)
     with _terminal() as terminal:
         if terminal is None:
-            print("no terminal to ask on; the timeout answers it", file=sys.stderr, flush=True)
+            print("no terminal to ask on; nobody here answers it", file=sys.stderr, flush=True)
             return
         option = _chosen(event["options"], terminal)
     if option is None:

@@ -338,6 +338,7 @@ class DaemonControl:
                 "agent": message.agent or None,
                 "session": message.session or None,
                 "follow": message.follows,
+                "can_ask": message.can_ask,
             }
         )
 

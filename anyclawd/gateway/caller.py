@@ -18,8 +18,9 @@ TEXT_MAX_CHARS = 2**20
 class Caller:
     """The events of one message, from its acceptance to its end, and what follows on request."""
 
-    def __init__(self, session: SessionKey, *, follows: bool = False) -> None:
-        self.session, self._follows = session, follows
+    def __init__(self, session: SessionKey, *, follows: bool = False, can_ask: bool = True) -> None:
+        """`can_ask`: there is somebody who can be asked for permission."""
+        self.session, self._follows, self.can_ask = session, follows, can_ask
         self._is_reading_on = False  # it waits for no end of a turn
         self._refusal = ""
         self._events: deque[dict[str, Json]] = deque()

@@ -363,7 +363,11 @@ class Gateway:
         name, peer, agent = destination_of(message, self.router)
         if self.router.intake is Intake.CLOSED:
             raise RequestError("anyclawd is stopping; send the message after it has started again")
-        caller = Caller(session_key(name, peer), follows=message.get("follow") is True)
+        caller = Caller(
+            session_key(name, peer),
+            follows=message.get("follow") is True,
+            can_ask=message.get("can_ask") is not False,
+        )
         inbound = Inbound(peer, content, None)
         received = _Received(
             self._mint(), name, inbound, len(jsonrpc.encode_value(content)), agent, None, caller
@@ -720,7 +724,8 @@ class Gateway:
         """Nothing can be kept, so nothing is accepted."""
         count = len(self._unread)
         reason = self._store_failure or f"{count} messages wait for the store already"
-        refusal = channel.Refusal(channel.RefusalReason.STORE, texts.not_stored(reason))
+        text = texts.NOT_STORED if received.caller is None else texts.not_stored(reason)
+        refusal = channel.Refusal(channel.RefusalReason.STORE, text)
         self.counters.note_refusal(refusal.reason)
         if received.answer is not None:
             received.answer(channel.Acceptance(received.id, refusal=refusal))
@@ -904,7 +909,7 @@ class Gateway:
             caller.ask(command.request_id, command.description, command.options)
         if command.channel != VIRTUAL:
             self._ask_channel(command)
-        elif not callers:
+        elif not any(caller.can_ask for caller in callers):
             self._step(events.PermissionUndeliverable(VIRTUAL, command.request_id))
 
     def _ask_channel(self, command: commands.AskPermission | commands.AskForm) -> None:

@@ -12,6 +12,7 @@ RESTARTED = (
 )
 TRIED_AGAIN = "anyclawd was restarted while this was being answered; it is tried again"
 ENDED_BY_ADMIN = "Interrupted: this conversation was ended by an administrator"
+NOT_STORED = "Message not accepted: it cannot be kept at the moment; please send it again later"
 NOT_ADMITTED = "You are not allowed to talk to this agent."
 ADMITTED = "You have been admitted; go on."
 CONVERSATION_ENDED = "the conversation has ended"
@@ -47,6 +48,7 @@ def expired(seconds: float) -> str:
 
 
 def not_stored(reason: str) -> str:
+    """For whoever runs the daemon; a chat need not know what is wrong with the disk."""
     return f"Message not accepted: it cannot be kept: {reason}"
 
 

@@ -733,6 +733,15 @@ async def test_an_administrator_is_refused_before_his_message_is_accepted() -> N
         gateway.send({"content": "hello"})
 
 
+async def test_who_cannot_be_asked_for_permission_is_denied_at_once() -> None:
+    gateway, _, agent = boot()
+    gateway.send({"content": "hello", "can_ask": False})
+    agent.open("s1")
+    agent.expect("session/prompt")
+    agent.say(permission(sessionId="s1"))
+    assert agent.read()[-1]["result"]["outcome"]["optionId"] == "no"
+
+
 async def test_the_end_of_the_gateway_leaves_no_timer_and_no_caller() -> None:
     gateway, _, agent = boot()
     life = asyncio.ensure_future(gateway.run())  # noqa: TID251  # the test is its owner
