@@ -415,7 +415,7 @@ ACP = {
         "Authentication", "methods of type `terminal`", deferral="not advertised: nobody sits there"
     ),
     "mcp-over-acp": Requirement(
-        "MCP", "mcp/message", deferral="unstable; tools are offered over HTTP"
+        "MCP", "mcp/message", deferral="unstable; no MCP server is offered to agents"
     ),
     "providers": Requirement("Providers", "providers/*", deferral="unstable"),
     "session-archive": Requirement(
