@@ -297,6 +297,7 @@ class Gateway:
                 self._store_failure = reason
                 while self._unread:
                     self._refuse_unread(self._unread.popleft())
+                self.flush()
             case _:
                 pass  # nothing of the gateway waits for other kinds
 
@@ -734,8 +735,8 @@ class Gateway:
         else:
             peer, key = received.inbound.peer, session_key(received.channel, received.inbound.peer)
             self._send(received.channel, key, channel.session_created(key, peer))
-            error = {"error": refusal.text, "update": {"sessionUpdate": "result", "isError": True}}
-            self._deliver(commands.Deliver(received.channel, key, error))
+            content = channel.error_content(refusal.text)
+            self._deliver(commands.Deliver(received.channel, key, content))
 
     def _take(self, received: _Received) -> None:
         id_, caller, inbound = received.id, received.caller, received.inbound

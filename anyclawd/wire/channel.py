@@ -153,6 +153,14 @@ def deliver(session_id: str, content: Json, meta: dict[str, Json] | None = None)
     return jsonrpc.notification("channel/deliverMessage", params)
 
 
+def error_content(text: str) -> dict[str, Json]:
+    """The content that tells of an error, as both older and newer channels read it."""
+    return {
+        "error": text,
+        "update": {"sessionUpdate": "result", "isError": True, "content": text},
+    }
+
+
 def delivery_meta(
     delivery_id: str, message_ids: Sequence[str], *, is_repeat: bool = False
 ) -> dict[str, Json]:

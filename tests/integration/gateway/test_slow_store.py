@@ -1,7 +1,9 @@
 """A store that takes its time: what happens to a chat while its rows are being written."""
 
-from anyclawd.gateway.gateway import Gateway
-from anyclawd.route import events
+from anyclawd.gateway.gateway import STORE, Gateway
+from anyclawd.model.span import BUILT_IN
+from anyclawd.model.unit import Kind, Protocol, Unit
+from anyclawd.route import events, texts
 from anyclawd.route.record import SessionKey
 from anyclawd.wire.channel import Acceptance, Inbound, Peer, RefusalReason
 from tests.fakes.store import PaperStore, SlowStore
@@ -184,3 +186,16 @@ async def test_a_prompt_that_is_about_to_leave_waits_for_the_store_whatever_ends
     gateway.cut_off()
     assert agent.read() == []
     assert channel.shown() == [("result", "Interrupted: anyclawd is shutting down")]
+
+
+async def test_where_the_store_cannot_be_read_a_chat_is_told_so_in_words() -> None:
+    """By an error in both of its spellings: some channels show the one, some the other."""
+    gateway = Gateway(plan_of(agent_unit(), channel_unit()), store=PaperStore(), environ={})
+    channel = ChannelProcess(gateway, channel_unit())
+    channel.initialize()
+    channel.message("hello")
+    gateway.unit_failed(
+        Unit(name=STORE, kind=Kind.CORE, span=BUILT_IN, protocol=Protocol.NONE), "it is damaged"
+    )
+    [told] = channel.delivered()
+    assert told["error"] == told["update"]["content"] == texts.NOT_STORED
