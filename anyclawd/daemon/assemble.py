@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("anyclawd.daemon")
 unit_log = logging.getLogger("anyclawd.state")
 
+#: Sub states beside failed ones that somebody should look into.
+_WORRYING = frozenset({Sub.AUTO_RESTART, Sub.BLOCKED, Sub.DEGRADED})
 #: Sub states in which a unit will not answer anybody until something else happens.
 _OUT = frozenset({Sub.FAILED, Sub.COOLDOWN, Sub.BLOCKED, Sub.DEAD})
 
@@ -169,7 +171,7 @@ class Assembly:
             return
         text = f"{after.value} ({state.reason})" if state.reason else after.value
         level = logging.INFO
-        if ACTIVE_OF[after] is Active.FAILED or after in (Sub.AUTO_RESTART, Sub.BLOCKED):
+        if ACTIVE_OF[after] is Active.FAILED or after in _WORRYING:
             level = logging.WARNING
             if state.result is not Result.SUCCESS:
                 text = f"{after.value}, {state.result.value}"
