@@ -89,7 +89,7 @@ class Journal:
         try:
             its = tuple(one for entry in entries for one in statements(entry, now_ms))
         except RecursionError:
-            log.error("store.core: a step was left out: it is nested too deeply")  # noqa: TRY400
+            log.error("store.core: a step was left out: it is nested too deeply")  # noqa: TRY400 - as deep as what it is about
             if done is not None:
                 too_deep = NotWritten("it is nested too deeply to be kept")
                 asyncio.get_running_loop().call_soon(done, too_deep)

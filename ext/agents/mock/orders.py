@@ -70,7 +70,7 @@ class Orders:
         return map_of(await self._turn.client.request(method, session | params))
 
     def _path(self, name: str) -> str:
-        return os.path.join(self._sessions.of(self._turn.session_id).cwd, name)  # noqa: PTH118
+        return os.path.join(self._sessions.of(self._turn.session_id).cwd, name)  # noqa: PTH118 - quick to import
 
     async def _read(self, rest: str) -> str:
         path, *numbers = rest.split(" ")
