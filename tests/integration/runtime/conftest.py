@@ -2,10 +2,9 @@
 
 import asyncio
 import ctypes
-import inspect
 import os
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +21,7 @@ from anyclawd.runtime.logpump import LogPump
 from anyclawd.runtime.order import order_of
 from anyclawd.runtime.process import Process
 from anyclawd.runtime.reaper import Reaper
+from tests.fakes.coroutines import perform
 
 PATIENCE_S = 30
 
@@ -29,13 +29,12 @@ PATIENCE_S = 30
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """Run a coroutine test on the loop of its `loop` fixture."""
-    if not inspect.iscoroutinefunction(pyfuncitem.obj):
-        return None
-    names = inspect.signature(pyfuncitem.obj).parameters
-    arguments = {name: pyfuncitem.funcargs[name] for name in names}
-    loop = pyfuncitem.funcargs["loop"]
-    loop.run_until_complete(asyncio.wait_for(pyfuncitem.obj(**arguments), PATIENCE_S))
-    return True
+
+    def run(test: Coroutine[None, None, None]) -> None:
+        loop = pyfuncitem.funcargs["loop"]
+        loop.run_until_complete(asyncio.wait_for(test, PATIENCE_S))
+
+    return perform(pyfuncitem, run)
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])
