@@ -68,7 +68,6 @@ class FakeReport:
         self.on_failed: Callable[[str], None] | None = None
         self.cannot_launch = ""  #: why a program beside the process cannot be started
         self.launched: list[FakeCompanion] = []
-        self._has_launched = asyncio.Event()
 
     def ready(self) -> None:
         self.told.append(("ready", ""))
@@ -98,15 +97,7 @@ class FakeReport:
         directory = str(Path(working_dir).resolve())
         companion = FakeCompanion(argv, directory, variables, output, ended)
         self.launched.append(companion)
-        self._has_launched.set()
         return companion
-
-    async def wait_launched(self, count: int) -> "list[FakeCompanion]":
-        """Until so many programs were started in all."""
-        while len(self.launched) < count:
-            self._has_launched.clear()
-            await self._has_launched.wait()
-        return self.launched
 
 
 @dataclass
