@@ -41,11 +41,12 @@ _MESSAGE = (
     f"id, session, channel, {_PEER}, agent, source_id, content, metadata, size_bytes, state,"
     " text, received_at"
 )
-_STATE = (
-    "SELECT messages.id, messages.session, messages.channel, state, text, delivery, received_at,"
-    " updated_at, deliveries.content FROM messages"
-    " LEFT JOIN deliveries ON deliveries.id = messages.delivery"
+_STATE_COLUMNS = (
+    "messages.id, messages.session, messages.channel, state, text, delivery, received_at,"
+    " updated_at, deliveries.content"
 )
+_STATE_TABLES = "messages LEFT JOIN deliveries ON deliveries.id = messages.delivery"
+_STATE = f"SELECT {_STATE_COLUMNS} FROM {_STATE_TABLES}"
 _SAID = "SELECT number, prompt, answer, stop_reason, ended_at FROM turns WHERE session = ?1"
 #: States in which the text of a message is the stop reason of its answer.
 _WITH_ANSWER = frozenset({MessageState.ANSWERED, MessageState.DELIVERED})
@@ -178,8 +179,10 @@ def export(db: "sqlite3.Connection", session: str) -> dict[str, Json]:
             active_at,
         ) in db.execute(sql, key)
     ]
-    columns = _STATE.replace(" FROM", ", messages.content, metadata FROM", 1)
-    sql = f"{columns} WHERE messages.session = ?1 ORDER BY messages.place"
+    sql = (
+        f"SELECT {_STATE_COLUMNS}, messages.content, metadata FROM {_STATE_TABLES}"
+        " WHERE messages.session = ?1 ORDER BY messages.place"
+    )
     sent = [
         {
             **_state_of(row),
