@@ -417,14 +417,13 @@ class Gateway:
 
     def agent_streamed(self, agent: AgentPeer, update: acp.Update) -> bool:
         """The hot path: from the agent's line to the channel's with one parse and no encoding."""
-        now, name = asyncio.get_running_loop().time(), agent.unit.name
-        found = self.router.agents[name].sessions.get(update.session_id)
-        if found is None or found.channel == VIRTUAL or found.key in self._lanes:
+        session = self.router.session_at(agent.unit.name, update.session_id)
+        if session is None or session.channel == VIRTUAL or session.key in self._lanes:
             return False
-        if self._callers.reading(found.key) or not found.accept_stream(update.text, now):
+        key, now = session.key, asyncio.get_running_loop().time()
+        if self._callers.reading(key) or not session.accept_stream(update.text, now):
             return False
         self.counters.updates += 1
-        key, session = found.key, found
         head = self._heads.get(key) or self._remember_head(key)
         line = f'{head}{update.rest},"_received_at_ms":{self._wall_ms()}}}}}}}\n'
         self._outboxes[session.channel].stream(key, line.encode())
@@ -437,7 +436,7 @@ class Gateway:
         return head
 
     def agent_knows(self, agent: AgentPeer, session_id: str) -> bool:
-        return session_id in self.router.agents[agent.unit.name].sessions
+        return self.router.session_at(agent.unit.name, session_id) is not None
 
     def agent_session(self, agent: AgentPeer, session_id: str) -> SessionKey | None:
         session = self.router.agents[agent.unit.name].sessions.get(session_id)

@@ -122,7 +122,9 @@ class Gate:
 
     def revoke(self, grant: Grant) -> bool:
         """Whether the peer was admitted until now."""
-        return self._grants.pop(grant, self) is None
+        was_admitted = grant in self._grants
+        self._grants.pop(grant, None)
+        return was_admitted
 
     def may_tell(self, session: SessionKey, now: float) -> bool:
         """Whether a peer that is kept out shall be told so now; it is noted as told."""

@@ -50,7 +50,7 @@ _WITH_ARGUMENT = (Word.RESUME, Word.MODE, Word.MODEL)
 
 def read(content: Sequence[Json]) -> Wish | None:
     """The command that a message is."""
-    text = _only_text(content)
+    text = only_text(content)
     if not text.startswith("/"):
         return None
     head, _, argument = text.partition(" ")
@@ -65,13 +65,13 @@ def read(content: Sequence[Json]) -> Wish | None:
 
 def for_agent(content: Sequence[Json]) -> tuple[Json, ...]:
     """A message as its agent is told it: of `//status` it is told `/status`."""
-    text = _only_text(content)
+    text = only_text(content)
     if text.startswith("//") and read([{"type": "text", "text": text[1:]}]) is not None:
         return ({**content[0], "text": text[1:]},)
     return tuple(content)
 
 
-def _only_text(content: Sequence[Json]) -> str:
+def only_text(content: Sequence[Json]) -> str:
     """The text of a message that is nothing else; empty for any other."""
     part = content[0] if len(content) == 1 else {}
     text = part.get("text") if part.get("type") == "text" else None

@@ -19,7 +19,7 @@ makes it again. What an earlier daemon has left (`StoreRead`) begins as such row
 
 import itertools
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from typing import assert_never
 
@@ -148,14 +148,10 @@ class Router:
                 self.admission.release(command.message)
         return commands
 
-    def stream_of(self, agent: UnitName, session_id: str, text: str, now: float) -> Session | None:
-        """The session whose channel a plain update may go to as it is, if there is one.
-
-        The short way of `UpdateReceived` for the hot path; None means: take the long way.
-        """
-        known = self.agents.get(agent)
-        found = None if known is None else known.sessions.get(session_id)
-        return found if found is not None and found.accept_stream(text, now) else None
+    def session_at(self, agent: UnitName, session_id: str) -> Session | None:
+        """The session that an agent calls by this id."""
+        found = self.agents.get(agent)  # it may have gone from the routes
+        return None if found is None else found.sessions.get(session_id)
 
     def _decide(self, event: Event, now: float) -> Iterator[Command]:
         match event:
@@ -571,7 +567,9 @@ class Router:
             yield from _end(event.message, key, texts.NO_SUCH_CHANNEL)
             return
         session = self.session_of(event.channel, event.peer, event.agent)
-        if self.questions.forms.awaits_reply(session.key) and (text := _text_of(event.content)):
+        if self.questions.forms.awaits_reply(session.key) and (
+            text := platform.only_text(event.content)
+        ):
             steps = self.questions.forms.reply(session, event.message, text, now)
             yield from self.run(session, steps, now)
             return
@@ -635,9 +633,8 @@ class Router:
 
     def _notify(self, channel: str, peer: Peer, text: str, now: float) -> Iterator[Command]:
         session = self.session_of(channel, peer, None)
-        chunk = {"sessionUpdate": "agent_message_chunk", "content": {"type": "text", "text": text}}
         result = {"sessionUpdate": "result", "stopReason": "end_turn"}
-        for update in (chunk, result):
+        for update in (acp.message_chunk(text), result):
             yield from self.run(session, session.notify({"update": update}), now)
 
     # --- answers on their way ---------------------------------------------------------------------
@@ -978,18 +975,10 @@ def _commanded(session: Session, verb: str, now: float) -> Iterator[Command]:
 
 def _say(channel: str, session: SessionKey, peer: Peer, text: str) -> Iterator[Command]:
     """Tell a chat something that is in no session of ours."""
-    chunk = {"sessionUpdate": "agent_message_chunk", "content": {"type": "text", "text": text}}
     result = {"sessionUpdate": "result", "stopReason": "refusal"}
     yield Announce(channel, session, peer)
-    for update in (chunk, result):
+    for update in (acp.message_chunk(text), result):
         yield Deliver(channel, session, {"update": update})
-
-
-def _text_of(content: Sequence[Json]) -> str:
-    """What a message says in words; empty where it says anything else."""
-    part = content[0] if len(content) == 1 else {}
-    text = part.get("text") if part.get("type") == "text" else None
-    return text.strip() if isinstance(text, str) else ""
 
 
 def _end(message: MessageId, session: SessionKey, text: str) -> Iterator[Command]:

@@ -97,7 +97,7 @@ from anyclawd.route.turn import Message, Turn, collect, text_of, title_of
 from anyclawd.wire import acp
 from anyclawd.wire.acp import Choices
 from anyclawd.wire.acp_choices import changed_choices
-from anyclawd.wire.channel import Peer, RefusalReason
+from anyclawd.wire.channel import CANCELLED, Peer, RefusalReason, error_content
 
 #: Two prompts in a row that fail without any update cast doubt on the ACP session itself.
 FAILURES_UNTIL_STALE = 2
@@ -105,8 +105,6 @@ FAILURES_UNTIL_STALE = 2
 OFFER = "available_commands_update"
 #: Texts for the chat that wait for the end of a running turn; one more, and all are shown at once.
 HELD_MAX = 100
-#: Marks the end of a tool call that did not end by itself.
-CANCELLED = "anyclaw/cancelled"
 #: Of a conversation's title that is kept.
 TITLE_MAX_CHARS = 200
 #: What a user has chosen is kept for so many options.
@@ -223,11 +221,11 @@ class Session:
     ) -> Iterator[Command]:
         """Do not accept a message; while a turn runs its user reads why when that has ended."""
         if is_shown and self.turn is None:
-            yield from self._deliver(_error(text))
+            yield from self._deliver(error_content(text))
         elif is_shown:
             self._refused += 1
             if self._refused == 1:
-                self._held.append((_error(text), None))
+                self._held.append((error_content(text), None))
         yield Settle(message, Outcome.REFUSED, text, self.key, reason, retry_after_s)
 
     def drop_oldest(self, text: str) -> Iterator[Command]:
@@ -255,8 +253,7 @@ class Session:
     def close(self, now: float) -> Iterator[Command]:
         """Let the agent let go of the ACP session; the next message comes back to it."""
         yield from self._end_call(texts.ENDED_BY_ADMIN)
-        if self.acp_id and self.agent.takes_work and self.agent.capabilities.close:
-            yield CloseSession(self.agent.route.unit, self.acp_id)
+        yield from self._close_acp()
         self._forget_session()
         self.phase = Phase.IDLE
         yield from self.advance(now)
@@ -296,9 +293,8 @@ class Session:
 
     def tell(self, text: str) -> Iterator[Command]:
         """Say something in place of the agent."""
-        chunk = {"sessionUpdate": "agent_message_chunk", "content": {"type": "text", "text": text}}
         is_over = self.turn is None or self.turn.is_settled
-        content = {"update": chunk}
+        content = {"update": acp.message_chunk(text)}
         yield from self._deliver(content) if is_over else self.show_in_turn(content)
 
     def take_note(self, message: MessageId) -> Iterator[Command]:
@@ -445,12 +441,10 @@ class Session:
         if self.phase is Phase.CANCELLING:
             yield from self._finish_cancelled()
         elif is_refusal:
-            yield from self._finish_turn(Outcome.REFUSED, text, "refusal", _error(text))
+            yield from self._finish_turn(Outcome.REFUSED, text, "refusal", error_content(text))
         else:
-            content = {"type": "text", "text": text}
             turn.say(text)
-            chunk = {"sessionUpdate": "agent_message_chunk", "content": content}
-            yield from self.show_in_turn({"update": chunk})
+            yield from self.show_in_turn({"update": acp.message_chunk(text)})
             yield from self._finish_turn(
                 Outcome.ANSWERED, "end_turn", "end_turn", _result("end_turn")
             )
@@ -592,8 +586,7 @@ class Session:
     def _try_again(self) -> Iterator[Command]:
         """Say that it is tried again, this once."""
         text = texts.trying_again(self.agent.route.name)
-        chunk = {"sessionUpdate": "agent_message_chunk", "content": text}
-        yield from self.show_in_turn({"update": chunk})
+        yield from self.show_in_turn({"update": acp.message_chunk(text)})
         yield CompleteResponse(self.channel, self.key, "cancelled")
         yield from self._put_back(text)
 
@@ -615,7 +608,7 @@ class Session:
 
     def give_up(self, reason: str) -> Iterator[Command]:
         """Nothing of what waits will run."""
-        yield from self._drop_work(Outcome.REFUSED, reason, notice=_error(reason))
+        yield from self._drop_work(Outcome.REFUSED, reason, notice=error_content(reason))
         if self.phase is Phase.OPENING:
             yield from self._abandon_opening()
         if self.phase in (Phase.WAITING, Phase.OPENING):
@@ -643,7 +636,7 @@ class Session:
             return
         yield from self._cancel_prompt()
         text = texts.silent(self.agent.route.name, allowed_s)
-        yield from self._settle_turn(Outcome.INTERRUPTED, text, "refusal", _error(text))
+        yield from self._settle_turn(Outcome.INTERRUPTED, text, "refusal", error_content(text))
         yield from self._await_cancelled(now)
 
     def cancel_elapsed(self, now: float) -> Iterator[Command]:
@@ -814,7 +807,7 @@ class Session:
 
     def _break_turn(self, text: str) -> Iterator[Command]:
         """End the turn with an error for the user."""
-        yield from self._finish_turn(Outcome.INTERRUPTED, text, "refusal", _error(text))
+        yield from self._finish_turn(Outcome.INTERRUPTED, text, "refusal", error_content(text))
 
     def _settle_turn(
         self, outcome: Outcome, text: str, stop_reason: str, end: dict[str, Json]
@@ -899,7 +892,7 @@ class Session:
         self, messages: Sequence[MessageId], outcome: Outcome, text: str, notice: Json = None
     ) -> Iterator[Command]:
         """End stored messages without a turn, by a notice that is kept until it has arrived."""
-        ids, content = tuple(messages), _error(text) if notice is None else notice
+        ids, content = tuple(messages), error_content(text) if notice is None else notice
         yield from self._record_end(ids, outcome, text, content)
         yield from self.notify(content, DeliveryId(ids[0]))
         for message in ids:
@@ -1016,8 +1009,7 @@ class Session:
             yield from self._finish_turn(Outcome.INTERRUPTED, text, "cancelled", end)
         elif self.phase is Phase.OPENING:
             yield from self._abandon_opening()
-        if self.acp_id and self.agent.takes_work and self.agent.capabilities.close:
-            yield CloseSession(self.agent.route.unit, self.acp_id)
+        yield from self._close_acp()
         self._unbind()
         yield from self._begin_conversation()
 
@@ -1030,11 +1022,15 @@ class Session:
         self.has_turns, self.title, self.chosen, self.options = False, "", {}, ()
         yield Record(None, (ended, ForgetChoices(self.key)))
 
+    def _close_acp(self) -> Iterator[Command]:
+        """Let the agent let go of the ACP session, where it can."""
+        if self.acp_id and self.agent.takes_work and self.agent.capabilities.close:
+            yield CloseSession(self.agent.route.unit, self.acp_id)
+
     def _leave_agent(self) -> Iterator[Command]:
         """Nothing is under way with the agent: be none of its sessions any more."""
         agent = self.agent
-        if self.acp_id and agent.takes_work and agent.capabilities.close:
-            yield CloseSession(agent.route.unit, self.acp_id)
+        yield from self._close_acp()
         self._unbind()
         self.stale_id, self._attempts, self.failures, self.is_fresh = "", [], 0, True
         self.options = ()
@@ -1066,14 +1062,6 @@ class Session:
 
 def _result(stop_reason: str) -> dict[str, Json]:
     return {"update": {"sessionUpdate": "result", "stopReason": stop_reason}}
-
-
-def _error(text: str) -> dict[str, Json]:
-    """An error both as older and as newer channels of the original read it."""
-    return {
-        "error": text,
-        "update": {"sessionUpdate": "result", "isError": True, "content": text},
-    }
 
 
 def _whole(end: dict[str, Json], answer: str) -> dict[str, Json]:

@@ -32,6 +32,8 @@ SOURCE_ID = "anyclaw/sourceId"
 DELIVERY_ID = "anyclaw/deliveryId"
 MESSAGE_IDS = "anyclaw/messageIds"
 REDELIVERED = "anyclaw/redelivered"
+#: In the `_meta` of a tool call's update: it did not end by itself.
+CANCELLED = "anyclaw/cancelled"
 
 
 class Peer(NamedTuple):

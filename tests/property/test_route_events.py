@@ -493,12 +493,13 @@ def test_left_alone_everything_ends(life: Life) -> None:
 @settings(deadline=None, max_examples=200)
 @given(LIVES, st.integers(0, 4), st.sampled_from(["agent_message_chunk", "plan"]))
 def test_the_short_way_of_an_update_is_the_long_way(life: Life, which: int, kind: str) -> None:
-    """Where `stream_of` finds a session, the long way would deliver to it and do nothing else."""
+    """Where a session accepts it, the long way would deliver it and do nothing else."""
     world = World()
     for step in life:
         world.live(*step)
     agent, session_id = world.sessions[-1 - which % len(world.sessions)]
-    session = world.router.stream_of(agent, session_id, "", world.now)
+    found = world.router.session_at(agent, session_id)
+    session = found if found is not None and found.accept_stream("", world.now) else None
     params = {"sessionId": session_id, "update": {"sessionUpdate": kind}}
     decided = world.router.step(events.UpdateReceived(agent, session_id, params, 0), world.now)
     if session is not None:
