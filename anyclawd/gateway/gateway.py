@@ -838,11 +838,18 @@ class Gateway:
         self._step(events.ConversationsListed(session, message, found))
 
     def _spawn(self, work: Coroutine[None, None, None], role: str) -> None:
-        """Begin a task; none outlives `run`."""
+        """Begin a task; none outlives `run`, and a fault in one costs nothing but itself."""
+
+        async def guarded() -> None:
+            try:
+                await work
+            except Exception:
+                log.exception("orchestrator.core: cannot %s: a fault in anyclawd", role)
+
         if self._tasks is None:
             work.close()
         else:
-            self._tasks.create_task(work, name=f"orchestrator.core:{role}")
+            self._tasks.create_task(guarded(), name=f"orchestrator.core:{role}")
 
     # --- towards channels -------------------------------------------------------------------------
 
