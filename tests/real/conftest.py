@@ -3,7 +3,7 @@
 import pytest
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter") -> None:
     for outcome in ("passed", "failed"):
         for report in terminalreporter.getreports(outcome):
             for key, found in report.user_properties:
