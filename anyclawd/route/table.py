@@ -28,7 +28,7 @@ class AgentRoute:
     @property
     def is_spare(self) -> bool:
         """Whether nothing starts it but the want of it: a worker above its pool's minimum."""
-        return self.pool is not None and _worker_number(self)[0] > self.pool.min_workers
+        return self.pool is not None and _worker_number(self.unit) > self.pool.min_workers
 
     @property
     def answers_for(self) -> UnitName:
@@ -89,24 +89,20 @@ def compile_routes(plan: Plan) -> Routes:
     units, settings = plan.units.values(), plan.settings
     agents = {unit.name: _agent_route(unit) for unit in units if unit.kind is Kind.AGENT}
     roles = {entry_name(unit.name): unit.channel for unit in units if unit.channel}
-    pools: dict[UnitName, tuple[UnitName, ...]] = {}
-    for route in sorted(agents.values(), key=_worker_number):
-        if route.pool is not None:
-            pools[route.pool.agent] = (*pools.get(route.pool.agent, ()), route.unit)
     return Routes(
         agents=MappingProxyType(agents),
         channels=MappingProxyType({name: role.agent for name, role in roles.items()}),
         roles=MappingProxyType(roles),
-        pools=MappingProxyType(pools),
+        pools=plan.pools,
         permission_timeout_s=settings.permission_timeout_s,
         unroutable=settings.unroutable_permissions,
         access=settings.access,
     )
 
 
-def _worker_number(route: AgentRoute) -> tuple[int, str]:
-    number = route.unit.rpartition("@")[2].removesuffix(".agent")
-    return (int(number) if number.isdecimal() else 0, route.unit)
+def _worker_number(unit: UnitName) -> int:
+    number = unit.rpartition("@")[2].removesuffix(".agent")
+    return int(number) if number.isdecimal() else 0
 
 
 def _agent_route(unit: Unit) -> AgentRoute:
