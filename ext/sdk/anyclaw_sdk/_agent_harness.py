@@ -6,10 +6,10 @@ lane, begun or not, and each is answered `cancelled`; `$/cancel_request` does so
 """
 
 import asyncio
-import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from anyclaw_sdk import _frames
+from anyclaw_sdk._asked import Harness
 from anyclaw_sdk._connection import Connection, log_failure, stdio_connection
 from anyclaw_sdk._handshake import answer_initialize
 from anyclaw_sdk._request import Request
@@ -21,7 +21,6 @@ from anyclaw_sdk.types import (
     SERVER_ERROR,
     Json,
     Message,
-    MethodNotFound,
     RpcError,
     SessionRequest,
     SupervisorGone,
@@ -42,39 +41,20 @@ async def run_stdio(agent: Agent, stdio: Stdio, is_ready: bool, rest: bytes) -> 
     return harness.client.exit_code
 
 
-class AgentHarness:
+class AgentHarness(Harness):
     def __init__(
         self,
         agent: Agent,
         connection: Connection,
         on_failure: Callable[[str, Exception], None] = log_failure,
     ) -> None:
+        super().__init__(agent, connection, on_failure)
         self.client = Client(connection)
-        self._agent, self._connection = agent, connection
-        self._on_failure = on_failure
-        self._running: dict[asyncio.Task[None], Request] = {}
+        self._agent = agent
         self._lanes: dict[str, list[asyncio.Task[None]]] = {}  #: open turns by session, in order
 
-    async def serve(self, *, is_ready: bool = False) -> None:
-        """Perform what the supervisor asks until it is gone."""
-        if is_ready:
-            await self._guard("on_ready", self._agent.on_ready(self.client))
-        async with asyncio.TaskGroup() as tasks:
-            async for message in self._connection.messages():
-                if "id" in message:
-                    await self._take_request(Request(self._connection, message), tasks)
-                else:
-                    await self._take_notification(message)
-            await self._wind_up()
-        await self._guard("on_close", self._agent.on_close())
-
-    async def _wind_up(self) -> None:
-        """Give what runs its grace, unless nobody hears it any more; then cancel it."""
-        running = list(self._running)
-        if running and not self._connection.is_silent:
-            await asyncio.wait(running, timeout=self._agent.eof_grace_s)
-        for task in running:
-            task.cancel()
+    async def _become_ready(self) -> None:
+        await self._guard("on_ready", self._agent.on_ready(self.client))
 
     async def _take_notification(self, message: Message) -> None:
         method, params = message["method"], _frames.params_of(message)
@@ -90,7 +70,7 @@ class AgentHarness:
             answer, is_ready = answer_initialize(self._agent, request.id, request.params)
             self._connection.send(answer)
             if is_ready:
-                await self._guard("on_ready", self._agent.on_ready(self.client))
+                await self._become_ready()
         elif request.method == "session/cancel":
             self._cancel_turns(text_of(request.params.get("sessionId")))
             request.answer({})
@@ -181,18 +161,6 @@ class AgentHarness:
                 return await self._agent.resume_session(SessionRequest.from_wire(params)) or {}
             case method:
                 return await self._agent.handle_unknown(method, params)
-
-    async def _ignore_unknown(self, method: str, params: Message) -> None:
-        """Offer a notification to the agent; one it does not know needs no answer."""
-        with contextlib.suppress(MethodNotFound):
-            await self._agent.handle_unknown(method, params)
-
-    async def _guard(self, name: str, hook: Awaitable[object]) -> None:
-        """Wait for a hook of the agent whose failure nobody is answered with."""
-        try:
-            await hook
-        except Exception as error:  # noqa: BLE001 - one bad hook ends nothing
-            self._on_failure(name, error)
 
     def _cancel_turns(self, session_id: str) -> None:
         try:

@@ -6,10 +6,10 @@ supervisor does not wait for any more.
 """
 
 import asyncio
-import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 
 from anyclaw_sdk import _frames
+from anyclaw_sdk._asked import Harness
 from anyclaw_sdk._connection import Connection, log_failure, stdio_connection
 from anyclaw_sdk._handshake import answer_hook_initialize
 from anyclaw_sdk._request import Request
@@ -32,7 +32,6 @@ from anyclaw_sdk.types import (
     SERVER_ERROR,
     Json,
     Message,
-    MethodNotFound,
     RpcError,
     list_of,
     map_of,
@@ -57,44 +56,25 @@ async def run_stdio(hook: Hook, stdio: Stdio, is_ready: bool, rest: bytes) -> No
         await HookHarness(hook, connection).serve(is_ready=is_ready)
 
 
-class HookHarness:
+class HookHarness(Harness):
     def __init__(
         self,
         hook: Hook,
         connection: Connection,
         on_failure: Callable[[str, Exception], None] = log_failure,
     ) -> None:
-        self._hook, self._connection = hook, connection
-        self._on_failure = on_failure
-        self._running: dict[asyncio.Task[None], Request] = {}
+        super().__init__(hook, connection, on_failure)
+        self._hook = hook
 
-    async def serve(self, *, is_ready: bool = False) -> None:
-        """Answer what the supervisor asks until it is gone."""
-        if is_ready:
-            await self._guard("on_ready", self._hook.on_ready())
-        async with asyncio.TaskGroup() as tasks:
-            async for message in self._connection.messages():
-                if "id" in message:
-                    await self._take_request(Request(self._connection, message), tasks)
-                else:
-                    await self._take_notification(message)
-            await self._wind_up()
-        await self._guard("on_close", self._hook.on_close())
-
-    async def _wind_up(self) -> None:
-        """Give what runs its grace, unless nobody hears it any more; then cancel it."""
-        running = list(self._running)
-        if running and not self._connection.is_silent:
-            await asyncio.wait(running, timeout=self._hook.eof_grace_s)
-        for task in running:
-            task.cancel()
+    async def _become_ready(self) -> None:
+        await self._guard("on_ready", self._hook.on_ready())
 
     async def _take_request(self, request: Request, tasks: asyncio.TaskGroup) -> None:
         if request.method == "initialize":
             answer, is_ready = answer_hook_initialize(self._hook, request.id, request.params)
             self._connection.send(answer)
             if is_ready:
-                await self._guard("on_ready", self._hook.on_ready())
+                await self._become_ready()
         elif len(self._running) >= QUESTIONS_MAX:
             text = f"{QUESTIONS_MAX} questions are running already; wait for an answer"
             request.refuse(RpcError(SERVER_ERROR, text))
@@ -116,11 +96,6 @@ class HookHarness:
                     task.cancel()
         else:
             await self._guard(method, self._ignore_unknown(method, params))
-
-    async def _ignore_unknown(self, method: str, params: Message) -> None:
-        """Offer a notification to the hook; one it does not know needs no answer."""
-        with contextlib.suppress(MethodNotFound):
-            await self._hook.handle_unknown(method, params)
 
     async def _answer(self, request: Request) -> None:
         """Answer with what the hook returns, or with why it returns nothing."""
@@ -151,13 +126,6 @@ class HookHarness:
             case "shutdown":
                 return {}
         return await self._hook.handle_unknown(method, params)
-
-    async def _guard(self, method: str, work: Coroutine[None, None, None]) -> None:
-        """Run a handler that nobody waits for; what it raises is told, and the rest goes on."""
-        try:
-            await work
-        except Exception as error:  # noqa: BLE001 - the hook's own code
-            self._on_failure(method, error)
 
 
 def _need_map(method: str, params: Message) -> Message:

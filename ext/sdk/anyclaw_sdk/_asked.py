@@ -1,0 +1,80 @@
+"""What every extension that is asked has in common, however it answers: an agent, a hook.
+
+Messages are taken one after another, each request works in a task, and the end of the stream gives
+what runs its grace. What handlers raise that nobody is answered with is told, and ends nothing.
+"""
+
+import asyncio
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from anyclaw_sdk._connection import Connection
+from anyclaw_sdk._request import Request
+from anyclaw_sdk.types import Json, Message, MethodNotFound
+
+
+class Asked(Protocol):
+    """The part of an extension that is the same for all of them."""
+
+    eof_grace_s: float
+
+    async def handle_unknown(self, method: str, params: Message) -> Json: ...
+
+    async def on_close(self) -> None: ...
+
+
+class Harness(ABC):
+    """Takes what the supervisor asks; a subclass says what becomes of it."""
+
+    def __init__(
+        self, extension: Asked, connection: Connection, on_failure: Callable[[str, Exception], None]
+    ) -> None:
+        self._extension, self._connection = extension, connection
+        self._on_failure = on_failure
+        self._running: dict[asyncio.Task[None], Request] = {}
+
+    async def serve(self, *, is_ready: bool = False) -> None:
+        """Perform what the supervisor asks until it is gone; `is_ready`: it has shaken hands."""
+        if is_ready:
+            await self._become_ready()
+        async with asyncio.TaskGroup() as tasks:
+            async for message in self._connection.messages():
+                if "id" in message:
+                    await self._take_request(Request(self._connection, message), tasks)
+                else:
+                    await self._take_notification(message)
+            await self._wind_up()
+        await self._guard("on_close", self._extension.on_close())
+
+    @abstractmethod
+    async def _become_ready(self) -> None:
+        """The handshake is over."""
+
+    @abstractmethod
+    async def _take_request(self, request: Request, tasks: asyncio.TaskGroup) -> None:
+        """Answer at once, or have a task do so that is kept in `_running` until its end."""
+
+    @abstractmethod
+    async def _take_notification(self, message: Message) -> None: ...
+
+    async def _wind_up(self) -> None:
+        """Give what runs its grace, unless nobody hears it any more; then cancel it."""
+        running = list(self._running)
+        if running and not self._connection.is_silent:
+            await asyncio.wait(running, timeout=self._extension.eof_grace_s)
+        for task in running:
+            task.cancel()
+
+    async def _ignore_unknown(self, method: str, params: Message) -> None:
+        """Offer a notification to the extension; one it does not know needs no answer."""
+        with contextlib.suppress(MethodNotFound):
+            await self._extension.handle_unknown(method, params)
+
+    async def _guard(self, name: str, work: Awaitable[object]) -> None:
+        """Wait for a handler whose failure nobody is answered with."""
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001 - the extension's own code: it ends nothing
+            self._on_failure(name, error)
