@@ -27,17 +27,17 @@ from anyclawd.compile.policies import (
 )
 from anyclawd.compile.secret import hidden_in, marked
 from anyclawd.compile.tree import Node
-from anyclawd.model.deps import Dependencies
+from anyclawd.model.deps import Dependencies, Ref
 from anyclawd.model.plan import DEFAULT_TARGET
 from anyclawd.model.policy import Isolation, Restart
 from anyclawd.model.span import BUILT_IN
+from anyclawd.model.tool import ToolRole
 from anyclawd.model.unit import (
     Ack,
     AgentRole,
     ChannelRole,
     Kind,
     ReactionLifecycle,
-    ToolRole,
     Unit,
 )
 from anyclawd.model.value import Json
@@ -61,20 +61,21 @@ class Builder:
         draft: Draft,
         deps: Dependencies,
         *,
+        services: tuple[Ref, ...] = (),
         channel: ChannelRole | None = None,
         agent: AgentRole | None = None,
+        tool: ToolRole | None = None,
     ) -> Unit:
         """The unit. Its kind decides which role it has to be given."""
         settings, declaration = draft.settings, draft.declaration
         kind = declaration.kind
         is_process = kind not in (Kind.CORE, Kind.TARGET)
-        description = value_of(settings, "description", "")
         readiness = readiness_of(draft)
         return Unit(
             name=declaration.name,
             kind=kind,
             span=declaration.span,
-            description=description,
+            description=value_of(settings, "description", ""),
             required=value_of(settings, "required", default=False),
             problem=problem_of(draft),
             protocol=protocol_of(draft),
@@ -82,6 +83,8 @@ class Builder:
             environment=self._free(settings, "environment"),
             pass_environment=items_of(settings, "pass_environment", ()),
             working_dir=self.directory(draft),
+            has_state_directory=value_of(settings, "state_directory", default=False),
+            services=tuple(ref.unit for ref in services),
             user=value_of(settings, "user", ""),
             readiness=readiness,
             readiness_probe=readiness_probe_of(draft, readiness),
@@ -107,7 +110,7 @@ class Builder:
             deps=deps,
             channel=channel,
             agent=agent,
-            tool=ToolRole(description=description) if kind is Kind.TOOL else None,
+            tool=tool,
         )
 
     def directory(self, draft: Draft) -> str:

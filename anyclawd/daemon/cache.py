@@ -41,7 +41,7 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 #: A change of any of these changes what a plan or its wave means, also between two versions.
 _CODE = (
     *("model/unit.py", "model/plan.py", "model/policy.py", "model/deps.py"),
-    "model/conversation.py",
+    *("model/conversation.py", "model/tool.py"),
     *("compile/settings.py", "compile/kinds.py", "compile/read.py", "compile/layers.py"),
     *("compile/template.py", "compile/draft.py", "compile/command.py", "compile/secret.py"),
     *("compile/policies.py", "compile/supervision.py", "compile/build.py", "compile/link.py"),

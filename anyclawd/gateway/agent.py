@@ -110,7 +110,8 @@ class AgentPeer:
 
     # --- what the router decides ------------------------------------------------------------------
 
-    def open_session(self, command: OpenSession) -> None:
+    def open_session(self, command: OpenSession, servers: list[Json]) -> None:
+        """`servers` are the MCP servers of the session, as ACP has them."""
         token, attempt = command.token, command.attempt
 
         def answered(result: Json, error: RpcError | None) -> None:
@@ -125,7 +126,7 @@ class AgentPeer:
                 choices = acp_choices.read_choices(result)
                 self._host.agent_event(events.SessionOpened(token, session_id, choices))
 
-        params = acp.session_params(self._cwd, command.session_id)
+        params = acp.session_params(self._cwd, servers, command.session_id)
         handle = self.connection.call(str(attempt), params, answered)
         self._begin_call(token, handle, command.session_id)
 
@@ -209,7 +210,7 @@ class AgentPeer:
 
     # --- what an administrator asks for -----------------------------------------------------------
 
-    def fork(self, session_id: str, done: OnDone[str]) -> None:
+    def fork(self, session_id: str, servers: list[Json], done: OnDone[str]) -> None:
         """Copy a session; the copy's id."""
 
         def forked(result: Json, error: str) -> None:
@@ -219,7 +220,7 @@ class AgentPeer:
             else:
                 done(copy, "")
 
-        params = acp.session_params(self._cwd, session_id)
+        params = acp.session_params(self._cwd, servers, session_id)
         self._ask("session/fork", params, forked, is_offered=self._capabilities.fork)
 
     def delete_session(self, session_id: str, done: OnDone[Json]) -> None:

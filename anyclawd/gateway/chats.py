@@ -33,6 +33,11 @@ _MESSAGES_SHOWN = 20
 _HISTORY_MAX_BYTES = 4 * 2**20
 
 
+def fork_of(key: str) -> SessionKey:
+    """What a fork is called while its agent is making it; no chat has such a key."""
+    return SessionKey(f"fork of {key}")
+
+
 class Chats:
     """All of one gateway."""
 
@@ -166,11 +171,18 @@ class Chats:
         agent = self._agent(session.agent.route.unit)
         if not session.agent.capabilities.fork:
             raise RequestError(f"agent {session.agent.route.name!r} does not offer session/fork")
-        acp_id: str = await self._answer(lambda done: agent.fork(session.acp_id, done))
-        self._gateway.tell(events.SessionForked(session.key, acp_id))
-        fork = session.agent.sessions.get(acp_id)
-        if fork is None or fork is session:
-            raise RequestError(f"agent {session.agent.route.name!r} gave the fork a used id")
+        acp_id: str
+        route, servers, unnamed = session.agent.route, self._gateway.mcp_servers, fork_of(key)
+        entries = servers.entries(route, unnamed, has_http=session.agent.capabilities.mcp_http)
+        try:
+            acp_id = await self._answer(lambda done: agent.fork(session.acp_id, entries, done))
+            self._gateway.tell(events.SessionForked(session.key, acp_id))
+            fork = session.agent.sessions.get(acp_id)
+            if fork is None or fork is session:
+                raise RequestError(f"agent {session.agent.route.name!r} gave the fork a used id")
+            servers.move(route.unit, unnamed, fork.key)
+        finally:
+            servers.close(route.unit, unnamed)
         return {"session": fork.key, "agent_session": acp_id, "from": key}
 
     async def delete(self, key: str) -> list[str]:

@@ -27,8 +27,9 @@ from anyclawd.gateway.handshake import revealed_options
 from anyclawd.gateway.hooked_agent import HookedAgent
 from anyclawd.gateway.hooks import HookPeer, Hooks
 from anyclawd.gateway.lanes import Barrier, Lanes
+from anyclawd.gateway.mcp_servers import McpServers
 from anyclawd.gateway.outbox import Outbox
-from anyclawd.gateway.seam import Store
+from anyclawd.gateway.seam import NO_ENDPOINT, Endpoint, Store
 from anyclawd.gateway.service import ServicePeer
 from anyclawd.model import secret
 from anyclawd.model.deps import UnitName
@@ -48,6 +49,7 @@ from anyclawd.route.commands import (
     Token,
 )
 from anyclawd.route.events import Event
+from anyclawd.route.grants import Grants
 from anyclawd.route.record import Restored
 from anyclawd.route.router import Intake, Router, session_key
 from anyclawd.route.session import Phase, Session
@@ -88,6 +90,7 @@ class _Received:
     agent: UnitName | None = None
     answer: OnAccepted | None = None
     caller: Caller | None = None
+    is_trusted: bool = False  #: it needs no leave to talk
 
 
 class Gateway:
@@ -99,6 +102,7 @@ class Gateway:
         *,
         environ: Mapping[str, str],
         store: Store,
+        endpoint: Endpoint = NO_ENDPOINT,
         wall_ms: Callable[[], int] = _wall_ms,
     ) -> None:
         self._plan, self._environ, self._wall_ms = plan, environ, wall_ms
@@ -106,6 +110,8 @@ class Gateway:
         self.store = store
         run = self._birth[-_RUN_CHARS:]
         self.router = Router(compile_routes(plan), lambda: make_code(SystemRandom().choice), run)
+        self.grants = Grants()
+        self.mcp_servers = McpServers(self.grants, endpoint)
         self.chats = Chats(self)
         self.counters = Counters()
         self._agents: dict[UnitName, AgentPeer] = {}
@@ -447,6 +453,7 @@ class Gateway:
         if self._agents.get(name) is agent:
             del self._agents[name]
             self._held.discard(name)
+            self.grants.end_agent(name)
             self._step(events.AgentLost(name))
 
     # --- for channels -----------------------------------------------------------------------------
@@ -682,8 +689,10 @@ class Gateway:
             return  # it has gone; the router is told so next, or knows already
         match command:
             case commands.OpenSession():
-                agent.open_session(command)
-            case commands.CloseSession(_, session_id):
+                route = self.router.agents[command.agent].route
+                self.mcp_servers.when_reachable(route, partial(self._open_session, command))
+            case commands.CloseSession(_, session_id, chat):
+                self.mcp_servers.close(command.agent, chat)
                 agent.close_session(session_id)
             case commands.SetOption():
                 agent.set_option(command)
@@ -699,6 +708,14 @@ class Gateway:
                 agent.answer_elicitation(ask, action, content)
             case _:
                 assert_never(command)
+
+    def _open_session(self, command: commands.OpenSession) -> None:
+        """With all that the session is to have, unless it is not wanted any more."""
+        peer, agent = self._agents.get(command.agent), self.router.agents.get(command.agent)
+        if peer is not None and agent is not None and command.token in self.router.calls:
+            has_http = agent.capabilities.mcp_http
+            entries = self.mcp_servers.entries(agent.route, command.chat, has_http=has_http)
+            peer.open_session(command, entries)
 
     # --- messages ---------------------------------------------------------------------------------
 
@@ -756,7 +773,7 @@ class Gateway:
             received.agent,
             source_id,
             has_acceptance=received.answer is not None or caller is not None,
-            is_trusted=caller is not None,
+            is_trusted=received.is_trusted or caller is not None,
         )
         self._step(event, flush=False)
 

@@ -135,11 +135,11 @@ class HookedAgent(AgentPeer):
 
     # --- what the router decides ------------------------------------------------------------------
 
-    def open_session(self, command: OpenSession) -> None:
+    def open_session(self, command: OpenSession, servers: list[Json]) -> None:
         self._owners[command.token] = command.session_id
         if command.attempt in (Attempt.LOAD, Attempt.RESUME):
             self._replaying.add(command.session_id)
-        super().open_session(command)
+        super().open_session(command, servers)
 
     def prompt(self, command: Prompt) -> None:
         token, session_id = command.token, command.session_id

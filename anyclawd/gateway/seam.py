@@ -1,6 +1,6 @@
-"""What the gateway needs of the store; `store.store.Store` is one."""
+"""What the gateway needs of others: of the store, and of the endpoint of the agents' tools."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from anyclawd.model.value import Json
@@ -8,8 +8,40 @@ from anyclawd.route.record import Conversation, Entry, Held, Restored, SessionKe
 from anyclawd.store.failure import Done
 
 
+class Endpoint(Protocol):
+    """Where agents reach their tools; `daemon.mcp.McpCore` is one."""
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it listens, or will not."""
+
+    def when_settled(self, call: Callable[[], None]) -> None:
+        """Call once it is settled, at once where it is."""
+
+    def url(self, key: str) -> str:
+        """Of the unit with this configuration key; empty where nothing listens."""
+
+
+class NoEndpoint:
+    """Of a daemon without tools."""
+
+    is_settled = True
+
+    def when_settled(self, call: Callable[[], None]) -> None:
+        call()
+
+    def url(self, key: str) -> str:
+        return ""
+
+
+NO_ENDPOINT = NoEndpoint()
+
+
 class Store(Protocol):
-    """Keeps conversations. The coroutines raise RequestError where it cannot be read."""
+    """Keeps conversations; `store.store.Store` does.
+
+    The coroutines raise RequestError where it cannot be read.
+    """
 
     @property
     def failure(self) -> str:

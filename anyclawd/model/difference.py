@@ -63,6 +63,8 @@ UNIT_ROWS: Mapping[str, Row] = MappingProxyType(
         "environment": Row("environment", _RESTART),
         "pass_environment": Row("pass_environment", _RESTART),
         "working_dir": Row("working_dir", _RESTART),
+        "has_state_directory": Row("state_directory", _RESTART),
+        "services": Row("services", _RESTART),
         "user": Row("user", _RESTART),
         "readiness": Row("readiness.type", _RESTART),
         "readiness_probe": Row("readiness", _LIVE),
@@ -100,6 +102,9 @@ UNIT_ROWS: Mapping[str, Row] = MappingProxyType(
         "agent": Row("", _LIVE),
         "agent.cwd": Row("working_dir", _RESTART),
         "agent.tools": Row("tools", _LIVE),
+        "agent.tool_access": Row("tool_access", _LIVE),
+        "agent.tool_access.allow": Row("tool_access.allow", _LIVE),
+        "agent.tool_access.deny": Row("tool_access.deny", _LIVE),
         "agent.prompt_idle_timeout_s": Row("prompt_idle_timeout", _LIVE),
         "agent.fs": Row("fs", _RESTART),
         "agent.terminal": Row("terminal", _RESTART),
@@ -113,6 +118,9 @@ UNIT_ROWS: Mapping[str, Row] = MappingProxyType(
         "agent.pool.idle_s": Row("worker_idle", _LIVE),
         "tool": Row("", _LIVE),
         "tool.description": Row("description", _LIVE),
+        "tool.era": Row("mcp_era", _RESTART),
+        "tool.is_trusted": Row("trusted", _RESTART),
+        "tool.call_timeout_s": Row("call_timeout", _LIVE),
     }
 )
 
@@ -137,6 +145,8 @@ SETTINGS_ROWS: Mapping[str, Row] = MappingProxyType(
         "unroutable_permissions": Row("supervisor.permissions.unroutable", _LIVE),
         "access": Row("access", _LIVE),
         "tools_server_host": Row("tools_manager.tools_server_host", _RESTART),
+        "tools_server_port": Row("tools_manager.tools_server_port", _RESTART),
+        "tool_names": Row("tools_manager.tool_names", _LIVE),
         "session_store": Row("session_store", _RESTART),
         "session_store.ttl_days": Row("session_store.ttl_days", _LIVE),
         "session_store.keep_messages_s": Row("session_store.keep_messages", _LIVE),

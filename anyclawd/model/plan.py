@@ -12,11 +12,12 @@ from enum import Enum, StrEnum
 from types import MappingProxyType
 from typing import TypeGuard
 
-from anyclawd.model import conversation, deps, errors, policy, span, unit
+from anyclawd.model import conversation, deps, errors, policy, span, tool, unit
 from anyclawd.model.conversation import Access, Unroutable
 from anyclawd.model.deps import UnitName
 from anyclawd.model.errors import Finding
 from anyclawd.model.policy import CgroupUse
+from anyclawd.model.tool import ToolNames
 from anyclawd.model.unit import Unit
 from anyclawd.model.value import Json
 
@@ -59,7 +60,9 @@ class Settings:
     permission_timeout_s: float = 300.0
     unroutable_permissions: Unroutable = Unroutable.DENY
     access: Access | None = None  #: None leaves it to the channels
-    tools_server_host: str = "127.0.0.1"
+    tools_server_host: str = "127.0.0.1"  #: in the URL that agents are given
+    tools_server_port: int = 0  #: 0 takes a free one
+    tool_names: ToolNames = ToolNames.PLAIN
     session_store: SessionStore = SessionStore()
 
 
@@ -94,7 +97,7 @@ def _is_value(thing: object) -> TypeGuard[type]:
 
 
 def _registry() -> Mapping[str, type]:
-    modules = (span, errors, policy, conversation, deps, unit)
+    modules = (span, errors, policy, conversation, tool, deps, unit)
     found = [thing for module in modules for thing in vars(module).values() if _is_value(thing)]
     found += [LogFormat, StoreType, SessionStore, Settings, Plan]
     return MappingProxyType({cls.__name__: cls for cls in found})

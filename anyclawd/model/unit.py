@@ -31,6 +31,7 @@ from anyclawd.model.policy import (
     Timeouts,
 )
 from anyclawd.model.span import Span
+from anyclawd.model.tool import ToolAccess, ToolRole
 from anyclawd.model.value import Json
 
 
@@ -87,19 +88,13 @@ class AgentRole:
 
     cwd: str  #: absolute; sent as `cwd` of each session
     tools: tuple[UnitName, ...] = ()  #: the tool units it is granted, in configuration order
+    tool_access: ToolAccess = ToolAccess()
     prompt_idle_timeout_s: float = 120.0  #: longest silence within a turn; 0 waits for ever
     fs: FileAccess = FileAccess()
     terminal: bool = False  #: whether it is served ACP's terminals
     history_replay: HistoryReplay = HistoryReplay()
     hooks: tuple[HookUse, ...] = ()
     pool: Pool | None = None  #: set if and only if it is a worker of a pool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolRole:
-    """What the gateway knows of a tool beyond its process."""
-
-    description: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +117,8 @@ class Unit:
     environment: Mapping[str, Json] = field(default_factory=lambda: MappingProxyType({}))
     pass_environment: tuple[str, ...] = ()
     working_dir: str = ""  #: absolute; empty means the daemon's own
+    has_state_directory: bool = False  #: it is given a directory of its own that outlives it
+    services: tuple[UnitName, ...] = ()  #: whose installations are applied to its process
     user: str = ""
     readiness: ReadinessType = ReadinessType.NONE
     readiness_probe: Probe | None = None  #: set if and only if `readiness` is http, tcp, command
@@ -159,6 +156,8 @@ class Unit:
             raise ValueError(f"{self.name}: a channel, and only a channel, has a channel role")
         if (self.agent is not None) is not (self.kind is Kind.AGENT):
             raise ValueError(f"{self.name}: an agent, and only an agent, has an agent role")
+        if (self.tool is not None) is not (self.kind is Kind.TOOL):
+            raise ValueError(f"{self.name}: a tool, and only a tool, has a tool role")
 
     @property
     def secrets(self) -> tuple[Json, ...]:

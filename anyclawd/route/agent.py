@@ -35,6 +35,7 @@ class Agent:
     #: Updates that overtook the answer to `session/new`, by the ACP session id they name.
     early: dict[str, list[tuple[dict[str, Json], int]]] = field(default_factory=dict)
     early_bytes: int = 0  #: of all that is kept so
+    tools: tuple[tuple[str, str], ...] = ()  #: (name, description) of what it may use just now
     commands: list[Json] | None = None  #: the last commands it offered, ours not among them
 
     @property

@@ -55,6 +55,7 @@ class OpenSession:
     token: Token
     attempt: Attempt
     session_id: str  #: the one to resume or load; empty for a new one
+    chat: SessionKey  #: whose session it is to be
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,7 @@ class CloseSession:
 
     agent: UnitName
     session_id: str
+    chat: SessionKey  #: whose it was
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from anyclawd.model.value import Json
 from anyclawd.route.commands import DeliveryId, MessageId, SessionKey, Timer, Token
 from anyclawd.route.record import Conversation, Grant, Restored
 from anyclawd.route.table import Routes
+from anyclawd.route.toolbox import Offered
 from anyclawd.wire.acp import Capabilities, Choices, PermissionRequest
 from anyclawd.wire.channel import Peer
 
@@ -296,6 +297,37 @@ class PushReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolsListed:
+    """A tool unit runs, and offers this from now on."""
+
+    unit: UnitName
+    offered: tuple[Offered, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolGone:
+    """A tool unit has lost its process; it offers nothing until it lists again."""
+
+    unit: UnitName
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRemoved:
+    """A tool unit is configured no more, and at rest."""
+
+    unit: UnitName
+
+
+@dataclass(frozen=True, slots=True)
+class ToolDelivered:
+    """A tool that a session has called has something for its chat: content parts."""
+
+    session: SessionKey
+    delivery: DeliveryId
+    content: tuple[Json, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PromptAnswered:
     token: Token
     stop_reason: str
@@ -404,6 +436,8 @@ MessageEvent: TypeAlias = (
     | DeliveryConfirmed
     | ConversationsListed
 )
+#: What becomes known of tools, and what they send.
+ToolEvent: TypeAlias = ToolsListed | ToolGone | ToolRemoved | ToolDelivered
 #: Questions of agents and what becomes of them.
 QuestionEvent: TypeAlias = (
     PermissionAsked
@@ -470,6 +504,7 @@ Event: TypeAlias = (
     | AnswerEvent
     | MessageEvent
     | QuestionEvent
+    | ToolEvent
     | ProcessEvent
     | RuleEvent
 )

@@ -74,6 +74,7 @@ from anyclawd.route.record import (
 from anyclawd.route.restore import restore
 from anyclawd.route.session import OFFER, Phase, Session
 from anyclawd.route.table import VIRTUAL, AgentRoute, Routes, entry_name
+from anyclawd.route.toolbox import Toolbox
 from anyclawd.route.turn import Message
 from anyclawd.route.wishes import Wishes
 from anyclawd.route.workers import Workers
@@ -111,6 +112,7 @@ class Router:
         self.wishes = Wishes(self)
         self.workers = Workers(self)
         self.manners: dict[str, Manners] = {}
+        self.toolbox = Toolbox()
         self._last_token = 0
         self._agents_with_due: list[Agent] = []
 
@@ -197,6 +199,13 @@ class Router:
                 | events.ElicitationAnswered()
             ):
                 yield from self._decide_question(event, now)
+            case (
+                events.ToolsListed()
+                | events.ToolGone()
+                | events.ToolRemoved()
+                | events.ToolDelivered()
+            ):
+                yield from self._decide_tool(event, now)
             case (
                 events.ChannelReady()
                 | events.ChannelLost()
@@ -298,6 +307,28 @@ class Router:
                 yield from self.questions.forms.answer(event, now)
             case _:
                 assert_never(event)
+
+    def _decide_tool(self, event: events.ToolEvent, now: float) -> Iterator[Command]:
+        match event:
+            case events.ToolsListed(unit, offered):
+                self.toolbox.listed(unit, offered)
+                self._tell_of_tools()
+            case events.ToolGone(unit):
+                self.toolbox.gone(unit)
+                self._tell_of_tools()
+            case events.ToolRemoved(unit):
+                self.toolbox.forget(unit)
+                self._tell_of_tools()
+            case events.ToolDelivered(key, delivery, content):
+                if session := self.wake(key):
+                    yield from self.run(session, session.deliver(delivery, content, now), now)
+            case _:
+                assert_never(event)
+
+    def _tell_of_tools(self) -> None:
+        """Each agent is told by its first prompt what it may use."""
+        for agent in self.agents.values():
+            agent.tools = self.toolbox.described(agent.route, self.routes.tool_names)
 
     def _decide_process(self, event: events.ProcessEvent, now: float) -> Iterator[Command]:
         match event:
@@ -851,6 +882,7 @@ class Router:
                 yield from self.run(session, session.hand_over(heir, now), now)
                 if session.has_work:
                     yield from self.workers.place(session, now)
+        self._tell_of_tools()
         for unit, agent in self.agents.items():
             if unit not in routes.agents:
                 yield from self._agent_failed(agent, texts.NO_SUCH_AGENT, now)

@@ -498,6 +498,21 @@ class Session:
             yield from self._cancel_prompt()
             yield from self._await_cancelled(now)
 
+    def deliver(
+        self, delivery: DeliveryId, content: Sequence[Json], now: float
+    ) -> Iterator[Command]:
+        """Show what a tool has for the chat, at once; each part is kept until it has arrived."""
+        self.hear(now)
+        for number, part in enumerate(content, start=1):
+            one = DeliveryId(f"{delivery}.{number}")
+            shown = {"update": {"sessionUpdate": "agent_message_chunk", "content": part}}
+            if self.channel != VIRTUAL:
+                yield Record(self.key, (AddDelivery(self._delivery(one, (), shown)),))
+            if self.turn is None or self.turn.is_settled:
+                yield from self._deliver(shown, one)
+            else:
+                yield from self.show_in_turn(shown, one)
+
     def accept_stream(self, text: str, now: float) -> bool:
         """Whether a plain update may go straight to the channel; notes the sign of life.
 
@@ -722,7 +737,7 @@ class Session:
             self.agent.sessions[session_id] = self
             self.is_replaying = True
         yield from self._bound_opening(now)
-        yield OpenSession(self.agent.route.unit, self.token, self.attempt, session_id)
+        yield OpenSession(self.agent.route.unit, self.token, self.attempt, session_id, self.key)
 
     def _bound_opening(self, now: float) -> Iterator[Command]:
         if self.agent.route.answer_timeout_s:
@@ -751,7 +766,7 @@ class Session:
         self.queue = self.queue[len(batch) :]
         content, metadata = collect(batch)
         route = self.agent.route
-        tools = route.tools if self.is_fresh else ()
+        tools = self.agent.tools if self.is_fresh else ()
         takes = self.agent.capabilities.content
         blocks = prompt.build(content, metadata, tools=tools, takes=takes, past=self._past)
         self.token = self._issue_token()
@@ -1025,7 +1040,7 @@ class Session:
     def _close_acp(self) -> Iterator[Command]:
         """Let the agent let go of the ACP session, where it can."""
         if self.acp_id and self.agent.takes_work and self.agent.capabilities.close:
-            yield CloseSession(self.agent.route.unit, self.acp_id)
+            yield CloseSession(self.agent.route.unit, self.acp_id, self.key)
 
     def _leave_agent(self) -> Iterator[Command]:
         """Nothing is under way with the agent: be none of its sessions any more."""

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from anyclawd.model.conversation import Access, HistoryReplay, Pool, Unroutable
 from anyclawd.model.deps import UnitName
 from anyclawd.model.plan import Plan
+from anyclawd.model.tool import ToolAccess, ToolNames
 from anyclawd.model.unit import ChannelRole, Kind, Unit
 
 #: The channel of those who send through the admin API; no unit can have this name.
@@ -21,7 +22,8 @@ class AgentRoute:
     name: str  #: as users see it
     prompt_idle_timeout_s: float = 120.0  #: 0 waits for ever
     answer_timeout_s: float = 30.0  #: for opening a session and for ending a cancelled prompt
-    tools: tuple[tuple[str, str], ...] = ()  #: (name, description) of the tools that run for it
+    granted: tuple[UnitName, ...] = ()  #: the tool units it may use, in configuration order
+    tool_access: ToolAccess = ToolAccess()
     history: HistoryReplay = HistoryReplay()  #: what a session that is begun anew is told
     pool: Pool | None = None  #: set if and only if it is a worker of a pool
 
@@ -62,6 +64,7 @@ class Routes:
     permission_timeout_s: float = 300.0
     unroutable: Unroutable = Unroutable.DENY
     access: Access | None = None  #: None leaves it to the channels
+    tool_names: ToolNames = ToolNames.PLAIN
     limits: Limits = Limits()
 
     def role_of(self, channel: str) -> ChannelRole:
@@ -97,6 +100,7 @@ def compile_routes(plan: Plan) -> Routes:
         permission_timeout_s=settings.permission_timeout_s,
         unroutable=settings.unroutable_permissions,
         access=settings.access,
+        tool_names=settings.tool_names,
     )
 
 
@@ -113,6 +117,8 @@ def _agent_route(unit: Unit) -> AgentRoute:
         name=entry_name(unit.name if pool is None else pool.agent),
         prompt_idle_timeout_s=unit.agent.prompt_idle_timeout_s,
         answer_timeout_s=unit.timeouts.start_s,
+        granted=unit.agent.tools,
+        tool_access=unit.agent.tool_access,
         history=unit.agent.history_replay,
         pool=pool,
     )

@@ -9,7 +9,7 @@ knows of dialects. Sources: ACP schema v1; the original's agent protocol.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
 from anyclawd.model.errors import RemoteProtocolError
@@ -50,6 +50,7 @@ class Capabilities(NamedTuple):
     list: bool = False
     delete: bool = False
     logout: bool = False
+    mcp_http: bool = False  #: it reaches MCP servers by HTTP; every agent does by stdio
     content: PromptContent = PromptContent()
 
 
@@ -149,13 +150,34 @@ def initialize_params(
     return params
 
 
-def session_params(cwd: str, session_id: str = "") -> dict[str, Json]:
+class McpServer(NamedTuple):
+    """Where one entry of an agent's tools is reached."""
+
+    name: str
+    url: str
+    token: str
+
+
+def mcp_over_http(server: McpServer) -> dict[str, Json]:
+    """For agents that advertise `mcpCapabilities.http`."""
+    headers = [{"name": "Authorization", "value": f"Bearer {server.token}"}]
+    return {"type": "http", "name": server.name, "url": server.url, "headers": headers}
+
+
+def mcp_over_stdio(server: McpServer, argv: Sequence[str]) -> dict[str, Json]:
+    """For all others: a program that forwards to the same place."""
+    variables = {"ANYCLAW_MCP_URL": server.url, "ANYCLAW_MCP_TOKEN": server.token}
+    env = [{"name": name, "value": value} for name, value in variables.items()]
+    return {"name": server.name, "command": argv[0], "args": [*argv[1:]], "env": env}
+
+
+def session_params(cwd: str, servers: list[Json], session_id: str = "") -> dict[str, Json]:
     """Of `session/new`, and with a session id of `session/load`, `resume` and `fork`.
 
     What a session is set up with is not kept by agents: each of these says all of it again.
     Source: ACP "Session Setup".
     """
-    params: dict[str, Json] = {"cwd": cwd, "mcpServers": []}
+    params: dict[str, Json] = {"cwd": cwd, "mcpServers": servers}
     if session_id:
         params["sessionId"] = session_id
     return params
@@ -213,6 +235,7 @@ def _read_capabilities(answer: dict[str, Json]) -> Capabilities:
         list=_is_offered(session.get("list")),
         delete=_is_offered(session.get("delete")),
         logout=_is_offered(as_map(found.get("auth")).get("logout")),
+        mcp_http=as_map(found.get("mcpCapabilities")).get("http") is True,
         content=_read_prompt_content(prompt, is_strict=answer.get("protocolVersion") == 1),
     )
 

@@ -215,7 +215,7 @@ def nobody(_result: Json, _error: str) -> None:
 def say_everything(peer: AgentPeer) -> None:
     for number, attempt in enumerate((Attempt.NEW, Attempt.LOAD, Attempt.RESUME)):
         session_id = "" if attempt is Attempt.NEW else "s"
-        peer.open_session(OpenSession(AGENT, Token(number), attempt, session_id))
+        peer.open_session(OpenSession(AGENT, Token(number), attempt, session_id, KEY), [])
     for number, takes in ((3, PromptContent()), (4, NO_CONTENT)):
         blocks = [acp_content.block(part, takes) for part in PARTS]
         peer.prompt(Prompt(AGENT, Token(number), "s", blocks, KEY))
@@ -223,7 +223,7 @@ def say_everything(peer: AgentPeer) -> None:
     peer.abandon(Token(3))
     for option, value in (("", "code"), ("model", "large"), ("web", True)):
         peer.set_option(SetOption(AGENT, "s", MessageId("m"), option, value, KEY))
-    peer.fork("s", nobody)
+    peer.fork("s", [], nobody)
     peer.list_sessions("", nobody)
     peer.list_sessions("cursor", nobody)
     peer.delete_session("s", nobody)

@@ -31,6 +31,7 @@ from tests.fakes.store import PaperStore
 
 POOL = UnitName("c.agent")
 WORKERS = (UnitName("c@1.agent"), UnitName("c@2.agent"))
+CLOCK = UnitName("clock.tool")
 AGENTS = (UnitName("a.agent"), UnitName("b.agent"), *WORKERS)
 CHANNELS = MappingProxyType({"x": AGENTS[0], "y": AGENTS[0], "z": AGENTS[1], "w": POOL})
 PEERS = tuple(Peer("chat", name, "direct") for name in ("ann", "bob"))
@@ -90,7 +91,7 @@ def routes(channels: Mapping[str, UnitName] = CHANNELS, *, without: str = "") ->
                     name=unit,
                     prompt_idle_timeout_s=10.0,
                     answer_timeout_s=5.0,
-                    tools=(("clock", "tells the time"),),
+                    granted=(CLOCK,),
                     pool=Pool(agent=POOL, max_workers=2, idle_s=3.0) if unit in WORKERS else None,
                 )
                 for unit in AGENTS

@@ -110,7 +110,7 @@ async def test_the_answer_to_every_opening_tells_what_can_be_set() -> None:
     host, agent = start()
     for number, attempt in enumerate((Attempt.NEW, Attempt.LOAD, Attempt.RESUME)):
         session_id = "" if attempt is Attempt.NEW else "s"
-        host.peer.open_session(OpenSession(AGENT, Token(number), attempt, session_id))
+        host.peer.open_session(OpenSession(AGENT, Token(number), attempt, session_id, KEY), [])
         request = agent.expect(attempt.value)
         agent.answer(request, {"sessionId": "s", "modes": MODES})
         assert host.take() == [events.SessionOpened(Token(number), "s", CHOICES)]
@@ -118,7 +118,7 @@ async def test_the_answer_to_every_opening_tells_what_can_be_set() -> None:
 
 async def test_a_load_may_be_answered_with_nothing() -> None:
     host, agent = start()
-    host.peer.open_session(OpenSession(AGENT, Token(1), Attempt.LOAD, "s"))
+    host.peer.open_session(OpenSession(AGENT, Token(1), Attempt.LOAD, "s", KEY), [])
     agent.answer(agent.expect("session/load"), None)
     assert host.take() == [events.SessionOpened(Token(1), "", None)]
 
@@ -153,7 +153,7 @@ async def test_an_agent_that_goes_answers_whoever_waits() -> None:
     host, agent = start()
     done = Done()
     host.peer.set_option(choose("", "code"))
-    host.peer.fork("s", done)
+    host.peer.fork("s", [], done)
     agent.die()
     gone = "default.agent has gone"
     assert host.take() == [events.OptionSet(KEY, "s", MessageId("m"), None, gone)]
@@ -166,11 +166,11 @@ async def test_an_agent_that_goes_answers_whoever_waits() -> None:
 async def test_a_session_is_forked_with_all_that_it_is_set_up_with() -> None:
     host, agent = start()
     done = Done()
-    host.peer.fork("s", done)
+    host.peer.fork("s", [], done)
     request = agent.expect("session/fork")
     assert request["params"] == {"cwd": "/work", "mcpServers": [], "sessionId": "s"}
     agent.answer(request, {"sessionId": "copy"})
-    host.peer.fork("s", done)
+    host.peer.fork("s", [], done)
     agent.answer(agent.expect("session/fork"), {})
     assert done.told == [("copy", ""), (None, "the answer to session/fork has no sessionId")]
 
@@ -210,9 +210,9 @@ async def test_deleting_and_logging_out_are_calls() -> None:
 async def test_what_an_agent_does_not_offer_is_not_asked() -> None:
     host, agent = start(is_ready=False)
     done = Done()
-    host.peer.fork("s", done)
+    host.peer.fork("s", [], done)
     agent.initialize()
-    host.peer.fork("s", done)
+    host.peer.fork("s", [], done)
     host.peer.list_sessions("", done)
     host.peer.delete_session("s", done)
     host.peer.logout(done)
@@ -248,7 +248,7 @@ async def test_a_login_at_a_terminal_is_never_called() -> None:
 async def test_what_is_not_answered_in_time_is_taken_back() -> None:
     host, agent = start(answer_timeout_s=0.01)
     answered: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    host.peer.fork("s", lambda _, error: answered.set_result(error))
+    host.peer.fork("s", [], lambda _, error: answered.set_result(error))
     request = agent.expect("session/fork")
     assert await answered == "default.agent has not answered session/fork within 0.01 s"
     assert agent.expect("$/cancel_request")["params"] == {"requestId": request["id"]}

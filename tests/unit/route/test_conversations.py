@@ -280,7 +280,7 @@ def test_a_copy_under_the_id_of_another_one_is_none() -> None:
 def test_a_session_that_was_closed_is_come_back_to() -> None:
     desk = Desk().rested(load=True, close=True)
     decided = desk.step(events.SessionCommanded(KEY, "close"))
-    assert only(decided, commands.CloseSession) == [commands.CloseSession(AGENT, "s1")]
+    assert only(decided, commands.CloseSession) == [commands.CloseSession(AGENT, "s1", KEY)]
     [opening] = only(desk.say("on"), commands.OpenSession)
     assert (opening.attempt, opening.session_id) == (Attempt.LOAD, "s1")
 

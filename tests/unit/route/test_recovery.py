@@ -6,12 +6,14 @@ from dataclasses import replace
 import pytest
 
 from anyclawd.model.conversation import QueueMode, QueuePolicy, Recovery
+from anyclawd.model.deps import UnitName
 from anyclawd.model.unit import ChannelRole
 from anyclawd.route import commands, events, texts
 from anyclawd.route.commands import MessageId, Outcome, SessionKey
 from anyclawd.route.record import MessageState
 from anyclawd.route.session import Phase
 from anyclawd.route.table import VIRTUAL
+from anyclawd.route.toolbox import Offered
 from anyclawd.wire.channel import Peer
 from tests.fakes.desk import AGENT, BOB, KEY, Desk, only, outcomes, prompted, routes, shown
 
@@ -393,8 +395,11 @@ def intercept(desk: Desk, text: str, *, is_refusal: bool) -> list[commands.Comma
 
 def with_tools() -> Desk:
     table = routes()
-    route = replace(table.agents[AGENT], tools=(("clock", "tells the time"),))
-    return Desk(routes(route=route)).prompting()
+    clock = UnitName("clock.tool")
+    route = replace(table.agents[AGENT], granted=(clock,))
+    desk = Desk(routes(route=route))
+    desk.step(events.ToolsListed(clock, (Offered("clock", "tells the time"),)))
+    return desk.prompting()
 
 
 def test_a_prompt_that_a_hook_refuses_ends_with_its_reason() -> None:
