@@ -119,11 +119,12 @@ class Toolbox:
             if may_use(scope.access, unit, one.name)
         ]
         how_many = Counter(found.name for found in allowed)
+        prefixes = prefixes_of(scope.units)
         view: dict[str, Found] = {}
         whole: dict[str, Found] = {}
         plain: dict[str, Found] = {}
         for found in allowed:
-            long = qualified(*found)
+            long = f"{prefixes[found.unit]}__{found.name}"
             is_plain = scope.names is ToolNames.PLAIN and how_many[found.name] == 1
             whole.setdefault(long, found)
             if is_plain:
@@ -143,9 +144,15 @@ class Toolbox:
         return tuple((name, texts[found]) for name, found in view.items())
 
 
-def qualified(unit: UnitName, name: str) -> str:
-    """The name that is one unit's only."""
-    return f"{_OUTSIDE.sub('_', entry_name(unit))}__{name}"
+def prefixes_of(units: Iterable[UnitName]) -> Mapping[UnitName, str]:
+    """What names begin with that are one unit's only; keys that look alike get numbers."""
+    taken: dict[str, UnitName] = {}
+    for unit in units:
+        plain = prefix = _OUTSIDE.sub("_", entry_name(unit))
+        number = 2
+        while taken.setdefault(prefix, unit) != unit:
+            prefix, number = f"{plain}_{number}", number + 1
+    return {unit: prefix for prefix, unit in taken.items()}
 
 
 def may_use(access: ToolAccess, unit: UnitName, name: str) -> bool:
