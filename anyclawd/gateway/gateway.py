@@ -377,7 +377,7 @@ class Gateway:
         )
         inbound = Inbound(peer, content, None)
         received = _Received(
-            self._mint(), name, inbound, len(jsonrpc.encode_value(content)), agent, None, caller
+            self.mint(), name, inbound, len(jsonrpc.encode_value(content)), agent, None, caller
         )
         self._receive(received)
         self.flush()
@@ -494,7 +494,7 @@ class Gateway:
         self, name: str, message: Inbound, size_bytes: int, answer: OnAccepted | None
     ) -> None:
         """Take a message; `answer` is told what has become of it."""
-        self._receive(_Received(self._mint(), name, message, size_bytes, None, answer))
+        self._receive(_Received(self.mint(), name, message, size_bytes, None, answer))
 
     def channel_receipt(self, name: str, delivery_id: str) -> None:
         self._step(events.DeliveryConfirmed(name, DeliveryId(delivery_id)))
@@ -719,7 +719,7 @@ class Gateway:
 
     # --- messages ---------------------------------------------------------------------------------
 
-    def _mint(self) -> MessageId:
+    def mint(self) -> MessageId:
         self._last_message += 1
         return MessageId(f"{self._birth}-{self._last_message:x}")
 
@@ -736,6 +736,19 @@ class Gateway:
     @property
     def _has_enough_unread(self) -> bool:
         return len(self._unread) >= _UNREAD_MAX or self._unread_bytes >= _UNREAD_MAX_BYTES
+
+    def receive_trusted(
+        self, name: str, message: Inbound, size_bytes: int, answer: OnAccepted
+    ) -> None:
+        """Take a message of somebody who needs no leave to talk in this chat."""
+        received = _Received(self.mint(), name, message, size_bytes, answer=answer, is_trusted=True)
+        self._receive(received)
+        self.flush()
+
+    def workspace_of(self, agent: UnitName) -> str:
+        """The directory that the sessions of an agent work in; empty where it has gone."""
+        unit = self._plan.units.get(agent)
+        return "" if unit is None or unit.agent is None else unit.agent.cwd
 
     def _refuse_unread(self, received: _Received) -> None:
         """Nothing can be kept, so nothing is accepted."""

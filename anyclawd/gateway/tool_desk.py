@@ -1,0 +1,94 @@
+"""What trusted tools may do to chats: show something to the one that calls, speak into one.
+
+A tool that delivers does so for a call that is under way, so the host of tools knows whose chat it
+is. A tool that injects names a chat, maybe long after it was called from there: it is let in where
+the chat's agent may use the tool just now, as for a call.
+"""
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from anyclawd.model.deps import UnitName
+from anyclawd.model.value import Json
+from anyclawd.route import events
+from anyclawd.route.record import DeliveryId, SessionKey
+from anyclawd.route.table import VIRTUAL, AgentRoute, entry_name
+from anyclawd.wire import channel
+from anyclawd.wire.channel import Inbound, RefusalReason
+
+if TYPE_CHECKING:
+    from anyclawd.gateway.channel import OnAccepted
+    from anyclawd.gateway.gateway import Gateway
+
+log = logging.getLogger("anyclawd.gateway")
+
+
+class ToolDesk:
+    """Of one gateway."""
+
+    def __init__(self, gateway: "Gateway") -> None:
+        self._gateway = gateway
+        self._router = gateway.router
+
+    def route_of(self, agent: UnitName) -> AgentRoute | None:
+        """What the router knows of an agent now; None of one that is configured no more."""
+        return self._router.routes.agents.get(agent)
+
+    def workspace_of(self, agent: UnitName) -> str:
+        """The directory that the sessions of an agent work in; empty where it has gone."""
+        return self._gateway.workspace_of(agent)
+
+    def channel_of(self, session: SessionKey) -> str:
+        """The configuration key of a chat's channel; empty where there is no such chat."""
+        found = self._router.sessions.get(session) or self._router.put_away.get(session)
+        return "" if found is None else found.channel
+
+    def deliver(self, session: SessionKey, content: Sequence[Json]) -> str:
+        """Show content parts in a chat; why that cannot be, or nothing."""
+        name = self.channel_of(session)
+        if not name:
+            return f"there is no chat {session!r} any more"
+        if name != VIRTUAL and name not in self._router.routes.channels:
+            return f"channel {name!r} is configured no more"
+        delivery = DeliveryId(self._gateway.mint())
+        self._gateway.tell(events.ToolDelivered(session, delivery, tuple(content)))
+        return ""
+
+    def inject(
+        self,
+        unit: UnitName,
+        session: SessionKey,
+        content: list[Json],
+        source_id: str,
+        size_bytes: int,
+        answer: "OnAccepted",
+    ) -> None:
+        """Say something in a chat as if its user had; `answer` is told what has become of it.
+
+        `source_id` is the tool's own name of it: what it says twice under one is said once.
+        """
+        found = self._router.sessions.get(session) or self._router.put_away.get(session)
+        refusal = None
+        if found is None:
+            refusal = f"there is no chat {session!r}"
+        elif found.channel == VIRTUAL:
+            refusal = f"nobody reads the chat {session!r} any more"
+        elif not self._may_use(unit, found.channel):
+            refusal = f"the agent of {session!r} may not use {entry_name(unit)!r}"
+        if found is None or refusal is not None:
+            told = channel.Refusal(RefusalReason.ACCESS, refusal or "")
+            answer(channel.Acceptance(self._gateway.mint(), refusal=told))
+            return
+        log.debug("%s: speaks into %r", unit, session, extra={"unit": unit, "session": session})
+        source = f"{unit}:{source_id}" if source_id else ""
+        inbound = Inbound(found.peer, content, None, source)
+        self._gateway.receive_trusted(found.channel, inbound, size_bytes, answer)
+
+    def _may_use(self, unit: UnitName, channel_name: str) -> bool:
+        routes = self._router.routes
+        target = routes.channels.get(channel_name)
+        if target is None:
+            return False
+        workers = [routes.agents.get(name) for name in routes.answering(target)]
+        return any(route is not None and unit in route.granted for route in workers)

@@ -1,0 +1,248 @@
+"""What sessions are told of their tools, and what trusted tools may do to chats."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from anyclawd.gateway.gateway import Gateway
+from anyclawd.gateway.mcp_servers import SHIM
+from anyclawd.gateway.tool_desk import ToolDesk
+from anyclawd.model.conversation import Access
+from anyclawd.model.deps import UnitName
+from anyclawd.model.value import Json
+from anyclawd.route.grants import Grant
+from anyclawd.route.record import SessionKey
+from anyclawd.wire.channel import Acceptance
+from tests.integration.gateway.peers import (
+    AgentProcess,
+    ChannelProcess,
+    agent_unit,
+    channel_unit,
+    open_gateway,
+    plan_of,
+)
+
+CLOCK, FILES = UnitName("clock.tool"), UnitName("my\\x20files.tool")
+AGENT = UnitName("default.agent")
+KEY = SessionKey("web:direct:ann")
+TEXT: Json = {"type": "text", "text": "look"}
+FILE: Json = {"type": "file", "url": "http://127.0.0.1:1/media/x", "filename": "x.pdf"}
+
+
+class Endpoint:
+    """Listens as soon as a test says so."""
+
+    def __init__(self, *, is_settled: bool = True, url: str = "http://127.0.0.1:1/mcp") -> None:
+        self.is_settled, self._url = is_settled, url
+        self._waiting: list[Callable[[], None]] = []
+
+    def when_settled(self, call: Callable[[], None]) -> None:
+        self._waiting.append(call)
+
+    def settle(self) -> None:
+        self.is_settled = True
+        for call in self._waiting:
+            call()
+
+    def url(self, key: str) -> str:
+        return f"{self._url}/{key}" if self._url else ""
+
+
+def boot(
+    endpoint: Endpoint | None = None, *, http: bool = True, **role: Json
+) -> tuple[Gateway, ChannelProcess, AgentProcess]:
+    units = agent_unit(**{"tools": (CLOCK, FILES), **role}), channel_unit()
+    gateway = open_gateway(plan_of(*units), endpoint=endpoint or Endpoint())
+    gateway.start()
+    channel, process = ChannelProcess(gateway, units[1]), AgentProcess(gateway, units[0])
+    channel.initialize()
+    process.initialize(loadSession=True, mcpCapabilities={"http": http})
+    return gateway, channel, process
+
+
+def token_of(server: dict[str, Json]) -> str:
+    [header] = server["headers"]
+    assert header["name"] == "Authorization"
+    scheme, token = header["value"].split(" ")
+    assert scheme == "Bearer"
+    return str(token)
+
+
+# --- what a session is told -----------------------------------------------------------------------
+
+
+async def test_a_session_has_an_entry_for_each_tool_and_one_token_for_all() -> None:
+    gateway, channel, agent = boot()
+    channel.message("hello")
+    servers = agent.open("s1")["mcpServers"]
+    assert [(one["type"], one["name"], one["url"]) for one in servers] == [
+        ("http", "clock", "http://127.0.0.1:1/mcp/clock"),
+        ("http", "my\\x20files", "http://127.0.0.1:1/mcp/my\\x20files"),
+    ]
+    [token] = {token_of(one) for one in servers}
+    assert len(token) >= 40
+    assert gateway.grants.find(token) == Grant(KEY, AGENT)
+
+
+async def test_an_agent_without_http_gets_a_program_that_forwards() -> None:
+    gateway, channel, agent = boot(http=False)
+    channel.message("hello")
+    server = agent.open("s1")["mcpServers"][0]
+    assert (server["name"], [server["command"], *server["args"]]) == ("clock", list(SHIM))
+    variables = {one["name"]: one["value"] for one in server["env"]}
+    assert variables["ANYCLAW_MCP_URL"] == "http://127.0.0.1:1/mcp/clock"
+    assert gateway.grants.find(variables["ANYCLAW_MCP_TOKEN"]) == Grant(KEY, AGENT)
+    assert "type" not in server
+
+
+async def test_each_chat_has_a_token_of_its_own_and_an_agent_takes_them_along() -> None:
+    gateway, channel, agent = boot()
+    channel.message("hello")
+    ann = token_of(agent.open("s1")["mcpServers"][0])
+    channel.message("hello", peer="bob")
+    bob = token_of(agent.open("s2")["mcpServers"][0])
+    assert gateway.grants.find(bob) == Grant(SessionKey("web:direct:bob"), AGENT)
+    agent.die()
+    assert (gateway.grants.find(ann), gateway.grants.find(bob)) == (None, None)
+
+
+async def test_another_conversation_has_another_token() -> None:
+    gateway, channel, agent = boot()
+    channel.message("hello")
+    first = token_of(agent.open("s1")["mcpServers"][0])
+    agent.answer(agent.expect("session/prompt"), {"stopReason": "end_turn"})
+    channel.message("/new")
+    second = token_of(agent.open("s2")["mcpServers"][0])
+    assert (gateway.grants.find(first), gateway.grants.find(second)) == (None, Grant(KEY, AGENT))
+
+
+async def test_a_session_is_opened_when_it_is_known_where_its_tools_are() -> None:
+    endpoint = Endpoint(is_settled=False)
+    _, channel, agent = boot(endpoint)
+    channel.message("hello")
+    assert [one["method"] for one in agent.read()] == []
+    endpoint.settle()
+    assert len(agent.open("s1")["mcpServers"]) == 2
+
+
+async def test_an_agent_that_died_meanwhile_is_not_asked_twice() -> None:
+    endpoint = Endpoint(is_settled=False)
+    gateway, channel, agent = boot(endpoint)
+    channel.message("hello")
+    agent.die()
+    again = AgentProcess(gateway, agent_unit(tools=(CLOCK, FILES)))
+    again.initialize()
+    endpoint.settle()
+    again.open("s1")
+    assert [one["method"] for one in again.read()] == ["session/prompt"]
+
+
+async def test_without_an_endpoint_sessions_have_no_tools() -> None:
+    gateway, channel, agent = boot(Endpoint(url=""))
+    channel.message("hello")
+    assert agent.open("s1")["mcpServers"] == []
+    assert len(gateway.grants) == 0
+
+
+async def test_a_changed_configuration_holds_for_the_next_session() -> None:
+    gateway, channel, agent = boot()
+    gateway.adopt(plan_of(agent_unit(tools=(CLOCK,)), channel_unit()))
+    channel.message("hello")
+    assert [one["name"] for one in agent.open("s1")["mcpServers"]] == ["clock"]
+
+
+# --- what tools deliver ---------------------------------------------------------------------------
+
+
+async def test_what_a_tool_delivers_is_shown_in_the_answer() -> None:
+    gateway, channel, agent = boot()
+    channel.message("hello")
+    agent.open("s1")
+    prompt = agent.expect("session/prompt")
+    agent.chunk("s1", "Here ")
+    assert ToolDesk(gateway).deliver(KEY, [FILE, TEXT]) == ""
+    agent.answer(prompt, {"stopReason": "end_turn"})
+    shown = [one["update"]["content"] for one in channel.delivered() if "content" in one["update"]]
+    assert shown == [{"type": "text", "text": "Here "}, FILE, TEXT]
+
+
+async def test_a_chat_that_is_not_there_is_told_of() -> None:
+    gateway, _, _ = boot()
+    desk = ToolDesk(gateway)
+    reason = desk.deliver(SessionKey("web:direct:nobody"), [TEXT])
+    assert reason == "there is no chat 'web:direct:nobody' any more"
+    assert desk.channel_of(SessionKey("web:direct:nobody")) == ""
+
+
+async def test_a_channel_that_has_left_the_configuration_is_told_of() -> None:
+    gateway, channel, agent = boot()
+    channel.message("hello")
+    agent.open("s1")
+    gateway.adopt(plan_of(agent_unit(tools=(CLOCK, FILES))))
+    assert ToolDesk(gateway).deliver(KEY, [TEXT]) == "channel 'web' is configured no more"
+
+
+async def test_a_tool_learns_the_workspace_and_the_channel_of_a_chat() -> None:
+    gateway, channel, agent = boot()
+    channel.message("hello")
+    agent.open("s1")
+    desk = ToolDesk(gateway)
+    assert (desk.channel_of(KEY), desk.workspace_of(AGENT)) == ("web", "/work")
+    assert desk.workspace_of(UnitName("gone.agent")) == ""
+    route = desk.route_of(AGENT)
+    assert route is not None
+    assert route.granted == (CLOCK, FILES)
+
+
+# --- what tools say -------------------------------------------------------------------------------
+
+
+def inject(gateway: Gateway, session: str = KEY, source: str = "", unit: UnitName = CLOCK) -> Json:
+    told: list[Acceptance] = []
+    ToolDesk(gateway).inject(unit, SessionKey(session), [TEXT], source, 10, told.append)
+    [acceptance] = told
+    return acceptance
+
+
+async def test_what_a_tool_says_is_a_message_of_the_chat() -> None:
+    gateway, channel, agent = boot()
+    channel.message("hello")
+    agent.open("s1")
+    agent.answer(agent.expect("session/prompt"), {"stopReason": "end_turn"})
+    assert inject(gateway).refusal is None
+    prompt = agent.expect("session/prompt")["params"]
+    assert prompt == {"sessionId": "s1", "prompt": [TEXT]}
+
+
+async def test_what_is_said_twice_is_said_once() -> None:
+    gateway, channel, agent = boot()
+    channel.message("hello")
+    agent.open("s1")
+    first = inject(gateway, source="task-1")
+    again = inject(gateway, source="task-1")
+    assert (again.message_id, again.is_duplicate) == (first.message_id, True)
+    other = inject(gateway, source="task-1", unit=FILES)
+    assert not other.is_duplicate
+
+
+async def test_a_tool_that_the_agent_may_not_use_says_nothing() -> None:
+    gateway, channel, agent = boot(tools=(CLOCK,))
+    channel.message("hello")
+    agent.open("s1")
+    refusal = inject(gateway, unit=FILES).refusal
+    assert "may not use 'my\\\\x20files'" in refusal.text
+
+
+async def test_a_chat_that_is_not_there_takes_nothing() -> None:
+    gateway, _, _ = boot()
+    refusal = inject(gateway, session="web:direct:nobody").refusal
+    assert refusal.text == "there is no chat 'web:direct:nobody'"
+
+
+async def test_a_tool_needs_no_leave_to_talk_where_its_user_had_it() -> None:
+    gateway, channel, agent = boot()
+    channel.message("hello")
+    agent.open("s1")
+    plan = plan_of(agent_unit(tools=(CLOCK,)), channel_unit())
+    closed = replace(plan, settings=replace(plan.settings, access=Access()))
+    gateway.adopt(closed)
+    assert inject(gateway).refusal is None
