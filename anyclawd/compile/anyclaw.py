@@ -18,6 +18,7 @@ from anyclawd.model.deps import UnitName
 from anyclawd.model.plan import LogFormat, SessionStore, Settings, StoreType
 from anyclawd.model.policy import CgroupUse, Probe, ProbeType
 from anyclawd.model.span import Span
+from anyclawd.model.tool import ToolNames
 from anyclawd.model.unit import Kind
 from anyclawd.model.value import Json
 
@@ -110,6 +111,10 @@ def daemon_settings(document: Node, working_directory: str) -> Settings:
         tools_server_host=value(
             "tools_manager", "tools_server_host", default=default.tools_server_host
         ),
+        tools_server_port=value(
+            "tools_manager", "tools_server_port", default=default.tools_server_port
+        ),
+        tool_names=ToolNames(value("tools_manager", "tool_names", default=default.tool_names)),
         unroutable_permissions=Unroutable(
             value(
                 "supervisor",

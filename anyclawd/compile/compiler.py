@@ -21,7 +21,7 @@ from anyclawd.compile.command import NONE, resolve_all, words_of
 from anyclawd.compile.diagnose import Report
 from anyclawd.compile.draft import Draft, is_template
 from anyclawd.compile.graph import start_graph, start_order, unit_graph
-from anyclawd.compile.layers import STORE, Layers
+from anyclawd.compile.layers import MCP, STORE, Layers
 from anyclawd.compile.link import Linker
 from anyclawd.compile.merge import merge_all
 from anyclawd.compile.openness import check_openness
@@ -123,9 +123,9 @@ class _Compilation:
         builder = Builder(self._cwd, self._sources.shown, health_interval_s(document))
         enabled = {draft.declaration.name: draft for draft in drafts if draft.is_enabled}
         disabled = {draft.declaration.name: draft for draft in drafts if not draft.is_enabled}
-        if not _needs_store(enabled, settings):
-            del enabled[STORE]
-        absent = frozenset((*disabled, STORE)) - enabled.keys()
+        for core in _unneeded(enabled, settings):
+            del enabled[core]
+        absent = frozenset((*disabled, STORE, MCP)) - enabled.keys()
         roles = Roles(self._reader, self._report, enabled, absent, pools)
         settings = replace(settings, access=roles.access(document))
         unwanted = frozenset((*instances.referred, *pools.resting))
@@ -182,27 +182,38 @@ class _Compilation:
     ) -> Iterator[tuple[UnitName, Unit]]:
         """The units that are switched on; the others are judged all the same."""
         for draft in drafts:
-            deps = linker.relations_of(draft)
+            services = roles.services(draft)
+            deps = linker.relations_of(draft, services)
             channel, agent = roles.channel(draft), roles.agent(draft, builder)
+            tool = roles.tool(draft)
             if draft.program is None and not draft.declaration.problems and _runs(draft):
                 continue  # it has no program, which has been reported
-            unit = builder.build(draft, deps, channel=channel, agent=agent)
+            unit = builder.build(
+                draft, deps, services=services, channel=channel, agent=agent, tool=tool
+            )
             if draft.is_enabled:
                 self.places.update(_places(draft))
                 yield unit.name, unit
 
 
-def _needs_store(drafts: Mapping[UnitName, Draft], settings: Settings) -> bool:
-    """Whether there is a file to keep, or somebody who has conversations."""
+def _unneeded(drafts: Mapping[UnitName, Draft], settings: Settings) -> Iterator[UnitName]:
+    """The parts of the daemon that would have nothing to do.
+
+    The store has where there is a file to keep, or somebody who has conversations; the endpoint of
+    tools where there is one.
+    """
     kinds = {draft.declaration.kind for draft in drafts.values()}
     has_file = settings.session_store.type is StoreType.SQLITE
-    return has_file or not kinds.isdisjoint((Kind.CHANNEL, Kind.AGENT))
+    if not has_file and kinds.isdisjoint((Kind.CHANNEL, Kind.AGENT)):
+        yield STORE
+    if Kind.TOOL not in kinds:
+        yield MCP
 
 
 def _judge(templates: Iterable[Draft], linker: Linker, roles: Roles, builder: Builder) -> None:
     """Report what is wrong with templates, of which no unit is built."""
     for draft in templates:
-        linker.relations_of(draft)
+        linker.relations_of(draft, roles.services(draft))
         if "agent" in draft.settings:
             roles.channel(draft)
         if "tools" in draft.settings or "hooks" in draft.settings:

@@ -81,8 +81,6 @@ def problem_of(draft: Draft) -> str:
     """Why this version cannot start the unit, or nothing."""
     declaration = draft.declaration
     problems = list(declaration.problems)
-    if declaration.kind is Kind.TOOL:
-        problems.append("tools are not supported by this version")
     if draft.program is not None and draft.program.problem:
         problems.append(draft.program.problem)
     problems += draft.beside.problems

@@ -16,6 +16,7 @@ from anyclawd.model.span import Span
 from anyclawd.model.unit import Kind, kind_of
 
 STORE = UnitName("store.core")
+MCP = UnitName("mcp.core")
 
 
 class Layers:
@@ -43,6 +44,9 @@ class Layers:
         found = document.value.get("session_store")
         if found is not None:
             self._place_store(found)
+        tools = document.value.get("tools_manager")
+        if tools is not None:
+            self._place(MCP, tools, "tools_manager")
         for declaration in declarations(document, self._report):
             self._declare(declaration)
         units = document.value.get("units")
@@ -57,11 +61,14 @@ class Layers:
 
     def _place_store(self, node: Node) -> None:
         """The store is written where it is said how it keeps."""
-        store = self.declared[STORE]
-        store.span, store.key = node.key_span, "session_store"
+        self._place(STORE, node, "session_store")
         if node.value["type"].value == StoreType.SQLITE and "path" not in node.value:
             text = "without a path, sessions are kept in memory until the daemon ends; add one"
             self._report.warning(node.key_span, "session_store", text)
+
+    def _place(self, core: UnitName, node: Node, key: str) -> None:
+        one = self.declared[core]
+        one.span, one.key = node.key_span, key
 
     def _declare(self, declaration: Declaration) -> None:
         other = self.declared.setdefault(declaration.name, declaration)

@@ -69,8 +69,11 @@ class Linker:
         for name, draft in drafts.items():
             self._imply(name, draft)
 
-    def relations_of(self, draft: Draft) -> Dependencies:
-        """The relations of one unit; what is wrong with a reference goes to the report."""
+    def relations_of(self, draft: Draft, services: tuple[Ref, ...] = ()) -> Dependencies:
+        """The relations of one unit; what is wrong with a reference goes to the report.
+
+        What it gets of the `services` is known once they are ready, so it waits for them too.
+        """
         name = draft.declaration.name
         found = {
             relation: self._refs(draft, relation)
@@ -78,11 +81,16 @@ class Linker:
             if relation.value in draft.settings
         }
         self._check_contradiction(draft, found)
-        requires = [*found.get(Relation.REQUIRES, ()), *self._implied_requires.get(name, ())]
+        requires = [
+            *found.get(Relation.REQUIRES, ()),
+            *services,
+            *self._implied_requires.get(name, ()),
+        ]
         wants = [*found.get(Relation.WANTS, ()), *self._implied_wants.get(name, ())]
         after = [
             *found.get(Relation.AFTER, self._default_after(draft)),
             *self._ordered_requirements(draft),
+            *services,
             *self._implied_after.get(name, ()),
         ]
         return Dependencies(

@@ -36,6 +36,8 @@ BUILT_IN_NAMES: Mapping[str, str] = MappingProxyType(
                 "tools/tool-system-info",
                 "tool-system-info",
             ),
+            "tools/http-request": ("tools/http-request",),
+            "tools/scheduler": ("tools/scheduler",),
             "tools/send-file": ("tools/send-file", "tools/tool-send-file", "tool-send-file"),
             "services/proxy": ("services/proxy", "services/service-proxy", "service-proxy"),
             "services/media": ("services/media", "services/service-media", "service-media"),

@@ -1,4 +1,4 @@
-"""What the gateway has to know of channels and agents beyond their processes."""
+"""What the gateway has to know of channels, agents and tools beyond their processes."""
 
 from collections.abc import Iterator, Mapping
 
@@ -16,22 +16,26 @@ from anyclawd.compile.diagnose import Report
 from anyclawd.compile.draft import Draft, protocol_of
 from anyclawd.compile.policies import value_of
 from anyclawd.compile.pool import Pools
-from anyclawd.compile.read import Reader, named
+from anyclawd.compile.read import Items, Reader, named
 from anyclawd.compile.settings import ACK
 from anyclawd.compile.supervision import check_least
+from anyclawd.compile.tools import tool_access_of, tool_of
 from anyclawd.compile.tree import Node
 from anyclawd.model.conversation import ANY, Access, AccessRule, HookFailure, HookUse, Recovery
-from anyclawd.model.deps import UnitName
+from anyclawd.model.deps import Ref, UnitName
+from anyclawd.model.tool import ToolRole
 from anyclawd.model.unit import Ack, AgentRole, ChannelRole, Kind, Protocol, kind_of
 
 #: The least that a hook has to be given to answer at all.
 _LEAST_ANSWER_S = 0.01
+#: A call that may take less has no time to be answered in.
+_LEAST_CALL_S = 1.0
 #: What is given up sooner than this might as well not be kept.
 _LEAST_LIFE_S = 1.0
 
 
 class Roles:
-    """Works out what the gateway has to know of channels and agents."""
+    """Works out what the gateway has to know of channels, agents and tools."""
 
     def __init__(
         self,
@@ -115,6 +119,7 @@ class Roles:
         return AgentRole(
             cwd=builder.session_directory(draft),
             tools=self._granted(draft),
+            tool_access=tool_access_of(settings),
             prompt_idle_timeout_s=value_of(
                 settings, "prompt_idle_timeout", default.prompt_idle_timeout_s
             ),
@@ -124,6 +129,42 @@ class Roles:
             hooks=tuple(self._hooks(draft)),
             pool=self._pools.of.get(draft.declaration.name),
         )
+
+    def tool(self, draft: Draft) -> ToolRole | None:
+        if draft.declaration.kind is not Kind.TOOL:
+            return None
+        key = draft.key("call_timeout")
+        check_least(draft.settings.get("call_timeout"), _LEAST_CALL_S, key, self._report)
+        return tool_of(draft.settings)
+
+    def services(self, draft: Draft) -> tuple[Ref, ...]:
+        """The services whose installations the process of a unit gets, each once."""
+        node = draft.settings.get("services")
+        listed = Items((), "") if node is None else node.value
+        found: dict[UnitName, Ref] = {}
+        for index, item in enumerate(listed.nodes):
+            unit, key = self._service(item.value), f"{listed.key}[{index}]"
+            if unit == draft.declaration.name:
+                self._report.error(item.span, key, "a unit cannot name itself in services")
+            elif unit in self._disabled:
+                if draft.is_enabled:
+                    text = f"{unit} is disabled, and this unit cannot do without it"
+                    self._report.error(item.span, key, text)
+            elif unit not in self._enabled:
+                among = self._keys_of(Kind.SERVICE)
+                text = f"no service {named(item, item.value)}"
+                self._report.error(item.span, key, text, word=item.value, among=among)
+            elif (protocol := protocol_of(self._enabled[unit])) is not Protocol.SERVICE:
+                text = f"{unit} speaks protocol {protocol}, expected service"
+                self._report.error(item.span, key, text)
+            else:
+                found.setdefault(unit, Ref(unit=unit, span=item.span))
+        return tuple(found.values())
+
+    def _service(self, name: str) -> UnitName:
+        """The unit of an entry's key, or that of this full name."""
+        is_full = kind_of(name) is Kind.SERVICE and name in self._known
+        return UnitName(name) if is_full else self._named(name, Kind.SERVICE)
 
     def _hooks(self, draft: Draft) -> Iterator[HookUse]:
         """What stands before an agent; a hook that it can do without may be switched off."""

@@ -77,6 +77,7 @@ from anyclawd.model.policy import (
     StartLimit,
     Timeouts,
 )
+from anyclawd.model.tool import Era, ToolNames, ToolRole
 from anyclawd.model.unit import Ack, AgentRole, ChannelRole, Kind, Protocol, ReactionLifecycle
 
 
@@ -432,6 +433,7 @@ _AGENT = AgentRole(cwd="/")
 _CHANNEL = ChannelRole(agent=UnitName("default.agent"))
 _HOOK = HookUse(unit=UnitName("hook.service"))
 _POOL = Pool(agent=UnitName("default.agent"))
+_TOOL = ToolRole()
 
 QUEUE = Table(
     name="queue",
@@ -569,6 +571,25 @@ HOOK = Table(
             doc="What it means that it fails or does not answer: `skip` goes on without it,"
             " `refuse` refuses what it was asked about.",
         ),
+    ),
+)
+
+
+def _patterns(name: str, default: str, doc: str) -> Setting:
+    pattern = Text(pattern=r"^[^\0]+$", expected="the name of a tool, or a pattern")
+    return Setting(name=name, kind=ListOf(pattern), default=default, doc=doc, effect=Effect.LIVE)
+
+
+TOOL_ACCESS = Table(
+    name="tool_access",
+    settings=_rows(
+        _patterns(
+            "allow",
+            "all",
+            "Names of tools it may use, or `entry/name`; `*` and `?` stand for any characters and"
+            " for any one.",
+        ),
+        _patterns("deny", "[]", "Names of tools it must not use, whatever is allowed."),
     ),
 )
 
@@ -723,6 +744,12 @@ UNIT: Mapping[str, Setting] = _rows(
         doc="The directory its process starts in, and an agent's sessions work in.",
     ),
     Setting(
+        name="state_directory",
+        kind=Flag(),
+        default=_yes_no(value=False),
+        doc="Whether it gets a directory of its own that outlives it, named in `STATE_DIRECTORY`.",
+    ),
+    Setting(
         name="user",
         kind=Text(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\$?$", expected="the name of a user"),
         default="the daemon's",
@@ -755,6 +782,13 @@ UNIT: Mapping[str, Setting] = _rows(
         effect=Effect.LIVE,
     ),
     Setting(
+        name="services",
+        kind=ListOf(Text(pattern=r"^[^\0]+$", expected="the name of a service")),
+        default="[]",
+        doc="Services, as named in `services_manager` or in full, that it cannot do without and"
+        " whose installations its process gets.",
+    ),
+    Setting(
         name="instances",
         kind=ListOf(_ARGUMENT),
         default="[]",
@@ -775,6 +809,13 @@ UNIT: Mapping[str, Setting] = _rows(
         kind=ListOf(Text(pattern=r"^[^\0]+$", expected="the name of a tool")),
         default="[]",
         doc='The tools it may use, as named in `tools_manager`; none listed, or `"*"`, means all.',
+        units=frozenset({Kind.AGENT}),
+        effect=Effect.LIVE,
+    ),
+    Setting(
+        name="tool_access",
+        kind=TOOL_ACCESS,
+        doc="Which tools of those units it may use, and which it must not.",
         units=frozenset({Kind.AGENT}),
         effect=Effect.LIVE,
     ),
@@ -869,6 +910,29 @@ UNIT: Mapping[str, Setting] = _rows(
         default=format_duration(_POOL.idle_s),
         doc="How long a process above `min_workers` may be without a turn before it is stopped.",
         units=frozenset({Kind.AGENT}),
+        effect=Effect.LIVE,
+    ),
+    Setting(
+        name="mcp_era",
+        kind=_words(Era),
+        default=_TOOL.era,
+        doc="Which generation of MCP it is spoken to in: `handshake` up to 2025-11-25, `modern`"
+        " from 2026-07-28 on, `auto` asks it.",
+        units=frozenset({Kind.TOOL}),
+    ),
+    Setting(
+        name="trusted",
+        kind=Flag(),
+        default=_yes_no(_TOOL.is_trusted),
+        doc="Whether it learns who calls it, and may deliver files and inject messages.",
+        units=frozenset({Kind.TOOL}),
+    ),
+    Setting(
+        name="call_timeout",
+        kind=Duration(),
+        default=format_duration(_TOOL.call_timeout_s),
+        doc="The longest that one call may take, whatever progress it tells of.",
+        units=frozenset({Kind.TOOL}),
         effect=Effect.LIVE,
     ),
 )
@@ -1188,6 +1252,20 @@ TOOLS_MANAGER = Table(
             kind=HOST,
             default=_S.tools_server_host,
             doc="The host in the URL under which agents reach the tools.",
+        ),
+        Setting(
+            name="tools_server_port",
+            kind=Whole(most=65535),
+            default=str(_S.tools_server_port),
+            doc="The port under which agents reach the tools; 0 takes a free one.",
+        ),
+        Setting(
+            name="tool_names",
+            kind=_words(ToolNames),
+            default=_S.tool_names,
+            doc="What tools are called where an agent sees those of several units: `plain` puts"
+            " the unit's name in front only where two have the same name, `prefixed` always.",
+            effect=Effect.LIVE,
         ),
         _entries("tools", TOOL_ENTRY, "The tools by name."),
     ),

@@ -41,7 +41,8 @@ for an instance of a [template](#templates).
 | `channel` | a chat endpoint | `channel` | `initialize` |
 | `agent` | an AI backend | `acp` | `initialize` |
 | `target` | a named set, without a process | | when all it wants have settled |
-| `core` | part of the daemon: `admin.core`, `orchestrator.core`, `store.core` | | when started |
+| `core` | part of the daemon: `admin.core`, `orchestrator.core`, | | when started |
+| | `store.core`, `mcp.core` | | |
 
 An entry `<key>` of a section of `anyclaw.yaml` is the unit `<key>.<kind>`; where a key is no unit
 name it is escaped as systemd-escape(1) does. Everything on this page can stand beside the keys of
@@ -63,7 +64,7 @@ units:
 ```
 
 A setting that this version cannot honour leaves the unit in the graph and fails its start with the
-reason: docker workspaces, wasm and MCP tools.
+reason: docker workspaces and wasm tools.
 
 ## Settings
 

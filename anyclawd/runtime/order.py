@@ -49,10 +49,16 @@ def order_of(
 def _declared(unit: Unit, settings: Settings) -> tuple[tuple[str, Json], ...]:
     """Variables from the weakest to the strongest: the log level, options, what was declared."""
     declared: dict[str, Json] = {"RUST_LOG": settings.log_level}
-    if unit.kind in _OPTIONS_AS_VARIABLES:
+    if _has_options_as_variables(unit):
         declared |= {key: value for key, value in unit.options.items() if _VARIABLE.match(key)}
     declared |= unit.environment
     return tuple((key, _settled(value)) for key, value in declared.items())
+
+
+def _has_options_as_variables(unit: Unit) -> bool:
+    """A tool that is trusted is told its options in the handshake, so they need not leak."""
+    is_told = unit.tool is not None and unit.tool.is_trusted
+    return unit.kind in _OPTIONS_AS_VARIABLES and not is_told
 
 
 def limits_of(resources: Resources) -> "Limits":

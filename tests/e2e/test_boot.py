@@ -94,15 +94,6 @@ def test_a_message_to_an_agent_that_cannot_start_is_refused_with_the_reason(tmp_
         assert "/nowhere/agent" in told["error"]
 
 
-def test_an_mcp_tool_is_not_supported_yet(tmp_path: Path) -> None:
-    config = system({"default": mock()}, tools_manager={"tools": {"t": {"binary": sys.executable}}})
-    with running(tmp_path, config) as daemon:
-        unit = daemon.unit("t.tool")
-        assert (unit["active"], unit["result"]) == ("failed", "resources")
-        assert "not supported by this version" in unit["reason"]
-        assert daemon.answer("hello")["text"] == "Echo: hello"
-
-
 def test_what_exits_at_once_meets_its_start_limit(tmp_path: Path) -> None:
     crashing = local(
         *program("raise SystemExit(1)"),

@@ -59,6 +59,7 @@ from anyclawd.model.plan import DEFAULT_TARGET, Plan, Settings
 from anyclawd.model.policy import Backoff, ReadinessType, Restart
 from anyclawd.model.span import Span
 from anyclawd.model.state import GOING_DOWN, JobMode, JobResult, JobType, Sub
+from anyclawd.model.tool import ToolRole
 from anyclawd.model.unit import AgentRole, ChannelRole, Kind, Protocol, Unit, kind_of
 
 C = TypeVar("C")
@@ -80,6 +81,7 @@ def make_unit(name: str, **settings: object) -> Unit:
         backoff=Backoff(jitter=0),
         agent=AgentRole(cwd="/") if kind is Kind.AGENT else None,
         channel=ChannelRole(agent=UnitName("a.agent")) if kind is Kind.CHANNEL else None,
+        tool=ToolRole() if kind is Kind.TOOL else None,
     )
     return replace(unit, **settings)  # type: ignore[arg-type]  # keyword arguments of Unit
 

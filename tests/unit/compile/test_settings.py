@@ -30,7 +30,8 @@ EVERY_SETTING = {
     "options_schema", "description", "agent", "tools", "prompt_idle_timeout", "exec_start_pre",
     "exec_start_post", "exec_reload", "exec_stop_post", "condition", "isolate", "instances",
     "queue", "recovery", "delivery_ttl", "rate_limits", "fs", "terminal", "history_replay",
-    "hooks", "min_workers", "max_workers", "worker_idle",
+    "hooks", "min_workers", "max_workers", "worker_idle", "mcp_era", "trusted", "call_timeout",
+    "tool_access", "services", "state_directory",
     *(relation.value for relation in Relation),
 }  # fmt: skip
 

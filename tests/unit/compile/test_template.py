@@ -320,8 +320,8 @@ BAD = {
         ),
     ),
     "template-of-core": (
-        "units: {x@.core: {}}\n",
-        "1:9: error: units.x@.core: no core unit 'x@.core'",
+        "units: {thing@.core: {}}\n",
+        "1:9: error: units.thing@.core: no core unit 'thing@.core' (did you mean 'admin.core'?)",
     ),
     "reference-to-a-template": (
         model() + "  a.service: {exec: sh, protocol: none, after: [model@.service]}\n",

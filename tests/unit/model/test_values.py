@@ -12,6 +12,7 @@ from anyclawd.model.fingerprint import fingerprint
 from anyclawd.model.policy import Backoff, Probe, ProbeType, ReadinessType
 from anyclawd.model.span import BUILT_IN, Span
 from anyclawd.model.state import ACTIVE_OF, ALIVE, COMING_UP, GOING_DOWN, UP, Active, Sub
+from anyclawd.model.tool import ToolRole
 from anyclawd.model.unit import AgentRole, ChannelRole, Kind, kind_of, template_of
 from tests.fakes.world import SPAN, make_unit
 
@@ -94,6 +95,14 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "agent-role-elsewhere": (
         lambda: make_unit("a.tool", agent=AgentRole(cwd="/")),
         "a.tool: an agent, and only an agent, has an agent role",
+    ),
+    "tool-without-role": (
+        lambda: make_unit("a.tool", tool=None),
+        "a.tool: a tool, and only a tool, has a tool role",
+    ),
+    "tool-role-elsewhere": (
+        lambda: make_unit("a.service", tool=ToolRole()),
+        "a.service: a tool, and only a tool, has a tool role",
     ),
 }
 
