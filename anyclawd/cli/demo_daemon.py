@@ -40,8 +40,8 @@ class DemoDaemon:
         self.client = Client(str(directory / "run" / "admin.sock"), _ANSWER_S)
         self._log = directory / "daemon.log"
         self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        notify = str(directory / "notify.sock")
-        self._notify.bind(notify)
+        self._notify.bind("")  # the kernel has a name for it, for which no directory is too deep
+        notify = f"@{self._notify.getsockname()[1:].decode()}"
         state, runtime = str(directory / "state"), str(directory / "run")
         arguments = ["-c", str(config), "--state-dir", state, "--runtime-dir", runtime]
         environ = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
