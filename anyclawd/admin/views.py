@@ -11,6 +11,7 @@ from anyclawd.model.deps import Dependencies, Ref, Relation, UnitName
 from anyclawd.model.plan import Plan
 from anyclawd.model.policy import HealthCheck, HookCommand, Hooks, Probe, ProbeType, ReadinessType
 from anyclawd.model.secret import redact, scrub, written_texts
+from anyclawd.model.tool import ToolRole
 from anyclawd.model.unit import AgentRole, ChannelRole, Unit
 from anyclawd.model.value import Json
 
@@ -37,6 +38,7 @@ def unit_view(unit: Unit) -> Json:
         "environment": redact(unit.environment),
         "pass_environment": list(unit.pass_environment),
         "working_dir": unit.working_dir,
+        "state_directory": unit.has_state_directory,
         "user": unit.user,
         "template": unit.template or "",
         "isolate": str(unit.isolate),
@@ -52,6 +54,7 @@ def unit_view(unit: Unit) -> Json:
         "restart": str(unit.restart),
         **_policies(unit),
         "options": redact(unit.options),
+        "services": [str(service) for service in unit.services],
         **relations_view(unit.deps),
         **_roles(unit),
         "problem": unit.problem,
@@ -170,7 +173,7 @@ def _roles(unit: Unit) -> dict[str, Json]:
     if unit.agent is not None:
         roles["agent"] = _agent(unit.agent)
     if unit.tool is not None:
-        roles["tool"] = {"description": unit.tool.description}
+        roles["tool"] = _tool(unit.tool)
     return roles
 
 
@@ -207,6 +210,10 @@ def _agent(role: AgentRole) -> dict[str, Json]:
     view: dict[str, Json] = {
         "cwd": role.cwd,
         "tools": [str(tool) for tool in role.tools],
+        "tool_access": {
+            "allow": list(role.tool_access.allow),
+            "deny": list(role.tool_access.deny),
+        },
         "prompt_idle_timeout": role.prompt_idle_timeout_s,
         "fs": {"read": role.fs.read, "write": role.fs.write},
         "terminal": role.terminal,
@@ -224,6 +231,15 @@ def _agent(role: AgentRole) -> dict[str, Json]:
             "worker_idle": pool.idle_s,
         }
     return view
+
+
+def _tool(role: ToolRole) -> dict[str, Json]:
+    return {
+        "description": role.description,
+        "mcp_era": str(role.era),
+        "trusted": role.is_trusted,
+        "call_timeout": role.call_timeout_s,
+    }
 
 
 def _hook_use(use: HookUse) -> Json:

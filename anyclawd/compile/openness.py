@@ -4,6 +4,8 @@ Who may talk is said in `access:`, or by a channel's own options where there is 
 options mean is the channel's business, so they are judged by their names: `allow...` lists whom it
 lets in, and where the channel listens by itself a secret among them keeps strangers out. A channel
 reaches the outside unless it is the debug channel on a loopback address.
+
+The same is asked of the endpoint that agents reach their tools by.
 """
 
 import ipaddress
@@ -11,6 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from anyclawd.compile.diagnose import Report
 from anyclawd.compile.draft import Draft
+from anyclawd.compile.read import show
 from anyclawd.compile.secret import looks_secret
 from anyclawd.compile.tree import Node
 from anyclawd.model.conversation import ANY, Access, AccessDefault, AccessRule
@@ -45,6 +48,18 @@ def check_openness(draft: Draft, role: ChannelRole, access: Access | None, repor
             " say it in access, or access: {default: closed}"
         )
         report.warning(draft.declaration.span, draft.declaration.key, text)
+
+
+def check_endpoint(document: Node, report: Report) -> None:
+    """Report that tools are served beyond this machine. There has to be one that is switched on."""
+    manager = document.value.get("tools_manager")
+    host: Node | None = None if manager is None else manager.value.get("tools_server_host")
+    if host is not None and not _is_loopback(host.value):
+        text = (
+            f"tools are served to whoever reaches this machine, as {show(host)}, and has the token"
+            " of a session; say 127.0.0.1 unless agents run elsewhere"
+        )
+        report.warning(host.span, "tools_manager.tools_server_host", text)
 
 
 def _can_enter(name: str, role: ChannelRole, access: Access) -> bool:

@@ -19,11 +19,11 @@ from anyclawd.compile.pool import Pools
 from anyclawd.compile.read import Items, Reader, named
 from anyclawd.compile.settings import ACK
 from anyclawd.compile.supervision import check_least
-from anyclawd.compile.tools import tool_access_of, tool_of
+from anyclawd.compile.tools import tool_of
 from anyclawd.compile.tree import Node
 from anyclawd.model.conversation import ANY, Access, AccessRule, HookFailure, HookUse, Recovery
 from anyclawd.model.deps import Ref, UnitName
-from anyclawd.model.tool import ToolRole
+from anyclawd.model.tool import ToolAccess, ToolRole
 from anyclawd.model.unit import Ack, AgentRole, ChannelRole, Kind, Protocol, kind_of
 
 #: The least that a hook has to be given to answer at all.
@@ -119,7 +119,7 @@ class Roles:
         return AgentRole(
             cwd=builder.session_directory(draft),
             tools=self._granted(draft),
-            tool_access=tool_access_of(settings),
+            tool_access=self._tool_access(draft),
             prompt_idle_timeout_s=value_of(
                 settings, "prompt_idle_timeout", default.prompt_idle_timeout_s
             ),
@@ -236,6 +236,28 @@ class Roles:
             among = self._keys_of(kind)
             self._report.error(node.span, f"{key}.{kind}", text, word=node.value, among=among)
         return unit.removesuffix(f".{kind}")
+
+    def _tool_access(self, draft: Draft) -> ToolAccess:
+        node = draft.settings.get("tool_access")
+        said: Mapping[str, Node] = {} if node is None else node.value
+        return ToolAccess(
+            allow=tuple(self._patterns(said.get("allow"))),
+            deny=tuple(self._patterns(said.get("deny"))),
+        )
+
+    def _patterns(self, node: Node | None) -> Iterator[str]:
+        """Patterns with entries as the daemon spells them; one without a joker has to be there."""
+        listed = Items((), "") if node is None else node.value
+        for index, item in enumerate(listed.nodes):
+            key, slash, rest = item.value.partition("/")
+            if not slash or "*" in key or "?" in key:
+                yield item.value
+                continue
+            unit = self._named(key, Kind.TOOL)
+            if unit not in self._known:
+                text, among = f"no tool {named(item, key)}", self._keys_of(Kind.TOOL)
+                self._report.error(item.span, f"{listed.key}[{index}]", text, word=key, among=among)
+            yield f"{unit.removesuffix(f'.{Kind.TOOL}')}/{rest}"
 
     def _granted(self, draft: Draft) -> tuple[UnitName, ...]:
         """The tools an agent may use, in the order of the configuration."""

@@ -23,6 +23,7 @@ from anyclawd.compile.settings import (
     RESOURCES,
     START_LIMIT,
     TIMEOUTS,
+    TOOL_ACCESS,
     UNIT,
 )
 
@@ -423,6 +424,86 @@ out where its `on_failure` is `skip`, and an error where it is `refuse`.
 """
 
 
+_TOOLS = """\
+## Tools
+
+A tool is any MCP server that talks on stdin and stdout. It is ready when its tools have been listed
+for the first time, and asked for them again whenever it says that they have changed. Where there is
+a tool, `mcp.core` serves what all of them offer to agents: each agent sees the units that it lists
+in `tools`, and of these what its `tool_access` lets it use. Nothing else is shown to it, nor
+answered.
+
+```yaml
+tools_manager:
+  tool_names: plain
+  tools:
+    web:
+      binary: /opt/x/web-search
+      args: [--stdio]
+      options: {REGION: eu}
+      call_timeout: 1min
+    files: {binary: /opt/x/files, mcp_era: auto}
+    notes: {binary: /opt/x/notes, trusted: true}
+agents_manager:
+  agents:
+    default:
+      workspace: {type: local, binary: "@built-in/agents/mock"}
+      tools: [web, files]
+      tool_access: {allow: ["web/*", "read_*"], deny: ["web/delete_?"]}
+```
+
+- `mcp_era`: `handshake` begins with `initialize`, as up to revision 2025-11-25; `modern` is
+  stateless, as from 2026-07-28 on; `auto` asks `server/discover` first and stays with what is
+  answered.
+- `call_timeout` is at least a second. A call that takes longer is cancelled and answered as failed,
+  whatever progress it has told of.
+- A tool finds its `options` in its environment, as the original gives them. One with
+  `trusted: true` is told them in its handshake instead, learns with each call which session of
+  which agent it is from, and may deliver files and inject messages. What is shipped with anyclawd
+  is trusted by its unit file.
+- `tool_access`: what `deny` names is denied, whatever `allow` says; without an `allow` all else is
+  allowed. A pattern is matched against the name that the tool's own unit has for it, or, with a
+  slash in it, against `entry/name`. An entry that is written out has to be there.
+- Two tools of the same name in different units are called `unit__name`; with `tool_names: prefixed`
+  all are.
+
+Agents reach `mcp.core` on `tools_server_host`, which is loopback unless it says otherwise, with a
+token of their session. Health of type `rpc` is a `ping`, or in the modern era `server/discover`.
+"""
+
+_SERVICES = """\
+## Services and installations
+
+A process that lists a service in `services` cannot do without it: that implies `requires` and
+`after`. A service with protocol `service` may answer its handshake with an
+[installation](service-protocol.md#installations): variables, URLs and volumes. They are given to
+each process that lists it, from its next start on.
+
+```yaml
+services_manager:
+  services:
+    store: {binary: /opt/x/blob-store}
+tools_manager:
+  tools:
+    web: {binary: /opt/x/web-search, services: [store], state_directory: true}
+```
+
+Variables of an installation are weaker than the unit's own `environment`; a URL named `store` is
+the variable `ANYCLAW_STORE_URL`. Nobody is shown their values, and `anyclawctl show` tells their
+names. A service that comes back with another installation has the units that list it restarted; one
+that comes back with the same has nothing done. An installation is forgotten with the daemon.
+"""
+
+_STATE = """\
+## State directories
+
+With `state_directory: true` a process finds in `STATE_DIRECTORY` the directory
+`<state directory of the daemon>/units/<unit name>`. It is made before the process starts, is the
+user's that the process runs as, and readable by nobody else (0700). Nothing removes it, so it
+outlives the process, the daemon and the configuration. Programs beside the main one get it too.
+"""
+
+
 def page() -> str:
     """The whole page."""
     return "\n".join(_parts()).rstrip("\n") + "\n"
@@ -460,6 +541,10 @@ def _parts() -> Iterator[str]:
     for switched in (FILES, HISTORY_REPLAY):
         yield from section(switched.table.name, switched.table)
     yield from section("hooks[]", HOOK)
+    yield _TOOLS
+    yield from section("tool_access", TOOL_ACCESS)
+    yield _SERVICES
+    yield _STATE
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ from anyclawd.model.policy import (
     ProbeType,
     ReadinessType,
 )
-from anyclawd.model.unit import AgentRole, ChannelRole, Unit
+from anyclawd.model.tool import Era, ToolAccess, ToolRole
+from anyclawd.model.unit import AgentRole, ChannelRole, Kind, Unit
 from anyclawd.model.value import Json
 from tests.fakes.control import AGENT, CHANNEL, PLAN, SECRET
 
@@ -78,6 +79,7 @@ def test_every_field_of_a_unit_is_shown() -> None:
         "readiness_pattern": "readiness",
         "notify_access": "readiness",
         "watchdog_s": "watchdog",
+        "has_state_directory": "state_directory",
     }
     keys = set(unit_view(PLAN.units[AGENT])) | set(unit_view(PLAN.units[CHANNEL])) | {"tool", None}
     fields = Unit.__dataclass_fields__
@@ -186,15 +188,29 @@ def test_how_conversations_are_kept_is_shown_as_it_is_written() -> None:
     }
 
 
+def test_what_is_known_of_a_tool_is_shown_as_it_is_written() -> None:
+    name = UnitName("t.tool")
+    role = ToolRole(description="adds", era=Era.MODERN, is_trusted=True)
+    unit = replace(UNIT, name=name, kind=Kind.TOOL, agent=None, tool=role)
+    assert unit_view(unit)["tool"] == {
+        "description": "adds",
+        "mcp_era": "modern",
+        "trusted": True,
+        "call_timeout": 300.0,
+    }
+
+
 def test_what_an_agent_is_served_is_shown_as_it_is_written() -> None:
     role = AgentRole(
         cwd="/w",
+        tool_access=ToolAccess(allow=("web/*",)),
         hooks=(HookUse(unit=UnitName("h.service"), events=(HookEvent.PROMPT,)),),
         pool=Pool(agent=UnitName("a.agent"), max_workers=2),
     )
     assert unit_view(replace(UNIT, agent=role))["agent"] == {
         "cwd": "/w",
         "tools": [],
+        "tool_access": {"allow": ["web/*"], "deny": []},
         "prompt_idle_timeout": 120.0,
         "fs": {"read": False, "write": False},
         "terminal": False,

@@ -80,20 +80,172 @@ def test_a_tool_says_how_it_is_spoken_to(compile_text: Compile) -> None:
     assert unit.tool == ToolRole(era=Era.AUTO, is_trusted=True, call_timeout_s=90)
 
 
-def test_an_agent_says_which_tools_it_may_use(compile_text: Compile) -> None:
+TOOLS = "tools_manager: {tools: {web: {binary: sh}, my tool: {binary: sh, enabled: false}}}\n"
+
+
+def agent(said: str) -> str:
+    return f"agents_manager: {{agents: {{a: {{exec: sh, tool_access: {said}}}}}}}\n{TOOLS}"
+
+
+ACCESS = {
+    "{}": ToolAccess(),
+    "{allow: [search, 'get_*'], deny: [rm]}": ToolAccess(allow=("search", "get_*"), deny=("rm",)),
+    "{allow: ['web/*'], deny: ['web/delete_?']}": ToolAccess(
+        allow=("web/*",), deny=("web/delete_?",)
+    ),
+    "{deny: ['*/rm', '?eb/rm', '*']}": ToolAccess(deny=("*/rm", "?eb/rm", "*")),
+    "{deny: [my tool/rm]}": ToolAccess(deny=("my\\x20tool/rm",)),
+}
+
+
+@pytest.mark.parametrize(("said", "access"), ACCESS.items(), ids=ACCESS)
+def test_an_agent_says_which_tools_it_may_use(
+    compile_text: Compile, said: str, access: ToolAccess
+) -> None:
+    role = compiled(compile_text, agent(said)).units[UnitName("a.agent")].agent
+    assert role is not None
+    assert role.tool_access == access
+
+
+def manager(said: str) -> str:
+    return f"tools_manager: {{{said}, tools: {{t: {{binary: sh}}}}}}\n"
+
+
+def entry(said: str) -> str:
+    return f"tools_manager: {{tools: {{t: {{binary: sh, {said}}}}}}}\n"
+
+
+BAD = {
+    "era": (
+        entry("mcp_era: handshak"),
+        (
+            "1:50: error: tools_manager.tools.t.mcp_era: expected one of auto, handshake, modern,"
+            " found 'handshak' (did you mean 'handshake'?)"
+        ),
+    ),
+    "trust-in-words": (
+        entry("trusted: yes"),
+        "1:50: error: tools_manager.tools.t.trusted: expected true or false, found 'yes'",
+    ),
+    "no-time-for-a-call": (
+        entry("call_timeout: 0"),
+        (
+            "1:55: error: tools_manager.tools.t.call_timeout: expected a duration of at least 1s,"
+            " found 0"
+        ),
+    ),
+    "too-short-a-call": (
+        entry("call_timeout: 999ms"),
+        (
+            "1:55: error: tools_manager.tools.t.call_timeout: expected a duration of at least 1s,"
+            " found 999ms"
+        ),
+    ),
+    "call-of-no-duration": (
+        entry("call_timeout: soon"),
+        (
+            "1:55: error: tools_manager.tools.t.call_timeout: expected a duration such as 30, 500ms"
+            " or 1min 30s, found 'soon'"
+        ),
+    ),
+    "era-of-an-agent": (
+        "units: {a.agent: {exec: sh, mcp_era: auto}}\n",
+        "1:29: error: units.a.agent.mcp_era: unknown key",
+    ),
+    "trusted-channel": (
+        "units: {a.service: {exec: sh, protocol: none, trusted: true}}\n",
+        "1:47: error: units.a.service.trusted: unknown key",
+    ),
+    "port": (
+        manager("tools_server_port: 65536"),
+        (
+            "1:36: error: tools_manager.tools_server_port: expected a whole number from 0 to 65535,"
+            " found 65536"
+        ),
+    ),
+    "names": (
+        manager("tool_names: prefix"),
+        (
+            "1:29: error: tools_manager.tool_names: expected one of plain, prefixed, found 'prefix'"
+            " (did you mean 'prefixed'?)"
+        ),
+    ),
+    "access-that-is-a-list": (
+        agent("[search]"),
+        "1:54: error: agents_manager.agents.a.tool_access: expected a map, found a list",
+    ),
+    "access-of-an-unknown-key": (
+        agent("{alow: [x]}"),
+        (
+            "1:55: error: agents_manager.agents.a.tool_access.alow: unknown key (did you mean"
+            " 'allow'?)"
+        ),
+    ),
+    "access-to-nothing": (
+        agent("{allow: ['']}"),
+        (
+            "1:63: error: agents_manager.agents.a.tool_access.allow[0]: expected the name of a"
+            " tool, or a pattern, found ''"
+        ),
+    ),
+    "access-to-a-number": (
+        agent("{deny: [rm, 3]}"),
+        (
+            "1:66: error: agents_manager.agents.a.tool_access.deny[1]: expected the name of a"
+            " tool, or a pattern, in quotes, found 3"
+        ),
+    ),
+    "access-to-no-entry": (
+        agent("{deny: ['wep/rm']}"),
+        (
+            "1:62: error: agents_manager.agents.a.tool_access.deny[0]: no tool 'wep' (did you mean"
+            " 'web'?)"
+        ),
+    ),
+    "access-of-a-template": (
+        f"units: {{a@.agent: {{exec: sh, tool_access: {{deny: ['wep/rm']}}}}}}\n{TOOLS}",
+        "1:51: error: units.a@.agent.tool_access.deny[0]: no tool 'wep' (did you mean 'web'?)",
+    ),
+    "template-of-too-short-a-call": (
+        "units: {t@.tool: {exec: sh, call_timeout: 0}}\n",
+        ("1:43: error: units.t@.tool.call_timeout: expected a duration of at least 1s, found 0"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "finding"), BAD.values(), ids=BAD)
+def test_a_mistake_is_told_once_and_where_it_stands(
+    compile_text: Compile, text: str, finding: str
+) -> None:
+    outcome = compile_text(text)
+    assert lines(outcome) == [f"anyclaw.yaml:{finding}"]
+    assert outcome.plan is None
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "'::1'", "localhost"])
+def test_tools_that_are_served_to_this_machine_are_nobody_else_s_business(
+    compile_text: Compile, host: str
+) -> None:
+    compiled(compile_text, manager(f"tools_server_host: {host}"))
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "'::'", "10.0.0.1", "host.docker.internal"])
+def test_tools_that_are_served_beyond_this_machine_are_warned_of(
+    compile_text: Compile, host: str
+) -> None:
+    outcome = compile_text(manager(f"tools_server_host: {host}"))
+    shown = host.strip("'")
     text = (
-        "tools_manager: {tools: {web: {binary: sh}, my tool: {binary: sh}}}\n"
-        "agents_manager: {agents: {a: {exec: sh, tool_access: %s}}}\n"
+        "anyclaw.yaml:1:36: warning: tools_manager.tools_server_host: tools are served to whoever"
+        f" reaches this machine, as '{shown}', and has the token of a session; say 127.0.0.1 unless"
+        " agents run elsewhere"
     )
+    assert lines(outcome) == [text]
+    assert outcome.plan is not None
 
-    def access(said: str) -> ToolAccess:
-        role = compiled(compile_text, text % said).units[UnitName("a.agent")].agent
-        assert role is not None
-        return role.tool_access
 
-    assert access("{}") == ToolAccess()
-    both = "{allow: [search, 'get_*', 'web/*'], deny: ['web/delete_?']}"
-    assert access(both) == ToolAccess(allow=("search", "get_*", "web/*"), deny=("web/delete_?",))
+def test_nothing_is_served_without_a_tool(compile_text: Compile) -> None:
+    compiled(compile_text, "tools_manager: {tools_server_host: 0.0.0.0}\n")
 
 
 def test_the_endpoint_s_place_and_the_names_of_tools(compile_text: Compile) -> None:
