@@ -56,6 +56,9 @@ class AgentHarness(Harness):
     async def _become_ready(self) -> None:
         await self._guard("on_ready", self._agent.on_ready(self.client))
 
+    async def _close(self) -> None:
+        await self._guard("on_close", self._agent.on_close())
+
     async def _take_notification(self, message: Message) -> None:
         method, params = message["method"], _frames.params_of(message)
         if method == "session/cancel":

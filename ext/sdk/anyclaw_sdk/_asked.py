@@ -1,4 +1,4 @@
-"""What every extension that is asked has in common, however it answers: an agent, a hook.
+"""What every extension that is asked has in common: an agent, a hook, a tool, a service.
 
 Messages are taken one after another, each request works in a task, and the end of the stream gives
 what runs its grace. What handlers raise that nobody is answered with is told, and ends nothing.
@@ -22,8 +22,6 @@ class Asked(Protocol):
 
     async def handle_unknown(self, method: str, params: Message) -> Json: ...
 
-    async def on_close(self) -> None: ...
-
 
 class Harness(ABC):
     """Takes what the supervisor asks; a subclass says what becomes of it."""
@@ -46,7 +44,7 @@ class Harness(ABC):
                 else:
                     await self._take_notification(message)
             await self._wind_up()
-        await self._guard("on_close", self._extension.on_close())
+        await self._close()
 
     @abstractmethod
     async def _become_ready(self) -> None:
@@ -58,6 +56,10 @@ class Harness(ABC):
 
     @abstractmethod
     async def _take_notification(self, message: Message) -> None: ...
+
+    @abstractmethod
+    async def _close(self) -> None:
+        """The supervisor has gone and nothing runs any more."""
 
     async def _wind_up(self) -> None:
         """Give what runs its grace, unless nobody hears it any more; then cancel it."""

@@ -88,6 +88,9 @@ class HookHarness(Harness):
         if task.cancelled():  # perhaps before its first step, so nothing in it could answer
             request.refuse(RpcError(REQUEST_CANCELLED, "the request was cancelled"))
 
+    async def _close(self) -> None:
+        await self._guard("on_close", self._hook.on_close())
+
     async def _take_notification(self, message: Message) -> None:
         method, params = message["method"], _frames.params_of(message)
         if method == "$/cancel_request":

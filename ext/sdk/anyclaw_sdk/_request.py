@@ -6,7 +6,7 @@ from anyclaw_sdk.types import Json, Message, RpcError
 
 
 class Request:
-    """It is answered exactly once, whatever happens to the task that works on it."""
+    """It is answered at most once, whatever happens to the task that works on it."""
 
     def __init__(self, connection: Connection, message: Message) -> None:
         self.method: str = message["method"]
@@ -32,3 +32,7 @@ class Request:
         if self._connection is not None:
             self._connection.refuse(self.id, error)
             self._connection = None
+
+    def withdraw(self) -> None:
+        """Nobody waits for the answer: none is sent."""
+        self._connection = None

@@ -444,3 +444,41 @@ class HookInitialize(NamedTuple):
     @classmethod
     def from_wire(cls, params: Message, defaults: Message) -> "HookInitialize":
         return cls(defaults | map_of(params.get("options")), text_of(params.get("namespace")))
+
+
+# --- what a tool sees ------------------------------------------------------------------------
+
+
+class Caller(NamedTuple):
+    """Who calls a tool of a trusted unit: `_meta["anyclaw/call"]`."""
+
+    id: str = ""  #: the call, as long as it runs
+    session: str = ""  #: the chat: `{channel}:{kind}:{peer}`
+    agent: str = ""  #: as the configuration calls it
+    workspace: str = ""  #: the agent's directory
+    channel: str = ""  #: as the configuration calls it
+
+    @classmethod
+    def from_wire(cls, value: Json) -> "Caller":
+        raw = map_of(value)
+        return cls(*(text_of(raw.get(name)) for name in cls._fields))
+
+
+# --- what a service sees ---------------------------------------------------------------------
+
+
+class ServiceInitialize(NamedTuple):
+    """The handshake: the service's options over its own defaults."""
+
+    options: Message
+    namespace: str  #: tells apart the supervisors of one machine
+    port: int = 0  #: where the user wants it to listen; 0 where that is open
+
+    @classmethod
+    def from_wire(cls, params: Message, defaults: Message) -> "ServiceInitialize":
+        port = params.get("port")
+        return cls(
+            defaults | map_of(params.get("options")),
+            text_of(params.get("namespace")),
+            port if isinstance(port, int) and not isinstance(port, bool) else 0,
+        )

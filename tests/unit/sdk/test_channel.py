@@ -3,6 +3,7 @@ from collections.abc import Coroutine
 
 import pytest
 
+from anyclaw_sdk._channel_harness import ChannelHarness
 from anyclaw_sdk.channel import PERMISSIONS_MAX, Channel, Outbound, PermissionBroker
 from anyclaw_sdk.content import content_to_string
 from anyclaw_sdk.testing import ChannelTester
@@ -273,6 +274,7 @@ def test_work_that_fails_ends_the_program_with_1() -> None:
         async with ChannelTester(Broken()) as tester:
             await tester.initialize()
             await tester._far.wait_ended()
+            assert isinstance(tester._harness, ChannelHarness)
             assert tester._harness.exit_code == 1
 
     with pytest.raises(ZeroDivisionError):

@@ -1,0 +1,110 @@
+"""Performs a `Service` on a connection: started once, asked how it is, stopped once.
+
+Each request works in a task, so that none holds up another. `stop` is called once `start` has
+returned, by `shutdown` or by the end of stdin, whichever comes first; a `start` that does not
+return within the grace of that end is cancelled.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from anyclaw_sdk import _frames
+from anyclaw_sdk._asked import Harness
+from anyclaw_sdk._connection import Connection, log_failure, stdio_connection
+from anyclaw_sdk._request import Request
+from anyclaw_sdk._stdio import Stdio
+from anyclaw_sdk.service import Service
+from anyclaw_sdk.types import (
+    INVALID_REQUEST,
+    REQUEST_CANCELLED,
+    SERVER_ERROR,
+    Json,
+    Message,
+    RpcError,
+    ServiceInitialize,
+)
+
+#: So many requests may run at once; more are refused, so that memory stays bounded.
+REQUESTS_MAX = 1000
+
+
+async def run_stdio(service: Service, stdio: Stdio) -> None:
+    """Serve until stdin ends."""
+    async with stdio_connection(stdio) as connection:
+        await ServiceHarness(service, connection).serve()
+
+
+class ServiceHarness(Harness):
+    def __init__(
+        self,
+        service: Service,
+        connection: Connection,
+        on_failure: Callable[[str, Exception], None] = log_failure,
+    ) -> None:
+        super().__init__(service, connection, on_failure)
+        self._service = service
+        self._is_asked = False  #: `start` has been called
+        self._is_started = False  #: `start` has returned, and `stop` has not been called
+
+    async def _become_ready(self) -> None:
+        """Nothing to do: no handshake of a service is over before its harness runs."""
+
+    async def _close(self) -> None:
+        await self._guard("stop", self._stop())
+
+    async def _take_notification(self, message: Message) -> None:
+        method, params = message["method"], _frames.params_of(message)
+        await self._guard(method, self._ignore_unknown(method, params))
+
+    async def _take_request(self, request: Request, tasks: asyncio.TaskGroup) -> None:
+        if len(self._running) >= REQUESTS_MAX:
+            text = f"{REQUESTS_MAX} requests are running already; wait for an answer"
+            request.refuse(RpcError(SERVER_ERROR, text))
+            return
+        task = tasks.create_task(self._answer(request), name=request.method)
+        self._running[task] = request
+        task.add_done_callback(self._disown)
+
+    def _disown(self, task: asyncio.Task[None]) -> None:
+        request = self._running.pop(task)
+        if task.cancelled():  # perhaps before its first step, so nothing in it could answer
+            request.refuse(RpcError(REQUEST_CANCELLED, "the request was cancelled"))
+
+    async def _answer(self, request: Request) -> None:
+        """Answer with what the service returns, or with why it returns nothing."""
+        try:
+            request.answer(await self._value(request.method, request.params))
+        except RpcError as error:
+            request.refuse(error)
+        except Exception as error:  # noqa: BLE001 - the service's own code: told to the supervisor
+            self._on_failure(request.method, error)
+            request.refuse(_frames.fault(error))
+        if request.method == "shutdown":
+            self._connection.end()
+
+    async def _value(self, method: str, params: Message) -> Json:
+        match method:
+            case "initialize":
+                return await self._start(params)
+            case "health":
+                if not self._is_started:
+                    raise RpcError(INVALID_REQUEST, "health: the service has not started")
+                return (await self._service.health()).to_wire()
+            case "shutdown":
+                await self._stop()
+                return {}
+        return await self._service.handle_unknown(method, params)
+
+    async def _start(self, params: Message) -> Message:
+        if self._is_asked:
+            raise RpcError(INVALID_REQUEST, "initialize: the service has been initialized already")
+        self._is_asked = True
+        request = ServiceInitialize.from_wire(params, self._service.defaults())
+        started = await self._service.start(request)
+        self._is_started = True
+        return started.to_wire()
+
+    async def _stop(self) -> None:
+        if self._is_started:
+            self._is_started = False
+            await self._service.stop()

@@ -1,0 +1,296 @@
+"""Performs a `ToolServer` on a connection: which request becomes which call, in either era of MCP.
+
+The first `initialize`, or the first request with an envelope, starts the server, and every request
+waits for that. Each works in a task of its own. `notifications/cancelled` cancels one, and then it
+is not answered. Streams of changes (`subscriptions/listen`) are kept, and answered at the end.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+
+from anyclaw_sdk import _frames, _mcp
+from anyclaw_sdk._arguments import complaints
+from anyclaw_sdk._asked import Harness
+from anyclaw_sdk._connection import Connection, log_failure, stdio_connection
+from anyclaw_sdk._request import Request
+from anyclaw_sdk._stdio import Stdio
+from anyclaw_sdk._tool_result import ToolResult, error_result, result_of
+from anyclaw_sdk.tool import LOG_LEVELS, Call, Host, InvalidInput, Tool, ToolError, ToolServer
+from anyclaw_sdk.types import (
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    SERVER_ERROR,
+    Caller,
+    Json,
+    Message,
+    MessageRefused,
+    RpcError,
+    SupervisorGone,
+    map_of,
+    text_of,
+)
+
+log = logging.getLogger("anyclaw_sdk")
+
+#: So many requests may run at once; more are refused, so that memory stays bounded.
+REQUESTS_MAX = 1000
+#: So many streams of changes may be open at once.
+LISTENERS_MAX = 100
+
+
+async def run_stdio(server: ToolServer, stdio: Stdio) -> None:
+    """Serve until stdin ends."""
+    async with stdio_connection(stdio) as connection:
+        await ToolHarness(server, connection).serve()
+
+
+class ToolHarness(Harness):
+    def __init__(
+        self,
+        server: ToolServer,
+        connection: Connection,
+        on_failure: Callable[[str, Exception], None] = log_failure,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(server, connection, on_failure)
+        self.host = Host(connection) if environment is None else Host(connection, environment)
+        self.host.on_list_changed, self.host.on_log = self._tell_changed, self._tell_log
+        self._server = server
+        self._tools: dict[str, Tool] = {}
+        self._calls: dict[Request, Call] = {}
+        self._listeners: list[Request] = []
+        self._started: asyncio.Task[RpcError | None] | None = None
+        self._is_initialized = False  #: in the older era
+        self._log_level = LOG_LEVELS.index("info")
+
+    @property
+    def info(self) -> Message:
+        """Who answers: the server's `Implementation`."""
+        server = self._server
+        return {"name": server.name or type(server).__name__, "version": server.version}
+
+    # --- what comes in -----------------------------------------------------------------------
+
+    async def _become_ready(self) -> None:
+        """Nothing to do: no handshake of a tool is over before its harness runs."""
+
+    async def _close(self) -> None:
+        await self._guard("on_close", self._server.on_close())
+
+    async def _take_notification(self, message: Message) -> None:
+        method, params = message["method"], _frames.params_of(message)
+        if method == "notifications/cancelled":
+            self._cancel(params.get("requestId"))
+        elif method != "notifications/initialized":
+            await self._guard(method, self._ignore_unknown(method, params))
+
+    async def _take_request(self, request: Request, tasks: asyncio.TaskGroup) -> None:
+        if len(self._running) >= REQUESTS_MAX:
+            text = f"{REQUESTS_MAX} requests are running already; wait for an answer"
+            request.refuse(RpcError(SERVER_ERROR, text))
+            return
+        if self._started is None and _begins(request):
+            starting = self._start(request.params)
+            self._started = tasks.create_task(starting, name="tool:start")
+        task = tasks.create_task(self._answer(request), name=request.method)
+        self._running[task] = request
+        task.add_done_callback(self._disown)
+
+    def _disown(self, task: asyncio.Task[None]) -> None:
+        request = self._running.pop(task)
+        self._calls.pop(request, None)
+
+    def _cancel(self, request_id: Json) -> None:
+        for task, request in self._running.items():
+            if request.is_named(request_id) and request.method != "initialize":
+                if (call := self._calls.get(request)) is not None:
+                    call.is_cancelled = True
+                request.withdraw()
+                task.cancel()
+        for listener in self._listeners:
+            if listener.is_named(request_id):
+                listener.withdraw()
+        self._listeners = [one for one in self._listeners if not one.is_answered]
+
+    async def _wind_up(self) -> None:
+        for listener in self._listeners:
+            meta = {_mcp.SUBSCRIPTION_ID: listener.id}
+            listener.answer(_mcp.complete({"_meta": meta}, self.info))
+        self._listeners.clear()
+        await super()._wind_up()
+        for call in self._calls.values():
+            call.is_cancelled = True
+
+    # --- the beginning -----------------------------------------------------------------------
+
+    async def _start(self, params: Message) -> RpcError | None:
+        """Have the server prepare itself, then take its tools; returns why it cannot, if so."""
+        meta = _mcp.meta_of(params)
+        offered = params.get("capabilities", meta.get(_mcp.CLIENT_CAPABILITIES))
+        self.host.abilities = _mcp.abilities_of(offered)
+        self.host.options = map_of(meta.get(_mcp.OPTIONS))
+        try:
+            await self._server.on_start(self.host)
+            self._take_tools()
+        except RpcError as error:
+            return error
+        except Exception as error:  # noqa: BLE001 - the server's own code: told to the supervisor
+            self._on_failure("on_start", error)
+            return _frames.fault(error)
+        return None
+
+    def _take_tools(self) -> None:
+        """Raises ValueError for tools that nobody could tell apart."""
+        self._tools = named_tools(self._server.make_tools())
+
+    async def _wait_started(self, method: str) -> None:
+        if self._started is None:
+            raise RpcError(INVALID_REQUEST, f"{method}: nothing but ping comes before initialize")
+        refusal = await asyncio.shield(self._started)
+        if refusal is not None:
+            raise refusal
+
+    # --- requests ----------------------------------------------------------------------------
+
+    async def _answer(self, request: Request) -> None:
+        """Answer with what comes of it, or with why nothing does."""
+        try:
+            envelope = None
+            if request.method != "initialize":
+                envelope = _mcp.envelope_of(request.params)
+            if envelope is None:
+                request.answer(await self._handshake_value(request))
+            elif request.method == "subscriptions/listen":
+                await self._listen(request)
+            else:
+                value = await self._modern_value(request)
+                request.answer(_mcp.complete(value, self.info))
+        except RpcError as error:
+            request.refuse(error)
+        except SupervisorGone:
+            request.withdraw()  # nobody is left to tell, and nothing is wrong
+        except Exception as error:  # noqa: BLE001 - the server's own code: told to the supervisor
+            self._on_failure(request.method, error)
+            request.refuse(_frames.fault(error))
+
+    async def _handshake_value(self, request: Request) -> Json:
+        match request.method:
+            case "initialize":
+                await self._wait_started("initialize")
+                self._is_initialized = True
+                text = self._server.instructions
+                return _mcp.initialized(request.params, self._capabilities(), self.info, text)
+            case "ping":
+                return {}
+            case "logging/setLevel":
+                self._set_level(request.params.get("level"))
+                return {}
+        if not self._is_initialized:
+            text = f"{request.method}: nothing but ping comes before initialize"
+            raise RpcError(INVALID_REQUEST, text)
+        return await self._value(request)
+
+    async def _modern_value(self, request: Request) -> Json:
+        await self._wait_started(request.method)
+        match request.method:
+            case "server/discover":
+                return _mcp.discovered(self._capabilities(), self._server.instructions)
+            case "tools/list":
+                return _mcp.cacheable(await self._value(request))
+        return await self._value(request)
+
+    async def _value(self, request: Request) -> Json:
+        match request.method:
+            case "tools/list":
+                if request.params.get("cursor") is not None:
+                    raise RpcError(INVALID_PARAMS, "tools/list: the cursor is none of ours")
+                return {"tools": [tool.to_wire() for tool in self._tools.values()]}
+            case "tools/call":
+                return (await self._call(request)).to_wire()
+            case method:
+                return await self._server.handle_unknown(method, request.params)
+
+    def _capabilities(self) -> Message:
+        return {"tools": {"listChanged": True}, "logging": {}}
+
+    # --- calls -------------------------------------------------------------------------------
+
+    async def _call(self, request: Request) -> ToolResult:
+        params = request.params
+        name, arguments = params.get("name"), params.get("arguments")
+        tool = self._tools.get(name) if isinstance(name, str) else None
+        if tool is None:
+            raise RpcError(INVALID_PARAMS, f"unknown tool {name!r}")
+        arguments = {} if arguments is None else arguments
+        if not isinstance(arguments, dict):
+            raise InvalidInput(f"{name}: arguments must be an object")
+        if texts := complaints(tool.input_schema, arguments):
+            raise InvalidInput(f"{name}: {'; '.join(texts)}")
+        meta = _mcp.meta_of(params)
+        caller = Caller.from_wire(meta[_mcp.CALL]) if _mcp.CALL in meta else None
+        call = self._calls[request] = Call(self.host, caller, meta.get("progressToken"))
+        try:
+            return result_of(await tool.execute(arguments, call))
+        except ToolError as error:
+            return error_result(str(error))
+        except MessageRefused as error:
+            return error_result(error.message)
+        except (RpcError, SupervisorGone):
+            raise
+        except Exception as error:  # noqa: BLE001 - the tool's own code: logged, not told
+            self._on_failure(f"tool {name}", error)
+            return error_result(f"the tool {name!r} failed; why is in the log of its unit")
+        finally:
+            call.is_answered = True
+
+    # --- what is told ------------------------------------------------------------------------
+
+    def _set_level(self, level: Json) -> None:
+        if level not in LOG_LEVELS:
+            text = f"logging/setLevel: level must be one of {', '.join(LOG_LEVELS)}"
+            raise RpcError(INVALID_PARAMS, text)
+        self._log_level = LOG_LEVELS.index(level)
+
+    def _tell_log(self, level: str, text: str) -> None:
+        """Only the older era has messages that belong to no request."""
+        if self._is_initialized and LOG_LEVELS.index(level) >= self._log_level:
+            told = {"level": level, "logger": self.info["name"], "data": text}
+            self._connection.notify("notifications/message", told)
+
+    def _tell_changed(self) -> None:
+        self._take_tools()
+        if self._is_initialized:
+            self._connection.notify("notifications/tools/list_changed", {})
+        for listener in self._listeners:
+            told = {"_meta": {_mcp.SUBSCRIPTION_ID: listener.id}}
+            self._connection.notify("notifications/tools/list_changed", told)
+
+    async def _listen(self, request: Request) -> None:
+        """Open a stream of changes; it is answered when it ends."""
+        await self._wait_started(request.method)
+        if len(self._listeners) >= LISTENERS_MAX:
+            raise RpcError(SERVER_ERROR, f"{LISTENERS_MAX} streams are open already; end one")
+        wanted = map_of(request.params.get("notifications")).get("toolsListChanged") is True
+        told: Message = {"_meta": {_mcp.SUBSCRIPTION_ID: request.id}}
+        told["notifications"] = {"toolsListChanged": True} if wanted else {}
+        self._connection.notify("notifications/subscriptions/acknowledged", told)
+        self._listeners.append(request)
+
+
+def _begins(request: Request) -> bool:
+    """Whether this is how a client begins, in either era."""
+    meta = _mcp.meta_of(request.params)
+    return request.method == "initialize" or _mcp.PROTOCOL_VERSION in meta
+
+
+def named_tools(tools: Sequence[Tool]) -> dict[str, Tool]:
+    """Tools by their names; raises ValueError for one without a name and for two with the same."""
+    named: dict[str, Tool] = {}
+    for tool in tools:
+        if not text_of(tool.name):
+            raise ValueError(f"{type(tool).__name__}: a tool needs a name")
+        if tool.name in named:
+            raise ValueError(f"two tools are called {tool.name!r}; rename one")
+        named[tool.name] = tool
+    return named
