@@ -1,0 +1,414 @@
+"""What becomes of messages: which are answered here, and which are the host's; knows no HTTP.
+
+Both eras are served side by side. What tells them apart is the header with the revision, which the
+modern one demands of every request and the other knows since 2025-06-18. Requests of the modern era
+stand for themselves, and so do those of a client that sends no id of a session; within a session an
+id belongs to one request until that is answered, which is how it can be cancelled by it.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import assert_never
+
+from anyclawd import __version__
+from anyclawd.mcp import frames, modern
+from anyclawd.mcp.checks import (
+    SESSION_HEADER,
+    VERSION_HEADER,
+    Entrant,
+    Headers,
+    Refusal,
+    not_allowed,
+    unauthorized,
+)
+from anyclawd.mcp.exchange import Exchange, Running
+from anyclawd.mcp.feed import Feed
+from anyclawd.mcp.listening import URIS_MAX, Listening
+from anyclawd.mcp.posted import Bad, Notice, Posted, Request, shown
+from anyclawd.mcp.seam import Answer, Host
+from anyclawd.mcp.session import Holder, Session, Sessions
+from anyclawd.model.value import Json
+from anyclawd.route.grants import Grant
+from anyclawd.wire import mcp
+from anyclawd.wire.jsonrpc import (
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    METHOD_NOT_FOUND,
+    SERVER_ERROR,
+    RpcError,
+)
+from anyclawd.wire.lenient import as_map, as_text
+from anyclawd.wire.mcp import Method, Notification
+
+SERVER_INFO: Mapping[str, Json] = {"name": "anyclaw-tools", "version": __version__}
+
+#: Requests of one grant that are under way at a time.
+REQUESTS_PER_GRANT = 64
+
+#: What is spoken here, newest first.
+REVISIONS = (*reversed(mcp.MODERN_REVISIONS), *reversed(mcp.HANDSHAKE_REVISIONS))
+
+#: Revisions whose clients may send batches; who names none may be one of them.
+_BATCHING = frozenset({"2024-11-05", "2025-03-26", ""})
+
+_HANDSHAKE_METHODS = frozenset(
+    {Method.INITIALIZE, Method.PING, Method.SET_LEVEL, Method.SUBSCRIBE, Method.UNSUBSCRIBE}
+)
+_MODERN_METHODS = frozenset({Method.DISCOVER, Method.LISTEN})
+#: What the host answers in both eras.
+_ASKED = frozenset(
+    {
+        Method.TOOLS_LIST,
+        Method.TOOLS_CALL,
+        Method.RESOURCES_LIST,
+        Method.TEMPLATES_LIST,
+        Method.RESOURCES_READ,
+        Method.PROMPTS_LIST,
+        Method.PROMPTS_GET,
+        Method.COMPLETE,
+    }
+)
+#: Names in `_meta` that are for us, or that only we may say to a tool.
+_NOT_PASSED = ("io.modelcontextprotocol/", "anyclaw/")
+
+#: How much of the reason of a cancelled request a tool is told.
+_REASON_LENGTH = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """Who has sent a request, as far as its head says."""
+
+    holder: Holder
+    token: str
+    revision: str = ""  #: as the header says it, or what the session has agreed on
+    reads_stream: bool = False
+    session: Session | None = None
+
+    @property
+    def is_modern(self) -> bool:
+        return self.revision in mcp.MODERN_REVISIONS
+
+
+class Endpoint:
+    """Performs what clients have posted; `make_id` gives ids of sessions that nobody can guess."""
+
+    def __init__(self, host: Host, make_id: Callable[[], str]) -> None:
+        self._host = host
+        self._sessions = Sessions(make_id, self._forget)
+        self._listening = Listening(host)
+        self._running: set[Running] = set()
+        self._under_way: Counter[Grant] = Counter()
+
+    # -- who it is ---------------------------------------------------------------------------------
+
+    def identify(self, entrant: Entrant, headers: Headers) -> Client | Refusal:
+        if (grant := self._host.grant(entrant.token)) is None:
+            return unauthorized("the token does not hold, or holds no longer", "invalid_token")
+        view = None
+        if entrant.key and (view := self._host.view(grant, entrant.key)) is None:
+            return Refusal(404, f"no tool unit {shown(entrant.key)!r} is granted to this session")
+        holder = Holder(grant, view)
+        revision = headers.get(VERSION_HEADER, "")
+        session = None
+        if revision not in mcp.MODERN_REVISIONS and (id_ := headers.get(SESSION_HEADER, "")):
+            if (session := self._sessions.find(id_, holder)) is None:
+                return Refusal(404, "no such session, or it has ended; begin one with initialize")
+            revision = revision or session.revision
+        return Client(
+            holder=holder,
+            token=entrant.token,
+            revision=revision,
+            reads_stream=entrant.has_stream,
+            session=session,
+        )
+
+    def is_granted(self, client: Client) -> bool:
+        """Whether what it came in with holds still."""
+        return self._host.grant(client.token) == client.holder.grant
+
+    # -- what it wants -----------------------------------------------------------------------------
+
+    def post(self, client: Client, posted: Posted, headers: Headers) -> Exchange | Refusal:
+        """Begin all that was posted; `Refusal` where it is nothing that could be."""
+        if posted.is_batch and client.revision not in _BATCHING:
+            return Refusal(
+                400, "batches ended with revision 2025-03-26; post one message at a time"
+            )
+        manner = _MODERN if client.is_modern else _HANDSHAKE
+        exchange = Exchange(is_batch=posted.is_batch, manner=manner)
+        for item in posted.items:
+            match item:
+                case Request():
+                    self._begin(client, item, exchange, headers)
+                case Notice():
+                    self._notice(client, item)
+                case Bad(id_, error):
+                    exchange.refuse(id_, error, 400)
+                case _:
+                    assert_never(item)
+        exchange.complete()
+        return exchange
+
+    def listen(self, client: Client) -> Feed | Refusal:
+        """The stream of what changes, for a client of the handshake era."""
+        if client.is_modern:
+            return not_allowed("POST")
+        return self._listening.open(client.holder, client.session)
+
+    def close_stream(self, feed: Feed) -> None:
+        """Nobody reads it any more."""
+        self._listening.close(feed)
+
+    def end_session(self, client: Client) -> Refusal | None:
+        """What DELETE asks for."""
+        if client.is_modern:
+            return not_allowed("POST")
+        if client.session is None:
+            return Refusal(400, f"name the session to end in the header {SESSION_HEADER}")
+        self._sessions.end(client.session)
+        return None
+
+    def close(self) -> None:
+        """Answer whatever is under way, and end all streams."""
+        for running in list(self._running):
+            if running.method == Method.LISTEN:
+                running.answered(frames.encode({"_meta": {mcp.SUBSCRIPTION_ID: running.id}}))
+            else:
+                running.cancel("mcp.core is stopping; connect again when it is back")
+        self._listening.close_all()
+        self._sessions.end_all()
+
+    # -- messages ----------------------------------------------------------------------------------
+
+    def _begin(
+        self, client: Client, request: Request, exchange: Exchange, headers: Headers
+    ) -> None:
+        id_, method, _params = request
+        if error := _check_era(client, request, headers):
+            exchange.refuse(id_, error, modern.STATUS.get(error.code, 400))
+            return
+        match method:
+            case _ if method in _ASKED:
+                self._ask(client, request, exchange)
+            case Method.LISTEN if client.is_modern:
+                self._listen(client, request, exchange)
+            case Method.DISCOVER if client.is_modern:
+                exchange.answer(id_, method, self._discover(client))
+            case Method.INITIALIZE if not client.is_modern:
+                self._initialize(client, request, exchange)
+            case Method.PING if not client.is_modern:
+                exchange.answer(id_, method, b"{}")
+            case Method.SET_LEVEL if not client.is_modern:
+                self._ask(client, request, exchange)
+            case Method.SUBSCRIBE | Method.UNSUBSCRIBE if not client.is_modern:
+                self._watch(client, request, exchange)
+            case _:
+                exchange.answer(id_, method, _unknown(method, is_modern=client.is_modern))
+
+    def _notice(self, client: Client, notice: Notice) -> None:
+        """Only one has consequences; the modern era has none, and says so by hanging up."""
+        if notice.method != Notification.CANCELLED or client.session is None:
+            return
+        id_ = notice.params.get("requestId")
+        if isinstance(id_, str | int) and (running := client.session.running.get(id_)):
+            reason = as_text(notice.params.get("reason"))[:_REASON_LENGTH]
+            running.cancel(reason or "cancelled by the client")
+
+    def _initialize(self, client: Client, request: Request, exchange: Exchange) -> None:
+        id_, method, params = request
+        if exchange.is_batch:
+            text = "initialize has to be posted alone"
+            exchange.refuse(id_, RpcError(INVALID_REQUEST, text), 400)
+            return
+        if not isinstance(asked := params.get("protocolVersion"), str):
+            text = "initialize needs a protocolVersion, a text"
+            exchange.refuse(id_, RpcError(INVALID_PARAMS, text), 400)
+            return
+        revision = asked if asked in mcp.HANDSHAKE_REVISIONS else mcp.NEWEST_HANDSHAKE
+        session = self._sessions.begin(client.holder, revision)
+        exchange.headers[SESSION_HEADER] = session.id
+        result = {
+            "protocolVersion": revision,
+            "capabilities": dict(self._host.capabilities(*client.holder)),
+            "serverInfo": dict(SERVER_INFO),
+        }
+        exchange.answer(id_, method, frames.encode(result))
+
+    def _discover(self, client: Client) -> bytes:
+        offered = self._host.capabilities(*client.holder)
+        result = {
+            "supportedVersions": list(reversed(mcp.MODERN_REVISIONS)),
+            "capabilities": {name: value for name, value in offered.items() if name != "logging"},
+        }
+        return frames.encode(result)
+
+    def _listen(self, client: Client, request: Request, exchange: Exchange) -> None:
+        id_, method, params = request
+        if not client.reads_stream or exchange.is_batch:
+            text = "the answer is an event stream; accept text/event-stream"
+            exchange.refuse(id_, RpcError(INVALID_REQUEST, text), 406)
+            return
+        feed = exchange.feed
+        refusal = self._listening.begin(
+            client.holder, id_, as_map(params.get("notifications")), feed
+        )
+        match refusal:
+            case None:
+                running = exchange.begin(id_, method, None)
+                self._running.add(running)
+                running.on_end = partial(self._end_listening, running)
+            case RpcError():
+                exchange.answer(id_, method, refusal)
+            case Refusal():
+                exchange.headers.update(refusal.headers)
+                exchange.refuse(id_, RpcError(SERVER_ERROR, refusal.text), refusal.status)
+            case _:
+                assert_never(refusal)
+
+    def _end_listening(self, running: Running) -> None:
+        self._running.discard(running)
+        self._listening.close(running.exchange.feed)
+
+    # -- what the host is asked --------------------------------------------------------------------
+
+    def _ask(
+        self,
+        client: Client,
+        request: Request,
+        exchange: Exchange,
+        heed: Callable[[Answer], None] | None = None,
+    ) -> None:
+        """Let the host answer; `heed` hears of its answer first."""
+        id_, method, params = request
+        grant = client.holder.grant
+        if self._under_way[grant] >= REQUESTS_PER_GRANT:
+            text = (
+                f"{REQUESTS_PER_GRANT} requests of this session are under way; wait for one to end"
+            )
+            exchange.headers["Retry-After"] = "1"
+            exchange.refuse(id_, RpcError(SERVER_ERROR, text), 429)
+            return
+        session = client.session
+        if session is not None and id_ in session.running:
+            text = f"the id {shown(str(id_))!r} is that of a request that is under way"
+            exchange.refuse(id_, RpcError(INVALID_REQUEST, text), 400)
+            return
+        token, params = _passed(params)
+        running = exchange.begin(id_, method, token)
+        self._running.add(running)
+        self._under_way[grant] += 1
+        if session is not None:
+            session.running[id_] = running
+        running.on_end = partial(self._end, running, client)
+
+        def answered(answer: Answer) -> None:
+            if heed is not None and running.is_open:
+                heed(answer)
+            running.answered(answer)
+
+        has_progress = token is not None and client.reads_stream
+        call = self._host.ask(
+            *client.holder,
+            method,
+            params,
+            answered=running.answered if heed is None else answered,
+            progressed=running.progressed if has_progress else None,
+        )
+        if running.is_open:
+            running.call = call
+
+    def _end(self, running: Running, client: Client) -> None:
+        self._running.discard(running)
+        grant = client.holder.grant
+        self._under_way[grant] -= 1
+        if not self._under_way[grant]:
+            del self._under_way[grant]
+        if client.session is not None:
+            client.session.running.pop(running.id, None)
+
+    def _watch(self, client: Client, request: Request, exchange: Exchange) -> None:
+        id_, method, params = request
+        holder, session, uri = client.holder, client.session, as_text(params.get("uri"))
+        if session is None or not uri:
+            text = f"{method} needs a uri, and a session: send the {SESSION_HEADER} of initialize"
+            exchange.answer(id_, method, RpcError(INVALID_PARAMS, text))
+        elif method == Method.UNSUBSCRIBE:
+            self._listening.unwatched(holder, uri, session)
+            exchange.answer(id_, method, b"{}")
+        elif uri not in session.uris and len(session.uris) >= URIS_MAX:
+            text = f"{URIS_MAX} resources are watched; unsubscribe from one first"
+            exchange.answer(id_, method, RpcError(INVALID_PARAMS, text))
+        else:
+
+            def heed(answer: Answer) -> None:
+                if isinstance(answer, bytes):
+                    self._listening.watched(holder, uri, session)
+
+            self._ask(client, request, exchange, heed)
+
+    def _forget(self, session: Session) -> None:
+        for running in list(session.running.values()):
+            running.cancel("the session was ended")
+        self._listening.forget(session)
+
+
+def _check_era(client: Client, request: Request, headers: Headers) -> RpcError | None:
+    """Why a request is not of the era that its head says."""
+    if client.is_modern:
+        return modern.judge(request, headers)
+    if client.revision and client.revision not in mcp.HANDSHAKE_REVISIONS:
+        data = mcp.unsupported(shown(client.revision), REVISIONS)
+        return RpcError(mcp.UNSUPPORTED_REVISION, "the revision is not supported", data)
+    if modern.claims(request.params):
+        text = f"the header {VERSION_HEADER} and the revision in params._meta disagree"
+        return RpcError(mcp.HEADER_MISMATCH, text)
+    return None
+
+
+def _passed(params: dict[str, Json]) -> tuple[Json, dict[str, Json]]:
+    """The token under which progress is told, and the parameters as the tool may see them."""
+    if not (meta := as_map(params.get("_meta"))):
+        return None, params
+    token = meta.get(mcp.PROGRESS_TOKEN)
+    is_token = isinstance(token, str | int) and not isinstance(token, bool)
+    kept = {
+        key: value
+        for key, value in meta.items()
+        if key != mcp.PROGRESS_TOKEN and not key.startswith(_NOT_PASSED)
+    }
+    rest = {key: value for key, value in params.items() if key != "_meta"}
+    return token if is_token else None, rest | ({"_meta": kept} if kept else {})
+
+
+def _unknown(method: str, *, is_modern: bool) -> RpcError:
+    text = f"unknown method {shown(method)!r}"
+    if method in (_HANDSHAKE_METHODS if is_modern else _MODERN_METHODS):
+        spoken = mcp.NEWEST_MODERN if is_modern else mcp.NEWEST_HANDSHAKE
+        text += f": revision {spoken} does not have it; spoken here are {', '.join(REVISIONS)}"
+    return RpcError(METHOD_NOT_FOUND, text)
+
+
+class _Handshake:
+    """Answers are as the host has said them."""
+
+    def dress(self, _method: str, answer: Answer) -> Answer:
+        return answer
+
+    def status_of(self, _error: RpcError) -> int:
+        return 200
+
+
+class _Modern:
+    def dress(self, method: str, answer: Answer) -> Answer:
+        if isinstance(answer, RpcError):
+            return modern.translate(answer)
+        return modern.dress(method, answer, SERVER_INFO)
+
+    def status_of(self, error: RpcError) -> int:
+        return modern.STATUS.get(error.code, 200)
+
+
+_HANDSHAKE, _MODERN = _Handshake(), _Modern()

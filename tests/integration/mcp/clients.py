@@ -1,0 +1,141 @@
+"""A client that writes its requests by hand, so that a test may write what no client would."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from anyclawd.mcp.server import Server
+from anyclawd.model.value import Json
+from tests.integration.mcp.hosts import TOKEN, ToolsOfTest
+
+ENVELOPE = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+MODERN = {"MCP-Protocol-Version": "2026-07-28"}
+#: What has to be in every request that is to be looked at.
+HEADERS = {
+    "Host": "127.0.0.1",
+    "Authorization": f"Bearer {TOKEN}",
+    "Accept": "application/json, text/event-stream",
+    "Content-Type": "application/json",
+}
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: Mapping[str, str]  #: lower case
+    body: bytes
+
+    @property
+    def json(self) -> Json:
+        return json.loads(self.body)
+
+    @property
+    def error(self) -> Json:
+        return self.json["error"]
+
+
+class Connection:
+    """One connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self.writer = reader, writer
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str | list[str] | None],
+        body: bytes = b"",
+    ) -> None:
+        """Write a request; a header that is None is left out, one that is a list is repeated."""
+        lines = [f"{method} {path} HTTP/1.1"]
+        sized = {"Content-Length": str(len(body))} if method == "POST" else {}
+        for name, value in {**HEADERS, **sized, **headers}.items():
+            several = value if isinstance(value, list) else [value]
+            lines += [f"{name}: {one}" for one in several if one is not None]
+        self.writer.write("\r\n".join([*lines, "", ""]).encode() + body)
+
+    async def head(self) -> Answer:
+        """The head of an answer; its body is what `events`, or `answer`, reads."""
+        start, *lines = (await self._reader.readuntil(b"\r\n\r\n")).decode().splitlines()
+        headers = dict(line.split(": ", 1) for line in lines if line)
+        lower = {name.lower(): value for name, value in headers.items()}
+        return Answer(int(start.split()[1]), lower, b"")
+
+    async def answer(self) -> Answer:
+        head = await self.head()
+        if head.headers.get("transfer-encoding") == "chunked":
+            return head._replace(body=b"".join([chunk async for chunk in self._chunks()]))
+        length = int(head.headers.get("content-length", "0"))
+        return head._replace(body=await self._reader.readexactly(length))
+
+    async def events(self) -> AsyncIterator[Json]:
+        """What a stream tells, until it ends."""
+        text = b""
+        async for chunk in self._chunks():
+            text += chunk
+            while b"\n\n" in text:
+                event, text = text.split(b"\n\n", 1)
+                for line in event.splitlines():
+                    if line.startswith(b"data: "):
+                        yield json.loads(line.removeprefix(b"data: "))
+
+    async def is_closed(self) -> bool:
+        return not await self._reader.read()
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        while size := int(await self._reader.readline(), 16):
+            yield await self._reader.readexactly(size)
+            await self._reader.readline()
+        await self._reader.readline()
+
+
+@dataclass(frozen=True)
+class Served:
+    """The endpoint under test, and what is behind it."""
+
+    host: ToolsOfTest
+    server: Server
+    port: int
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[Connection]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=2**25)
+        try:
+            yield Connection(reader, writer)
+        finally:
+            writer.close()
+
+    async def request(
+        self, method: str, path: str = "/mcp", body: bytes = b"", **headers: str | list[str] | None
+    ) -> Answer:
+        """One request on a connection of its own; `_` in the name of a header stands for `-`."""
+        async with self.connect() as connection:
+            named = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.send(method, path, named, body)
+            return await connection.answer()
+
+    async def post(
+        self, message: Json, path: str = "/mcp", **headers: str | list[str] | None
+    ) -> Answer:
+        return await self.request("POST", path, json.dumps(message).encode(), **headers)
+
+    async def initialize(self, revision: str = "2025-11-25", path: str = "/mcp") -> str:
+        """Begin a session: its id."""
+        params = {"protocolVersion": revision, "capabilities": {}, "clientInfo": {}}
+        answer = await self.post(request("initialize", params), path)
+        return answer.headers["mcp-session-id"]
+
+
+def request(method: str, params: Json = None, id_: Json = 1) -> dict[str, Json]:
+    body = {"jsonrpc": "2.0", "id": id_, "method": method}
+    return body if params is None else {**body, "params": params}
+
+
+def call(name: str, id_: Json = 1, **arguments: Json) -> dict[str, Json]:
+    return request("tools/call", {"name": name, "arguments": arguments}, id_)

@@ -1,0 +1,46 @@
+"""A real endpoint on a loopback port, and a loop that it shares with the tests of a module."""
+
+import asyncio
+import socket
+from collections.abc import Iterator
+
+import pytest
+import uvloop
+
+from anyclawd.mcp.checks import Door
+from anyclawd.mcp.server import serve
+from tests.fakes.coroutines import perform
+from tests.integration.mcp.clients import Served
+from tests.integration.mcp.hosts import ToolsOfTest
+
+BOUND_S = 20.0
+
+
+@pytest.fixture(scope="module")
+def loop() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        yield runner
+
+
+@pytest.fixture(scope="module")
+def served(loop: asyncio.Runner) -> Iterator[Served]:
+    async def start() -> Served:
+        listening = socket.create_server(("127.0.0.1", 0))
+        listening.setblocking(False)
+        port = listening.getsockname()[1]
+        host = ToolsOfTest()
+        server = await serve(host, Door("tools.example"), listening)
+        return Served(host, server, port)
+
+    served = loop.run(start())
+    yield served
+    loop.run(served.server.close())
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    runner = pyfuncitem.funcargs.get("loop")
+    return perform(
+        pyfuncitem,
+        lambda test: (runner.run if runner else asyncio.run)(asyncio.wait_for(test, BOUND_S)),
+    )
