@@ -18,7 +18,6 @@ from anyclaw_sdk.agent import Agent, Client, Turn
 from anyclaw_sdk.types import (
     INVALID_PARAMS,
     REQUEST_CANCELLED,
-    SERVER_ERROR,
     Json,
     Message,
     RpcError,
@@ -28,9 +27,6 @@ from anyclaw_sdk.types import (
     map_of,
     text_of,
 )
-
-#: So many requests may run at once; more are refused, so that memory stays bounded.
-REQUESTS_MAX = 1000
 
 
 async def run_stdio(agent: Agent, stdio: Stdio, is_ready: bool, rest: bytes) -> int:
@@ -77,25 +73,18 @@ class AgentHarness(Harness):
         elif request.method == "session/cancel":
             self._cancel_turns(text_of(request.params.get("sessionId")))
             request.answer({})
-        elif len(self._running) >= REQUESTS_MAX:
-            text = f"{REQUESTS_MAX} requests are running already; wait for an answer"
-            request.refuse(RpcError(SERVER_ERROR, text))
+        elif self._is_crowded(request):
+            return
         elif request.method == "session/prompt":
             self._start_turn(request, tasks)
         else:
-            self._own(request, tasks.create_task(self._answer(request), name=request.method))
-
-    def _own(self, request: Request, task: asyncio.Task[None]) -> None:
-        self._running[task] = request
-        task.add_done_callback(self._disown)
+            self._own(request, self._answer(request), tasks)
 
     def _disown(self, task: asyncio.Task[None]) -> None:
-        request = self._running.pop(task)
-        if task.cancelled():  # perhaps before its first step, so nothing in it could answer
-            if request.method == "session/prompt":
-                request.answer({"stopReason": "cancelled"})
-            else:
-                request.refuse(RpcError(REQUEST_CANCELLED, "the request was cancelled"))
+        request = self._running[task]
+        if task.cancelled() and request.method == "session/prompt":
+            request.answer({"stopReason": "cancelled"})
+        super()._disown(task)
 
     def _start_turn(self, request: Request, tasks: asyncio.TaskGroup) -> None:
         try:
@@ -106,9 +95,8 @@ class AgentHarness(Harness):
         session_id = turn.session_id
         lane = self._lanes.setdefault(session_id, [])
         before = lane[-1] if lane else None
-        task = tasks.create_task(self._run_turn(request, turn, before), name=request.method)
+        task = self._own(request, self._run_turn(request, turn, before), tasks)
         lane.append(task)
-        self._own(request, task)
         task.add_done_callback(lambda task: self._leave_lane(session_id, task))
 
     def _new_turn(self, params: Message) -> Turn:

@@ -7,12 +7,19 @@ what runs its grace. What handlers raise that nobody is answered with is told, a
 import asyncio
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Protocol
 
 from anyclaw_sdk._connection import Connection
 from anyclaw_sdk._request import Request
-from anyclaw_sdk.types import Json, Message, MethodNotFound
+from anyclaw_sdk.types import (
+    REQUEST_CANCELLED,
+    SERVER_ERROR,
+    Json,
+    Message,
+    MethodNotFound,
+    RpcError,
+)
 
 
 class Asked(Protocol):
@@ -25,6 +32,9 @@ class Asked(Protocol):
 
 class Harness(ABC):
     """Takes what the supervisor asks; a subclass says what becomes of it."""
+
+    #: So many requests may run at once; more are refused, so that memory stays bounded.
+    running_max = 1000
 
     def __init__(
         self, extension: Asked, connection: Connection, on_failure: Callable[[str, Exception], None]
@@ -60,6 +70,28 @@ class Harness(ABC):
     @abstractmethod
     async def _close(self) -> None:
         """The supervisor has gone and nothing runs any more."""
+
+    def _is_crowded(self, request: Request) -> bool:
+        """Refuse a request where too many run already."""
+        if len(self._running) < self.running_max:
+            return False
+        text = f"{self.running_max} requests are running already; wait for an answer"
+        request.refuse(RpcError(SERVER_ERROR, text))
+        return True
+
+    def _own(
+        self, request: Request, work: Coroutine[None, None, None], tasks: asyncio.TaskGroup
+    ) -> asyncio.Task[None]:
+        """Have a task of its own answer a request."""
+        task = tasks.create_task(work, name=request.method)
+        self._running[task] = request
+        task.add_done_callback(self._disown)
+        return task
+
+    def _disown(self, task: asyncio.Task[None]) -> None:
+        request = self._running.pop(task)
+        if task.cancelled():  # perhaps before its first step, so nothing in it could answer
+            request.refuse(RpcError(REQUEST_CANCELLED, "the request was cancelled"))
 
     async def _wind_up(self) -> None:
         """Give what runs its grace, unless nobody hears it any more; then cancel it."""

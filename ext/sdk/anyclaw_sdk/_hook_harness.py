@@ -28,8 +28,6 @@ from anyclaw_sdk.hook import (
 )
 from anyclaw_sdk.types import (
     INVALID_PARAMS,
-    REQUEST_CANCELLED,
-    SERVER_ERROR,
     Json,
     Message,
     RpcError,
@@ -37,9 +35,6 @@ from anyclaw_sdk.types import (
     map_of,
     text_of,
 )
-
-#: So many questions may run at once; more are refused, so that memory stays bounded.
-QUESTIONS_MAX = 10_000
 
 _VERDICTS = {
     "hook/prompt": (Pass, Change, Refuse, Answer),
@@ -57,6 +52,8 @@ async def run_stdio(hook: Hook, stdio: Stdio, is_ready: bool, rest: bytes) -> No
 
 
 class HookHarness(Harness):
+    running_max = 10_000
+
     def __init__(
         self,
         hook: Hook,
@@ -75,18 +72,8 @@ class HookHarness(Harness):
             self._connection.send(answer)
             if is_ready:
                 await self._become_ready()
-        elif len(self._running) >= QUESTIONS_MAX:
-            text = f"{QUESTIONS_MAX} questions are running already; wait for an answer"
-            request.refuse(RpcError(SERVER_ERROR, text))
-        else:
-            task = tasks.create_task(self._answer(request), name=request.method)
-            self._running[task] = request
-            task.add_done_callback(self._disown)
-
-    def _disown(self, task: asyncio.Task[None]) -> None:
-        request = self._running.pop(task)
-        if task.cancelled():  # perhaps before its first step, so nothing in it could answer
-            request.refuse(RpcError(REQUEST_CANCELLED, "the request was cancelled"))
+        elif not self._is_crowded(request):
+            self._own(request, self._answer(request), tasks)
 
     async def _close(self) -> None:
         await self._guard("on_close", self._hook.on_close())

@@ -6,9 +6,7 @@ it, and every result says what type it is. A request with an envelope is served 
 it, any other as the older one has it, so a client may probe with either and stay with the other.
 """
 
-from typing import NamedTuple
-
-from anyclaw_sdk.types import INVALID_PARAMS, Json, Message, RpcError, map_of, text_of
+from anyclaw_sdk.types import INVALID_PARAMS, Json, Message, RpcError, map_of
 
 HANDSHAKE_REVISIONS = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
 MODERN_REVISIONS = ("2026-07-28",)
@@ -18,7 +16,6 @@ UNSUPPORTED_REVISION = -32022
 PROTOCOL_VERSION = "io.modelcontextprotocol/protocolVersion"
 CLIENT_CAPABILITIES = "io.modelcontextprotocol/clientCapabilities"
 SERVER_INFO = "io.modelcontextprotocol/serverInfo"
-LOG_LEVEL = "io.modelcontextprotocol/logLevel"
 SUBSCRIPTION_ID = "io.modelcontextprotocol/subscriptionId"
 OPTIONS = "anyclaw/options"
 CALL = "anyclaw/call"
@@ -27,22 +24,15 @@ CALL = "anyclaw/call"
 LIST_TTL_MS = 60_000
 
 
-class Envelope(NamedTuple):
-    """What a request of the newer era says of itself."""
-
-    capabilities: Message
-    log_level: str  #: "" where no messages are wanted
-
-
 def meta_of(params: Message) -> Message:
     return map_of(params.get("_meta"))
 
 
-def envelope_of(params: Message) -> Envelope | None:
-    """None for a request of the older era. Raises RpcError for an envelope that is not served."""
+def has_envelope(params: Message) -> bool:
+    """Whether a request is one of the newer era. Raises RpcError for one that cannot be served."""
     meta = meta_of(params)
     if PROTOCOL_VERSION not in meta and CLIENT_CAPABILITIES not in meta:
-        return None
+        return False
     for name, kind in ((PROTOCOL_VERSION, str), (CLIENT_CAPABILITIES, dict)):
         if not isinstance(meta.get(name), kind):
             expected = "a string" if kind is str else "an object"
@@ -52,7 +42,7 @@ def envelope_of(params: Message) -> Envelope | None:
         data = {"supported": list(MODERN_REVISIONS), "requested": asked}
         text = f"protocol version {asked!r} is not supported, {MODERN_REVISIONS[-1]} is"
         raise RpcError(UNSUPPORTED_REVISION, text, data)
-    return Envelope(map_of(meta[CLIENT_CAPABILITIES]), text_of(meta.get(LOG_LEVEL)))
+    return True
 
 
 def abilities_of(capabilities: Json) -> Message:

@@ -16,16 +16,11 @@ from anyclaw_sdk._stdio import Stdio
 from anyclaw_sdk.service import Service
 from anyclaw_sdk.types import (
     INVALID_REQUEST,
-    REQUEST_CANCELLED,
-    SERVER_ERROR,
     Json,
     Message,
     RpcError,
     ServiceInitialize,
 )
-
-#: So many requests may run at once; more are refused, so that memory stays bounded.
-REQUESTS_MAX = 1000
 
 
 async def run_stdio(service: Service, stdio: Stdio) -> None:
@@ -57,18 +52,8 @@ class ServiceHarness(Harness):
         await self._guard(method, self._ignore_unknown(method, params))
 
     async def _take_request(self, request: Request, tasks: asyncio.TaskGroup) -> None:
-        if len(self._running) >= REQUESTS_MAX:
-            text = f"{REQUESTS_MAX} requests are running already; wait for an answer"
-            request.refuse(RpcError(SERVER_ERROR, text))
-            return
-        task = tasks.create_task(self._answer(request), name=request.method)
-        self._running[task] = request
-        task.add_done_callback(self._disown)
-
-    def _disown(self, task: asyncio.Task[None]) -> None:
-        request = self._running.pop(task)
-        if task.cancelled():  # perhaps before its first step, so nothing in it could answer
-            request.refuse(RpcError(REQUEST_CANCELLED, "the request was cancelled"))
+        if not self._is_crowded(request):
+            self._own(request, self._answer(request), tasks)
 
     async def _answer(self, request: Request) -> None:
         """Answer with what the service returns, or with why it returns nothing."""

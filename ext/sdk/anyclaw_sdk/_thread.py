@@ -8,35 +8,46 @@ from collections.abc import Callable
 
 from anyclaw_sdk.types import Json
 
+#: So many threads may work at once; what comes on top waits until one is free.
+THREADS_MAX = 64
 
-async def in_thread(function: Callable[[], Json]) -> Json:
-    """Run the function; cancelled, its result is dropped, and it itself runs on.
 
-    An executor's threads are waited for when the interpreter ends, so one that hangs would keep a
-    program alive that nobody needs any more.
+class Threads:
+    """Threads that are not an executor's: those are waited for when the interpreter ends.
+
+    A function that hangs would thus keep a program alive that nobody needs any more.
     """
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[Json] = loop.create_future()
 
-    def settle(value: Json, error: BaseException | None) -> None:
-        if not future.done():
+    def __init__(self, limit: int = THREADS_MAX) -> None:
+        self._free = asyncio.Semaphore(limit)
+
+    async def run(self, function: Callable[[], Json]) -> Json:
+        """Run it in a thread; where this is cancelled, it runs on, and nothing comes of it."""
+        await self._free.acquire()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Json] = loop.create_future()
+
+        def settle(value: Json, error: BaseException | None) -> None:
+            self._free.release()
+            if future.done():
+                return
             if error is None:
                 future.set_result(value)
             else:
                 future.set_exception(error)
 
-    def work() -> None:
-        value: Json = None
-        caught: BaseException | None = None
-        try:
-            value = context.run(function)
-        except StopIteration as error:  # no future takes one
-            caught = RuntimeError(f"StopIteration: {error}")
-        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
-            caught = error
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
-            loop.call_soon_threadsafe(settle, value, caught)
+        def work() -> None:
+            value: Json = None
+            caught: BaseException | None = None
+            try:
+                value = context.run(function)
+            except StopIteration as error:  # no future takes one
+                caught = RuntimeError(f"StopIteration: {error}")
+            except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+                caught = error
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+                loop.call_soon_threadsafe(settle, value, caught)
 
-    context = contextvars.copy_context()
-    threading.Thread(target=work, name="anyclaw-sdk:call", daemon=True).start()
-    return await future
+        context = contextvars.copy_context()
+        threading.Thread(target=work, name="anyclaw-sdk:call", daemon=True).start()
+        return await future

@@ -7,6 +7,7 @@ is not answered. Streams of changes (`subscriptions/listen`) are kept, and answe
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 
 from anyclaw_sdk import _frames, _mcp
@@ -15,6 +16,7 @@ from anyclaw_sdk._asked import Harness
 from anyclaw_sdk._connection import Connection, log_failure, stdio_connection
 from anyclaw_sdk._request import Request
 from anyclaw_sdk._stdio import Stdio
+from anyclaw_sdk._thread import Threads
 from anyclaw_sdk._tool_result import ToolResult, error_result, result_of
 from anyclaw_sdk.tool import LOG_LEVELS, Call, Host, InvalidInput, Tool, ToolError, ToolServer
 from anyclaw_sdk.types import (
@@ -33,8 +35,6 @@ from anyclaw_sdk.types import (
 
 log = logging.getLogger("anyclaw_sdk")
 
-#: So many requests may run at once; more are refused, so that memory stays bounded.
-REQUESTS_MAX = 1000
 #: So many streams of changes may be open at once.
 LISTENERS_MAX = 100
 
@@ -51,10 +51,10 @@ class ToolHarness(Harness):
         server: ToolServer,
         connection: Connection,
         on_failure: Callable[[str, Exception], None] = log_failure,
-        environment: Mapping[str, str] | None = None,
+        environment: Mapping[str, str] = os.environ,
     ) -> None:
         super().__init__(server, connection, on_failure)
-        self.host = Host(connection) if environment is None else Host(connection, environment)
+        self.host = Host(connection, Threads(), environment)
         self.host.on_list_changed, self.host.on_log = self._tell_changed, self._tell_log
         self._server = server
         self._tools: dict[str, Tool] = {}
@@ -86,20 +86,21 @@ class ToolHarness(Harness):
             await self._guard(method, self._ignore_unknown(method, params))
 
     async def _take_request(self, request: Request, tasks: asyncio.TaskGroup) -> None:
-        if len(self._running) >= REQUESTS_MAX:
-            text = f"{REQUESTS_MAX} requests are running already; wait for an answer"
-            request.refuse(RpcError(SERVER_ERROR, text))
+        if self._is_crowded(request):
             return
-        if self._started is None and _begins(request):
+        try:
+            is_modern = request.method != "initialize" and _mcp.has_envelope(request.params)
+        except RpcError as error:
+            request.refuse(error)
+            return
+        if self._started is None and (is_modern or request.method == "initialize"):
             starting = self._start(request.params)
             self._started = tasks.create_task(starting, name="tool:start")
-        task = tasks.create_task(self._answer(request), name=request.method)
-        self._running[task] = request
-        task.add_done_callback(self._disown)
+        self._own(request, self._answer(request, is_modern), tasks)
 
     def _disown(self, task: asyncio.Task[None]) -> None:
-        request = self._running.pop(task)
-        self._calls.pop(request, None)
+        self._calls.pop(self._running[task], None)
+        super()._disown(task)
 
     def _cancel(self, request_id: Json) -> None:
         for task, request in self._running.items():
@@ -121,6 +122,8 @@ class ToolHarness(Harness):
         await super()._wind_up()
         for call in self._calls.values():
             call.is_cancelled = True
+        if self._started is not None:
+            self._started.cancel()
 
     # --- the beginning -----------------------------------------------------------------------
 
@@ -153,26 +156,27 @@ class ToolHarness(Harness):
 
     # --- requests ----------------------------------------------------------------------------
 
-    async def _answer(self, request: Request) -> None:
+    async def _answer(self, request: Request, is_modern: bool) -> None:
         """Answer with what comes of it, or with why nothing does."""
         try:
-            envelope = None
-            if request.method != "initialize":
-                envelope = _mcp.envelope_of(request.params)
-            if envelope is None:
-                request.answer(await self._handshake_value(request))
-            elif request.method == "subscriptions/listen":
+            if is_modern and request.method == "subscriptions/listen":
                 await self._listen(request)
-            else:
+            elif is_modern:
                 value = await self._modern_value(request)
                 request.answer(_mcp.complete(value, self.info))
+            else:
+                request.answer(await self._handshake_value(request))
         except RpcError as error:
             request.refuse(error)
         except SupervisorGone:
             request.withdraw()  # nobody is left to tell, and nothing is wrong
-        except Exception as error:  # noqa: BLE001 - the server's own code: told to the supervisor
+        except Exception as error:  # noqa: BLE001 - the server's own code: logged and answered for
             self._on_failure(request.method, error)
-            request.refuse(_frames.fault(error))
+            if request.method == "tools/call":
+                value = _failed(request.params.get("name"))
+                request.answer(_mcp.complete(value, self.info) if is_modern else value)
+            else:
+                request.refuse(_frames.fault(error))
 
     async def _handshake_value(self, request: Request) -> Json:
         match request.method:
@@ -231,16 +235,11 @@ class ToolHarness(Harness):
         caller = Caller.from_wire(meta[_mcp.CALL]) if _mcp.CALL in meta else None
         call = self._calls[request] = Call(self.host, caller, meta.get("progressToken"))
         try:
-            return result_of(await tool.execute(arguments, call))
+            return _result(tool, await tool.execute(arguments, call))
         except ToolError as error:
             return error_result(str(error))
         except MessageRefused as error:
             return error_result(error.message)
-        except (RpcError, SupervisorGone):
-            raise
-        except Exception as error:  # noqa: BLE001 - the tool's own code: logged, not told
-            self._on_failure(f"tool {name}", error)
-            return error_result(f"the tool {name!r} failed; why is in the log of its unit")
         finally:
             call.is_answered = True
 
@@ -254,7 +253,9 @@ class ToolHarness(Harness):
 
     def _tell_log(self, level: str, text: str) -> None:
         """Only the older era has messages that belong to no request."""
-        if self._is_initialized and LOG_LEVELS.index(level) >= self._log_level:
+        if not self._is_initialized:
+            log.info("%s: %s", level, text)
+        elif LOG_LEVELS.index(level) >= self._log_level:
             told = {"level": level, "logger": self.info["name"], "data": text}
             self._connection.notify("notifications/message", told)
 
@@ -278,10 +279,20 @@ class ToolHarness(Harness):
         self._listeners.append(request)
 
 
-def _begins(request: Request) -> bool:
-    """Whether this is how a client begins, in either era."""
-    meta = _mcp.meta_of(request.params)
-    return request.method == "initialize" or _mcp.PROTOCOL_VERSION in meta
+def _result(tool: Tool, value: Json) -> ToolResult:
+    """Raises TypeError or ValueError where it is none, or not what the tool has promised."""
+    result = result_of(value)
+    promised = None if result.is_error else tool.output_schema
+    if promised is not None and (texts := complaints(promised, result.structured)):
+        text = f"{tool.name}: the result is not what output_schema says: {'; '.join(texts)}"
+        raise TypeError(text)
+    return result
+
+
+def _failed(name: Json) -> Message:
+    """The model learns that there was a fault; what it was is in the log."""
+    text = f"the tool {name!r} failed; why is in the log of its unit"
+    return error_result(text).to_wire()
 
 
 def named_tools(tools: Sequence[Tool]) -> dict[str, Tool]:

@@ -22,7 +22,6 @@ At the end of stdin running calls have `eof_grace_s` left, then the program ends
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Generic, NoReturn, ParamSpec, TypeVar, overload
@@ -45,6 +44,7 @@ from anyclaw_sdk.types import (
 
 if TYPE_CHECKING:
     from anyclaw_sdk._connection import Connection
+    from anyclaw_sdk._thread import Threads
 
 _Parameters = ParamSpec("_Parameters")
 _Returned = TypeVar("_Returned")
@@ -70,12 +70,15 @@ class InvalidInput(RpcError):
 class Host:
     """The supervisor, as the program speaks to it at any time."""
 
-    def __init__(self, connection: Connection, environment: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self, connection: Connection, threads: Threads, environment: Mapping[str, str]
+    ) -> None:
         self._connection, self._environment = connection, environment
+        self.threads = threads  #: where functions run that are no coroutines
         self.options: Message = {}  #: those of the handshake; none where the unit is not trusted
         self.abilities: Message = {}  #: what a trusted unit may ask for: `deliver`, `inject`
-        self.on_list_changed: Callable[[], None] = _ignore
-        self.on_log: Callable[[str, str], None] = _ignore
+        self.on_list_changed: Callable[[], None] = _ignore  #: the harness's
+        self.on_log: Callable[[str, str], None] = _ignore  #: the harness's
 
     @property
     def is_trusted(self) -> bool:
@@ -129,7 +132,7 @@ class Host:
         self.on_list_changed()
 
     def log(self, level: str, text: str) -> None:
-        """Tell the clients that listen, at one of `LOG_LEVELS`; stderr is the unit's own log."""
+        """Tell the clients at one of `LOG_LEVELS`; where none can be told, the unit's own log."""
         if level not in LOG_LEVELS:
             raise ValueError(f"log level {level!r}: expected one of {', '.join(LOG_LEVELS)}")
         self.on_log(level, text)
@@ -244,9 +247,7 @@ class FunctionTool(Tool, Generic[_Parameters, _Returned]):
         function: Callable[..., Json] = self._function
         if self._signature.is_coroutine:
             return await function(**values)
-        from anyclaw_sdk._thread import in_thread  # loads asyncio
-
-        return await in_thread(lambda: function(**values))
+        return await call.host.threads.run(lambda: function(**values))
 
     def _docstring(self) -> str | None:
         return self._function.__doc__
