@@ -71,6 +71,7 @@ class Assembly:
         self._driver = Driver(
             plan,
             instance=handover.instance,
+            state_dir=handover.state_dir,
             environ=environ,
             attach=self._gateway.attach,
             cores={

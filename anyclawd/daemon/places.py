@@ -5,7 +5,8 @@ Imports what the interpreter has loaded anyway: it runs before the first wave.
 The state directory holds `lock` (the pid of the daemon that uses it), `instance` (the id that
 marks its children), `running` (there while the daemon runs: found at a start, the last run did not
 end cleanly; it tells the boot of the machine and the subtree of cgroups, a line each), `stopped`
-(the units stopped by hand, one a line) and `plan` (see `cache`).
+(the units stopped by hand, one a line), `plan` (see `cache`) and `units` (see
+`runtime.state_directory`).
 """
 
 import os

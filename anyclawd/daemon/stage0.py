@@ -149,7 +149,7 @@ def _spawn(
 
     try:
         cgroup = handover.cgroups.open(order[0], order[6]) if handover.cgroups else ""
-        return spawn.spawn(order, invocation, environ, cgroup=cgroup)
+        return spawn.spawn(order, invocation, environ, cgroup=cgroup, state_dir=handover.state_dir)
     except OSError as error:
         return error
 

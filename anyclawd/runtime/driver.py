@@ -126,6 +126,7 @@ class Driver:
         plan: Plan,
         *,
         instance: str,
+        state_dir: str,
         environ: Mapping[str, str],
         attach: Attach,
         cores: Mapping[UnitName, Core],
@@ -153,6 +154,7 @@ class Driver:
         self._launcher = Launcher(
             lambda: self.plan,
             instance=instance,
+            state_dir=state_dir,
             environ=environ,
             reaper=self._reaper,
             logs=self.logs,

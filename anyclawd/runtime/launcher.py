@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from anyclawd.engine.events import Exit
@@ -29,12 +30,14 @@ class Launcher:
         plan: Callable[[], Plan],
         *,
         instance: str,
+        state_dir: str,
         environ: Mapping[str, str],
         reaper: Reaper,
         logs: LogPump,
         cgroups: Cgroups | None,
     ) -> None:
         self._plan, self._instance, self._environ = plan, instance, environ
+        self._state_dir = state_dir
         self._reaper, self._logs, self._cgroups = reaper, logs, cgroups
 
     def spawn(
@@ -51,12 +54,20 @@ class Launcher:
         has_stdin = None if argv is None else False
         settings = self._plan().settings
         order = order_of(unit, settings, self._instance, argv=argv, has_stdin=has_stdin)
+        start = partial(
+            spawn.spawn,
+            order,
+            invocation,
+            self._environ,
+            extra=variables,
+            state_dir=self._state_dir,
+        )
         if self._cgroups is None:
-            return spawn.spawn(order, invocation, self._environ, extra=variables)
+            return start()
         part = part_of(invocation)
         cgroup = self._cgroups.open(unit.name, limits_of(unit.resources), part)
         try:
-            return spawn.spawn(order, invocation, self._environ, cgroup=cgroup, extra=variables)
+            return start(cgroup=cgroup)
         except OSError:
             self._cgroups.remove(unit.name, part)
             raise

@@ -43,6 +43,7 @@ def order_of(
         unit.user,
         instance,
         unit.isolate is Isolation.PID,
+        unit.has_state_directory,
     )
 
 

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     #: 7. the user to become, by name or number; empty for the daemon's own
     #: 8. the id of this instance of anyclawd
     #: 9. whether it gets a PID namespace of its own
+    #: 10. whether it gets a directory of its own that outlives it
     Order: TypeAlias = tuple[
         str,
         tuple[str, ...],
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
         Limits,
         str,
         str,
+        bool,
         bool,
     ]
 
@@ -158,16 +160,18 @@ def spawn(
     *,
     cgroup: str = "",
     extra: tuple[tuple[str, str], ...] = (),
+    state_dir: str = "",
 ) -> "Spawned":
     """Start the process of an order in a session of its own. Never blocks on the child.
 
     `environ` is the daemon's environment; `cgroup` the directory of the control group that the
     child joins before its program runs, empty for none; `extra` are variables that win over all
-    others. Our ends of the pipes do not block and are closed on exec; they and the pidfd are the
-    caller's. Raises OSError whose `strerror` is the text for the user: nothing runs then and
-    nothing is left open.
+    others; `state_dir` is the daemon's, in which the child may get a directory. Our ends of the
+    pipes do not block and are closed on exec; they and the pidfd are the caller's. Raises OSError
+    whose `strerror` is the text for the user: nothing runs then and nothing is left open.
     """
-    name, argv, _, _, working_dir, has_stdin, limits, user, instance, is_isolated = order
+    name, argv, _, _, working_dir, has_stdin, limits, user, *_ = order
+    instance, is_isolated, has_state_dir = order[8:]
     variables = environment_of(order, invocation, environ)
     variables.update(extra)
     is_cloned = bool(cgroup) and clone.is_possible(cgroup)
@@ -179,6 +183,10 @@ def spawn(
         *((sys.executable, "-I", "-S", _INIT) if is_isolated else ()),
     )
     program = _find_program(argv[0], environ.get("PATH", _DEFAULT_PATH), is_chained=bool(chain))
+    if has_state_dir:
+        from anyclawd.runtime import state_directory  # only units that have one pay for it
+
+        variables[state_directory.VARIABLE] = state_directory.make(state_dir, name, user)
     opened: list[int] = []
     try:
         child_in, our_in = _pipe(opened) if has_stdin else (_null(opened), -1)
@@ -232,7 +240,7 @@ def environment_of(
 
     Raises OSError(EINVAL) naming a variable that a secret is taken from and that is not set.
     """
-    name, _, declared, passed, _, _, _, _, instance, _ = order
+    name, _, declared, passed, _, _, _, _, instance, _, _ = order
     variables = {key: environ[key] for key in PASSED_ON if key in environ}
     for key in environ:
         if key.startswith(PASSED_ON_PREFIXES):

@@ -189,6 +189,7 @@ async def supervised(
     driver = Driver(
         plan_of(*units),
         instance=f"test-{directory}",
+        state_dir=str(directory),
         environ={**os.environ, **(environ or {})},
         attach=attach,
         cores={},

@@ -31,7 +31,7 @@ class Child:
 
     def __init__(self, directory: str, script: str) -> None:
         argv = ("/bin/sh", "-c", script)
-        order = ("a.service", argv, (), (), "", True, NO_LIMITS, "", "i", False)
+        order = ("a.service", argv, (), (), "", True, NO_LIMITS, "", "i", False, False)
         spawned = spawn.spawn(order, "f00d", dict(os.environ), cgroup=directory)
         self.pid, self.pidfd, self.stdin, stdout, self.stderr = spawned
         os.set_blocking(stdout, True)
@@ -113,7 +113,7 @@ def test_the_environment_is_the_same_with_a_cgroup_and_without(
 ) -> None:
     script = "import json; print(json.dumps(open('/proc/self/environ').read().split(chr(0))))"
     argv = (sys.executable, "-c", script)
-    order = ("a.service", argv, variables, (), "/", False, NO_LIMITS, "", "i", False)
+    order = ("a.service", argv, variables, (), "/", False, NO_LIMITS, "", "i", False, False)
     seen = []
     for directory in ("", cgroups.open("a.service")):
         pid, pidfd, _, stdout, stderr = spawn.spawn(
@@ -133,7 +133,7 @@ def test_the_environment_is_the_same_with_a_cgroup_and_without(
 def test_a_program_that_cannot_be_executed_says_so_all_the_same(
     cgroups: Cgroups, path: str, joining: str
 ) -> None:
-    order = ("a.service", (path,), (), (), "", False, NO_LIMITS, "", "i", False)
+    order = ("a.service", (path,), (), (), "", False, NO_LIMITS, "", "i", False, False)
     said = []
     for directory in ("", cgroups.open("a.service")):
         with pytest.raises(OSError, match=path) as caught:
@@ -147,7 +147,19 @@ def test_a_program_that_cannot_be_executed_says_so_all_the_same(
 def test_what_cannot_be_passed_on_says_so_all_the_same(
     cgroups: Cgroups, variables: tuple[tuple[str, str], ...], joining: str
 ) -> None:
-    order = ("a.service", ("/bin/true",), variables, (), "", False, NO_LIMITS, "", "i", False)
+    order = (
+        "a.service",
+        ("/bin/true",),
+        variables,
+        (),
+        "",
+        False,
+        NO_LIMITS,
+        "",
+        "i",
+        False,
+        False,
+    )
     with pytest.raises(OSError, match="its command line or environment cannot be passed on"):
         spawn.spawn(order, "f00d", {}, cgroup=cgroups.open("a.service"))
 
@@ -160,7 +172,7 @@ def test_a_child_in_a_cgroup_has_signals_session_and_pipes_like_any_other(
         "-c",
         "grep ^Sig[PBIC] /proc/self/status; ls /proc/self/fd | wc -w; echo err >&2",
     )
-    order = ("a.service", argv, (), (), "/", False, NO_LIMITS, "", "i", False)
+    order = ("a.service", argv, (), (), "/", False, NO_LIMITS, "", "i", False, False)
     seen = []
     for directory in ("", cgroups.open("a.service")):
         pid, pidfd, _, stdout, stderr = spawn.spawn(

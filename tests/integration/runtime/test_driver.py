@@ -53,6 +53,7 @@ def driver_of(core: FaultyCore, notify_dir: Path) -> Driver:
     driver = Driver(
         Plan(units={CORE: part, DEFAULT_TARGET: target}, order=(CORE, DEFAULT_TARGET)),
         instance="driver-test",
+        state_dir=str(notify_dir.parent),
         environ={},
         attach=attach,
         cores={CORE: core},

@@ -28,10 +28,11 @@ def order(
     variables: tuple[tuple[str, str], ...] = (),
     has_stdin: bool = False,
     is_isolated: bool = False,
+    has_state_dir: bool = False,
 ) -> "spawn.Order":
     limits = (memory_max, tasks_max, None, nofile)
     marks = ("a.service", argv, variables, ())
-    return *marks, working_dir, has_stdin, limits, user, INSTANCE, is_isolated
+    return *marks, working_dir, has_stdin, limits, user, INSTANCE, is_isolated, has_state_dir
 
 
 class Child:
@@ -347,7 +348,8 @@ if os.geteuid() == 0:
 resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
 nothing = (None, None, None, None)
 try:
-    spawn.spawn(("a.service", ("/bin/true",), (), (), "", False, nothing, "", "i", False), "f", {})
+    order = ("a.service", ("/bin/true",), (), (), "", False, nothing, "", "i", False, False)
+    spawn.spawn(order, "f", {})
 except OSError as error:
     print(error)
 """
@@ -363,7 +365,7 @@ from anyclawd.runtime import spawn
 for descriptor in (0, 1, 2):
     posix.close(descriptor)
 argv = ("/bin/sh", "-c", "cat; echo out; echo err >&2")
-order = ("a.service", argv, (), (), "", True, (None,) * 4, "", "i", False)
+order = ("a.service", argv, (), (), "", True, (None,) * 4, "", "i", False, False)
 pid, pidfd, stdin, stdout, stderr = spawn.spawn(order, "f", {{"PATH": "/bin:/usr/bin"}})
 posix.write(stdin, b"in ")
 posix.close(stdin)

@@ -17,7 +17,7 @@ DAEMON = """
 import os, sys
 from anyclawd.runtime import spawn
 argv, limits = ("/bin/sh", "-c", sys.argv[2]), (None, None, None, None)
-order = ("left.service", argv, (), (), "", False, limits, "", sys.argv[1], False)
+order = ("left.service", argv, (), (), "", False, limits, "", sys.argv[1], False, False)
 _, _, _, stdout, _ = spawn.spawn(order, "f00d", dict(os.environ))
 os.set_blocking(stdout, True)
 print(os.read(stdout, 99).decode().strip(), flush=True)

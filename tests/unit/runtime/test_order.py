@@ -9,6 +9,7 @@ from anyclawd.model.plan import Settings
 from anyclawd.model.policy import Isolation, Resources
 from anyclawd.model.secret import MARK
 from anyclawd.model.span import BUILT_IN
+from anyclawd.model.tool import ToolRole
 from anyclawd.model.unit import AgentRole, ChannelRole, Kind, Protocol, Unit
 from anyclawd.model.value import Json
 from anyclawd.runtime.order import order_of
@@ -23,6 +24,8 @@ def unit(kind: Kind = Kind.SERVICE, **settings: Json) -> Unit:
         settings["channel"] = ChannelRole(agent="a.agent")
     if kind is Kind.AGENT:
         settings["agent"] = AgentRole(cwd="/")
+    if kind is Kind.TOOL:
+        settings = {"tool": ToolRole(), **settings}
     settings = {"argv": ("/bin/x",), **settings}
     return Unit(name=f"a.{kind}", kind=kind, span=BUILT_IN, **settings)
 
@@ -41,6 +44,7 @@ def test_an_order_says_all_that_a_spawn_needs() -> None:
         resources=Resources(memory_max_bytes=4096, tasks_max=7, cpu_weight=50, nofile=9),
         user="nobody",
         isolate=Isolation.PID,
+        has_state_directory=True,
     )
     assert order_of(it, SETTINGS, "0d4f") == (
         "a.service",
@@ -52,6 +56,7 @@ def test_an_order_says_all_that_a_spawn_needs() -> None:
         (4096, 7, 50, 9),
         "nobody",
         "0d4f",
+        True,
         True,
     )
 
@@ -123,6 +128,11 @@ def test_channels_and_tools_get_their_options_as_variables(kind: Kind) -> None:
     assert variables["host"] == "declared"
     assert (variables["port"], variables["is_open"], variables["list"]) == ("8080", "true", "[1]")
     assert "not-a-name" not in variables
+
+
+def test_a_tool_that_is_trusted_is_told_its_options_and_finds_no_variables() -> None:
+    it = unit(Kind.TOOL, tool=ToolRole(is_trusted=True), options=OPTIONS)
+    assert "port" not in environment(it, {})
 
 
 @pytest.mark.parametrize("kind", [Kind.AGENT, Kind.SERVICE])
