@@ -1,18 +1,17 @@
 """`admin.core`: the admin API as a unit.
 
-It is up once its sockets listen. What answers on them is imported, in a thread, when the first
-client connects: it takes 15 MiB and 200 ms, which a daemon that nobody asks does without, and no
-boot shares its processor with it. That first client waits for it.
+It is up once its sockets listen; what answers on them is imported as `daemon.late` says.
 """
 
 import asyncio
 import logging
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from anyclawd.admin.listener import CannotListen, Listener, listen, open_port
+from anyclawd.daemon.late import Late
 from anyclawd.model.plan import Settings
 
 if TYPE_CHECKING:
@@ -29,21 +28,11 @@ class Admin:
         self._settings, self._path = settings, socket_path
         self.control: DaemonControl | None = None  #: set before the boot
         self._listener: Listener | None = None
-        self._server: Server | None = None
-        self._has_client = asyncio.Event()
-        self._changing = asyncio.Lock()  # a stop waits for what is just being set up
+        self._late: Late[Server] = Late("admin.core", "anyclawd.admin.app")
 
     async def run(self) -> None:
         """Ends only by cancellation."""
-        while True:
-            await self._has_client.wait()
-            self._has_client.clear()
-            try:
-                await self._serve()
-            except Exception:  # it costs the daemon its admin API and no unit anything
-                log.exception("admin.core: cannot serve who has called; its sockets are closed")
-                async with self._changing:
-                    self._close()
+        await self._late.run(self._serve, self._close)
 
     async def start(self) -> None:
         """Listen. Raises CannotListen."""
@@ -54,7 +43,7 @@ class Admin:
             group=self._settings.admin_socket_group,
             port=self._settings.admin_port,
         )
-        listener.when_called(asyncio.get_running_loop(), self._has_client.set)
+        listener.when_called(asyncio.get_running_loop(), self._late.call)
         self.control.admin_port = listener.port
         log.info("admin socket: %s", self._path)
         if listener.warning:
@@ -63,10 +52,10 @@ class Admin:
     async def stop(self) -> None:
         assert self.control is not None, "the control is set before the boot"
         self.control.end_streams()
-        async with self._changing:
-            if self._server is not None:
-                await self._server.close()
-                self._listener = self._server = None
+        async with self._late.changing:
+            if self._late.server is not None:
+                await self._late.server.close()
+                self._listener = self._late.server = None
             self._close()
 
     async def adopt(self, settings: Settings) -> dict[str, str]:
@@ -74,7 +63,7 @@ class Admin:
 
         Returns the settings that cannot be taken over, with the reason; their values stay.
         """
-        async with self._changing:
+        async with self._late.changing:
             former, self._settings = self._settings, settings
             if self._listener is None:
                 return {}  # they hold when it starts
@@ -99,8 +88,8 @@ class Admin:
         assert self.control is not None, "the control is set before the boot"
         public, warning = open_port(port), listener.warning
         former = listener.move_public(public)
-        if self._server is not None:
-            await self._server.serve_public(public)
+        if self._late.server is not None:
+            await self._late.server.serve_public(public)
         elif former is not None:
             former.close()
         self.control.admin_port = listener.port
@@ -108,11 +97,11 @@ class Admin:
             self.control.warnings.remove(warning)
         log.info("admin port: 127.0.0.1:%d", listener.port)
 
-    async def _serve(self) -> None:
-        app = await asyncio.to_thread(import_module, "anyclawd.admin.app")
-        async with self._changing:
-            if self._listener is not None and self._server is None:
-                self._server = await app.serve(self.control, self._listener)
+    async def _serve(self, app: ModuleType) -> "Server | None":
+        if self._listener is None:
+            return None
+        server: Server = await app.serve(self.control, self._listener)
+        return server
 
     def _close(self) -> None:
         if self._listener is not None:

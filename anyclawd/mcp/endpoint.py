@@ -30,7 +30,6 @@ from anyclawd.mcp.posted import Bad, Notice, Posted, Request, shown
 from anyclawd.mcp.seam import Answer, Host
 from anyclawd.mcp.session import Holder, Session, Sessions
 from anyclawd.model.value import Json
-from anyclawd.route.grants import Grant
 from anyclawd.wire import mcp
 from anyclawd.wire.jsonrpc import (
     INVALID_PARAMS,
@@ -44,8 +43,8 @@ from anyclawd.wire.mcp import Method, Notification
 
 SERVER_INFO: Mapping[str, Json] = {"name": "anyclaw-tools", "version": __version__}
 
-#: Requests of one grant that are under way at a time.
-REQUESTS_PER_GRANT = 64
+#: Requests of one token that are under way at a time.
+REQUESTS_PER_TOKEN = 64
 
 #: What is spoken here, newest first.
 REVISIONS = (*reversed(mcp.MODERN_REVISIONS), *reversed(mcp.HANDSHAKE_REVISIONS))
@@ -82,7 +81,6 @@ class Client:
     """Who has sent a request, as far as its head says."""
 
     holder: Holder
-    token: str
     revision: str = ""  #: as the header says it, or what the session has agreed on
     reads_stream: bool = False
     session: Session | None = None
@@ -100,7 +98,7 @@ class Endpoint:
         self._sessions = Sessions(make_id, self._forget)
         self._listening = Listening(host)
         self._running: set[Running] = set()
-        self._under_way: Counter[Grant] = Counter()
+        self._under_way: Counter[str] = Counter()
 
     # -- who it is ---------------------------------------------------------------------------------
 
@@ -110,7 +108,7 @@ class Endpoint:
         view = None
         if entrant.key and (view := self._host.view(grant, entrant.key)) is None:
             return Refusal(404, f"no tool unit {shown(entrant.key)!r} is granted to this session")
-        holder = Holder(grant, view)
+        holder = Holder(entrant.token, view, grant)
         revision = headers.get(VERSION_HEADER, "")
         session = None
         if revision not in mcp.MODERN_REVISIONS and (id_ := headers.get(SESSION_HEADER, "")):
@@ -119,7 +117,6 @@ class Endpoint:
             revision = revision or session.revision
         return Client(
             holder=holder,
-            token=entrant.token,
             revision=revision,
             reads_stream=entrant.has_stream,
             session=session,
@@ -127,7 +124,7 @@ class Endpoint:
 
     def is_granted(self, client: Client) -> bool:
         """Whether what it came in with holds still."""
-        return self._host.grant(client.token) == client.holder.grant
+        return self._host.grant(client.holder.token) is not None
 
     # -- what it wants -----------------------------------------------------------------------------
 
@@ -232,13 +229,13 @@ class Endpoint:
         exchange.headers[SESSION_HEADER] = session.id
         result = {
             "protocolVersion": revision,
-            "capabilities": dict(self._host.capabilities(*client.holder)),
+            "capabilities": dict(self._host.capabilities(client.holder.grant, client.holder.view)),
             "serverInfo": dict(SERVER_INFO),
         }
         exchange.answer(id_, method, frames.encode(result))
 
     def _discover(self, client: Client) -> bytes:
-        offered = self._host.capabilities(*client.holder)
+        offered = self._host.capabilities(client.holder.grant, client.holder.view)
         result = {
             "supportedVersions": list(reversed(mcp.MODERN_REVISIONS)),
             "capabilities": {name: value for name, value in offered.items() if name != "logging"},
@@ -283,10 +280,10 @@ class Endpoint:
     ) -> None:
         """Let the host answer; `heed` hears of its answer first."""
         id_, method, params = request
-        grant = client.holder.grant
-        if self._under_way[grant] >= REQUESTS_PER_GRANT:
+        token = client.holder.token
+        if self._under_way[token] >= REQUESTS_PER_TOKEN:
             text = (
-                f"{REQUESTS_PER_GRANT} requests of this session are under way; wait for one to end"
+                f"{REQUESTS_PER_TOKEN} requests of this session are under way; wait for one to end"
             )
             exchange.headers["Retry-After"] = "1"
             exchange.refuse(id_, RpcError(SERVER_ERROR, text), 429)
@@ -296,10 +293,10 @@ class Endpoint:
             text = f"the id {shown(str(id_))!r} is that of a request that is under way"
             exchange.refuse(id_, RpcError(INVALID_REQUEST, text), 400)
             return
-        token, params = _passed(params)
-        running = exchange.begin(id_, method, token)
+        progress, params = _passed(params)
+        running = exchange.begin(id_, method, progress)
         self._running.add(running)
-        self._under_way[grant] += 1
+        self._under_way[token] += 1
         if session is not None:
             session.running[id_] = running
         running.on_end = partial(self._end, running, client)
@@ -309,9 +306,10 @@ class Endpoint:
                 heed(answer)
             running.answered(answer)
 
-        has_progress = token is not None and client.reads_stream
+        has_progress = progress is not None and client.reads_stream
         call = self._host.ask(
-            *client.holder,
+            client.holder.grant,
+            client.holder.view,
             method,
             params,
             answered=running.answered if heed is None else answered,
@@ -322,10 +320,10 @@ class Endpoint:
 
     def _end(self, running: Running, client: Client) -> None:
         self._running.discard(running)
-        grant = client.holder.grant
-        self._under_way[grant] -= 1
-        if not self._under_way[grant]:
-            del self._under_way[grant]
+        token = client.holder.token
+        self._under_way[token] -= 1
+        if not self._under_way[token]:
+            del self._under_way[token]
         if client.session is not None:
             client.session.running.pop(running.id, None)
 

@@ -23,13 +23,12 @@ from anyclawd.mcp.feed import Feed
 from anyclawd.mcp.seam import Answer, Host
 from anyclawd.mcp.session import Holder, Session
 from anyclawd.model.value import Json
-from anyclawd.route.grants import Grant
 from anyclawd.wire.jsonrpc import INVALID_PARAMS, RpcError
 from anyclawd.wire.lenient import as_list, as_map, as_text
 from anyclawd.wire.mcp import SUBSCRIPTION_ID, Method, Notification
 
-#: Streams of one grant at a time.
-STREAMS_PER_GRANT = 16
+#: Streams of one token at a time.
+STREAMS_PER_TOKEN = 16
 #: Resources that one client is told about.
 URIS_MAX = 256
 
@@ -127,7 +126,7 @@ class Listening:
     def __init__(self, host: Host) -> None:
         self._host = host
         self._streams: dict[Feed, _Stream] = {}
-        self._counts: Counter[Grant] = Counter()
+        self._counts: Counter[str] = Counter()
         self._watchers: dict[tuple[Holder, str], set[object]] = {}
 
     # -- streams -----------------------------------------------------------------------------------
@@ -141,7 +140,7 @@ class Listening:
         feed = Feed()
         uris = set() if session is None else session.uris
         stream = self._add(_Stream(holder, feed, _ALL, uris))
-        stream.end_following = self._host.follow(*holder, stream.tell)
+        stream.end_following = self._host.follow(holder.grant, holder.view, stream.tell)
         if session is not None:
             session.stream = feed
         return feed
@@ -150,7 +149,7 @@ class Listening:
         self, holder: Holder, id_: str | int, filter_: Mapping[str, Json], feed: Feed
     ) -> RpcError | Refusal | None:
         """Feed a stream that a client of the modern era has asked for; why not, where it is not."""
-        wanted = read_filter(filter_, self._host.capabilities(*holder))
+        wanted = read_filter(filter_, self._host.capabilities(holder.grant, holder.view))
         if len(wanted.uris) > URIS_MAX:
             return RpcError(
                 INVALID_PARAMS, f"at most {URIS_MAX} resources can be watched at a time"
@@ -168,7 +167,7 @@ class Listening:
             if stream.uris:
                 told["resourceSubscriptions"] = [one for one in wanted.uris if one in stream.uris]
             stream.say(Notification.ACKNOWLEDGED, {"notifications": told})
-            stream.end_following = self._host.follow(*holder, stream.tell)
+            stream.end_following = self._host.follow(holder.grant, holder.view, stream.tell)
 
         def answered(uri: str, answer: Answer) -> None:
             waiting.discard(uri)
@@ -193,9 +192,9 @@ class Listening:
         """
         if (stream := self._streams.pop(feed, None)) is None:
             return
-        self._counts[stream.holder.grant] -= 1
-        if not self._counts[stream.holder.grant]:
-            del self._counts[stream.holder.grant]
+        self._counts[stream.holder.token] -= 1
+        if not self._counts[stream.holder.token]:
+            del self._counts[stream.holder.token]
         if stream.end_following is not None:
             stream.end_following()
         if stream.timer is not None:
@@ -212,11 +211,11 @@ class Listening:
 
     def _add(self, stream: _Stream) -> _Stream:
         self._streams[stream.feed] = stream
-        self._counts[stream.holder.grant] += 1
+        self._counts[stream.holder.token] += 1
         return stream
 
     def _is_full(self, holder: Holder) -> bool:
-        return self._counts[holder.grant] >= STREAMS_PER_GRANT
+        return self._counts[holder.token] >= STREAMS_PER_TOKEN
 
     # -- resources ---------------------------------------------------------------------------------
 
@@ -250,7 +249,9 @@ class Listening:
     def _ask(
         self, holder: Holder, method: Method, uri: str, answered: Callable[[Answer], None]
     ) -> None:
-        self._host.ask(*holder, method, {"uri": uri}, answered=answered, progressed=None)
+        self._host.ask(
+            holder.grant, holder.view, method, {"uri": uri}, answered=answered, progressed=None
+        )
 
 
 def _look_away(_answer: Answer) -> None:
@@ -258,5 +259,5 @@ def _look_away(_answer: Answer) -> None:
 
 
 def _too_many() -> Refusal:
-    text = f"{STREAMS_PER_GRANT} streams of this session are open; close one first"
+    text = f"{STREAMS_PER_TOKEN} streams of this session are open; close one first"
     return Refusal(429, text, headers={"Retry-After": "1"})

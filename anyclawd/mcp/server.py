@@ -10,6 +10,7 @@ import logging
 import secrets
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from typing import cast
 
 from aiohttp import web
@@ -20,14 +21,13 @@ from anyclawd.mcp.checks import BODY_BYTES_MAX, Door, Headers, Refusal, too_larg
 from anyclawd.mcp.endpoint import Client, Endpoint
 from anyclawd.mcp.exchange import Exchange
 from anyclawd.mcp.feed import Feed
+from anyclawd.mcp.listener import BACKLOG
 from anyclawd.mcp.posted import read
 from anyclawd.mcp.seam import Host
 from anyclawd.model.value import Json
 from anyclawd.wire.jsonrpc import INTERNAL_ERROR, RpcError
 
 log = logging.getLogger("anyclawd.mcp")
-
-BACKLOG = 128
 
 #: Connections at a time; one more is closed at once.
 CONNECTIONS_MAX = 1024
@@ -69,6 +69,10 @@ class Server:
         for connection in self._http.connections:
             connection.close()  # as soon as its answer is written
         await self._http.shutdown(_CLOSE_S)
+        if self._listening is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSE_S):
+                    await self._listening.wait_closed()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         connection = cast("_Connection", request.protocol)

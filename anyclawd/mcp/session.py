@@ -1,7 +1,7 @@
 """Sessions of the handshake era: what `initialize` has begun, until it is ended; pure.
 
-A session is a client that has agreed on a revision, and belongs to the grant and the view that it
-was begun with: an id that comes with another grant or by another path is unknown there. A client
+A session is a client that has agreed on a revision, and belongs to the token and the view that it
+was begun with: an id that comes with another token or by another path is unknown there. A client
 that sends no id is served all the same, and its requests have nothing to do with each other.
 
 Sessions are bounded by use: where there are too many, of one client or of all, the one that was
@@ -11,7 +11,7 @@ Source: MCP 2025-11-25 "Session Management".
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from anyclawd.mcp.seam import View
 from anyclawd.route.grants import Grant
@@ -20,16 +20,18 @@ if TYPE_CHECKING:
     from anyclawd.mcp.exchange import Running
     from anyclawd.mcp.feed import Feed
 
-#: Sessions of one grant: of an agent in one chat.
-SESSIONS_PER_GRANT = 64
+#: Sessions of one token: of an agent in one chat.
+SESSIONS_PER_TOKEN = 64
 SESSIONS_MAX = 10_000
 
 
-class Holder(NamedTuple):
-    """Whose a session is."""
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Whose a session is: who has this token, looking at this view."""
 
-    grant: Grant
+    token: str
     view: View
+    grant: Grant = field(compare=False)  #: what the token says; a chat may get another name
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -53,7 +55,7 @@ class Sessions:
     def __init__(self, make_id: Callable[[], str], ended: Callable[[Session], None]) -> None:
         self._make_id, self._ended = make_id, ended
         self._by_id: dict[str, Session] = {}
-        self._ids: dict[Grant, dict[str, None]] = {}  # in the same order
+        self._ids: dict[str, dict[str, None]] = {}  # in the same order
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -61,9 +63,9 @@ class Sessions:
     def begin(self, holder: Holder, revision: str) -> Session:
         session = Session(id=self._make_id(), holder=holder, revision=revision)
         self._by_id[session.id] = session
-        own = self._ids.setdefault(holder.grant, {})
+        own = self._ids.setdefault(holder.token, {})
         own[session.id] = None
-        if len(own) > SESSIONS_PER_GRANT:
+        if len(own) > SESSIONS_PER_TOKEN:
             self.end(self._by_id[next(iter(own))])
         if len(self._by_id) > SESSIONS_MAX:
             self.end(next(iter(self._by_id.values())))
@@ -75,7 +77,7 @@ class Sessions:
         if session is None or session.holder != holder:
             return None
         self._by_id[id_] = self._by_id.pop(id_)
-        own = self._ids[holder.grant]
+        own = self._ids[holder.token]
         own[id_] = own.pop(id_)
         return session
 
@@ -83,10 +85,10 @@ class Sessions:
         """It is over; nothing happens where it was before."""
         if self._by_id.pop(session.id, None) is None:
             return
-        own = self._ids[session.holder.grant]
+        own = self._ids[session.holder.token]
         del own[session.id]
         if not own:
-            del self._ids[session.holder.grant]
+            del self._ids[session.holder.token]
         self._ended(session)
 
     def end_all(self) -> None:
