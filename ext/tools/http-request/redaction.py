@@ -1,0 +1,158 @@
+r"""Keeps secrets out of what is told: each is found in the ways in which it is usually spelled.
+
+A server that is sent a secret can send it back: in a header, in the message of an error, in a page
+that shows the request. A secret is found as it is, in UTF-16, in hexadecimal, and in base64: in
+both alphabets, at each of the three places where it may begin in a group of four letters. And it is
+found so in the data as they are, and once the escapes are undone that URLs, JSON, source code and
+HTML have (`%41`, `\u0041`, `\x41`, `&#65;`, `&amp;`, a backslash), of whichever letters, up to
+three upon each other.
+
+What a server makes of a secret beyond that (backwards, encrypted, in pieces) is found by nobody:
+whoever is sent a secret has it. That is what the allow-list is for.
+
+Everything works on bytes: secrets are ASCII, and so are all these spellings of them.
+"""
+
+import base64
+import binascii
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+MARK = b"[redacted]"
+#: A shorter one would be found where it is not meant.
+SECRET_MIN_CHARS = 8
+
+_LAYERS_MAX = 3
+_ESCAPE = re.compile(
+    rb"%(?P<url>[2-7][0-9A-Fa-f])"
+    rb"|\\(?:u00|x)(?P<code>[2-7][0-9A-Fa-f])"
+    rb"|\\(?P<plain>[!-/:-@\[-`{-~])"
+    rb"|&#0{0,6}(?P<decimal>3[2-9]|[4-9][0-9]|1[01][0-9]|12[0-6]);"
+    rb"|&#[xX]0{0,6}(?P<hexadecimal>[2-7][0-9A-Fa-f]);"
+    rb"|&(?P<named>amp|lt|gt|quot|apos);"
+)
+_NAMED = {b"amp": b"&", b"lt": b"<", b"gt": b">", b"quot": b'"', b"apos": b"'"}
+
+
+class Redaction:
+    """Replaces all secrets at once."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        self._spellings = sorted({spelling for one in secrets for spelling in _spellings(one)})
+        #: So many bytes beyond a cut tell whether what lies before it belongs to a secret.
+        self.reach_bytes = 8 * max(map(len, self._spellings), default=0)
+
+    def of(self, data: bytes, keep_bytes: int | None = None) -> bytes:
+        """The data up to a byte, without secrets; nothing remains of one that lies across it."""
+        end = len(data) if keep_bytes is None else min(keep_bytes, len(data))
+        parts, at = [], 0
+        for start, stop in sorted(self._found(data)):
+            if start >= end:
+                break
+            if start >= at:
+                parts += [data[at:start], MARK]
+            at = max(at, stop)
+        return b"".join([*parts, data[at:end]])
+
+    def of_text(self, text: str) -> str:
+        return self.of(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
+
+    def has_any(self, text: str) -> bool:
+        return any(self._found(text.encode("utf-8", "surrogatepass")))
+
+    def _found(self, data: bytes) -> Iterator[tuple[int, int]]:
+        """Where secrets lie in the data, in any order."""
+        layers: list[_Layer] = []
+        for _ in range(_LAYERS_MAX + 1):
+            for spelling in self._spellings:
+                for at in _places(data, spelling):
+                    start, stop = at, at + len(spelling)
+                    for layer in reversed(layers):
+                        start, stop = layer.source_of(start), layer.source_of(stop)
+                    yield start, stop
+            undone = _undone(data)
+            if undone is None:
+                return
+            layers.append(undone)
+            data = undone.data
+
+
+def basic_parts(value: str) -> tuple[str, ...]:
+    """What the value of `Basic` authorization holds: the pair, and its password."""
+    try:
+        pair = base64.b64decode(value, validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return ()
+    return tuple(part for part in (pair, pair.partition(":")[2]) if len(part) >= SECRET_MIN_CHARS)
+
+
+class _Layer(NamedTuple):
+    """Data with their escapes undone, and where each byte of it came from."""
+
+    data: bytes
+    starts: list[int]  #: the places at which the distance to the source changes
+    sources: list[int]  #: and what each of them was in the source
+
+    def source_of(self, at: int) -> int:
+        nearest = bisect_right(self.starts, at) - 1
+        return self.sources[nearest] + at - self.starts[nearest]
+
+
+def _undone(data: bytes) -> _Layer | None:
+    """One layer of escapes undone; None where there is none."""
+    parts, starts, sources = [], [0], [0]
+    length = at = 0
+    for escape in _ESCAPE.finditer(data):
+        letter = _letter(escape)
+        parts += [data[at : escape.start()], letter]
+        length += escape.start() - at
+        at = escape.end()
+        starts += [length, length + 1]
+        sources += [escape.start(), at]
+        length += 1
+    if not parts:
+        return None
+    return _Layer(b"".join([*parts, data[at:]]), starts, sources)
+
+
+def _letter(escape: re.Match[bytes]) -> bytes:
+    kind, text = escape.lastgroup, escape[escape.lastgroup or 0]
+    match kind:
+        case "plain":
+            return text
+        case "named":
+            return _NAMED[text]
+        case "decimal":
+            return bytes([int(text)])
+        case _:
+            return bytes([int(text, 16)])
+
+
+def _places(data: bytes, spelling: bytes) -> Iterator[int]:
+    at = data.find(spelling)
+    while at != -1:
+        yield at
+        at = data.find(spelling, at + 1)
+
+
+def _spellings(secret: str) -> Iterator[bytes]:
+    """All ways of writing the whole of a secret, but for escapes."""
+    plain = secret.encode()
+    yield plain
+    yield secret.encode("utf-16-le")
+    yield secret.encode("utf-16-be")
+    yield plain.hex().encode()
+    yield plain.hex().upper().encode()
+    for before in range(3):
+        core = _base64_core(plain, before)
+        yield core
+        yield core.translate(bytes.maketrans(b"+/", b"-_"))
+
+
+def _base64_core(secret: bytes, before: int) -> bytes:
+    """The letters that stand for the secret alone, with so many bytes before it in its group."""
+    begin = (before * 8 + 5) // 6  # the letters that hold bits of what comes before
+    end = (before + len(secret)) * 8 // 6  # and those that hold bits of what follows
+    return base64.b64encode(bytes(before) + secret)[begin:end]

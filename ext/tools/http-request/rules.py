@@ -1,0 +1,78 @@
+"""The allow-list: what may be asked for, and which credential goes with it.
+
+A request is held against the rules in their order, and the first that matches decides; what none
+matches is not made. A rule matches by scheme, host, port, method and path, all of them; the query
+is not looked at. Of a path, `*` stands for one or more characters of one segment, `**` for
+anything, and each way in which a server may read the path has to match (see `target`).
+"""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from refusal import Refusal
+from target import Target
+
+#: What may be asked at all. TRACE would show what was sent, CONNECT is no request.
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+WITHOUT_BODY = ("GET", "HEAD")
+
+_WILDCARD = re.compile(r"\*\*|\*")
+
+
+class Credential(NamedTuple):
+    """A secret and where it is put; nothing prints its value."""
+
+    name: str  #: in the configuration
+    value: str
+    header: str = ""  #: the header that carries it, or else
+    query: str = ""  #: the parameter of the query
+    prefix: str = ""  #: before the value
+
+    def __repr__(self) -> str:
+        return f"Credential({self.name!r})"
+
+
+class Rule(NamedTuple):
+    host: str  #: a name or an address; with `is_suffix` all names below it
+    is_suffix: bool = False
+    scheme: str = "https"
+    port: int = 443
+    methods: tuple[str, ...] = ("GET", "HEAD")
+    paths: tuple[re.Pattern[str], ...] = ()  #: empty means all
+    credential: Credential | None = None
+    is_private: bool = False  #: addresses of the house may be asked
+
+    def matches(self, method: str, target: Target) -> bool:
+        return (
+            self._is_at(target)
+            and method in self.methods
+            and all(self._has_path(path) for path in target.readings)
+        )
+
+    def _is_at(self, target: Target) -> bool:
+        if (self.scheme, self.port) != (target.scheme, target.port):
+            return False
+        return target.host.endswith(f".{self.host}") if self.is_suffix else target.host == self.host
+
+    def _has_path(self, path: str) -> bool:
+        return not self.paths or any(pattern.fullmatch(path) for pattern in self.paths)
+
+
+def rule_for(rules: Sequence[Rule], method: str, target: Target) -> Rule:
+    """The first rule that matches. Raises Refusal where none does."""
+    for rule in rules:
+        if rule.matches(method, target):
+            return rule
+    asked = f"{method} {target.scheme}://{target.place}{target.path}"
+    raise Refusal(f"{asked} is not on the allow-list; whoever runs the tool can add it to `allow`")
+
+
+def pattern_of(glob: str) -> re.Pattern[str]:
+    """What matches the decoded paths that a glob means."""
+    parts = []
+    at = 0
+    for wildcard in _WILDCARD.finditer(glob):
+        parts += [re.escape(glob[at : wildcard.start()]), ".*" if wildcard[0] == "**" else "[^/]+"]
+        at = wildcard.end()
+    return re.compile("".join([*parts, re.escape(glob[at:])]), re.DOTALL)
