@@ -1,16 +1,31 @@
 import asyncio
+import threading
 from collections.abc import Coroutine
 from typing import Annotated
 
 import pytest
 
-from anyclaw_sdk.blocks import image_block
-from anyclaw_sdk.testing import ToolTester
-from anyclaw_sdk.tool import Call, InvalidInput, Tool, ToolError, server_of, tool
+from anyclaw_sdk._tool_harness import ToolHarness
+from anyclaw_sdk.blocks import image_block, link_block, text_block
+from anyclaw_sdk.content import file_part
+from anyclaw_sdk.testing import Delivered, Progress, ToolTester, connection_pair
+from anyclaw_sdk.tool import (
+    Call,
+    Host,
+    InvalidInput,
+    Tool,
+    ToolError,
+    ToolResult,
+    ToolServer,
+    server_of,
+    tool,
+)
 from anyclaw_sdk.types import (
     INVALID_PARAMS,
+    SERVER_ERROR,
     Json,
     Message,
+    MessageRefused,
     RpcError,
 )
 
@@ -118,5 +133,352 @@ def test_arguments_that_do_not_fit_are_refused(name: str, arguments: Message, te
             with pytest.raises(RpcError) as raised:
                 await tester.call(name, arguments)
             assert (raised.value.code, raised.value.message) == (INVALID_PARAMS, text)
+
+    run(test())
+
+
+@pytest.mark.parametrize("returned", [object(), float("nan"), {1, 2}], ids=["object", "nan", "set"])
+def test_a_fault_of_a_tool_is_told_to_its_log_and_not_to_the_model(returned: Json) -> None:
+    @tool
+    async def broken() -> Json:
+        return returned
+
+    @tool
+    def divides(by: int) -> float:
+        return 1 / by
+
+    async def test() -> None:
+        near, far = connection_pair()
+        failures: list[str] = []
+        harness = ToolHarness(
+            server_of(broken, divides), far, lambda *told: failures.append(*told[:1])
+        )
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(harness.serve())
+            await near.request("initialize", {})
+            for name, arguments in (("broken", {}), ("divides", {"by": 0})):
+                result = await near.request("tools/call", {"name": name, "arguments": arguments})
+                text = f"the tool '{name}' failed; why is in the log of its unit"
+                assert result == {"content": [{"type": "text", "text": text}], "isError": True}
+            far.end()
+        assert failures == ["tools/call", "tools/call"]
+
+    run(test())
+
+
+def test_a_tester_raises_what_a_tool_did_not_mean_to() -> None:
+    @tool
+    async def divides(by: int) -> float:
+        return 1 / by
+
+    async def test() -> None:
+        async with ToolTester(divides) as tester:
+            with pytest.raises(ZeroDivisionError):
+                await tester.call("divides", {"by": 0})
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    ("returned", "blocks", "structured"),
+    [
+        (None, [], None),
+        ("text", [text_block("text")], None),
+        (["a", link_block("x:y", "x")], [text_block("a"), link_block("x:y", "x")], None),
+        ({"type": "text", "text": "x"}, [text_block("x")], None),
+        ({"type": "text"}, [text_block('{"type": "text"}')], {"type": "text"}),
+        ({"é": 1}, [text_block('{"é": 1}')], {"é": 1}),
+        ([], [text_block("[]")], None),
+        ([1, "a"], [text_block('[1, "a"]')], None),
+        (True, [text_block("true")], None),
+        (ToolResult([text_block("x")], {"a": 1}), [text_block("x")], {"a": 1}),
+    ],
+)  # fmt: skip
+def test_what_a_tool_returns_becomes_its_result(
+    returned: Json, blocks: list[Json], structured: Json
+) -> None:
+    @tool
+    async def say() -> Json:
+        return returned
+
+    async def test() -> None:
+        async with ToolTester(say) as tester:
+            assert await tester.call("say") == ToolResult(blocks, structured)
+
+    run(test())
+
+
+def test_an_output_schema_is_a_promise() -> None:
+    @tool(output_schema={"type": "object", "required": ["degrees"]})
+    async def measure(honest: bool) -> Message:
+        return {"degrees": 3} if honest else {}
+
+    async def test() -> None:
+        async with ToolTester(measure) as tester:
+            [listed] = await tester.list()
+            assert listed["outputSchema"] == {"type": "object", "required": ["degrees"]}
+            assert (await tester.call("measure", {"honest": True})).structured == {"degrees": 3}
+            with pytest.raises(
+                TypeError, match="measure: the result is not what output_schema says"
+            ):
+                await tester.call("measure", {"honest": False})
+
+    run(test())
+
+
+@tool
+async def back(call: Call, text: str = "") -> Message:
+    """Everything that leads back."""
+    await call.progress(1, 3)
+    await call.progress(2, message="half")
+    await call.deliver("look", file_part("https://x/y", "y"))
+    message = await call.inject("do it", source_id="s1")
+    other = await call.host.inject("web:direct:bob", [{"type": "text", "text": text}])
+    call.host.log("warning", "done")
+    return {"messages": [message, other], "unit": call.option("unit", "?")}
+
+
+def test_a_trusted_tool_delivers_and_injects() -> None:
+    async def test() -> None:
+        me = "web:direct:ann"
+        async with ToolTester(back, session=me, options={"unit": "u"}) as tester:
+            result = await tester.call("back", {"text": "and that"})
+            assert result.structured == {"messages": ["m1", "m2"], "unit": "u"}
+            parts = [{"type": "text", "text": "look"}, file_part("https://x/y", "y")]
+            assert tester.delivered == [Delivered(me, parts)]
+            first, second = tester.injected
+            assert (first.session, first.text, first.source_id) == (me, "do it", "s1")
+            assert (second.session, second.text) == ("web:direct:bob", "and that")
+            assert tester.progress == [Progress(1, 3, ""), Progress(2, None, "half")]
+            assert tester.logged == [("warning", "done")]
+
+    run(test())
+
+
+def test_what_is_refused_reaches_the_model() -> None:
+    def refuse(method: str, params: Message) -> Json:
+        if method == "anyclaw/inject":
+            raise MessageRefused("the queue is full", "queue", retry_after_s=2)
+        raise RpcError(SERVER_ERROR, "the channel cannot show files")
+
+    reasons = []
+
+    @tool
+    async def write(call: Call, where: str) -> str:
+        try:
+            await (call.deliver("x") if where == "chat" else call.inject("x"))
+        except MessageRefused as refused:
+            reasons.append((refused.reason, refused.retry_after_s))
+            raise
+        return "done"
+
+    async def test() -> None:
+        async with ToolTester(write, answer=refuse) as tester:
+            result = await tester.call("write", {"where": "chat"})
+            assert result.is_error
+            assert result.text == "cannot deliver: the channel cannot show files"
+            result = await tester.call("write", {"where": "session"})
+            assert (result.is_error, result.text) == (True, "the queue is full")
+        assert reasons == [("queue", 2)]
+
+    run(test())
+
+
+@tool
+async def untrusted(call: Call) -> Message:
+    refused = []
+    for attempt in (call.deliver("x"), call.inject("x", "s")):
+        try:
+            await attempt
+        except ToolError as error:
+            refused.append(str(error))
+    return {
+        "who": [call.id, call.session, call.agent, call.workspace, call.channel],
+        "is_trusted": [call.is_trusted, call.host.is_trusted],
+        "options": call.options,
+        "found": [call.option("TEXT", ""), call.option("TEXT"), call.option("LIST")],
+        "default": call.option("NONE", 7),
+        "refused": refused,
+    }
+
+
+def test_an_untrusted_tool_knows_its_options_as_variables_and_nobody_s_name() -> None:
+    async def test() -> None:
+        options = {"TEXT": "12", "LIST": [1, "a"]}
+        async with ToolTester(untrusted, options=options, trusted=False) as tester:
+            told = (await tester.call("untrusted")).structured
+            assert told["who"] == ["", "", "", "", ""]
+            assert told["is_trusted"] == [False, False]
+            assert told["options"] == {}
+            assert told["found"] == ["12", 12, [1, "a"]]
+            assert told["default"] == 7
+            assert told["refused"] == [
+                "cannot deliver: the unit of this tool is not trusted",
+                "cannot inject: the unit of this tool is not trusted",
+            ]
+
+    run(test())
+
+
+def test_a_cancelled_call_is_cancelled_and_not_answered() -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+    calls: list[Call] = []
+
+    @tool
+    async def wait(call: Call) -> str:
+        calls.append(call)
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await call.progress(9)  # nobody is told any more
+            ended.set()
+        return "swallowed"
+
+    async def test() -> None:
+        async with ToolTester(server_of(wait, add)) as tester:
+            call = tester.start_call("wait")
+            await begun.wait()
+            await tester.cancel(call)
+            await ended.wait()
+            assert calls[0].is_cancelled
+            assert (await tester.call("add", {"a": 1})).text == "3"
+            assert tester.progress == []
+
+    run(test())
+
+
+def test_a_thread_sees_that_its_call_is_cancelled() -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    @tool
+    def spin(call: Call) -> str:
+        begun.set()
+        while not call.is_cancelled:
+            pass
+        ended.set()
+        return "late"
+
+    async def test() -> None:
+        async with ToolTester(spin) as tester:
+            call = tester.start_call("spin")
+            await asyncio.to_thread(begun.wait)
+            await tester.cancel(call)
+            await asyncio.to_thread(ended.wait)
+
+    run(test())
+
+
+def test_a_thread_s_fault_is_a_fault_of_its_call() -> None:
+    @tool
+    def stops() -> str:
+        raise StopIteration("dry")
+
+    async def test() -> None:
+        async with ToolTester(stops) as tester:
+            with pytest.raises(RuntimeError, match="StopIteration: dry"):
+                await tester.call("stops")
+
+    run(test())
+
+
+class Program(ToolServer):
+    """Several tools with a common state."""
+
+    name, version, instructions = "program", "2.0", "count things"
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.extra: list[Tool] = []
+        self.story: list[str] = []
+
+    async def on_start(self, host: Host) -> None:
+        self.host, self.count = host, host.option("first", 0)
+        if host.option("refuse"):
+            raise RpcError(SERVER_ERROR, "option refuse: set")
+        if host.option("break"):
+            raise ZeroDivisionError("by zero")
+        self.story.append("start")
+
+    def make_tools(self) -> list[Tool]:
+        return [tool(self.next_number), *self.extra]
+
+    async def next_number(self, step: int = 1) -> int:
+        """Count on."""
+        self.count += step
+        return self.count
+
+    async def on_close(self) -> None:
+        self.story.append("close")
+
+
+def test_tools_of_a_program_share_its_state() -> None:
+    async def test() -> None:
+        program = Program()
+        async with ToolTester(program, options={"first": 5}) as tester:
+            assert (await tester.call("next_number", {"step": 2})).text == "7"
+            assert (await tester.call("next_number")).text == "8"
+        assert program.story == ["start", "close"]
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [("refuse", "option refuse: set"), ("break", "ZeroDivisionError: by zero")],
+)
+def test_a_program_that_cannot_start_says_why(option: str, text: str) -> None:
+    async def test() -> None:
+        program = Program()
+        with pytest.raises(RpcError, match=text):
+            async with ToolTester(program, options={option: True}):
+                pytest.fail("it has started")
+        assert program.story == ["close"]
+
+    run(test())
+
+
+def test_a_program_says_when_its_tools_are_others() -> None:
+    async def test() -> None:
+        program = Program()
+        async with ToolTester(program) as tester:
+            program.extra.append(add)
+            assert len(await tester.list()) == 1
+            program.host.notify_list_changed()
+            assert [one["name"] for one in await tester.list()] == ["next_number", "add"]
+            assert tester.lists_changed == 1
+            program.extra.append(add)
+            with pytest.raises(ValueError, match="two tools are called 'add'; rename one"):
+                program.host.notify_list_changed()
+
+    run(test())
+
+
+class Nameless(Tool):
+    pass
+
+
+def test_a_tool_needs_a_name() -> None:
+    async def test() -> None:
+        with pytest.raises(RpcError, match="Nameless: a tool needs a name"):
+            async with ToolTester(Nameless()):
+                pytest.fail("it has started")
+
+    run(test())
+
+
+def test_levels_of_messages_are_known() -> None:
+    async def test() -> None:
+        program = Program()
+        async with ToolTester(program) as tester:
+            await tester.request("logging/setLevel", {"level": "error"})
+            program.host.log("warning", "not told")
+            program.host.log("critical", "told")
+            await tester.list()
+            assert tester.logged == [("critical", "told")]
+            with pytest.raises(RpcError, match="level must be one of debug, info"):
+                await tester.request("logging/setLevel", {"level": "loud"})
+            with pytest.raises(ValueError, match="log level 'loud': expected one of debug, info"):
+                program.host.log("loud", "x")
 
     run(test())
