@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from anyclawd.engine.commands import JobOutcome
+from anyclawd.engine.events import Asker
 from anyclawd.model.deps import UnitName
 from anyclawd.model.state import JobResult, JobType
 from anyclawd.runtime.driver import Driver
@@ -31,12 +32,12 @@ class Workers:
 
     def start(self, unit: UnitName) -> None:
         """A session waits for this worker."""
-        asked = self._driver.submit_for_pool(JobType.START, unit, _WANTED)
+        asked = self._driver.submit_by_itself(JobType.START, (unit,), _WANTED, Asker.POOL)
         asked.add_done_callback(lambda done: self._look(unit, done))
 
     def stop(self, unit: UnitName) -> None:
         """It had nothing to do. Whoever requires it goes on without, as after an end of its own."""
-        asked = self._driver.submit_for_pool(JobType.STOP, unit, _SPARE)
+        asked = self._driver.submit_by_itself(JobType.STOP, (unit,), _SPARE, Asker.POOL)
         asked.add_done_callback(_say_refusal)
 
     def _look(self, unit: UnitName, asked: _Asked) -> None:

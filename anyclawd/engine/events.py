@@ -214,21 +214,29 @@ class BootRequested:
     stopped_by_hand: frozenset[UnitName] = frozenset()
 
 
+class Asker(StrEnum):
+    """Who wants jobs."""
+
+    PERSON = "person"
+    POOL = "pool"  #: of workers
+    SERVICE = "service"  #: one that offers something else now to those who use it
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobsRequested:
     """Somebody wants all of `units` started, stopped or restarted, as one transaction.
 
-    A person's wish stays: what was stopped by hand is down until it is started by hand. A pool's
-    does not: it starts nothing of what a person has stopped, and what it stops it stops alone, so
-    that nobody is blocked for want of what is at hand.
+    A person's wish stays: what was stopped by hand is down until it is started by hand. Nobody
+    else's does, and nobody else starts anything of what a person has stopped. What a pool stops it
+    stops alone, so that nobody is blocked for want of what is at hand.
     """
 
     request: RequestId
     type: JobType
     units: tuple[UnitName, ...]
     mode: JobMode = JobMode.REPLACE
-    origin: str  #: who asks, for people
-    is_by_pool: bool = False
+    origin: str  #: who asks, for people; of others than persons, why
+    asker: Asker = Asker.PERSON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

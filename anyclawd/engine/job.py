@@ -14,7 +14,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import NewType
 
-from anyclawd.engine.events import RequestId
+from anyclawd.engine.events import Asker, RequestId
 from anyclawd.model.deps import Relation, UnitName
 from anyclawd.model.state import COMING_UP, UP, JobType, Sub
 
@@ -32,6 +32,15 @@ class Origin(StrEnum):
     TIMER = "timer"
     RELOAD = "reload"
     SHUTDOWN = "shutdown"
+
+
+ORIGIN_OF: Mapping[Asker, Origin] = MappingProxyType(
+    {
+        Asker.PERSON: Origin.COMMAND,
+        Asker.POOL: Origin.POOL,
+        Asker.SERVICE: Origin.DEPENDENCY,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,6 +40,7 @@ from anyclawd.engine.commands import (
     SettleBoot,
 )
 from anyclawd.engine.events import (
+    Asker,
     BootRequested,
     CancelRequested,
     ConditionsChecked,
@@ -71,7 +72,7 @@ from anyclawd.engine.events import (
     WatchdogFed,
     WatchdogTriggered,
 )
-from anyclawd.engine.job import OVER, Job, JobId, Origin, Over
+from anyclawd.engine.job import ORIGIN_OF, OVER, Job, JobId, Origin, Over
 from anyclawd.engine.links import Links
 from anyclawd.engine.needs import Needs
 from anyclawd.engine.obstacles import Obstacles
@@ -258,25 +259,24 @@ class Manager:
         self._apply(event.unit, event)
 
     def _on_request(self, event: JobsRequested) -> None:
-        is_spared = event.is_by_pool and event.type is JobType.STOP
+        is_spared = event.asker is Asker.POOL and event.type is JobType.STOP
         mode = JobMode.IGNORE_DEPENDENCIES if is_spared else event.mode
         try:
             jobs = self._admit(event.type, event.units, mode)
-            if event.is_by_pool:
+            if event.asker is not Asker.PERSON:
                 jobs = self._without_stopped(event, jobs)
         except RequestError as error:
             self._commands.append(FinishRequest(event.request, (), str(error)))
             return
-        if not event.is_by_pool:
+        if event.asker is Asker.PERSON:
             self._note_wish(event, jobs)
         self._open(event.request, event.units, jobs)
-        asked = Origin.POOL if event.is_by_pool else Origin.COMMAND
         for name, wanted in jobs.items():
             is_anchor = name in event.units
             self._order(
                 name,
                 wanted,
-                asked if is_anchor else Origin.DEPENDENCY,
+                ORIGIN_OF[event.asker] if is_anchor else Origin.DEPENDENCY,
                 event.origin,
                 requests=frozenset({event.request}) if is_anchor else frozenset(),
                 ignores_dependencies=mode is JobMode.IGNORE_DEPENDENCIES,

@@ -48,6 +48,7 @@ from anyclawd.engine.commands import (
     StopCore,
 )
 from anyclawd.engine.events import (
+    Asker,
     BootRequested,
     Event,
     Exit,
@@ -222,24 +223,16 @@ class Driver:
         self.feed(JobsRequested(request=request, type=type_, units=units, mode=mode, origin=origin))
         return _unless_refused(future)
 
-    def submit_for_pool(
-        self, type_: JobType, name: UnitName, why: str
+    def submit_by_itself(
+        self, type_: JobType, units: tuple[UnitName, ...], why: str, asker: Asker
     ) -> "asyncio.Future[tuple[JobOutcome, ...]]":
-        """Ask for a job of one worker; see `JobsRequested` for what is different about it.
+        """Ask for jobs that no person wants; see `JobsRequested` for what is different about it.
 
-        The future has the RequestError where the engine refuses: it may do so later, since a pool
-        asks while a command is being performed.
+        The future has the RequestError where the engine refuses: it may do so later, since such an
+        asker asks while a command is being performed.
         """
         request, future = self._open_request()
-        self.feed(
-            JobsRequested(
-                request=request,
-                type=type_,
-                units=(name,),
-                origin=why,
-                is_by_pool=True,
-            )
-        )
+        self.feed(JobsRequested(request=request, type=type_, units=units, origin=why, asker=asker))
         return future
 
     def adopt(

@@ -28,6 +28,7 @@ from anyclawd.engine.commands import (
     StopCore,
 )
 from anyclawd.engine.events import (
+    Asker,
     BootRequested,
     CancelRequested,
     ConditionsChecked,
@@ -244,9 +245,9 @@ class World:
         type_: JobType,
         *names: str,
         mode: JobMode = JobMode.REPLACE,
-        is_by_pool: bool = False,
+        asker: Asker = Asker.PERSON,
     ) -> int:
-        """Make a request as a person would, or a pool; its number is the key in `finished`."""
+        """Make a request as a person would, or somebody else; its number is the key in `finished`."""
         self.asked += 1
         request = RequestId(self.asked)
         self.tell(
@@ -256,7 +257,7 @@ class World:
                 units=tuple(map(UnitName, names)),
                 mode=mode,
                 origin="a test",
-                is_by_pool=is_by_pool,
+                asker=asker,
             )
         )
         return request

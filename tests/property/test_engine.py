@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from anyclawd.engine import invariants
 from anyclawd.engine.commands import Command, FinishRequest
 from anyclawd.engine.events import (
+    Asker,
     Event,
     Exit,
     Exited,
@@ -70,6 +71,11 @@ from anyclawd.model.unit import Kind, Protocol, Unit
 from tests.fakes.world import World, link, make_plan, make_unit
 
 NAMES = [UnitName(f"u{n}.service") for n in range(5)]
+WISHES = {
+    Asker.PERSON: [*JobType],
+    Asker.POOL: [JobType.START, JobType.STOP],
+    Asker.SERVICE: [JobType.TRY_RESTART],
+}
 READINESS = (
     ReadinessType.STARTED,
     ReadinessType.INITIALIZE,
@@ -291,11 +297,11 @@ class Life:
         names = draw(st.lists(st.sampled_from([*NAMES, DEFAULT_TARGET]), min_size=1))[:2]
         mode = draw(st.sampled_from([JobMode.REPLACE, JobMode.REPLACE, *JobMode]))
         self.manager.keeps_order &= mode is not JobMode.IGNORE_DEPENDENCIES
-        is_by_pool = draw(st.integers(0, 9)) == 9
-        wish = draw(st.sampled_from([JobType.START, JobType.STOP] if is_by_pool else JobType))
-        if is_by_pool and wish is JobType.STOP:
+        asker = draw(st.sampled_from([*[Asker.PERSON] * 8, *Asker]))
+        wish = draw(st.sampled_from(WISHES[asker]))
+        if asker is Asker.POOL and wish is JobType.STOP:
             self.manager.keeps_order = False  # it ignores the dependencies
-        self.world.ask(wish, *names, mode=mode, is_by_pool=is_by_pool)
+        self.world.ask(wish, *names, mode=mode, asker=asker)
 
     def _reset(self) -> None:
         names = self.names()

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from anyclawd.engine.events import Asker
 from anyclawd.engine.explain import sentences
 from anyclawd.engine.job import Origin
 from anyclawd.model.conversation import Pool
@@ -45,20 +46,20 @@ def test_a_worker_that_rests_is_no_trouble_of_a_boot() -> None:
 
 def test_a_pool_starts_and_stops_a_worker_and_nothing_of_it_is_remembered() -> None:
     world = pooled()
-    request = world.ask(JobType.START, W2, is_by_pool=True)
+    request = world.ask(JobType.START, W2, asker=Asker.POOL)
     assert world.results(request) == {W2: JobResult.DONE}
     assert world.manager.moved_by[UnitName(W2)].origin is Origin.POOL
-    request = world.ask(JobType.STOP, W2, is_by_pool=True)
+    request = world.ask(JobType.STOP, W2, asker=Asker.POOL)
     world.exit(W2, code=0)
     assert world.results(request) == {W2: JobResult.DONE}
     assert world.remembered == world.manager.stopped_by_hand == set()
-    world.ask(JobType.START, W2, is_by_pool=True)
+    world.ask(JobType.START, W2, asker=Asker.POOL)
     assert world.spawned == [W1, W2, W2]
 
 
 def test_why_a_worker_runs_is_told_in_the_pools_words() -> None:
     world = pooled()
-    world.ask(JobType.START, W2, is_by_pool=True)
+    world.ask(JobType.START, W2, asker=Asker.POOL)
     said = sentences(world.manager, UnitName(W2), world.now)
     assert "It was started because a test." in said
     assert "It is one of 3 workers of a.agent." in said
@@ -78,7 +79,7 @@ def test_what_starts_a_worker_that_rests_is_told() -> None:
 def test_a_pool_does_not_start_what_a_person_has_stopped() -> None:
     world = pooled()
     world.stop(W2)
-    request = world.ask(JobType.START, W2, is_by_pool=True)
+    request = world.ask(JobType.START, W2, asker=Asker.POOL)
     assert world.finished[request].refusal == f"cannot start {W2}: it was stopped by hand"
     world.start(W2)
     assert world.spawned == [W1, W2]
@@ -88,7 +89,7 @@ def test_a_pool_that_stops_what_a_person_has_stopped_changes_nothing_of_that() -
     world = pooled()
     world.start(W2)
     world.stop(W2)
-    world.ask(JobType.STOP, W2, is_by_pool=True)
+    world.ask(JobType.STOP, W2, asker=Asker.POOL)
     assert world.manager.stopped_by_hand == {W2}
 
 
@@ -96,7 +97,7 @@ def test_what_a_worker_needs_and_a_person_has_stopped_is_waited_for() -> None:
     """As at a boot: nobody but a person takes that back."""
     world = World(make_plan(make_unit(S), link(make_unit(W1), requires=[S])))
     world.stop(S)
-    request = world.ask(JobType.START, W1, is_by_pool=True)
+    request = world.ask(JobType.START, W1, asker=Asker.POOL)
     assert world.results(request) == {W1: JobResult.DEPENDENCY}
     assert world.subs()[W1] == Sub.BLOCKED
     assert (world.spawned, world.manager.stopped_by_hand) == ([], {S})
@@ -107,7 +108,7 @@ def test_what_a_worker_needs_and_a_person_has_stopped_is_waited_for() -> None:
 def test_a_stop_by_a_pool_tears_nobody_down() -> None:
     world = World(make_plan(make_unit(W1), link(make_unit(S), wants=[W1], requires=[W1])))
     world.boot()
-    world.ask(JobType.STOP, W1, is_by_pool=True)
+    world.ask(JobType.STOP, W1, asker=Asker.POOL)
     world.exit(W1, code=0)
     assert world.subs()[S] == Sub.RUNNING
     assert world.subs()[W1] == Sub.DEAD
@@ -115,9 +116,9 @@ def test_a_stop_by_a_pool_tears_nobody_down() -> None:
 
 def test_a_start_during_the_stop_of_a_worker_brings_it_back() -> None:
     world = pooled()
-    world.ask(JobType.START, W2, is_by_pool=True)
-    world.ask(JobType.STOP, W2, is_by_pool=True)
-    request = world.ask(JobType.START, W2, is_by_pool=True)
+    world.ask(JobType.START, W2, asker=Asker.POOL)
+    world.ask(JobType.STOP, W2, asker=Asker.POOL)
+    request = world.ask(JobType.START, W2, asker=Asker.POOL)
     world.exit(W2, code=0)
     assert world.results(request) == {W2: JobResult.DONE}
     assert world.spawned == [W1, W2, W2]
@@ -134,7 +135,7 @@ def test_more_workers_of_a_reload_rest_and_more_that_are_always_up_start() -> No
 def test_fewer_workers_of_a_reload_are_stopped_and_fewer_that_are_always_up_run_on() -> None:
     world = World(wanting(W1, W2, spare=(W3,)))
     world.boot()
-    world.ask(JobType.START, W3, is_by_pool=True)
+    world.ask(JobType.START, W3, asker=Asker.POOL)
     world.replace_plan(wanting(W1, spare=(W2,)))
     assert world.subs() == {W1: Sub.RUNNING, W2: Sub.RUNNING, W3: Sub.STOP_SIGTERM}
 
@@ -142,7 +143,7 @@ def test_fewer_workers_of_a_reload_are_stopped_and_fewer_that_are_always_up_run_
 def test_a_worker_that_crashes_comes_back_by_its_policy_and_touches_no_other() -> None:
     world = World(wanting(W1))
     world.boot()
-    world.ask(JobType.START, W2, is_by_pool=True)
+    world.ask(JobType.START, W2, asker=Asker.POOL)
     world.exit(W2, code=1)
     assert world.subs()[W2] == Sub.AUTO_RESTART
     assert world.subs()[W1] == Sub.RUNNING
@@ -152,8 +153,8 @@ def test_a_worker_that_crashes_comes_back_by_its_policy_and_touches_no_other() -
 
 def test_a_worker_waits_for_its_turn_to_start_like_any_other() -> None:
     world = World(make_plan(answering(W1), answering(W2), start_concurrency=1))
-    world.ask(JobType.START, W1, is_by_pool=True)
-    world.ask(JobType.START, W2, is_by_pool=True)
+    world.ask(JobType.START, W1, asker=Asker.POOL)
+    world.ask(JobType.START, W2, asker=Asker.POOL)
     assert world.spawned == [W1]
     world.ready(W1)
     assert world.spawned == [W1, W2]
