@@ -7,7 +7,10 @@ import pytest
 HEAVY = ("asyncio", "dataclasses", "inspect", "logging", "socket", "ssl", "subprocess")
 
 
-@pytest.mark.parametrize("module", ["agent", "channel", "content", "hook", "types"])
+MODULES = ["agent", "blocks", "channel", "content", "hook", "media", "service", "tool", "types"]
+
+
+@pytest.mark.parametrize("module", MODULES)
 def test_importing_the_sdk_loads_nothing_heavy(module: str) -> None:
     script = f"import sys, anyclaw_sdk.{module}; print(*sorted(sys.modules))"
     output = subprocess.run(
