@@ -3,10 +3,14 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
+#: Tools that are counted by name; what is called beyond them is counted together.
+TOOL_NAMES_MAX = 1000
+OTHER_TOOLS = "(others)"
+
 
 @dataclass(slots=True)
 class TurnTimes:
-    """The ended turns of one agent."""
+    """The ended turns of one agent, or the ended calls of one tool."""
 
     count: int = 0
     sum_s: float = 0.0
@@ -23,6 +27,8 @@ class Counters:
     turns: int = 0  #: begun
     updates: int = 0  #: received from agents
     turn_times: dict[str, TurnTimes] = field(default_factory=dict)  #: by agent, as users name it
+    tool_calls: Counter[tuple[str, str]] = field(default_factory=Counter)  #: by tool, `ok|error`
+    tool_times: dict[str, TurnTimes] = field(default_factory=dict)  #: by tool, as its unit names it
 
     def note_refusal(self, reason: str) -> None:
         self.refusals[str(reason)] += 1
@@ -34,3 +40,11 @@ class Counters:
         times = self.turn_times.setdefault(agent, TurnTimes())
         times.count += 1
         times.sum_s += seconds
+
+    def note_tool_call(self, tool: str, seconds: float, *, is_success: bool) -> None:
+        if tool not in self.tool_times and len(self.tool_times) >= TOOL_NAMES_MAX:
+            tool = OTHER_TOOLS
+        times = self.tool_times.setdefault(tool, TurnTimes())
+        times.count += 1
+        times.sum_s += seconds
+        self.tool_calls[tool, "ok" if is_success else "error"] += 1

@@ -31,6 +31,8 @@ from anyclawd.gateway.mcp_servers import McpServers
 from anyclawd.gateway.outbox import Outbox
 from anyclawd.gateway.seam import NO_ENDPOINT, Endpoint, Store
 from anyclawd.gateway.service import ServicePeer
+from anyclawd.gateway.tool_desk import ToolDesk
+from anyclawd.gateway.toolhost import ToolHost
 from anyclawd.model import secret
 from anyclawd.model.deps import UnitName
 from anyclawd.model.errors import RequestError
@@ -114,6 +116,15 @@ class Gateway:
         self.mcp_servers = McpServers(self.grants, endpoint)
         self.chats = Chats(self)
         self.counters = Counters()
+        self.tools = ToolHost(
+            ToolDesk(self),
+            routes=lambda: self.router.routes,
+            toolbox=self.router.toolbox,
+            grants=self.grants,
+            counters=self.counters,
+            listed=lambda unit, offered: self._step(events.ToolsListed(unit, offered)),
+            gone=lambda unit: self._step(events.ToolGone(unit)),
+        )
         self._agents: dict[UnitName, AgentPeer] = {}
         self._hooks = Hooks()
         self._channels: dict[str, ChannelPeer] = {}
@@ -178,7 +189,9 @@ class Gateway:
             case Protocol.HOOK:
                 hooks = self._hooks
                 return HookPeer(unit, wire, report, self._namespace, options, hooks).connection
-            case Protocol.MCP | Protocol.NONE:
+            case Protocol.MCP:
+                return self.tools.connect(unit, wire, report, options)
+            case Protocol.NONE:
                 reason = f"{unit.name}: the gateway does not speak protocol {unit.protocol}"
                 raise ValueError(reason)
             case _:
@@ -260,6 +273,7 @@ class Gateway:
             if unit in plan.units:
                 connection.limit_lines(plan.units[unit].stdout_line_max_bytes)
         self._step(events.RoutesReplaced(routes))
+        self.tools.routes_replaced()
 
     def forget(self, unit: UnitName) -> None:
         """A unit that has gone from the plan has come to rest: nothing of it is needed."""
@@ -273,6 +287,9 @@ class Gateway:
                 self._step(events.AgentRemoved(unit))
             case Kind.CHANNEL:
                 self._forget_channel(entry_name(unit))
+            case Kind.TOOL if unit not in self._plan.units:  # else it is configured again
+                self._step(events.ToolRemoved(unit))
+                self.tools.forget(unit)
             case _:
                 pass  # nothing else of the gateway belongs to other kinds
 
@@ -299,6 +316,8 @@ class Gateway:
                 self._step(events.AgentFailed(unit.name, reason))
             case Kind.CHANNEL:
                 self._step(events.ChannelFailed(entry_name(unit.name)))
+            case Kind.TOOL:
+                self.tools.unit_failed(unit.name, reason)
             case Kind.CORE if unit.name == STORE and not self._is_read:
                 self._store_failure = reason
                 while self._unread:

@@ -29,6 +29,8 @@ NOISE_INTERVAL_S = 10.0
 
 #: Called once with the result or the error; never called when the connection is lost first.
 OnAnswer = Callable[[Json, RpcError | None], None]
+#: What a frame says, or None for noise.
+Reader = Callable[[bytes], jsonrpc.Message | None]
 
 
 class Reply:
@@ -96,10 +98,10 @@ class Peer(Protocol):
 
 
 class Connection:
-    """The sink of one process."""
+    """The sink of one process; `read` decides what results look like to whoever has asked."""
 
-    def __init__(self, wire: Wire, report: Report, peer: Peer) -> None:
-        self._wire, self._report, self._peer = wire, report, peer
+    def __init__(self, wire: Wire, report: Report, peer: Peer, read: Reader = jsonrpc.read) -> None:
+        self._wire, self._report, self._peer, self._read = wire, report, peer, read
         self._framer = LineFramer(wire.unit.stdout_line_max_bytes)
         self._calls: Calls[OnAnswer] = Calls()
         self._is_over = self._is_closing = False
@@ -114,7 +116,7 @@ class Connection:
         self._framer.limit = limit_bytes
 
     def call(self, method: str, params: Json, on_answer: OnAnswer) -> int:
-        """Send a request; the handle is for `abandon`."""
+        """Send a request; the handle is for `abandon`, and is the id that the other end sees."""
         handle, frame = self._calls.open(method, params, on_answer)
         self.send(frame)
         return handle
@@ -204,7 +206,7 @@ class Connection:
         return self._wire.unit.name
 
     def _receive(self, frame: bytes) -> None:
-        match jsonrpc.read(frame):
+        match self._read(frame):
             case jsonrpc.Notification(method, params):
                 self._peer.notification_received(method, params, len(frame))
             case jsonrpc.Request(id_, method, params):

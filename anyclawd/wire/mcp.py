@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from anyclawd.model.value import Json
+from anyclawd.wire.jsonrpc import INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR
 
 #: Those that begin with `initialize`, oldest first.
 HANDSHAKE_REVISIONS = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
@@ -61,6 +62,18 @@ RESOURCE_NOT_FOUND = -32002  #: handshake; the modern era has -32602 for it
 HEADER_MISMATCH = -32020  #: modern: a header and the body disagree
 MISSING_CAPABILITY = -32021  #: modern: the client would have to be able to do something
 UNSUPPORTED_REVISION = -32022  #: modern; `data` has `supported` and `requested`
+
+#: Errors about how two ends speak with each other, which say nothing to a third.
+BETWEEN_TWO = frozenset(
+    {
+        PARSE_ERROR,
+        INVALID_REQUEST,
+        METHOD_NOT_FOUND,
+        HEADER_MISMATCH,
+        MISSING_CAPABILITY,
+        UNSUPPORTED_REVISION,
+    }
+)
 
 # --- names in `_meta` -----------------------------------------------------------------------------
 

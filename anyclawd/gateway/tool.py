@@ -1,0 +1,415 @@
+"""One tool process: which MCP it speaks, what it offers, and what it is asked.
+
+It is ready when its first `tools/list` is answered; prompts and resources are read after that, and
+never hold up the tools. What it offers, and whether it is there, its host is told at once. It is
+spoken to in one era (`wire.mcp_era`), and everything else here is the same in both.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Protocol, assert_never
+
+from anyclawd import __version__
+from anyclawd.gateway.channel import OnAccepted
+from anyclawd.gateway.tool_call import (
+    ENDED,
+    NOT_READING,
+    NOT_RUNNING,
+    OnEnd,
+    OnProgress,
+    Request,
+    ToolCall,
+)
+from anyclawd.gateway.tool_list import ToolList
+from anyclawd.model.deps import UnitName
+from anyclawd.model.errors import RemoteProtocolError
+from anyclawd.model.tool import Era, ToolRole
+from anyclawd.model.unit import Unit
+from anyclawd.model.value import Json
+from anyclawd.runtime.connection import Connection, OnAnswer, Reply
+from anyclawd.runtime.seam import Report, Wire
+from anyclawd.wire import channel, json_text, jsonrpc, mcp, mcp_client, mcp_era
+from anyclawd.wire.json_text import JsonText
+from anyclawd.wire.jsonrpc import RpcError
+from anyclawd.wire.lenient import as_map
+from anyclawd.wire.mcp import Method, Notification
+from anyclawd.wire.mcp_era import Stage
+from anyclawd.wire.mcp_lists import Offer
+
+log = logging.getLogger("anyclawd.gateway")
+
+#: How long a server of unknown era may take to answer the question for it.
+PROBE_WAIT_S = 5.0
+#: Requests that wait until a tool reads again; one more, and it is refused at once.
+HELD_MAX = 100
+
+
+class ToolWatcher(Protocol):
+    """Who is told of tools, and what they ask for; `gateway.toolhost` is one."""
+
+    def tool_ready(self, peer: "ToolPeer") -> None:
+        """Its tools are listed: it may be asked."""
+
+    def tool_changed(self, peer: "ToolPeer", offer: Offer) -> None:
+        """What it offers of one kind is another now."""
+
+    def tool_gone(self, peer: "ToolPeer") -> None:
+        """It is asked nothing any more."""
+
+    def tool_told(self, peer: "ToolPeer", method: Notification, params: dict[str, Json]) -> None:
+        """It has something to say to those who listen."""
+
+    def tool_roots(self, unit: UnitName) -> list[Json]:
+        """The directories of those who may use a trusted tool."""
+
+    def tool_delivers(self, session: str, content: list[Json]) -> str:
+        """Show something in a chat; why that cannot be, or nothing."""
+
+    def tool_injects(
+        self,
+        unit: UnitName,
+        injection: mcp_client.Injection,
+        size_bytes: int,
+        answer: OnAccepted,
+    ) -> None:
+        """Put a message into a chat."""
+
+
+class _ToolConnection(Connection):
+    """A question for the health of a tool has parameters, in one of the eras."""
+
+    def __init__(self, wire: Wire, report: Report, peer: "ToolPeer") -> None:
+        super().__init__(wire, report, peer, json_text.read)
+        self._tool = peer
+
+    def probe(self, answered: Callable[[str], None]) -> Callable[[], None]:
+        def on_answer(result: Json, error: RpcError | None) -> None:
+            answered(self._tool.health_answered(result, error))
+
+        handle = self.call(self._tool.health_method, self._tool.health_params, on_answer)
+        return partial(self.forget, handle)
+
+
+class ToolPeer:
+    """Speaks MCP with one process."""
+
+    def __init__(
+        self,
+        unit: Unit,
+        wire: Wire,
+        report: Report,
+        watcher: ToolWatcher,
+        options: Mapping[str, Json],
+    ) -> None:
+        self.unit, self._report, self._watcher = unit, report, watcher
+        self.role = unit.tool or ToolRole()
+        self.server = mcp_client.Server()
+        self.lists: dict[Offer, ToolList] = {}
+        self.era = Era.HANDSHAKE  #: once it is settled
+        self._options = dict(options) if self.role.is_trusted else {}
+        self._meta: dict[str, Json] = {}  # of every request, once the era is settled
+        self._greeting = JsonText({}, b"{}")
+        self._is_ready = self._is_gone = self._is_paused = False
+        self._calls: dict[int, ToolCall] = {}
+        self._held: list[ToolCall] = []  # until it reads again
+        self._last_number = 0
+        self._silence: asyncio.TimerHandle | None = None
+        self._listening = 0  # the handle of `subscriptions/listen`
+        self.uris: set[str] = set()  #: resources whose changes are wanted
+        self.connection: Connection = _ToolConnection(wire, report, self)
+        self._stage, action = mcp_era.begin(self.role.era)
+        self._perform(action)
+
+    # --- the era ----------------------------------------------------------------------------------
+
+    def _perform(self, action: mcp_era.Action | None) -> None:
+        is_trusted = self.role.is_trusted
+        match action:
+            case mcp_era.Discover(revision):
+                meta = mcp_client.envelope(revision, __version__, is_trusted=is_trusted)
+                params = mcp_client.discover_params(meta, self._options, is_trusted=is_trusted)
+                self.connection.call(Method.DISCOVER, params, self._discovered)
+                if self._stage is Stage.PROBING:
+                    loop = asyncio.get_running_loop()
+                    self._silence = loop.call_later(PROBE_WAIT_S, self._fell_silent)
+            case mcp_era.Initialize():
+                params = mcp_client.initialize_params(
+                    __version__, self._options, is_trusted=is_trusted
+                )
+                self.connection.call(Method.INITIALIZE, params, self._initialized)
+            case mcp_era.Settle(era, revision):
+                self._settle(era, revision)
+            case mcp_era.GiveUp(reason):
+                self.connection.fail(reason)
+            case None:
+                pass
+            case _:
+                assert_never(action)
+
+    def _step(self, event: mcp_era.Event) -> None:
+        self._stage, action = mcp_era.step(self._stage, event)
+        if self._stage is not Stage.PROBING:
+            self._end_silence()
+        self._perform(action)
+
+    def _discovered(self, result: Json, error: RpcError | None) -> None:
+        if error is None:
+            self._greeting = self._greeting if self._stage is Stage.SETTLED else result
+            self._step(mcp_era.Discovered(mcp_client.read_supported(result.value)))
+        else:
+            supported = mcp_client.read_supported(error.data)
+            self._step(mcp_era.DiscoverRefused(error.code, error.message, supported))
+
+    def _initialized(self, result: Json, error: RpcError | None) -> None:
+        if error is None:
+            self._greeting = self._greeting if self._stage is Stage.SETTLED else result
+            self._step(mcp_era.Initialized(mcp_client.read_revision(result)))
+        else:
+            supported = mcp_client.read_supported(error.data)
+            self._step(mcp_era.InitializeRefused(error.code, error.message, supported))
+
+    def _fell_silent(self) -> None:
+        self._silence = None
+        self._step(mcp_era.Silent())
+
+    def _end_silence(self) -> None:
+        if self._silence is not None:
+            self._silence.cancel()
+            self._silence = None
+
+    def _settle(self, era: Era, revision: str) -> None:
+        self.era, self.server = era, mcp_client.read_server(self._greeting)
+        if era is Era.MODERN:
+            is_trusted = self.role.is_trusted
+            self._meta = mcp_client.envelope(revision, __version__, is_trusted=is_trusted)
+        else:
+            self.connection.notify(Notification.INITIALIZED, {})
+        name = self.unit.name
+        log.info("%s: speaks MCP %s", name, revision, extra={"unit": name})
+        for offer in Offer:
+            is_promised = offer in self.server.offers
+            if is_promised or offer is Offer.TOOLS:
+                may_lack = not is_promised or offer is Offer.TEMPLATES
+                self.lists[offer] = ToolList(
+                    name, offer, self._ask_page, self._listed, may_lack=may_lack
+                )
+        self.lists[Offer.TOOLS].refresh()
+
+    # --- what it offers ---------------------------------------------------------------------------
+
+    def _ask_page(self, offer: Offer, params: dict[str, Json], ended: OnEnd) -> None:
+        self.ask(Request(offer.method, params, {}), ended)
+
+    def _listed(self, found: ToolList, reason: str, is_changed: bool) -> None:
+        name = self.unit.name
+        if self._is_gone:
+            return
+        if reason and not self._is_ready:
+            self.connection.fail(reason)
+        elif reason:
+            log.warning("%s: %s", name, reason, extra={"unit": name})
+        elif not self._is_ready:
+            self._is_ready = True
+            self._watcher.tool_ready(self)
+            self._report.ready()
+            for offer in self.lists:
+                if offer is not Offer.TOOLS:
+                    self.lists[offer].refresh()
+            self.listen()
+        elif is_changed:
+            self._watcher.tool_changed(self, found.offer)
+
+    def listen(self) -> None:
+        """Have it tell what changes; in the handshake era it does so by itself."""
+        if self.era is not Era.MODERN or not self._is_ready:
+            return
+        wanted = mcp_client.listen_filter(self.server, self.uris)
+        if self._listening:
+            self.withdraw(self._listening, "asked anew")
+            self._listening = 0
+        if wanted:
+            params = {"notifications": wanted, "_meta": self._meta}
+            self._listening = self.connection.call(Method.LISTEN, params, self._stopped_telling)
+
+    def _stopped_telling(self, result: Json, error: RpcError | None) -> None:
+        self._listening = 0
+        log.debug("%s: tells of no changes any more: %s", self.unit.name, error or "it ended")
+
+    # --- what it is asked -------------------------------------------------------------------------
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it may be asked."""
+        return self._is_ready and not self._is_gone
+
+    def ask(
+        self, request: Request, ended: OnEnd, progressed: OnProgress | None = None
+    ) -> ToolCall | None:
+        """Begin a request; None where it has ended already."""
+        if self._is_gone:
+            ended(NOT_RUNNING)
+            return None
+        if self._is_paused and len(self._held) >= HELD_MAX:
+            ended(NOT_READING)
+            return None
+        self._last_number += 1
+        number, timeout_s = self._last_number, self.role.call_timeout_s
+        call = self._calls[number] = ToolCall(self, number, request, ended, progressed, timeout_s)
+        if self._is_paused:
+            self._held.append(call)
+        else:
+            call.start()
+        return call
+
+    def next_call_id(self) -> str:
+        """What the next request will be called in what a trusted tool is told of it."""
+        return str(self._last_number + 1)
+
+    def notify(self, method: Notification, params: dict[str, Json]) -> None:
+        if self.is_up:
+            self.connection.notify(method, params)
+
+    def send(self, call: ToolCall, on_answer: OnAnswer) -> int:
+        request = call.request
+        meta = {**request.meta, **self._meta}
+        if call.progressed is not None:
+            meta[mcp.PROGRESS_TOKEN] = call.number
+        params = {**request.params, "_meta": meta} if meta else request.params
+        return self.connection.call(request.method, params, on_answer)
+
+    def withdraw(self, handle: int, reason: str) -> None:
+        self.connection.forget(handle)
+        params: dict[str, Json] = {"requestId": handle, "reason": reason}
+        self.connection.notify(Notification.CANCELLED, params)
+
+    def close(self, call: ToolCall) -> None:
+        del self._calls[call.number]
+        if call in self._held:
+            self._held.remove(call)
+
+    @property
+    def health_method(self) -> str:
+        return Method.PING if self.era is Era.HANDSHAKE else Method.DISCOVER
+
+    @property
+    def health_params(self) -> dict[str, Json]:
+        return {"_meta": self._meta} if self._meta else {}
+
+    def health_answered(self, result: Json, error: RpcError | None) -> str:
+        """Whatever it answers, it lives."""
+        return ""
+
+    # --- what it sends ----------------------------------------------------------------------------
+
+    def frame_received(self, frame: bytes) -> bool:
+        return False
+
+    def request_received(self, method: str, params: Json, reply: Reply, size_bytes: int) -> bool:
+        try:
+            match method:
+                case Method.PING:
+                    reply.result({})
+                case Method.ROOTS_LIST if self.role.is_trusted:
+                    reply.result({"roots": self._watcher.tool_roots(self.unit.name)})
+                case Method.DELIVER if self.role.is_trusted:
+                    self._deliver(mcp_client.read_delivery(params), reply)
+                case Method.INJECT if self.role.is_trusted:
+                    self._inject(mcp_client.read_injection(params), reply, size_bytes)
+                case _:
+                    return False
+        except RemoteProtocolError as error:
+            reply.error(jsonrpc.INVALID_PARAMS, str(error))
+        return True
+
+    def _deliver(self, delivery: mcp_client.Delivery, reply: Reply) -> None:
+        number = int(delivery.call) if delivery.call.isdecimal() and len(delivery.call) < 20 else 0
+        call = self._calls.get(number)
+        if call is None or not call.request.session:
+            text = f"no call {delivery.call!r:.80} is under way; deliver before it is answered"
+            reply.error(jsonrpc.INVALID_PARAMS, text)
+        elif reason := self._watcher.tool_delivers(call.request.session, delivery.content):
+            reply.error(jsonrpc.SERVER_ERROR, reason)
+        else:
+            reply.result({})
+
+    def _inject(self, injection: mcp_client.Injection, reply: Reply, size_bytes: int) -> None:
+        def answer(acceptance: channel.Acceptance) -> None:
+            if acceptance.refusal is None:
+                reply.result(mcp_client.injected(acceptance))
+            else:
+                error = channel.refused(acceptance.message_id, acceptance.refusal)
+                reply.error(error.code, error.message, error.data)
+
+        self._watcher.tool_injects(self.unit.name, injection, size_bytes, answer)
+
+    def notification_received(self, method: str, params: Json, size_bytes: int) -> None:
+        match method:
+            case Notification.PROGRESS:
+                self._progress(mcp_client.read_progress(params))
+            case Notification.TOOLS_CHANGED:
+                self._refresh(Offer.TOOLS)
+            case Notification.PROMPTS_CHANGED:
+                self._refresh(Offer.PROMPTS)
+            case Notification.RESOURCES_CHANGED:
+                self._refresh(Offer.RESOURCES)
+                self._refresh(Offer.TEMPLATES)
+            case Notification.RESOURCE_UPDATED | Notification.MESSAGE:
+                if self.is_up:
+                    told = {name: one for name, one in as_map(params).items() if name != "_meta"}
+                    self._watcher.tool_told(self, Notification(method), told)
+            case _:
+                log.debug("%s: notification %s ignored", self.unit.name, method)
+
+    def _progress(self, progress: mcp_client.Progress) -> None:
+        token = progress.token
+        if isinstance(token, str) and token.isdecimal() and len(token) < 20:
+            token = int(token)  # some servers echo every token as a text
+        call = self._calls.get(token) if isinstance(token, int) else None
+        if call is not None and call.progressed is not None:
+            call.progressed(progress.params)
+
+    def _refresh(self, offer: Offer) -> None:
+        found = self.lists.get(offer)
+        if found is not None and (self._is_ready or offer is Offer.TOOLS):
+            found.refresh()
+
+    # --- its life ---------------------------------------------------------------------------------
+
+    def batch_ended(self) -> None:
+        pass
+
+    def writing_paused(self) -> None:
+        self._is_paused = True
+
+    def writing_resumed(self) -> None:
+        self._is_paused = False
+        while self._held and not self._is_paused:
+            self._held.pop(0).start()
+
+    def closing(self) -> None:
+        """What it has been asked it may still answer; it is asked nothing new."""
+        self._leave()
+
+    def ended(self) -> None:
+        self._leave()
+        self._fail_calls()
+
+    def lost(self) -> None:
+        self._leave()
+        self._fail_calls()
+
+    def _leave(self) -> None:
+        if self._is_gone:
+            return
+        self._is_gone = True
+        self._end_silence()
+        if self._is_ready:
+            self._watcher.tool_gone(self)
+        for found in self.lists.values():
+            found.close()
+
+    def _fail_calls(self) -> None:
+        for call in tuple(self._calls.values()):
+            call.fail(ENDED)
