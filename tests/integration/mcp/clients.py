@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -124,6 +124,11 @@ class Served:
         self, message: Json, path: str = "/mcp", **headers: str | list[str] | None
     ) -> Answer:
         return await self.request("POST", path, json.dumps(message).encode(), **headers)
+
+    async def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Return once the condition holds; it is looked at after each turn of the loop."""
+        while not condition():  # noqa: ASYNC110 - any condition, not one with an event
+            await asyncio.sleep(0)
 
     async def initialize(self, revision: str = "2025-11-25", path: str = "/mcp") -> str:
         """Begin a session: its id."""
