@@ -42,6 +42,9 @@ class Harness(ABC):
         self._extension, self._connection = extension, connection
         self._on_failure = on_failure
         self._running: dict[asyncio.Task[None], Request] = {}
+        self._work: asyncio.Task[None] | None = None  #: the extension's own, if it has any
+        self._is_over = False  #: nothing begins any more
+        self.exit_code = 0
 
     async def serve(self, *, is_ready: bool = False) -> None:
         """Perform what the supervisor asks until it is gone; `is_ready`: it has shaken hands."""
@@ -54,6 +57,7 @@ class Harness(ABC):
                 else:
                     await self._take_notification(message)
             await self._wind_up()
+            await self._end_work()
         await self._close()
 
     @abstractmethod
@@ -100,6 +104,27 @@ class Harness(ABC):
             await asyncio.wait(running, timeout=self._extension.eof_grace_s)
         for task in running:
             task.cancel()
+
+    def _begin_work(
+        self, work: Callable[[], Coroutine[None, None, None]], tasks: asyncio.TaskGroup
+    ) -> None:
+        """Let the extension do its own work beside what it is asked, once and until the end."""
+        if self._work is None and not self._is_over:
+            self._work = tasks.create_task(self._watch(work), name="serve")
+
+    async def _watch(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001 - the extension's own code: ends the program
+            self._on_failure("serve", error)
+            self.exit_code = 1
+            self._connection.end()
+
+    async def _end_work(self) -> None:
+        self._is_over = True
+        if self._work is not None:
+            self._work.cancel()
+            await asyncio.wait([self._work])
 
     async def _ignore_unknown(self, method: str, params: Message) -> None:
         """Offer a notification to the extension; one it does not know needs no answer."""

@@ -1,8 +1,8 @@
 """Performs a `Service` on a connection: started once, asked how it is, stopped once.
 
-Each request works in a task, so that none holds up another. `stop` is called once `start` has
-returned, by `shutdown` or by the end of stdin, whichever comes first; a `start` that does not
-return within the grace of that end is cancelled.
+Each request works in a task, so that none holds up another. `serve` begins when the start has been
+answered. `shutdown` or the end of stdin, whichever comes first, ends it, and then calls `stop`; a
+`start` that does not return within the grace of that end is cancelled, and nothing is stopped.
 """
 
 import asyncio
@@ -23,10 +23,12 @@ from anyclaw_sdk.types import (
 )
 
 
-async def run_stdio(service: Service, stdio: Stdio) -> None:
-    """Serve until stdin ends."""
+async def run_stdio(service: Service, stdio: Stdio) -> int:
+    """Serve until stdin ends and return the exit code."""
     async with stdio_connection(stdio) as connection:
-        await ServiceHarness(service, connection).serve()
+        harness = ServiceHarness(service, connection)
+        await harness.serve()
+    return harness.exit_code
 
 
 class ServiceHarness(Harness):
@@ -53,9 +55,9 @@ class ServiceHarness(Harness):
 
     async def _take_request(self, request: Request, tasks: asyncio.TaskGroup) -> None:
         if not self._is_crowded(request):
-            self._own(request, self._answer(request), tasks)
+            self._own(request, self._answer(request, tasks), tasks)
 
-    async def _answer(self, request: Request) -> None:
+    async def _answer(self, request: Request, tasks: asyncio.TaskGroup) -> None:
         """Answer with what the service returns, or with why it returns nothing."""
         try:
             request.answer(await self._value(request.method, request.params))
@@ -66,6 +68,8 @@ class ServiceHarness(Harness):
             request.refuse(_frames.fault(error))
         if request.method == "shutdown":
             self._connection.end()
+        elif self._is_started:
+            self._begin_work(self._service.serve, tasks)
 
     async def _value(self, method: str, params: Message) -> Json:
         match method:
@@ -92,4 +96,5 @@ class ServiceHarness(Harness):
     async def _stop(self) -> None:
         if self._is_started:
             self._is_started = False
+            await self._end_work()
             await self._service.stop()

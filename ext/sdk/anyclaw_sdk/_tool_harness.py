@@ -18,7 +18,7 @@ from anyclaw_sdk._request import Request
 from anyclaw_sdk._stdio import Stdio
 from anyclaw_sdk._thread import Threads
 from anyclaw_sdk._tool_result import ToolResult, error_result, result_of
-from anyclaw_sdk.tool import LOG_LEVELS, Call, Host, InvalidInput, Tool, ToolError, ToolServer
+from anyclaw_sdk.tool import LOG_LEVELS, Call, Host, Tool, ToolError, ToolServer
 from anyclaw_sdk.types import (
     INVALID_PARAMS,
     INVALID_REQUEST,
@@ -39,10 +39,12 @@ log = logging.getLogger("anyclaw_sdk")
 LISTENERS_MAX = 100
 
 
-async def run_stdio(server: ToolServer, stdio: Stdio) -> None:
-    """Serve until stdin ends."""
+async def run_stdio(server: ToolServer, stdio: Stdio) -> int:
+    """Serve until stdin ends and return the exit code."""
     async with stdio_connection(stdio) as connection:
-        await ToolHarness(server, connection).serve()
+        harness = ToolHarness(server, connection)
+        await harness.serve()
+    return harness.exit_code
 
 
 class ToolHarness(Harness):
@@ -61,6 +63,7 @@ class ToolHarness(Harness):
         self._calls: dict[Request, Call] = {}
         self._listeners: list[Request] = []
         self._started: asyncio.Task[RpcError | None] | None = None
+        self._is_started = False
         self._is_initialized = False  #: in the older era
         self._log_level = LOG_LEVELS.index("info")
 
@@ -96,7 +99,7 @@ class ToolHarness(Harness):
         if self._started is None and (is_modern or request.method == "initialize"):
             starting = self._start(request.params)
             self._started = tasks.create_task(starting, name="tool:start")
-        self._own(request, self._answer(request, is_modern), tasks)
+        self._own(request, self._answer_and_work(request, is_modern, tasks), tasks)
 
     def _disown(self, task: asyncio.Task[None]) -> None:
         self._calls.pop(self._running[task], None)
@@ -141,6 +144,7 @@ class ToolHarness(Harness):
         except Exception as error:  # noqa: BLE001 - the server's own code: told to the supervisor
             self._on_failure("on_start", error)
             return _frames.fault(error)
+        self._is_started = True
         return None
 
     def _take_tools(self) -> None:
@@ -155,6 +159,14 @@ class ToolHarness(Harness):
             raise refusal
 
     # --- requests ----------------------------------------------------------------------------
+
+    async def _answer_and_work(
+        self, request: Request, is_modern: bool, tasks: asyncio.TaskGroup
+    ) -> None:
+        """Answer; the first answer of a server that has started lets it do its own work."""
+        await self._answer(request, is_modern)
+        if self._is_started:
+            self._begin_work(self._server.serve, tasks)
 
     async def _answer(self, request: Request, is_modern: bool) -> None:
         """Answer with what comes of it, or with why nothing does."""
@@ -228,9 +240,9 @@ class ToolHarness(Harness):
             raise RpcError(INVALID_PARAMS, f"unknown tool {name!r}")
         arguments = {} if arguments is None else arguments
         if not isinstance(arguments, dict):
-            raise InvalidInput(f"{name}: arguments must be an object")
+            raise RpcError(INVALID_PARAMS, f"{name}: arguments must be an object")
         if texts := complaints(tool.input_schema, arguments):
-            raise InvalidInput(f"{name}: {'; '.join(texts)}")
+            return error_result(f"{name}: {'; '.join(texts)}")
         meta = _mcp.meta_of(params)
         caller = Caller.from_wire(meta[_mcp.CALL]) if _mcp.CALL in meta else None
         call = self._calls[request] = Call(self.host, caller, meta.get("progressToken"))

@@ -85,6 +85,12 @@ class Service:
         """Get ready for use; raise RpcError to refuse with a reason."""
         return Started()
 
+    async def serve(self) -> None:
+        """Do the service's own work, from the answered start on; cancelled before `stop`.
+
+        Returning early is fine. An exception ends the program with status 1.
+        """
+
     async def health(self) -> Health:
         """How it is; asked where the unit has `health: {type: rpc}`."""
         return Health.healthy()
@@ -104,5 +110,4 @@ def run_service(service: Service) -> NoReturn:
 
     from anyclaw_sdk._service_harness import run_stdio
 
-    asyncio.run(run_stdio(service, stdio))
-    sys.exit(0)
+    sys.exit(asyncio.run(run_stdio(service, stdio)))

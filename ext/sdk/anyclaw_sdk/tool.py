@@ -31,7 +31,6 @@ from anyclaw_sdk._stdio import Stdio
 from anyclaw_sdk._tool_result import ToolResult as ToolResult  # part of this module's face
 from anyclaw_sdk.content import text_part
 from anyclaw_sdk.types import (
-    INVALID_PARAMS,
     Caller,
     Json,
     Message,
@@ -57,11 +56,8 @@ class ToolError(Exception):
     """The tool could not do it; the model reads the text, so say what to do instead."""
 
 
-class InvalidInput(RpcError):
-    """The arguments are not what the tool takes; answered as an error of the request."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(INVALID_PARAMS, message)
+class InvalidInput(ToolError):
+    """The arguments are not what the tool takes; the model reads why, and may try again."""
 
 
 # --- the way back --------------------------------------------------------------------------------
@@ -331,6 +327,12 @@ class ToolServer:
     async def on_start(self, host: Host) -> None:
         """Prepare, before anything is answered; an exception refuses the handshake."""
 
+    async def serve(self) -> None:
+        """Do the server's own work, from its first answer on; cancelled before `on_close`.
+
+        Returning early is fine. An exception ends the program with status 1.
+        """
+
     async def on_close(self) -> None:
         """The supervisor has gone and no call runs any more."""
 
@@ -346,8 +348,7 @@ def run_server(server: ToolServer) -> NoReturn:
 
     from anyclaw_sdk._tool_harness import run_stdio
 
-    asyncio.run(run_stdio(server, stdio))
-    sys.exit(0)
+    sys.exit(asyncio.run(run_stdio(server, stdio)))
 
 
 def run_tools(*tools: Tool, name: str = "", version: str = "", instructions: str = "") -> NoReturn:

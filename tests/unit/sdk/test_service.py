@@ -44,6 +44,13 @@ class Shelf(Service):
         )
         return Started(initialize.port, installation)
 
+    async def serve(self) -> None:
+        self.story.append("serve")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.story.append("served")
+
     async def health(self) -> Health:
         return self.state
 
@@ -71,7 +78,7 @@ def test_a_service_starts_tells_its_health_and_stops() -> None:
             assert await tester.health() == Health("unhealthy")
             assert await tester.request("books/count", {}) == {"count": 3}
             await tester.stop()
-        assert shelf.story == ["start here 81", "stop"]
+        assert shelf.story == ["start here 81", "serve", "served", "stop"]
 
     run(test())
 
@@ -92,7 +99,7 @@ def test_the_end_of_stdin_stops_a_service_once() -> None:
         shelf = Shelf()
         async with ServiceTester(shelf) as tester:
             assert (await tester.start()).port == 0
-        assert shelf.story == ["start test 0", "stop"]
+        assert shelf.story == ["start test 0", "serve", "served", "stop"]
 
     run(test())
 
@@ -126,13 +133,17 @@ def test_a_service_starts_once() -> None:
 
 
 class Broken(Service):
-    def __init__(self) -> None:
-        self.opens = asyncio.Event()
+    def __init__(self, *, fails: bool = False) -> None:
+        self.opens, self.fails = asyncio.Event(), fails
 
     async def start(self, initialize: ServiceInitialize) -> Started:
         if initialize.options.get("wait"):
             await self.opens.wait()
         return Started()
+
+    async def serve(self) -> None:
+        if self.fails:
+            raise OSError("the socket is gone")
 
     async def health(self) -> Health:
         raise ZeroDivisionError("by zero")
@@ -153,6 +164,19 @@ def test_a_fault_of_a_service_is_answered_for_and_logged() -> None:
                 await near.request("health", {})
             far.end()
         assert failures == ["health", "stop"]
+
+    run(test())
+
+
+def test_a_service_whose_own_work_fails_ends_with_1() -> None:
+    async def test() -> None:
+        near, far = connection_pair()
+        failures: list[str] = []
+        harness = ServiceHarness(Broken(fails=True), far, lambda method, _: failures.append(method))
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(harness.serve())
+            await near.request("initialize", {})
+        assert (harness.exit_code, failures) == (1, ["serve", "stop"])
 
     run(test())
 

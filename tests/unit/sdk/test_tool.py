@@ -124,15 +124,26 @@ def test_a_class_is_a_tool() -> None:
         ("add", {"a": "x"}, "add: a: expected an integer, found 'x'"),
         ("add", {"a": 1, "B": 2}, "add: B: is unknown; known is a, b"),
         ("weather", {"place": ""}, "place must not be empty"),
-        ("whether", {}, "unknown tool 'whether'"),
     ],
 )
-def test_arguments_that_do_not_fit_are_refused(name: str, arguments: Message, text: str) -> None:
+def test_the_model_reads_what_does_not_fit(name: str, arguments: Message, text: str) -> None:
     async def test() -> None:
         async with ToolTester(server_of(add, Weather())) as tester:
+            result = await tester.call(name, arguments)
+            assert (result.text, result.is_error) == (text, True)
+
+    run(test())
+
+
+def test_an_unknown_name_is_an_error_of_the_request() -> None:
+    async def test() -> None:
+        async with ToolTester(add) as tester:
             with pytest.raises(RpcError) as raised:
-                await tester.call(name, arguments)
-            assert (raised.value.code, raised.value.message) == (INVALID_PARAMS, text)
+                await tester.call("sub")
+            assert (raised.value.code, raised.value.message) == (
+                INVALID_PARAMS,
+                "unknown tool 'sub'",
+            )
 
     run(test())
 
@@ -408,6 +419,15 @@ class Program(ToolServer):
         self.count += step
         return self.count
 
+    async def serve(self) -> None:
+        self.story.append("serve")
+        if self.host.option("fail"):
+            raise ZeroDivisionError("by zero")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.story.append("served")
+
     async def on_close(self) -> None:
         self.story.append("close")
 
@@ -418,7 +438,22 @@ def test_tools_of_a_program_share_its_state() -> None:
         async with ToolTester(program, options={"first": 5}) as tester:
             assert (await tester.call("next_number", {"step": 2})).text == "7"
             assert (await tester.call("next_number")).text == "8"
-        assert program.story == ["start", "close"]
+        assert program.story == ["start", "serve", "served", "close"]
+
+    run(test())
+
+
+def test_a_program_whose_own_work_fails_ends_with_1() -> None:
+    async def test() -> None:
+        program = Program()
+        near, far = connection_pair()
+        failures: list[str] = []
+        harness = ToolHarness(program, far, lambda method, _: failures.append(method))
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(harness.serve())
+            await near.request("initialize", {"_meta": {"anyclaw/options": {"fail": True}}})
+        assert (harness.exit_code, failures) == (1, ["serve"])
+        assert program.story == ["start", "serve", "close"]
 
     run(test())
 

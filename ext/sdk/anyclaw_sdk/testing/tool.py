@@ -124,7 +124,7 @@ class ToolTester(Tester):
         return list_of(map_of(await self.request("tools/list", {})).get("tools"))
 
     async def call(self, name: str, arguments: Message | None = None) -> ToolResult:
-        """Call a tool; raises RpcError for an unknown name and for arguments that do not fit."""
+        """Call a tool; raises RpcError for an unknown name."""
         result = ToolResult.from_wire(await self.start_call(name, arguments))
         await self._near.wait_idle()  # what it has sent before has been taken
         self._raise_first()
