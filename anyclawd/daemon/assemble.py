@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from anyclawd.daemon import places
 from anyclawd.daemon.admin import Admin
 from anyclawd.daemon.control import DaemonControl
+from anyclawd.daemon.mcp import MCP, McpCore
 from anyclawd.daemon.notify import ServiceManager
 from anyclawd.daemon.reload import Reloader
 from anyclawd.daemon.stage0 import Handover
@@ -66,7 +67,9 @@ class Assembly:
         self._systemd = ServiceManager(environ)
         self._has_status_due = False
         self._store = Store(plan.settings.session_store, report=self._report_store)
-        self._gateway = Gateway(plan, environ=environ, store=self._store)
+        self._mcp = McpCore(plan.settings)
+        self._gateway = Gateway(plan, environ=environ, store=self._store, endpoint=self._mcp)
+        self._mcp.tools = self._gateway.tools
         self._admin = Admin(plan.settings, Path(handover.runtime_dir) / "admin.sock")
         self._driver = Driver(
             plan,
@@ -78,6 +81,7 @@ class Assembly:
                 UnitName("orchestrator.core"): Orchestrator(self._gateway),
                 UnitName("admin.core"): self._admin,
                 STORE: self._store,
+                MCP: self._mcp,
             },
             intake=self._gateway,
             remember=self._remember,
@@ -107,6 +111,7 @@ class Assembly:
         )
         self._control.reloader = self.reloader
         self._admin.control = self._control
+        self._mcp.warnings = self._control.warnings
         workers = Workers(self._driver, self._tell_absence)
         self._gateway.start_worker, self._gateway.stop_worker = workers.start, workers.stop
         self._driver.announced.append(self._announce)
@@ -131,6 +136,7 @@ class Assembly:
                 tasks.create_task(self._gateway.run(), name="orchestrator.core:run"),
                 tasks.create_task(self._admin.run(), name="admin.core:run"),
                 tasks.create_task(self._store.run(), name="store.core:run"),
+                tasks.create_task(self._mcp.run(), name="mcp.core:run"),
                 tasks.create_task(self.reloader.run(), name="daemon:reload"),
             ]
             tasks.create_task(self._control.kept.run(), name="daemon:boots")
@@ -190,6 +196,8 @@ class Assembly:
         state = manager.states.get(name)
         if state is None or state.sub not in _OUT or name in manager.jobs:
             return
+        if name == MCP:
+            self._mcp.settle()
         unit, last = self._driver.plan.units[name], manager.moved_by.get(name)
         is_put_away = last is not None and (last.origin, last.type) == (Origin.POOL, JobType.STOP)
         is_ended = state.sub is Sub.DEAD and state.result is Result.SUCCESS

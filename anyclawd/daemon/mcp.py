@@ -34,7 +34,7 @@ class McpCore:
     def __init__(self, settings: Settings) -> None:
         self._host, self._port = settings.tools_server_host, settings.tools_server_port
         self.tools: Host | None = None  #: what is offered; set before the boot
-        self.warn: Callable[[str], None] = log.warning  #: tells who looks at the status
+        self.warnings: list[str] = []  #: for who looks at the status
         self._bound: Bound | None = None
         self._former_port = 0
         self._late: Late[Server] = Late(MCP, "anyclawd.mcp.server")
@@ -81,8 +81,9 @@ class McpCore:
 
         loop.add_reader(descriptor, ring)
         log.info("tools: %s%s", url(self._host, bound.port), ROOT)
-        if bound.warning:
-            self.warn(bound.warning)
+        if bound.warning and bound.warning not in self.warnings:
+            log.warning("%s", bound.warning)
+            self.warnings.append(bound.warning)
 
     async def stop(self) -> None:
         async with self._late.changing:
