@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import importlib
 import itertools
+import signal
 import sqlite3
 import stat
 import sys
@@ -18,7 +19,7 @@ import pytest
 from anyclaw_sdk.testing import ToolTester
 from anyclaw_sdk.tool import ToolResult
 from anyclaw_sdk.types import Json, Message, MessageRefused, RpcError
-from tests.integration.ext.supervisor import ROOT
+from tests.integration.ext.supervisor import ROOT, Supervisor
 
 SCHEDULER = str(ROOT / "ext/tools/scheduler")
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -70,11 +71,8 @@ class Bench:
         async with (
             asyncio.timeout(60),
             ToolTester(server, session=session, options=options, answer=self._answer) as tester,
-            asyncio.TaskGroup() as tasks,
         ):
-            serving = tasks.create_task(server.serve())
             yield tester
-            serving.cancel()
 
     async def at(self, now: datetime) -> None:
         """Set the clock, and have it looked at."""
@@ -548,3 +546,58 @@ def test_the_past_is_bounded(bench: Bench) -> None:
             assert len(await listed(tester)) == 51
 
     run(test())
+
+
+# --- the process -----------------------------------------------------------------------------
+
+
+def test_a_crash_between_sending_and_storing_sends_it_again_under_the_same_id(
+    its: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+    start = datetime.now(UTC) - timedelta(hours=1)
+    schedule = its.schedule.ByInterval(timedelta(minutes=7), start, its.zone.zone_of("UTC"))
+    with its.store.Store(tmp_path) as store:
+        task = its.task.Task(
+            id="t1",
+            session=ANN,
+            agent="default",
+            title="",
+            message="look",
+            schedule=schedule,
+            missed=its.task.Missed.ONCE,
+            state=its.task.TaskState.ACTIVE,
+            created_wall=start,
+            planned_wall=start,
+            next_wall=schedule.next_after(start),
+        )
+        store.put(task)
+    sent = []
+    for is_taken in (False, True):
+        with Supervisor("-X", "utf8", SCHEDULER) as scheduler:
+            initialize(scheduler)
+            request = scheduler.receive_method("anyclaw/inject")
+            sent.append(request["params"]["sourceId"])
+            if is_taken:
+                scheduler.send({"id": request["id"], "result": {"messageId": "m1"}})
+                call = {"name": "schedule_list", "arguments": {}, "_meta": caller()}
+                result = scheduler.call(2, "tools/call", call)["result"]
+                assert result["structuredContent"]["tasks"][0]["lastRun"]["state"] == "delivered"
+            scheduler.process.send_signal(signal.SIGKILL)
+    assert sent == ["schedule:t1:1", "schedule:t1:1"]
+
+
+def caller() -> Message:
+    return {"anyclaw/call": {"id": "c1", "session": ANN, "agent": "default"}}
+
+
+def initialize(scheduler: Supervisor) -> None:
+    experimental = {"anyclaw": {"deliver": {}, "inject": {}}}
+    params = {
+        "protocolVersion": "2025-11-25",
+        "capabilities": {"experimental": experimental},
+        "clientInfo": {"name": "test", "version": "1"},
+        "_meta": {"anyclaw/options": {}},
+    }
+    scheduler.call(1, "initialize", params)
+    scheduler.notify("notifications/initialized", {})
