@@ -126,7 +126,7 @@ class Media:
         if isinstance(source, str | os.PathLike):
             filename = filename or os.fspath(source).rpartition(os.sep)[2]
             source = opened = await _open(source)
-        query = {} if ttl_s is None else {"ttl": f"{ttl_s:g}"}
+        query = _ttl(ttl_s)
         query |= {"keep_original": "true"} if keep_original else {}
         headers = {"Content-Type": mime_type or "application/octet-stream"}
         if filename:
@@ -153,9 +153,8 @@ class Media:
 
     async def link(self, claim_id: str, ttl_s: float | None = None) -> Claim:
         """A fresh link to a file that is there still; it is kept for at least as long."""
-        query = {} if ttl_s is None else {"ttl": f"{ttl_s:g}"}
-        path = f"/media/{quote(claim_id, safe='')}/link"
-        return Claim.from_wire(await self._ask("POST", _target(path, query), {}, b""))
+        path = _target(f"/media/{quote(claim_id, safe='')}/link", _ttl(ttl_s))
+        return Claim.from_wire(await self._ask("POST", path, {}, b""))
 
     async def delete(self, claim_id: str) -> None:
         await self._ask("DELETE", f"/media/{quote(claim_id, safe='')}", {}, b"")
@@ -314,6 +313,10 @@ def _told() -> Iterator[None]:
 
 def _target(path: str, query: Mapping[str, str]) -> str:
     return path + ("?" + "&".join(f"{k}={v}" for k, v in query.items()) if query else "")
+
+
+def _ttl(ttl_s: float | None) -> dict[str, str]:
+    return {} if ttl_s is None else {"ttl": str(max(1, round(ttl_s)))}
 
 
 def _shown(url: str) -> str:

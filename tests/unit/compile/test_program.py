@@ -65,8 +65,8 @@ def test_a_legacy_name_still_works_and_is_warned_of(
 
 
 def test_an_extension_that_does_not_exist_yet_is_the_unit_s_problem(compile_text: Compile) -> None:
-    unit, _ = service(compile_text, '"@built-in/services/service-media"')
-    assert unit.problem == "the extension services/media is not part of this version"
+    unit, _ = service(compile_text, '"@built-in/services/service-proxy"')
+    assert unit.problem == "the extension services/proxy is not part of this version"
 
 
 def test_the_original_s_program_runs_where_we_have_none(compile_text: Compile) -> None:

@@ -85,8 +85,8 @@ def test_a_drop_in_takes_hooks_away(compile_text: Compile) -> None:
 def test_a_hook_of_an_extension_that_is_not_there_is_the_unit_s_problem(
     compile_text: Compile,
 ) -> None:
-    unit = service(compile_text, 'exec_stop_post: "@built-in/services/service-media"')
-    assert unit.problem == "the extension services/media is not part of this version"
+    unit = service(compile_text, 'exec_stop_post: "@built-in/services/service-proxy"')
+    assert unit.problem == "the extension services/proxy is not part of this version"
 
 
 def test_a_condition_names_absolute_paths(compile_text: Compile) -> None:

@@ -1,0 +1,280 @@
+"""The files that are kept, each with a sidecar that says what it is; never half of one.
+
+Theory
+------
+    incoming/<id>         what is being uploaded, or made smaller; emptied at the start
+    items/<id>            the content
+    items/<id>.json       the sidecar: an item is there if and only if both are
+
+An item is added by fsync of both, a rename of the content, a rename of the sidecar, and an fsync of
+the directory; it is removed sidecar first. A crash between two of these leaves a content without a
+sidecar, or a sidecar without a content, which the next start removes. There is no index that could
+be damaged, and nothing is lost but the one file whose sidecar is.
+
+All sidecars are in memory: what is asked for by an id is answered without the disk. Files are
+touched in threads only. An item that has expired is gone at that instant; its files go with the
+next sweep.
+"""
+
+import asyncio
+import json
+import os
+import secrets
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from quota import Full, Quota, Reservation
+from sniff import HEAD_BYTES
+from state import sync_directory
+
+from anyclaw_sdk.types import Message, map_of, text_of
+
+#: 144 bits that nobody guesses.
+_ID_BYTES = 18
+#: Chunks are put together to so much before a thread writes them.
+_BLOCK_BYTES = 2**20
+_SIDECAR = ".json"
+
+
+class Item(NamedTuple):
+    """A file that is kept. Instants are seconds since 1970."""
+
+    id: str
+    size: int
+    mime_type: str
+    filename: str
+    created_at: int
+    expires_at: int
+    width: int = 0  #: of an image; 0 where it is not known
+    height: int = 0
+    original: str = ""  #: the id of what it was made of, where that is kept
+
+    @classmethod
+    def from_json(cls, content: bytes) -> "Item":
+        """Raises ValueError where it says too little."""
+        raw = map_of(json.loads(content))
+
+        def number(key: str) -> int:
+            if not isinstance(found := raw.get(key), int) or found < 0:
+                raise ValueError(f"its sidecar has no number {key}")
+            return found
+
+        return cls(
+            text_of(raw.get("id")),
+            number("size"),
+            text_of(raw.get("mimeType")),
+            text_of(raw.get("filename")),
+            number("createdAt"),
+            number("expiresAt"),
+            number("width"),
+            number("height"),
+            text_of(raw.get("original")),
+        )
+
+    def to_json(self) -> bytes:
+        sidecar: Message = {
+            "id": self.id,
+            "size": self.size,
+            "mimeType": self.mime_type,
+            "filename": self.filename,
+            "createdAt": self.created_at,
+            "expiresAt": self.expires_at,
+            "width": self.width,
+            "height": self.height,
+            "original": self.original,
+        }
+        return json.dumps(sidecar).encode()
+
+
+class Incoming:
+    """A file on its way in: `write` all of it, `finish`, then `Vault.add`; or `drop` it."""
+
+    def __init__(self, path: Path, reservation: Reservation) -> None:
+        self.path, self.reservation = path, reservation
+        self.size = 0
+        self.head = b""  #: its first bytes
+        self._file: BinaryIO = os.fdopen(_create(path), "wb")
+        self._waiting: list[bytes] = []
+        self._waiting_bytes = 0
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    async def write(self, chunk: bytes) -> None:
+        """Raises TooLarge or Full, or OSError where the disk does not take it."""
+        self.size += len(chunk)
+        self.reservation.hold(self.size)
+        if len(self.head) < HEAD_BYTES:
+            self.head += chunk[: HEAD_BYTES - len(self.head)]
+        self._waiting.append(chunk)
+        self._waiting_bytes += len(chunk)
+        if self._waiting_bytes >= _BLOCK_BYTES:
+            await asyncio.to_thread(self._write_out)
+
+    async def finish(self) -> None:
+        """All of it is here: on disk, for good."""
+        await asyncio.to_thread(self._close)
+
+    def adopt(self, made: Path, size: int) -> None:
+        """Another file is what is to be kept; it is on disk for good."""
+        self._file.close()
+        made.replace(self.path)
+        self.size = size
+
+    def drop(self) -> None:
+        """Nothing comes of it."""
+        self._file.close()
+        self.path.unlink(missing_ok=True)
+        self.reservation.release()
+
+    def _write_out(self) -> None:
+        block = b"".join(self._waiting)
+        self._waiting, self._waiting_bytes = [], 0
+        self._file.write(block)
+
+    def _close(self) -> None:
+        self._write_out()
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+
+class Vault:
+    """All items of a directory. `now` is the wall clock in seconds."""
+
+    def __init__(self, directory: Path, quota: Quota, now: Callable[[], float]) -> None:
+        self._incoming, self._items_directory = directory / "incoming", directory / "items"
+        self.quota, self._now = quota, now
+        self._items: dict[str, Item] = {}
+        self.failure = ""  #: why something could not be written lately
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def open(self) -> None:
+        """Remove what a crash has left half done, and learn what there is."""
+        for directory in (self._incoming, self._items_directory):
+            directory.mkdir(mode=0o700, exist_ok=True)
+        for path in self._incoming.iterdir():
+            path.unlink()
+        names = {path.name for path in self._items_directory.iterdir()}
+        for name in names:
+            if name.endswith(_SIDECAR):
+                self._learn(name.removesuffix(_SIDECAR), names)
+            elif name + _SIDECAR not in names:
+                (self._items_directory / name).unlink()
+
+    def _learn(self, id_: str, names: set[str]) -> None:
+        path, sidecar = self._items_directory / id_, self._sidecar(id_)
+        try:
+            item = Item.from_json(sidecar.read_bytes())
+            if id_ in names and item.id == id_ and path.stat().st_size == item.size:
+                self._items[id_] = item
+                self.quota.count(item.size)
+                return
+            reason = "its content is not there or not whole"
+        except ValueError as error:
+            reason = str(error)
+        sys.stderr.write(f"{id_} is left out and removed: {reason}\n")
+        sidecar.unlink()
+        path.unlink(missing_ok=True)
+
+    def path(self, item: Item) -> Path:
+        return self._items_directory / item.id
+
+    def find(self, id_: str) -> Item | None:
+        item = self._items.get(id_)
+        return item if item is not None and self._now() < item.expires_at else None
+
+    async def begin(self, size: int = 0) -> Incoming:
+        """Room for a file of at least so many bytes. Raises TooLarge, Full or OSError."""
+        try:
+            reservation = self.quota.reserve(size)
+        except Full:
+            if not await self.sweep():
+                raise
+            reservation = self.quota.reserve(size)
+        try:
+            return Incoming(self._incoming / secrets.token_urlsafe(_ID_BYTES), reservation)
+        except OSError as error:
+            reservation.release()
+            self._failed(error)
+            raise
+
+    async def add(self, incoming: Incoming, item: Item) -> None:
+        """Keep what has come in, as this. Raises OSError, and it is still to be dropped then."""
+        try:
+            await asyncio.to_thread(self._put, incoming.path, item)
+        except OSError as error:
+            self._failed(error)
+            raise
+        self.failure = ""
+        incoming.reservation.settle(item.size)
+        self._items[item.id] = item
+
+    def _failed(self, error: OSError) -> None:
+        self.failure = f"cannot write: {os.strerror(error.errno or 0).lower()}"
+
+    def _put(self, content: Path, item: Item) -> None:
+        sidecar = self._write_sidecar(item)
+        content.rename(self.path(item))
+        sidecar.rename(self._sidecar(item.id))
+        sync_directory(self._items_directory)
+
+    def _write_sidecar(self, item: Item) -> Path:
+        path = self._incoming / f"{item.id}.{secrets.token_hex(8)}"
+        with os.fdopen(_create(path), "wb") as file:
+            file.write(item.to_json())
+            file.flush()
+            os.fsync(file.fileno())
+        return path
+
+    async def keep_until(self, item: Item, expires_at: int) -> Item:
+        """Let it live at least so long, and what it was made of as well. Raises OSError."""
+        original = self.find(item.original)
+        for one in (item, *([original] if original else [])):
+            if one.expires_at < expires_at and one.id in self._items:
+                longer = self._items[one.id] = one._replace(expires_at=expires_at)
+                await asyncio.to_thread(self._rewrite, longer)
+        return self._items.get(item.id, item)
+
+    def _rewrite(self, item: Item) -> None:
+        self._write_sidecar(item).rename(self._sidecar(item.id))
+        sync_directory(self._items_directory)
+
+    async def remove(self, item: Item) -> None:
+        """It is gone, and so is what it was made of."""
+        gone = [one for id_ in (item.id, item.original) if (one := self._items.pop(id_, None))]
+        for one in gone:
+            self.quota.release(one.size)
+        await asyncio.to_thread(self._unlink, gone)
+
+    async def sweep(self) -> int:
+        """Remove what has expired; how many items that were."""
+        now = self._now()
+        expired = [item for item in self._items.values() if item.expires_at <= now]
+        for item in expired:
+            del self._items[item.id]
+            self.quota.release(item.size)
+        if expired:
+            await asyncio.to_thread(self._unlink, expired)
+        return len(expired)
+
+    def _unlink(self, items: list[Item]) -> None:
+        try:
+            for item in items:
+                self._sidecar(item.id).unlink(missing_ok=True)
+                self.path(item).unlink(missing_ok=True)
+        except OSError as error:  # nobody is given them any more; the next start removes them
+            self._failed(error)
+
+    def _sidecar(self, id_: str) -> Path:
+        return self._items_directory / (id_ + _SIDECAR)
+
+
+def _create(path: Path) -> int:
+    """A new file for its owner alone, however the process was started."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -1,0 +1,13 @@
+"""Runs coroutine tests in a loop of their own, bounded in time."""
+
+import asyncio
+
+import pytest
+
+from tests.fakes.coroutines import perform
+from tests.integration.ext.supervisor import WAIT_S
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    return perform(pyfuncitem, lambda test: asyncio.run(asyncio.wait_for(test, WAIT_S)))
