@@ -32,6 +32,7 @@ from anyclawd.admin.control import (
 from anyclawd.admin.fanout import Fanout
 from anyclawd.daemon.boots import Boots
 from anyclawd.daemon.conversations import Conversations
+from anyclawd.daemon.installations import Installations
 from anyclawd.daemon.rows import (
     Clock,
     crash_view,
@@ -86,8 +87,10 @@ class DaemonControl:
         containment: str,
         dropins: str,
         early_at: Mapping[str, float],
+        installations: Installations,
     ) -> None:
         self._driver, self._gateway = driver, gateway
+        self._installations = installations
         self._manager = driver.manager
         self._started_at, self._containment = started_at, containment
         self._dropins = dropins
@@ -179,6 +182,7 @@ class DaemonControl:
             "noise": self._gateway.noise(unit.name),
             "dropped_lines": logs.dropped_lines(unit.name),
             "options": self._gateway.effective_options(unit.name),
+            **self._installations.view(unit),
             "log": [log_line(line) for line in logs.last(unit.name, lines)],
         }
 
@@ -244,6 +248,11 @@ class DaemonControl:
             manager_restarts=self._tally.restarts_by_manager(),
             agents_connected=sum(bool(agent["connected"]) for agent in self._gateway.agents()),
             channels_running=len(self._gateway.channels()),
+            tool_invocations=dict(counters.tool_calls),
+            tool_durations={
+                tool: Timing(count=times.count, sum_s=times.sum_s)
+                for tool, times in counters.tool_times.items()
+            },
             units=tuple(
                 self._measure(unit, usages[name])
                 for name, unit in self._driver.plan.units.items()

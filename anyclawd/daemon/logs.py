@@ -1,7 +1,7 @@
 """Where log records go and what they look like: `pretty`, `json`, or the journal's own protocol.
 
 Keys of a JSON record: `timestamp` (UTC, ISO 8601), `level`, `target` (the logger), `message`, and
-what the record carries of `unit`, `session` and `stream`. The journal gets the same
+what the record carries of `FIELDS` and of `AUDITED`. The journal gets the same
 as fields named `ANYCLAWD_UNIT` and so on. The original's filter syntax sets levels:
 `info,anyclawd::unit=warn`.
 """
@@ -21,6 +21,8 @@ from anyclawd.runtime.logpump import harmless_text
 
 #: Keys that a record may carry beyond its text, in the order in which they are shown.
 FIELDS = ("unit", "session", "stream")
+#: Those that the text of a record leaves to its keys; `pretty` writes them behind the text.
+AUDITED = ("agent", "tool_name", "success", "duration_ms")
 
 _LEVELS = MappingProxyType(
     {
@@ -127,8 +129,14 @@ def is_journal(environ: Mapping[str, str]) -> bool:
     return stream == f"{found.st_dev}:{found.st_ino}"
 
 
-def _fields_of(record: logging.LogRecord) -> dict[str, object]:
-    return {key: getattr(record, key) for key in FIELDS if hasattr(record, key)}
+def _fields_of(
+    record: logging.LogRecord, keys: tuple[str, ...] = (*FIELDS, *AUDITED)
+) -> dict[str, object]:
+    return {key: getattr(record, key) for key in keys if hasattr(record, key)}
+
+
+def _spelled(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 class PrettyFormatter(logging.Formatter):
@@ -143,6 +151,8 @@ class PrettyFormatter(logging.Formatter):
         text = harmless_text(record.getMessage())
         if text.startswith(f"{source}: "):
             text = text[len(source) + 2 :]
+        for key, value in _fields_of(record, AUDITED).items():
+            text += f" {key}={harmless_text(_spelled(value))}"
         if record.exc_info:
             text += "\n" + self.formatException(record.exc_info)
         return f"{at.replace('+00:00', 'Z')} {record.levelname:<7} {source}: {text}"
@@ -193,7 +203,7 @@ class JournalHandler(logging.Handler):
             "LOGGER": record.name,
         }
         for key, value in _fields_of(record).items():
-            fields[f"ANYCLAWD_{key.upper()}"] = str(value)
+            fields[f"ANYCLAWD_{key.upper()}"] = _spelled(value)
         return b"".join(_journal_field(key, value) for key, value in fields.items())
 
     def close(self) -> None:

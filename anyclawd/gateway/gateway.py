@@ -273,7 +273,7 @@ class Gateway:
             if unit in plan.units:
                 connection.limit_lines(plan.units[unit].stdout_line_max_bytes)
         self._step(events.RoutesReplaced(routes))
-        self.tools.routes_replaced()
+        self.tools.adopt(plan)
 
     def forget(self, unit: UnitName) -> None:
         """A unit that has gone from the plan has come to rest: nothing of it is needed."""

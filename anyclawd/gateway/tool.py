@@ -105,6 +105,7 @@ class ToolPeer:
     ) -> None:
         self.unit, self._report, self._watcher = unit, report, watcher
         self.role = unit.tool or ToolRole()
+        self.call_timeout_s = self.role.call_timeout_s  #: of requests from now on
         self.server = mcp_client.Server()
         self.lists: dict[Offer, ToolList] = {}
         self.era = Era.HANDSHAKE  #: once it is settled
@@ -255,7 +256,7 @@ class ToolPeer:
             ended(NOT_READING)
             return None
         self._last_number += 1
-        number, timeout_s = self._last_number, self.role.call_timeout_s
+        number, timeout_s = self._last_number, self.call_timeout_s
         call = self._calls[number] = ToolCall(self, number, request, ended, progressed, timeout_s)
         if self._is_paused:
             self._held.append(call)

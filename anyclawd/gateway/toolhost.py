@@ -27,6 +27,7 @@ from anyclawd.gateway.tool_relay import SHOWN, Asked, Call, Relay
 from anyclawd.gateway.tool_waits import Gathering
 from anyclawd.gateway.trusted import Desk, Trusted
 from anyclawd.model.deps import UnitName
+from anyclawd.model.plan import Plan
 from anyclawd.model.tool import Era
 from anyclawd.model.unit import Unit
 from anyclawd.model.value import Json
@@ -64,6 +65,7 @@ class ToolHost:
     ) -> None:
         self._routes, self._grants = routes, grants
         self._listed, self._gone = listed, gone
+        self._processes: dict[UnitName, ToolPeer] = {}  # the latest of each unit
         self._peers: dict[UnitName, ToolPeer] = {}  # those that may be asked
         self._failures: dict[UnitName, str] = {}  # of those that do not come back by themselves
         self._trusted = Trusted(desk, routes)
@@ -78,27 +80,33 @@ class ToolHost:
         self, unit: Unit, wire: Wire, report: Report, options: Mapping[str, Json]
     ) -> Connection:
         """Speak with a process that has just been started."""
-        return ToolPeer(unit, wire, report, self, options).connection
+        peer = self._processes[unit.name] = ToolPeer(unit, wire, report, self, options)
+        return peer.connection
 
     def unit_failed(self, unit: UnitName, reason: str) -> None:
         """It will not come back by itself."""
         self._failures[unit] = reason
 
-    def routes_replaced(self) -> None:
-        """Agents may be granted other tools: who looks at others now is told."""
+    def adopt(self, plan: Plan) -> None:
+        """Another plan holds, and its routes: who looks at other tools now is told."""
+        for name, peer in self._processes.items():
+            unit = plan.units.get(name)
+            if unit is not None and unit.tool is not None:
+                peer.call_timeout_s = unit.tool.call_timeout_s
         for listener in self._audience:
             scope = self._scope(listener.grant, listener.view)
             if scope != listener.scope:
                 listener.scope = scope
                 for offer in _LISTED:
                     listener.tell(offer.changed, {})
-        for unit, peer in self._peers.items():
-            if self._trusted.has_news(unit):
+        for name, peer in self._peers.items():
+            if self._trusted.has_news(name):
                 peer.notify(Notification.ROOTS_CHANGED, {})
 
     def forget(self, unit: UnitName) -> None:
         """A unit that has gone from the plan has come to rest."""
         self._catalogue.forget(unit)
+        self._processes.pop(unit, None)
         self._failures.pop(unit, None)
         self._trusted.forget(unit)
 

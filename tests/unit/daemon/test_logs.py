@@ -126,3 +126,25 @@ def test_another_format_holds_for_the_handler_that_is_there() -> None:
     assert json.loads(handler.format(record("it works")))["message"] == "it works"
     logs.change("info", "info", LogFormat.PRETTY)
     assert handler.format(record("it works")).endswith("it works")
+
+
+CALL = {
+    "unit": "clock.tool",
+    "session": "web:direct:ann",
+    "agent": "default.agent",
+    "tool_name": "now\n",
+    "success": True,
+    "duration_ms": 12,
+}
+
+
+def test_what_is_audited_is_in_the_keys_of_a_record() -> None:
+    made = json.loads(logs.JsonFormatter().format(record("tool_invoked", **CALL)))
+    assert {key: made[key] for key in CALL} == CALL
+
+
+def test_what_is_audited_stands_behind_the_text_where_there_are_no_keys() -> None:
+    text = logs.PrettyFormatter().format(record("tool_invoked", **CALL))
+    assert text.endswith(
+        "tool: tool_invoked agent=default.agent tool_name=now\\x0a success=true duration_ms=12"
+    )
