@@ -89,7 +89,7 @@ class MockAgent(Agent):
             raise RpcError(AUTH_REQUIRED, "authentication required")
         self._last_session = _new_id()
         self._mcp_count = len(request.mcp_servers)
-        choices = self._sessions.open(self._last_session, request.cwd)
+        choices = self._sessions.open(self._last_session, request)
         return {"sessionId": self._last_session, **choices}
 
     async def load_session(self, request: SessionRequest) -> Message:
@@ -212,7 +212,7 @@ class MockAgent(Agent):
             self._sessions.of(request.session_id)
             session_id = request.session_id
         self._last_session = session_id or _new_id()
-        choices = self._sessions.open(self._last_session, request.cwd)
+        choices = self._sessions.open(self._last_session, request)
         return {"sessionId": self._last_session, **choices}
 
     @property

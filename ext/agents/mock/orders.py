@@ -5,14 +5,16 @@ Each uses one part of what a client serves to agents, and says in words what cam
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING
 
-from anyclaw_sdk.types import Json, Message, RpcError, map_of, text_of
+from anyclaw_sdk.types import Json, Message, RpcError, list_of, map_of, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from servers import Server
     from sessions import Sessions
 
     from anyclaw_sdk.agent import Turn
@@ -52,6 +54,8 @@ class Orders:
             "form": self._form,
             "visit": self._visit,
             "set": self._set,
+            "tools": self._tools,
+            "call": self._call_tool,
         }
 
     async def obey(self, text: str) -> str:
@@ -64,6 +68,8 @@ class Orders:
             return await order(rest.strip())
         except RpcError as error:
             return f"refused: {error.message} ({error.code})"
+        except OSError as error:
+            return f"refused: {error}"
 
     async def _call(self, method: str, **params: Json) -> Message:
         session = {"sessionId": self._turn.session_id}
@@ -149,6 +155,45 @@ class Orders:
         if "configOptions" in choices:
             await self._turn.update("config_option_update", configOptions=choices["configOptions"])
         return f"{option} is {value} now"
+
+    async def _tools(self, _rest: str) -> str:
+        from servers import connected
+
+        lines = []
+        for entry in self._sessions.of(self._turn.session_id).mcp_servers:
+            async with connected(entry) as server:
+                names = [text_of(tool.get("name")) for tool in await server.list_tools()]
+            lines.append(f"{text_of(entry.get('name'))}: {', '.join(names)}")
+        return "\n".join(lines) or "no tools"
+
+    async def _call_tool(self, rest: str) -> str:
+        from servers import connected
+
+        name, _, text = rest.partition(" ")
+        try:
+            params = {"name": name, "arguments": json.loads(text or "{}")}
+        except ValueError:
+            return f"the arguments are no JSON: {text}"
+        for entry in self._sessions.of(self._turn.session_id).mcp_servers:
+            async with connected(entry) as server:
+                if name in [tool.get("name") for tool in await server.list_tools()]:
+                    return await self._show_call(server, params)
+        return f"no tool {name!r}; !tools shows those that there are"
+
+    async def _show_call(self, server: Server, params: Message) -> str:
+        """Call a tool, and show the call as an agent does."""
+        call = {"toolCallId": f"call-{os.urandom(4).hex()}", "title": params["name"]}
+        begun = {"status": "in_progress", "rawInput": params["arguments"]}
+        await self._turn.update("tool_call", **call, **begun)
+        status = "failed"
+        try:
+            result = await server.ask("tools/call", params)
+            status = "failed" if result.get("isError") else "completed"
+        finally:
+            await self._turn.update("tool_call_update", **call, status=status)
+        blocks = [map_of(block) for block in list_of(result.get("content"))]
+        texts = [text_of(block.get("text")) or f"[{block.get('type')}]" for block in blocks]
+        return "\n".join(texts) if status == "completed" else f"failed: {' '.join(texts)}"
 
 
 def _question(what: str) -> Message:

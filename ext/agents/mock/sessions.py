@@ -9,6 +9,8 @@ from anyclaw_sdk.types import INVALID_PARAMS, Json, Message, RpcError, map_of, t
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from anyclaw_sdk.types import SessionRequest
+
 #: ACP's code for a session that is not there.
 RESOURCE_NOT_FOUND = -32002
 
@@ -22,6 +24,7 @@ class Session:
 
     def __init__(self, cwd: str, values: Message | None = None) -> None:
         self.cwd = cwd
+        self.mcp_servers: list[Message] = []
         self.values: Message = {"mode": "ask", "model": "small", "web": False} | (values or {})
 
 
@@ -32,9 +35,10 @@ class Sessions:
         self.has_modes = self.has_options = False
         self._kept: dict[str, Session] = {}
 
-    def open(self, session_id: str, cwd: str) -> Message:
+    def open(self, session_id: str, request: SessionRequest) -> Message:
         """Open one, or take it up again: what an answer tells of it."""
-        self._kept.setdefault(session_id, Session(cwd))
+        session = self._kept.setdefault(session_id, Session(request.cwd))
+        session.mcp_servers = [map_of(server) for server in request.mcp_servers]
         return self.choices(session_id)
 
     def of(self, session_id: str) -> Session:

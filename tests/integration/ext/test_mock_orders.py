@@ -1,5 +1,8 @@
 """What the mock agent does beyond its original: choices, kept sessions, a login, orders."""
 
+import sys
+from pathlib import Path
+
 import pytest
 
 from anyclaw_sdk.types import Json, Message
@@ -205,3 +208,42 @@ def test_orders_are_told_apart_and_need_the_option(start: Start) -> None:
     open_session(agent)
     updates, _ = prompt(agent, text("!read x"))
     assert summary(updates) == "Echo: !read x"
+
+
+TOOLS = """
+from anyclaw_sdk.tool import ToolError, run_tools, tool
+
+@tool
+async def add(a: int, b: int) -> int:
+    return a + b
+
+@tool
+async def refuse() -> str:
+    raise ToolError("not today")
+
+run_tools(add, refuse)
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "result"),
+    [
+        ("!tools", "sums: add, refuse"),
+        ('!call add {"a": 2, "b": 3}', "5"),
+        ("!call refuse", "failed: not today"),
+        ("!call sub", "no tool 'sub'; !tools shows those that there are"),
+        ("!call add 2 3", "the arguments are no JSON: 2 3"),
+    ],
+)
+def test_tools_are_listed_and_called(start: Start, tmp_path: Path, words: str, result: str) -> None:
+    (tmp_path / "sums.py").write_text(TOOLS)
+    agent = start(obey=True)
+    entry = {
+        "name": "sums",
+        "command": sys.executable,
+        "args": [str(tmp_path / "sums.py")],
+        "env": [],
+    }
+    opened = agent.call(2, "session/new", {"cwd": "/work", "mcpServers": [entry]})["result"]
+    agent.request(3, "session/prompt", {**opened, "prompt": [text(words)]})
+    assert said(agent) == result
