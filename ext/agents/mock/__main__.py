@@ -131,18 +131,19 @@ class MockAgent(Agent):
             await self._ask(turn)
         if self._is_on("thinking"):
             await self._think(turn)
-        if self._is_on("obey") and turn.text.startswith("!"):
-            await self._obey(turn)
+        order = text_of(map_of(turn.prompt[-1]).get("text"))  # behind what the platform says
+        if self._is_on("obey") and order.startswith("!"):
+            await self._obey(turn, order)
             return "end_turn"
         for block in turn.prompt:
             await turn.update("agent_message_chunk", content=self._echo(map_of(block)))
         await turn.update("result", content=self._summary(turn.prompt))
         return "end_turn"
 
-    async def _obey(self, turn: Turn) -> None:
+    async def _obey(self, turn: Turn, order: str) -> None:
         from orders import Orders  # which those who give none do not wait for
 
-        said = await Orders(turn, self._sessions).obey(turn.text)
+        said = await Orders(turn, self._sessions).obey(order)
         await turn.message(said)
         await turn.update("result", content=said)
 

@@ -245,5 +245,6 @@ def test_tools_are_listed_and_called(start: Start, tmp_path: Path, words: str, r
         "env": [],
     }
     opened = agent.call(2, "session/new", {"cwd": "/work", "mcpServers": [entry]})["result"]
-    agent.request(3, "session/prompt", {**opened, "prompt": [text(words)]})
+    context = text("[Platform context: these MCP tools are available: ...]")
+    agent.request(3, "session/prompt", {**opened, "prompt": [context, text(words)]})
     assert said(agent) == result
