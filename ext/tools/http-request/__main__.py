@@ -53,6 +53,10 @@ class HttpRequest(Tool):
         self.settings: Settings | None = None
         self._exchange: Exchange | None = None
 
+    def use(self, exchange: "Exchange") -> None:
+        """Ask by it, instead of by one made of the settings."""
+        self._exchange = exchange
+
     async def execute(self, arguments: Message, call: Call) -> str:
         try:
             return await self._ask(arguments)

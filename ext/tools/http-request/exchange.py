@@ -102,7 +102,7 @@ class Exchange:
         """The request that follows a redirect, rid of what the answer may hold of our secrets."""
         try:
             target = redirected(request.target, location)
-        except (Refusal, ValueError) as error:
+        except Refusal as error:
             text = f"{request.target.place} redirects to where it cannot be followed: {error}"
             raise Refusal(text) from error
         has_secret = self._settings.redaction.has_any

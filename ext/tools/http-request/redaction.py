@@ -1,11 +1,11 @@
 r"""Keeps secrets out of what is told: each is found in the ways in which it is usually spelled.
 
 A server that is sent a secret can send it back: in a header, in the message of an error, in a page
-that shows the request. A secret is found as it is, in UTF-16, in hexadecimal, and in base64: in
-both alphabets, at each of the three places where it may begin in a group of four letters. And it is
-found so in the data as they are, and once the escapes are undone that URLs, JSON, source code and
-HTML have (`%41`, `\u0041`, `\x41`, `&#65;`, `&amp;`, a backslash), of whichever letters, up to
-three upon each other.
+that shows the request. A secret is found as it is, in letters of two or four bytes, in hexadecimal,
+and in base64: in both alphabets, at each of the three places where it may begin in a group of four
+letters. And it is found so in the data as they are, and once the escapes are undone that URLs,
+JSON, source code and HTML have (`%41`, `\u0041`, `\x41`, `&#65;`, `&amp;`, a backslash), of
+whichever letters, up to three upon each other.
 
 What a server makes of a secret beyond that (backwards, encrypted, in pieces) is found by nobody:
 whoever is sent a secret has it. That is what the allow-list is for.
@@ -140,9 +140,8 @@ def _places(data: bytes, spelling: bytes) -> Iterator[int]:
 def _spellings(secret: str) -> Iterator[bytes]:
     """All ways of writing the whole of a secret, but for escapes."""
     plain = secret.encode()
-    yield plain
-    yield secret.encode("utf-16-le")
-    yield secret.encode("utf-16-be")
+    for encoding in ("ascii", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"):
+        yield secret.encode(encoding)
     yield plain.hex().encode()
     yield plain.hex().upper().encode()
     for before in range(3):

@@ -103,15 +103,20 @@ def target_of(url: str) -> Target:
 
 def redirected(target: Target, location: str) -> Target:
     """Where an answer points to, as seen from where it came from."""
-    return target_of(urljoin(target.url(), location))
+    try:
+        url = urljoin(target.url(), location)
+    except ValueError as error:
+        raise Refusal(f"the url cannot be read: {error}") from error
+    return target_of(url)
 
 
 def host_of(text: str) -> str:
     """A host as it is compared: lower case, ASCII, no last dot. Raises Refusal if it is none."""
     if text.startswith("["):
-        if not text.endswith("]") or "%" in text or address_of(text[1:-1]) is None:
+        address = address_of(text[1:].removesuffix("]"))
+        if not isinstance(address, IPv6Address) or address.scope_id is not None:
             raise Refusal(f"the host {text!r} is no IPv6 address without a zone")
-        return IPv6Address(text[1:-1]).compressed
+        return address.compressed
     if len(text) > _HOST_MAX_CHARS:
         raise Refusal(f"the host has {len(text)} characters; at most {_HOST_MAX_CHARS} make a name")
     try:
