@@ -7,9 +7,11 @@ import asyncio
 import os
 
 from below import Found, open_below
+from carrier import part_of
 from kind import HEAD_BYTES, kind_of
 from refusal import Refusal
 
+from anyclaw_sdk.media import Media
 from anyclaw_sdk.tool import Call, Host, Tool, ToolError, ToolServer, run_server
 from anyclaw_sdk.types import INVALID_PARAMS, Json, Message, RpcError
 
@@ -74,10 +76,6 @@ class SendFile(Tool):
 
 
 async def _part_of(found: Found, name: str) -> Message:
-    from carrier import part_of  # and with it all that speaks with the media service
-
-    from anyclaw_sdk.media import Media
-
     head = await asyncio.to_thread(os.pread, found.file.fileno(), HEAD_BYTES, 0)
     kind, media = kind_of(head, name), Media.from_environment()
     return await part_of(found.file, size=found.size, name=name, kind=kind, media=media)
