@@ -154,8 +154,8 @@ class Roles:
                 among = self._keys_of(Kind.SERVICE)
                 text = f"no service {named(item, item.value)}"
                 self._report.error(item.span, key, text, word=item.value, among=among)
-            elif (protocol := protocol_of(self._enabled[unit])) is not Protocol.SERVICE:
-                text = f"{unit} speaks protocol {protocol}, expected service"
+            elif protocol_of(self._enabled[unit]) is Protocol.NONE:
+                text = f"{unit} speaks protocol none, expected service or hook"
                 self._report.error(item.span, key, text)
             else:
                 found.setdefault(unit, Ref(unit=unit, span=item.span))

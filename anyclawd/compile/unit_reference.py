@@ -475,7 +475,7 @@ _SERVICES = """\
 ## Services and installations
 
 A process that lists a service in `services` cannot do without it: that implies `requires` and
-`after`. A service with protocol `service` may answer its handshake with an
+`after`. A service with protocol `service` or `hook` may answer its handshake with an
 [installation](service-protocol.md#installations): variables, URLs and volumes. They are given to
 each process that lists it, from its next start on.
 

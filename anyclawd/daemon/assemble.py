@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from anyclawd.daemon import places
 from anyclawd.daemon.admin import Admin
 from anyclawd.daemon.control import DaemonControl
+from anyclawd.daemon.installations import Installations, Renewal
 from anyclawd.daemon.mcp import MCP, McpCore
 from anyclawd.daemon.notify import ServiceManager
 from anyclawd.daemon.reload import Reloader
@@ -71,6 +72,8 @@ class Assembly:
         self._gateway = Gateway(plan, environ=environ, store=self._store, endpoint=self._mcp)
         self._mcp.tools = self._gateway.tools
         self._admin = Admin(plan.settings, Path(handover.runtime_dir) / "admin.sock")
+        self._installations = Installations()
+        self._gateway.installed = self._installations.take
         self._driver = Driver(
             plan,
             instance=handover.instance,
@@ -88,7 +91,9 @@ class Assembly:
             early=handover.early,
             notify_dir=Path(handover.runtime_dir) / "notify",
             cgroups=handover.cgroups,
+            installed=self._installations.of,
         )
+        Renewal(self._driver, self._installations)
         self._control = DaemonControl(
             self._driver,
             self._gateway,
@@ -97,6 +102,7 @@ class Assembly:
             cgroup.containment(handover.cgroups, handover.no_cgroups),
             handover.dropins,
             handover.early_at,
+            self._installations,
         )
         self.reloader = Reloader(
             plan,
@@ -115,7 +121,7 @@ class Assembly:
         workers = Workers(self._driver, self._tell_absence)
         self._gateway.start_worker, self._gateway.stop_worker = workers.start, workers.stop
         self._driver.announced.append(self._announce)
-        self._driver.forgotten.append(self._gateway.forget)
+        self._driver.forgotten += [self._gateway.forget, self._installations.forget]
         self._driver.settled.append(self._settle)
         self._driver.adopted.append(self._excuse_the_absent)
 

@@ -38,15 +38,15 @@ class Workers:
     def stop(self, unit: UnitName) -> None:
         """It had nothing to do. Whoever requires it goes on without, as after an end of its own."""
         asked = self._driver.submit_by_itself(JobType.STOP, (unit,), _SPARE, Asker.POOL)
-        asked.add_done_callback(_say_refusal)
+        asked.add_done_callback(say_refusal)
 
     def _look(self, unit: UnitName, asked: _Asked) -> None:
-        is_refused = _say_refusal(asked)
+        is_refused = say_refusal(asked)
         if is_refused or any(outcome.result is not JobResult.DONE for outcome in asked.result()):
             self._told(unit)
 
 
-def _say_refusal(asked: _Asked) -> bool:
+def say_refusal(asked: _Asked) -> bool:
     """Whether the engine has refused, which it says why."""
     refusal = asked.exception()
     if refusal is not None:

@@ -61,6 +61,7 @@ from anyclawd.runtime.seam import Report, Sink, Wire
 from anyclawd.store.failure import AlreadyKnown, Failure
 from anyclawd.wire import acp, channel, jsonrpc
 from anyclawd.wire.channel import Inbound
+from anyclawd.wire.service import Installation
 
 log = logging.getLogger("anyclawd.gateway")
 
@@ -145,6 +146,7 @@ class Gateway:
         self._begun: dict[Token, AgentPeer | None] = {}  # for which process a prompt was decided
         self.start_worker: Callable[[UnitName], None] = _ignore  # of a pool, see `daemon.assemble`
         self.stop_worker: Callable[[UnitName], None] = _ignore
+        self.installed: Callable[[UnitName, Installation], None] = _ignore_installation
         self._turns: dict[MessageId, tuple[str, float]] = {}  # agent, beginning; by first message
         self._events: deque[Event] = deque()
         self._is_stepping = False
@@ -184,11 +186,8 @@ class Gateway:
                 return agent.connection
             case Protocol.CHANNEL:
                 return ChannelPeer(unit, wire, report, self, options).connection
-            case Protocol.SERVICE:
-                return ServicePeer(unit, wire, report, self._namespace, options).connection
-            case Protocol.HOOK:
-                hooks = self._hooks
-                return HookPeer(unit, wire, report, self._namespace, options, hooks).connection
+            case Protocol.SERVICE | Protocol.HOOK:
+                return self._service(unit, wire, report, options).connection
             case Protocol.MCP:
                 return self.tools.connect(unit, wire, report, options)
             case Protocol.NONE:
@@ -202,6 +201,14 @@ class Gateway:
         if unit.agent is not None and unit.agent.hooks:
             return HookedAgent(unit, wire, report, self, options, self._hooks)
         return AgentPeer(unit, wire, report, self, options)
+
+    def _service(
+        self, unit: Unit, wire: Wire, report: Report, options: dict[str, Json]
+    ) -> ServicePeer:
+        whose = unit, wire, report, self._namespace, options, self.installed
+        return (
+            HookPeer(*whose, self._hooks) if unit.protocol is Protocol.HOOK else ServicePeer(*whose)
+        )
 
     def _end_last_words(self, name: UnitName) -> None:
         """An agent that is gone and that hooks still look at is waited for no longer."""
@@ -1014,6 +1021,10 @@ class Gateway:
             for message in self._callers.leave(caller):
                 if name == VIRTUAL:  # a chat keeps its answer; this one nobody else would read
                     self._step(events.MessageWithdrawn(message, name, peer))
+
+
+def _ignore_installation(service: UnitName, offered: Installation) -> None:
+    """Nobody is given anything here."""
 
 
 def _ignore(unit: UnitName) -> None:

@@ -21,6 +21,7 @@ from anyclawd.runtime.connection import OnAnswer
 from anyclawd.runtime.seam import Report, Wire
 from anyclawd.wire import hook
 from anyclawd.wire.jsonrpc import RpcError
+from anyclawd.wire.service import Installation
 
 log = logging.getLogger("anyclawd.gateway")
 
@@ -123,13 +124,14 @@ class HookPeer(ServicePeer):
         report: Report,
         namespace: str,
         options: dict[str, Json],
+        installed: Callable[[UnitName, Installation], None],
         hooks: Hooks,
     ) -> None:
         self._hooks = hooks
         self._open: set[Asking] = set()
         self._misses = 0
         self._quiet_until = 0.0  # it is not waited for until then
-        super().__init__(unit, wire, report, namespace, options)
+        super().__init__(unit, wire, report, namespace, options, installed)
 
     def _initialized(self, result: Json, error: RpcError | None) -> None:
         wanted = hook.read_events(result) if error is None else None

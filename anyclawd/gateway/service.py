@@ -1,14 +1,17 @@
 """One service process: its handshake, its health and its goodbye."""
 
 import logging
+from collections.abc import Callable
 
 from anyclawd.gateway.handshake import refusal
+from anyclawd.model.deps import UnitName
 from anyclawd.model.unit import Unit
 from anyclawd.model.value import Json
 from anyclawd.runtime.connection import Connection, Reply
 from anyclawd.runtime.seam import Report, Wire
 from anyclawd.wire import service
 from anyclawd.wire.jsonrpc import RpcError
+from anyclawd.wire.service import Installation
 
 log = logging.getLogger("anyclawd.gateway")
 
@@ -17,9 +20,16 @@ class ServicePeer:
     """Speaks the service protocol with one process."""
 
     def __init__(
-        self, unit: Unit, wire: Wire, report: Report, namespace: str, options: dict[str, Json]
+        self,
+        unit: Unit,
+        wire: Wire,
+        report: Report,
+        namespace: str,
+        options: dict[str, Json],
+        installed: Callable[[UnitName, Installation], None],
     ) -> None:
-        self.unit, self._report = unit, report
+        """`installed` is told what the service offers, before it is ready."""
+        self.unit, self._report, self._installed = unit, report, installed
         self._is_degraded = False  # by its own words
         self.connection = Connection(wire, report, self)
         params = service.initialize_params(namespace, options)
@@ -29,6 +39,10 @@ class ServicePeer:
         if error is not None:
             self.connection.fail(refusal(error))
             return
+        offered = service.read_installation(result)
+        for name in offered.ignored:
+            log.debug("%s: installation: %.100s ignored", self.unit.name, name)
+        self._installed(self.unit.name, offered)
         log.info("%s: initialized", self.unit.name, extra={"unit": self.unit.name})
         self._report.ready()
 

@@ -8,8 +8,8 @@ news waits for its turn; what is commanded for it meanwhile reaches nobody.
 Owned here: the main processes, the timers, and the tasks that start and stop core units; what goes
 on around the main processes is the `Entourage`'s. What the driver does not know is handed in: who
 speaks a unit's protocol (`attach`), what the core units are (`cores`), how the intake of messages
-is closed (`intake`), and where stops by hand are noted (`remember`). Whoever wants to watch
-subscribes to `announced`, `settled` and `adopted`.
+is closed (`intake`), where stops by hand are noted (`remember`), and which variables services give
+to a unit (`installed`). Whoever wants to watch subscribes to `announced`, `settled` and `adopted`.
 """
 
 import asyncio
@@ -136,6 +136,7 @@ class Driver:
         early: dict[str, Early],
         notify_dir: Path,
         cgroups: Cgroups | None = None,
+        installed: Callable[[Unit], Variables] = lambda _: (),
     ) -> None:
         loop = asyncio.get_running_loop()
         self.environ = environ
@@ -160,6 +161,7 @@ class Driver:
             reaper=self._reaper,
             logs=self.logs,
             cgroups=cgroups,
+            installed=installed,
         )
         self._sinks: dict[UnitName, Sink] = {}
         self._entourage = Entourage(

@@ -35,9 +35,11 @@ class Launcher:
         reaper: Reaper,
         logs: LogPump,
         cgroups: Cgroups | None,
+        installed: Callable[[Unit], Variables],
     ) -> None:
+        """`installed` tells the variables that services give to a unit."""
         self._plan, self._instance, self._environ = plan, instance, environ
-        self._state_dir = state_dir
+        self._state_dir, self._installed = state_dir, installed
         self._reaper, self._logs, self._cgroups = reaper, logs, cgroups
 
     def spawn(
@@ -53,7 +55,14 @@ class Launcher:
         """
         has_stdin = None if argv is None else False
         settings = self._plan().settings
-        order = order_of(unit, settings, self._instance, argv=argv, has_stdin=has_stdin)
+        order = order_of(
+            unit,
+            settings,
+            self._instance,
+            argv=argv,
+            has_stdin=has_stdin,
+            installed=self._installed(unit),
+        )
         start = partial(
             spawn.spawn,
             order,

@@ -11,6 +11,7 @@ from anyclawd.model.unit import Kind, Protocol, Unit
 from anyclawd.model.value import Json
 
 if TYPE_CHECKING:
+    from anyclawd.runtime.seam import Variables
     from anyclawd.runtime.spawn import Limits, Order
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -26,16 +27,18 @@ def order_of(
     *,
     argv: tuple[str, ...] | None = None,
     has_stdin: bool | None = None,
+    installed: "Variables" = (),
 ) -> "Order":
     """The order for one unit; plain values all through, with its secrets still references.
 
     `argv` is another program than the unit's own: that of a hook or of a check. `has_stdin` is
     whether it gets a pipe to read from, which is otherwise settled by the unit's protocol.
+    `installed` are the variables that services give it, weaker than those that it declares.
     """
     return (
         unit.name,
         unit.argv if argv is None else argv,
-        _declared(unit, settings),
+        _declared(unit, settings, installed),
         unit.pass_environment,
         unit.working_dir,
         unit.protocol is not Protocol.NONE if has_stdin is None else has_stdin,
@@ -47,11 +50,14 @@ def order_of(
     )
 
 
-def _declared(unit: Unit, settings: Settings) -> tuple[tuple[str, Json], ...]:
-    """Variables from the weakest to the strongest: the log level, options, what was declared."""
+def _declared(
+    unit: Unit, settings: Settings, installed: "Variables"
+) -> tuple[tuple[str, Json], ...]:
+    """Variables, the weakest first: the log level, options, installations, what was declared."""
     declared: dict[str, Json] = {"RUST_LOG": settings.log_level}
     if _has_options_as_variables(unit):
         declared |= {key: value for key, value in unit.options.items() if _VARIABLE.match(key)}
+    declared |= dict(installed)
     declared |= unit.environment
     return tuple((key, _settled(value)) for key, value in declared.items())
 

@@ -336,6 +336,8 @@ class FakeControl:
             "noise": 0,
             "dropped_lines": 0,
             "options": {"depth": 3, "token": "<secret>"},
+            "installed": ["ANYCLAW_MEDIA_URL"],
+            "installation": None,
             "log": self.history[-lines:] if lines else [],
             **self.details,
         }

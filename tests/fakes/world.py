@@ -247,7 +247,7 @@ class World:
         mode: JobMode = JobMode.REPLACE,
         asker: Asker = Asker.PERSON,
     ) -> int:
-        """Make a request as a person would, or somebody else; its number is the key in `finished`."""
+        """Make a request, as a person would at first; its number is the key in `finished`."""
         self.asked += 1
         request = RequestId(self.asked)
         self.tell(

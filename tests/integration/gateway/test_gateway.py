@@ -15,6 +15,8 @@ from anyclawd.model.policy import Timeouts
 from anyclawd.model.span import BUILT_IN
 from anyclawd.model.unit import Ack, Kind, Protocol, Unit
 from anyclawd.model.value import Json
+from anyclawd.wire.service import Installation
+from tests.fakes.world import answering
 from tests.integration.gateway.peers import (
     AgentProcess,
     ChannelProcess,
@@ -605,6 +607,34 @@ async def test_a_service_is_initialized_and_shut_down() -> None:
     assert service.report.told == [("ready", "")]
     service.sink.close()
     assert service.expect("shutdown")
+
+
+@pytest.mark.parametrize("protocol", [Protocol.SERVICE, Protocol.HOOK])
+async def test_what_a_service_offers_is_told_before_it_is_ready(protocol: Protocol) -> None:
+    unit = answering("s.service", protocol=protocol)
+    gateway = open_gateway(plan_of(unit))
+    told: list[object] = []
+
+    def note(name: str, offered: Installation) -> None:
+        told.append((name, offered, list(service.report.told)))
+
+    gateway.installed = note
+    service = Process(gateway, unit)
+    urls = {"media": "http://m"}
+    service.answer(service.expect("initialize"), {"installation": {"urls": urls}})
+    assert told == [("s.service", Installation(urls=(("media", "http://m"),)), [])]
+    assert service.report.told == [("ready", "")]
+
+
+@pytest.mark.parametrize("protocol", [Protocol.SERVICE, Protocol.HOOK])
+async def test_a_service_that_offers_what_nobody_can_use_fails(protocol: Protocol) -> None:
+    unit = answering("s.service", protocol=protocol)
+    service = Process(open_gateway(plan_of(unit)), unit)
+    offered = {"environment": {"KEY": ["s3cret"]}}
+    service.answer(service.expect("initialize"), {"installation": offered})
+    text = "environment.KEY is a list, expected text"
+    whole = f"answered initialize with an installation that cannot be used: {text}"
+    assert service.report.told == [("failed", whole)]
 
 
 async def test_an_agent_that_does_not_read_gets_no_more_prompts() -> None:

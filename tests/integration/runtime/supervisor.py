@@ -20,7 +20,7 @@ from anyclawd.model.value import Json
 from anyclawd.runtime import tree
 from anyclawd.runtime.cgroup import Cgroups
 from anyclawd.runtime.driver import Driver
-from anyclawd.runtime.seam import Attach, Report, Sink, Wire
+from anyclawd.runtime.seam import Attach, Report, Sink, Variables, Wire
 
 #: What programs that speak sd_notify(3) begin with; `say` returns when the datagram is queued.
 CLIENT = """
@@ -181,10 +181,12 @@ async def supervised(
     environ: Mapping[str, str] | None = None,
     waits: bool = True,
     watch: "Callable[[Driver, UnitName, Sub], None] | None" = None,
+    installed: Callable[[Unit], Variables] = lambda _: (),
 ) -> AsyncIterator[Supervisor]:
     """A driver from the moment its boot has settled, or from its first; at last it is stopped.
 
-    Nothing may be left then. `watch` is called for each sub state that is entered.
+    Nothing may be left then. `watch` is called for each sub state that is entered; `installed`
+    tells what services give to a unit.
     """
     driver = Driver(
         plan_of(*units),
@@ -198,6 +200,7 @@ async def supervised(
         early={},
         notify_dir=directory / "notify",
         cgroups=cgroups,
+        installed=installed,
     )
     before = set(tree.children())
     for pid in before:

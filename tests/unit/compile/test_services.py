@@ -109,15 +109,7 @@ BAD = {
         + "services_manager: {services: {media: {binary: sh, protocol: none}}}\n",
         (
             "1:39: error: units.x.tool.services[0]: media.service speaks protocol none, expected"
-            " service"
-        ),
-    ),
-    "a-hook": (
-        tool("services: [media]")
-        + "services_manager: {services: {media: {binary: sh, protocol: hook}}}\n",
-        (
-            "1:39: error: units.x.tool.services[0]: media.service speaks protocol hook, expected"
-            " service"
+            " service or hook"
         ),
     ),
     "each-other": (

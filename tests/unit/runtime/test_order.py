@@ -119,6 +119,18 @@ def test_what_is_declared_wins_over_what_is_passed_on_and_our_marks_over_all() -
     assert "NOT_SET" not in variables
 
 
+def test_what_services_give_is_weaker_than_what_is_declared_and_stronger_than_options() -> None:
+    it = unit(Kind.CHANNEL, environment={"A": "declared"}, options={"A": "o", "B": "o", "C": "o"})
+    installed = (("A", "installed"), ("B", "installed"), ("RUST_LOG", "installed"))
+    order = order_of(it, SETTINGS, "0d4f", installed=installed)
+    assert dict(order[2]) == {
+        "A": "declared",
+        "B": "installed",
+        "C": "o",
+        "RUST_LOG": "installed",
+    }
+
+
 OPTIONS = {"host": "127.0.0.1", "port": 8080, "is_open": True, "list": [1], "not-a-name": "x"}
 
 
