@@ -5,23 +5,23 @@ never hold up the tools. What it offers, and whether it is there, its host is to
 spoken to in one era (`wire.mcp_era`), and everything else here is the same in both.
 """
 
-import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Protocol, assert_never
+from typing import Protocol
 
-from anyclawd import __version__
 from anyclawd.gateway.channel import OnAccepted
 from anyclawd.gateway.tool_call import (
     ENDED,
     NOT_READING,
     NOT_RUNNING,
+    NoAnswer,
     OnEnd,
     OnProgress,
     Request,
     ToolCall,
 )
+from anyclawd.gateway.tool_greeting import Greeting, Manner
 from anyclawd.gateway.tool_list import ToolList
 from anyclawd.model.deps import UnitName
 from anyclawd.model.errors import RemoteProtocolError
@@ -30,18 +30,14 @@ from anyclawd.model.unit import Unit
 from anyclawd.model.value import Json
 from anyclawd.runtime.connection import Connection, OnAnswer, Reply
 from anyclawd.runtime.seam import Report, Wire
-from anyclawd.wire import channel, json_text, jsonrpc, mcp, mcp_client, mcp_era
-from anyclawd.wire.json_text import JsonText
+from anyclawd.wire import channel, json_text, jsonrpc, mcp, mcp_client
 from anyclawd.wire.jsonrpc import RpcError
 from anyclawd.wire.lenient import as_map
 from anyclawd.wire.mcp import Method, Notification
-from anyclawd.wire.mcp_era import Stage
 from anyclawd.wire.mcp_lists import Offer
 
 log = logging.getLogger("anyclawd.gateway")
 
-#: How long a server of unknown era may take to answer the question for it.
-PROBE_WAIT_S = 5.0
 #: Requests that wait until a tool reads again; one more, and it is refused at once.
 HELD_MAX = 100
 
@@ -78,11 +74,18 @@ class ToolWatcher(Protocol):
 
 
 class _ToolConnection(Connection):
-    """A question for the health of a tool has parameters, in one of the eras."""
+    """What a tool needs beyond others: its health is asked for with parameters, in one of the eras.
+
+    And whoever waits for one that has broken the protocol is told at once, not when it has ended.
+    """
 
     def __init__(self, wire: Wire, report: Report, peer: "ToolPeer") -> None:
         super().__init__(wire, report, peer, json_text.read)
         self._tool = peer
+
+    def fail(self, reason: str) -> None:
+        super().fail(reason)
+        self._tool.broke_off(reason)
 
     def probe(self, answered: Callable[[str], None]) -> Callable[[], None]:
         def on_answer(result: Json, error: RpcError | None) -> None:
@@ -109,86 +112,21 @@ class ToolPeer:
         self.server = mcp_client.Server()
         self.lists: dict[Offer, ToolList] = {}
         self.era = Era.HANDSHAKE  #: once it is settled
-        self._options = dict(options) if self.role.is_trusted else {}
-        self._meta: dict[str, Json] = {}  # of every request, once the era is settled
-        self._greeting = JsonText({}, b"{}")
+        self._meta: dict[str, Json] = {}  # of every request
         self._is_ready = self._is_gone = self._is_paused = False
         self._calls: dict[int, ToolCall] = {}
         self._held: list[ToolCall] = []  # until it reads again
         self._last_number = 0
-        self._silence: asyncio.TimerHandle | None = None
         self._listening = 0  # the handle of `subscriptions/listen`
         self.uris: set[str] = set()  #: resources whose changes are wanted
         self.connection: Connection = _ToolConnection(wire, report, self)
-        self._stage, action = mcp_era.begin(self.role.era)
-        self._perform(action)
+        shown = options if self.role.is_trusted else {}
+        self._greeting = Greeting(self.connection, self.role, shown, self._settled)
 
-    # --- the era ----------------------------------------------------------------------------------
-
-    def _perform(self, action: mcp_era.Action | None) -> None:
-        is_trusted = self.role.is_trusted
-        match action:
-            case mcp_era.Discover(revision):
-                meta = mcp_client.envelope(revision, __version__, is_trusted=is_trusted)
-                params = mcp_client.discover_params(meta, self._options, is_trusted=is_trusted)
-                self.connection.call(Method.DISCOVER, params, self._discovered)
-                if self._stage is Stage.PROBING:
-                    loop = asyncio.get_running_loop()
-                    self._silence = loop.call_later(PROBE_WAIT_S, self._fell_silent)
-            case mcp_era.Initialize():
-                params = mcp_client.initialize_params(
-                    __version__, self._options, is_trusted=is_trusted
-                )
-                self.connection.call(Method.INITIALIZE, params, self._initialized)
-            case mcp_era.Settle(era, revision):
-                self._settle(era, revision)
-            case mcp_era.GiveUp(reason):
-                self.connection.fail(reason)
-            case None:
-                pass
-            case _:
-                assert_never(action)
-
-    def _step(self, event: mcp_era.Event) -> None:
-        self._stage, action = mcp_era.step(self._stage, event)
-        if self._stage is not Stage.PROBING:
-            self._end_silence()
-        self._perform(action)
-
-    def _discovered(self, result: Json, error: RpcError | None) -> None:
-        if error is None:
-            self._greeting = self._greeting if self._stage is Stage.SETTLED else result
-            self._step(mcp_era.Discovered(mcp_client.read_supported(result.value)))
-        else:
-            supported = mcp_client.read_supported(error.data)
-            self._step(mcp_era.DiscoverRefused(error.code, error.message, supported))
-
-    def _initialized(self, result: Json, error: RpcError | None) -> None:
-        if error is None:
-            self._greeting = self._greeting if self._stage is Stage.SETTLED else result
-            self._step(mcp_era.Initialized(mcp_client.read_revision(result)))
-        else:
-            supported = mcp_client.read_supported(error.data)
-            self._step(mcp_era.InitializeRefused(error.code, error.message, supported))
-
-    def _fell_silent(self) -> None:
-        self._silence = None
-        self._step(mcp_era.Silent())
-
-    def _end_silence(self) -> None:
-        if self._silence is not None:
-            self._silence.cancel()
-            self._silence = None
-
-    def _settle(self, era: Era, revision: str) -> None:
-        self.era, self.server = era, mcp_client.read_server(self._greeting)
-        if era is Era.MODERN:
-            is_trusted = self.role.is_trusted
-            self._meta = mcp_client.envelope(revision, __version__, is_trusted=is_trusted)
-        else:
-            self.connection.notify(Notification.INITIALIZED, {})
+    def _settled(self, manner: Manner) -> None:
+        self.era, self.server, self._meta = manner.era, manner.server, manner.meta
         name = self.unit.name
-        log.info("%s: speaks MCP %s", name, revision, extra={"unit": name})
+        log.info("%s: speaks MCP %s", name, manner.revision, extra={"unit": name})
         for offer in Offer:
             is_promised = offer in self.server.offers
             if is_promised or offer is Offer.TOOLS:
@@ -401,16 +339,21 @@ class ToolPeer:
         self._leave()
         self._fail_calls()
 
+    def broke_off(self, reason: str) -> None:
+        """Nothing that it says is read any more."""
+        self._leave()
+        self._fail_calls(NoAnswer(f"has broken the protocol: {reason}", "go on without it"))
+
     def _leave(self) -> None:
         if self._is_gone:
             return
         self._is_gone = True
-        self._end_silence()
+        self._greeting.close()
         if self._is_ready:
             self._watcher.tool_gone(self)
         for found in self.lists.values():
             found.close()
 
-    def _fail_calls(self) -> None:
+    def _fail_calls(self, outcome: NoAnswer = ENDED) -> None:
         for call in tuple(self._calls.values()):
-            call.fail(ENDED)
+            call.fail(outcome)

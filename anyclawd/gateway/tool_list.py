@@ -1,9 +1,9 @@
 """One list of one tool: read page by page, kept, and read anew when it has changed.
 
-It is never read twice at a time, and not more often than once in `INTERVAL_S`, however often the
-tool says that it has changed: what is said meanwhile makes one more reading, after that. While it
-is read, and where reading fails, what was known before counts. A list without an end, or one too
-long, is cut off: what has been read of it counts.
+It is never read twice at a time: what is said of changes meanwhile makes one more reading, after
+that. A tool that goes on saying so is asked at longer and longer intervals, up to `INTERVAL_S`.
+While a list is read, and where reading fails, what was known before counts. A list without an end,
+or one too long, is cut off: what has been read of it counts.
 """
 
 import asyncio
@@ -29,8 +29,9 @@ ITEMS_MAX = 10_000
 BYTES_MAX = 16 * 2**20
 #: Faults of one reading that are told.
 FAULTS_MAX = 10
-#: From the beginning of one reading to that of the next.
-INTERVAL_S = 1.0
+#: From the beginning of one reading to that of the next: the first interval, which is doubled each
+#: time, and the last. A list that was left alone for so long begins with the first again.
+FIRST_INTERVAL_S, INTERVAL_S = 0.02, 1.0
 
 #: Sends a request for a page.
 AskPage: TypeAlias = Callable[[Offer, dict[str, Json], OnEnd], None]
@@ -65,6 +66,7 @@ class ToolList:
         self._ttl_s: float | None = None
         self._is_reading = self._is_outdated = self._is_over = False
         self._begun_at = self._read_at = float("-inf")
+        self._interval_s = 0.0  # before the reading that is going on, or was the last
         self._next: asyncio.TimerHandle | None = None
         self._waiting: list[Callable[[], None]] = []
 
@@ -94,10 +96,13 @@ class ToolList:
         if self._is_reading:
             self._is_outdated = True
         elif self._next is None and not self._is_over:
-            wait_s = self._begun_at + INTERVAL_S - self._now()
-            if wait_s <= 0:
+            since_s = self._now() - self._begun_at
+            longer_s = min(2 * self._interval_s or FIRST_INTERVAL_S, INTERVAL_S)
+            self._interval_s = 0.0 if since_s >= INTERVAL_S else longer_s
+            if since_s >= self._interval_s:
                 self._begin()
             else:
+                wait_s = self._interval_s - since_s
                 self._next = asyncio.get_running_loop().call_later(wait_s, self._begin)
 
     def close(self) -> None:
