@@ -216,7 +216,7 @@ def _put(settings: dict[str, Node], path: tuple[str, str], node: Node | None) ->
 
 
 def _common(entry: Mapping[str, Node]) -> dict[str, Node]:
-    """The keys that agents and channels share, as settings."""
+    """The keys that the sections share, as settings."""
     settings: dict[str, Node] = {}
     backoff = _Entry(entry.get("backoff"))
     _put(settings, ("backoff", "initial"), backoff["base_delay_ms"])
@@ -287,13 +287,13 @@ def _tool(declaration: Declaration, entry: Mapping[str, Node], report: Report) -
     if not any(name in entry for name in needed):
         names = " or ".join(map(repr, needed))
         report.error(declaration.span, declaration.key, f"needs the key {names}")
-    return _program(entry, declaration.key)
+    return {**_common(entry), **_program(entry, declaration.key)}
 
 
 def _service(
     declaration: Declaration, entry: Mapping[str, Node], _report: Report
 ) -> dict[str, Node]:
-    return _program(entry, declaration.key)
+    return {**_common(entry), **_program(entry, declaration.key)}
 
 
 _SECTIONS = (

@@ -6,7 +6,7 @@ import os
 import pwd
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ from anyclawd.runtime import clone, spawn, state_directory
 from anyclawd.runtime.cgroup import Cgroups
 from tests.integration.runtime.supervisor import commands, shell, supervised
 
-Run = Callable[["spawn.Order", str, Mapping[str, str]], "spawn.Spawned"]
+Run = Callable[..., "spawn.Spawned"]
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
 NOBODY = pwd.getpwnam("nobody").pw_uid
@@ -157,8 +157,8 @@ def test_a_child_finds_it_and_writes_into_it(
     run: Run, passable: Path, user: str, *, is_isolated: bool
 ) -> None:
     variables = {"PATH": "/bin:/usr/bin"}
-    to_run = functools.partial(run, state_dir=str(passable))
-    pid, pidfd, _, out, err = to_run(order(user=user, is_isolated=is_isolated), "f00d", variables)
+    asked = order(user=user, is_isolated=is_isolated)
+    pid, pidfd, _, out, err = run(asked, "f00d", variables, state_dir=str(passable))
     os.waitpid(pid, 0)
     told = os.read(out, 999).decode(), os.read(err, 999).decode()
     for descriptor in (pidfd, out, err):
@@ -175,7 +175,7 @@ def test_a_failure_to_make_it_is_the_unit_s_own_and_leaves_nothing_open(
     (tmp_path / "units").touch()
     before = open_descriptors()
     with pytest.raises(OSError, match="cannot make its state directory"):
-        functools.partial(run, state_dir=str(tmp_path))(order(), "f00d", {})
+        run(order(), "f00d", {}, state_dir=str(tmp_path))
     assert open_descriptors() == before
 
 

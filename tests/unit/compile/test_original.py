@@ -249,6 +249,14 @@ def test_services_speak_the_service_protocol_unless_told_otherwise(compile_text:
     assert service.argv == ("/bin/true", "-x")
 
 
+@pytest.mark.parametrize("section", ["services", "tools"])
+def test_an_entry_of_ours_says_its_backoff_itself(compile_text: Compile, section: str) -> None:
+    said = "{initial: 1s, factor: 1, max: 2s, jitter: 0, stable_after: 3s}"
+    text = f"{section}_manager: {{{section}: {{x: {{binary: /bin/true, backoff: {said}}}}}}}\n"
+    unit = units(compile_text, text)[f"x.{section.removesuffix('s')}"]
+    assert unit.backoff == Backoff(initial_s=1, factor=1, max_s=2, jitter=0, stable_after_s=3)
+
+
 def test_a_one_shot_is_not_started_again_after_success(compile_text: Compile) -> None:
     text = "units: {a.service: {exec: /bin/true, protocol: none, readiness: {type: exited}}}\n"
     assert units(compile_text, text)["a.service"].restart is Restart.ON_FAILURE
