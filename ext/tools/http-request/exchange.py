@@ -28,6 +28,7 @@ from aiohttp import (
 )
 from body import content_of, shown
 from options import Settings
+from redaction import Redaction
 from refusal import Refusal
 from request import REDIRECTS, Request, injected, refuse_own_credential
 from resolution import Lookup, Pinned, addresses_for, system_lookup
@@ -37,6 +38,8 @@ from yarl import URL
 
 #: So many calls are under way at once, which bounds what they hold in memory; others wait.
 CALLS_MAX = 16
+#: So many headers of an answer are told.
+HEADERS_MAX = 64
 #: Never told: cookies are credentials too, and these belong to the connection.
 _UNTOLD = ("set-cookie", "set-cookie2", "connection", "keep-alive", "transfer-encoding")
 
@@ -47,13 +50,12 @@ class Answer(NamedTuple):
     status: int
     reason: str
     url: str  #: that answered in the end
-    headers: tuple[tuple[str, str], ...]
+    headers: tuple[str, ...]  #: as lines
     body: str
 
     def to_text(self) -> str:
-        lines = [f"HTTP {self.status} {self.reason}".rstrip(), f"url: {self.url}"]
-        lines += [f"{name}: {value}" for name, value in self.headers]
-        return "\n".join([*lines, "", self.body]) if self.body else "\n".join(lines)
+        lines = [f"HTTP {self.status} {self.reason}".rstrip(), f"url: {self.url}", *self.headers]
+        return "\n".join([*lines, "", self.body] if self.body else lines)
 
 
 class Exchange:
@@ -160,15 +162,19 @@ class Exchange:
             response.status,
             told(response.reason or ""),
             told(target.url()),
-            tuple(
-                (told(name.lower()), told(value))
-                for name, value in response.headers.items()
-                if name.lower() not in _UNTOLD
-            ),
+            _told_headers(response, settings.redaction),
             await asyncio.to_thread(
                 shown, content, content_type, settings.response_max_bytes, settings.redaction
             ),
         )
+
+
+def _told_headers(response: ClientResponse, redaction: Redaction) -> tuple[str, ...]:
+    """The lines that are told of the headers."""
+    named = [one for one in response.headers.items() if one[0].lower() not in _UNTOLD]
+    lines = [redaction.of_text(f"{name.lower()}: {value}") for name, value in named[:HEADERS_MAX]]
+    more = len(named) - len(lines)
+    return (*lines, f"[{more} more headers]") if more else tuple(lines)
 
 
 def _reason(error: ClientError | OSError) -> str:

@@ -179,7 +179,7 @@ def _map(value: Json, place: str) -> Message:
 
 def _number(options: Message, key: str, default: float, least: float = 0) -> float:
     value = options.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < least:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= least:
         raise _unusable(f"{key}: {value!r}; expected a number from {least:g} up")
     return value
 

@@ -5,7 +5,7 @@ that shows the request. A secret is found as it is, in letters of two or four by
 and in base64: in both alphabets, at each of the three places where it may begin in a group of four
 letters. And it is found so in the data as they are, and once the escapes are undone that URLs,
 JSON, source code and HTML have (`%41`, `\u0041`, `\x41`, `&#65;`, `&amp;`, a backslash), of
-whichever letters, up to three upon each other.
+whichever letters, up to three upon each other; small letters and capitals are the same.
 
 What a server makes of a secret beyond that (backwards, encrypted, in pieces) is found by nobody:
 whoever is sent a secret has it. That is what the allow-list is for.
@@ -40,7 +40,8 @@ class Redaction:
     """Replaces all secrets at once."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        self._spellings = sorted({spelling for one in secrets for spelling in _spellings(one)})
+        found = {spelling.lower() for one in secrets for spelling in _spellings(one)}
+        self._spellings = sorted(found)  # in small letters, as they are looked for
         #: So many bytes beyond a cut tell whether what lies before it belongs to a secret.
         self.reach_bytes = 8 * max(map(len, self._spellings), default=0)
 
@@ -66,8 +67,9 @@ class Redaction:
         """Where secrets lie in the data, in any order."""
         layers: list[_Layer] = []
         for _ in range(_LAYERS_MAX + 1):
+            small = data.lower()
             for spelling in self._spellings:
-                for at in _places(data, spelling):
+                for at in _places(small, spelling):
                     start, stop = at, at + len(spelling)
                     for layer in reversed(layers):
                         start, stop = layer.source_of(start), layer.source_of(stop)
@@ -143,7 +145,6 @@ def _spellings(secret: str) -> Iterator[bytes]:
     for encoding in ("ascii", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"):
         yield secret.encode(encoding)
     yield plain.hex().encode()
-    yield plain.hex().upper().encode()
     for before in range(3):
         core = _base64_core(plain, before)
         yield core

@@ -178,4 +178,7 @@ def _body(arguments: Message, method: str) -> tuple[bytes | None, str]:
 
 
 def _json(value: Json) -> bytes:
-    return json.dumps(value, ensure_ascii=True, allow_nan=False).encode()
+    try:
+        return json.dumps(value, allow_nan=False).encode()
+    except ValueError as error:
+        raise Refusal("the json has a number in it that JSON cannot tell") from error

@@ -64,7 +64,7 @@ class SendFile(Tool):
     async def _send(self, arguments: Message, call: Call) -> str:
         if not call.is_trusted:
             raise Refusal(NOT_TRUSTED)
-        if not call.workspace:
+        if not call.workspace.startswith("/"):
             raise Refusal(NO_WORKSPACE)
         path, caption = arguments["path"], arguments.get("caption") or ""
         name = name_of(arguments.get("name") or "")

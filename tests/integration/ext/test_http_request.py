@@ -4,9 +4,13 @@ import asyncio
 import base64
 import gzip
 import json
+import shutil
 import socket
+import ssl
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -59,7 +63,7 @@ class Site:
 
 
 @asynccontextmanager
-async def site() -> AsyncIterator[Site]:
+async def site(identity: ssl.SSLContext | None = None) -> AsyncIterator[Site]:
     made = Site()
     application = web.Application()
     application.router.add_route("*", "/{tail:.*}", made.handle)
@@ -67,7 +71,7 @@ async def site() -> AsyncIterator[Site]:
     await runner.setup()
     listener = socket.create_server((HERE, 0))
     made.port = listener.getsockname()[1]
-    await web.SockSite(runner, listener).start()
+    await web.SockSite(runner, listener, ssl_context=identity).start()
     try:
         yield made
     finally:
@@ -101,7 +105,7 @@ class Tool:
         self._tester, self._port = tester, port
 
     async def call(self, url: str = "/", **arguments: Json) -> ToolResult:
-        whole = url if "://" in url else f"http://api.test:{self._port}{url}"
+        whole = f"http://api.test:{self._port}{url}" if url.startswith("/") else url
         return await self._tester.call("http_request", {"url": whole} | arguments)
 
     async def text(self, url: str = "/", **arguments: Json) -> str:
@@ -117,13 +121,17 @@ class Tool:
 
 @asynccontextmanager
 async def tool(
-    server: Site, *rules: Message, names: Names | None = None, **options: Json
+    server: Site,
+    *rules: Message,
+    names: Names | None = None,
+    trust: ssl.SSLContext | None = None,
+    **options: Json,
 ) -> AsyncIterator[Tool]:
     program = modules.main.Program()
     lookup = (names or Names(api_test=[HERE], other_test=[HERE])).lookup
     async with ToolTester(program, options={"allow": list(rules)} | options) as tester:
         made = program.tools[0]
-        made.use(modules.exchange.Exchange(made.settings, lookup))
+        made.use(modules.exchange.Exchange(made.settings, lookup, trust))
         yield Tool(tester, server.port)
 
 
@@ -147,6 +155,31 @@ async def test_a_request_is_answered_with_status_headers_and_body() -> None:
         assert sent["Host"] == f"api.test:{server.port}"
         assert sent["User-Agent"] == "anyclawd-http-request"
         assert "Authorization" not in sent
+
+
+VERBATIM = [
+    "/a//b",
+    "/a;x=1/b",
+    "/%61%7e%C3%A9",
+    "/a'(b)*!$,=:@&+",
+    "/?u=http://x/?y&z=%41+'c",
+    "/a?",
+]
+
+
+@pytest.mark.parametrize("path", VERBATIM)
+async def test_the_server_sees_what_was_judged(path: str) -> None:
+    async with site() as server, tool(server, rule(server)) as asked:
+        await asked.text(path)
+        assert [request.raw_path for request in server.seen] == [path.removesuffix("?")]
+
+
+async def test_many_headers_are_not_all_told() -> None:
+    async with site() as server, tool(server, rule(server)) as asked:
+        server.says("/a", headers={f"X-{number}": "y" for number in range(100)})
+        text = await asked.text("/a")
+        assert text.count("\nx-") == 64 - text.count("\ncontent-") - text.count("\ndate")
+        assert text.endswith(" more headers]")
 
 
 async def test_a_credential_is_put_in_and_taken_out_of_all_that_is_told() -> None:
@@ -360,6 +393,42 @@ async def test_a_name_that_changes_leads_to_where_it_was_looked_at() -> None:
         assert names.asked == ["api.test"]
         assert "cannot connect" in await asked.refusal("/a")
         assert names.asked == ["api.test", "api.test"]
+        assert server.paths == ["/a"]
+
+
+# --- certificates --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for api.test, with its key, that only those trust who are told to."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("needs openssl")
+    made = tmp_path_factory.mktemp("certificate") / "api.test.pem"
+    command = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    command += ["-nodes", "-days", "2", "-subj", "/CN=api.test"]
+    command += ["-addext", "subjectAltName=DNS:api.test", "-keyout", str(made)]
+    done = subprocess.run(command, check=True, capture_output=True)
+    with made.open("ab") as file:
+        file.write(done.stdout)
+    return made
+
+
+async def test_a_certificate_has_to_be_trusted_and_of_the_name(certificate: Path) -> None:
+    identity = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    identity.load_cert_chain(certificate)
+    trust = ssl.create_default_context(cafile=certificate)
+    async with site(identity) as server:
+        here = f":{server.port}/a"
+        rules = [rule(server, host, scheme="https") for host in ("api.test", "other.test")]
+        async with tool(server, *rules) as asked:
+            refused = await asked.refusal(f"https://api.test{here}")
+            assert "its certificate is not trusted: self" in refused
+        async with tool(server, *rules, trust=trust) as asked:
+            assert (await asked.text(f"https://api.test{here}")).endswith("GET /a")
+            refused = await asked.refusal(f"https://other.test{here}")
+            assert "its certificate is not trusted: hostname mismatch" in refused
         assert server.paths == ["/a"]
 
 

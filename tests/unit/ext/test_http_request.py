@@ -50,6 +50,7 @@ REFUSED: dict[str, tuple[Message, str]] = {
     "path": ({"allow": [{"host": "a.b", "paths": ["a"]}]}, "path 'a'; expected one that begins"),
     "no-such-credential": ({"allow": [{"host": "a.b", "credential": "x"}]}, "no credential 'x'"),
     "timeout": ({"timeout": 0}, "timeout: 0; expected a number from 0.1 up"),
+    "no-number": ({"timeout": float("nan")}, "timeout: nan; expected a number"),
     "limit": ({"max_response_bytes": "1M"}, "max_response_bytes: '1M'; expected a number"),
     "yes-is-no-number": ({"redirects": True}, "redirects: True; expected a number"),
     "neither-place": ({"credentials": {"k": {"value": SECRET}}}, "either header or query"),
@@ -112,6 +113,7 @@ def request_of(url: str = "https://example.org/", **arguments: Json) -> Json:
 
 UNSENT: dict[str, tuple[Message, str]] = {
     "no-url": ({"url": ""}, "scheme ''"),
+    "no-number": ({"method": "POST", "json": [float("inf")]}, "a number in it that JSON cannot"),
     "trace": ({"method": "TRACE"}, "method 'TRACE'"),
     "method-with-a-line": ({"method": "GET / HTTP/1.1\r\nX"}, "method"),
     "body-of-get": ({"body": "x"}, "a GET request has no body"),
@@ -249,6 +251,7 @@ def url_twice(text: str) -> str:
 
 SPELLINGS = {
     "plain": SECRET,
+    "in-capitals": SECRET.upper(),
     "in-a-url": urllib.parse.quote(SECRET, safe=""),
     "in-a-url-in-small-letters": urllib.parse.quote(SECRET, safe="").lower(),
     "in-a-form": urllib.parse.quote_plus(SECRET),
