@@ -501,6 +501,7 @@ With `state_directory: true` a process finds in `STATE_DIRECTORY` the directory
 `<state directory of the daemon>/units/<unit name>`. It is made before the process starts, is the
 user's that the process runs as, and readable by nobody else (0700). Nothing removes it, so it
 outlives the process, the daemon and the configuration. Programs beside the main one get it too.
+Where `user` changes the directory changes hands; what lies in it stays whose it was.
 """
 
 

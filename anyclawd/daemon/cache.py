@@ -48,7 +48,7 @@ _CODE = (
     *("compile/conversations.py", "compile/pool.py", "compile/role.py", "compile/anyclaw.py"),
     *("engine/manager.py", "engine/transaction.py", "engine/obstacles.py", "engine/links.py"),
     *("engine/needs.py", "engine/unit_fsm.py", "daemon/main.py", "runtime/order.py"),
-    *("runtime/spawn.py", "compile/tools.py"),
+    *("runtime/spawn.py", "compile/tools.py", "compile/compiler.py"),
 )
 
 

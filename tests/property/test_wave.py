@@ -12,7 +12,7 @@ from anyclawd.engine.manager import Manager
 from anyclawd.model.deps import UnitName
 from anyclawd.model.plan import Plan
 from anyclawd.model.policy import CgroupUse, ReadinessType
-from tests.fakes.world import link, make_plan, make_unit
+from tests.fakes.world import answering, link, make_plan, make_unit
 from tests.property.test_engine import NAMES, plans
 
 
@@ -48,6 +48,14 @@ def test_a_unit_that_notifies_is_left_to_the_driver() -> None:
     )
     _, wave = first_wave(plan, "instance")
     assert [order[0] for order, _ in wave] == ["plain.service"]
+
+
+def test_a_unit_that_uses_a_service_is_left_to_the_driver() -> None:
+    """What it is given is known once the service has answered."""
+    service = answering("s.service")
+    user = link(make_unit("a.tool", services=(service.name,)), requires=["s.service"])
+    _, wave = first_wave(make_plan(service, user), "instance")
+    assert [order[0] for order, _ in wave] == ["s.service"]
 
 
 def test_the_wave_says_whether_cgroups_are_wanted() -> None:
