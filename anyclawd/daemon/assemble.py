@@ -74,6 +74,7 @@ class Assembly:
         self._admin = Admin(plan.settings, Path(handover.runtime_dir) / "admin.sock")
         self._installations = Installations()
         self._gateway.installed = self._installations.take
+        self._gateway.claims.urls = lambda: self._installations.urls("media")
         self._driver = Driver(
             plan,
             instance=handover.instance,

@@ -22,6 +22,7 @@ from anyclawd.gateway.agent import AgentPeer
 from anyclawd.gateway.caller import Caller, Callers
 from anyclawd.gateway.channel import ChannelPeer, OnAccepted, OnState
 from anyclawd.gateway.chats import Chats
+from anyclawd.gateway.claims import Claims
 from anyclawd.gateway.counters import Counters
 from anyclawd.gateway.handshake import revealed_options
 from anyclawd.gateway.hooked_agent import HookedAgent
@@ -127,6 +128,7 @@ class Gateway:
             gone=lambda unit: self._step(events.ToolGone(unit)),
         )
         self._agents: dict[UnitName, AgentPeer] = {}
+        self.claims = Claims(self._spawn, self._prompt_prepared)
         self._hooks = Hooks()
         self._channels: dict[str, ChannelPeer] = {}
         self._outboxes = {name: Outbox() for name in self.router.routes.channels}
@@ -381,6 +383,10 @@ class Gateway:
         now = sum(outbox.truncations for outbox in self._outboxes.values())
         return self._past_truncations + now
 
+    def offers(self, unit: UnitName) -> list[str]:
+        """The names of the tools that a unit offers just now."""
+        return [one.name for one in self.router.toolbox.offered(unit)]
+
     def effective_options(self, unit: UnitName) -> dict[str, Json]:
         """The unit's options over the defaults of its last handshake, secrets redacted."""
         known = self._plan.units.get(unit)
@@ -445,6 +451,8 @@ class Gateway:
                 self.counters.updates += 1
             case events.AgentReady(name) if handshake := self._agents[name].handshake:
                 self._defaults[name] = handshake.defaults
+            case events.AgentClosing(name) if closing := self._agents.get(name):
+                self.claims.leave(closing)
         self._step(event, flush=False)
 
     def agent_streamed(self, agent: AgentPeer, update: acp.Update) -> bool:
@@ -476,6 +484,7 @@ class Gateway:
 
     def agent_gone(self, agent: AgentPeer) -> None:
         name = agent.unit.name
+        self.claims.leave(agent)
         if self._agents.get(name) is agent:
             del self._agents[name]
             self._held.discard(name)
@@ -723,10 +732,12 @@ class Gateway:
             case commands.SetOption():
                 agent.set_option(command)
             case commands.Prompt():
-                agent.prompt(command)
+                if not self.claims.take(agent, command):
+                    agent.prompt(command)
             case commands.CancelPrompt(_, session_id):
-                agent.cancel(session_id)
+                self._cancel(agent, session_id)
             case commands.Abandon(_, token):
+                self.claims.abandon(token)
                 agent.abandon(token)
             case commands.AnswerPermission(_, ask, option_id):
                 agent.answer(ask, option_id)
@@ -742,6 +753,19 @@ class Gateway:
             has_http = agent.capabilities.mcp_http
             entries = self.mcp_servers.entries(agent.route, command.chat, has_http=has_http)
             peer.open_session(command, entries)
+
+    def _prompt_prepared(self, agent: AgentPeer, prompt: commands.Prompt) -> None:
+        """All that it refers to has been read: it leaves."""
+        agent.prompt(prompt)
+        self.flush()
+
+    def _cancel(self, agent: AgentPeer, session_id: str) -> None:
+        """A prompt that has not left yet is answered in the agent's place."""
+        unsent = self.claims.cancel(agent, session_id)
+        for token in unsent:
+            self._step(events.PromptAnswered(token, "cancelled"), flush=False)
+        if not unsent:
+            agent.cancel(session_id)
 
     # --- messages ---------------------------------------------------------------------------------
 

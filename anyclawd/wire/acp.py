@@ -38,6 +38,7 @@ class PromptContent(NamedTuple):
     embeds: bool = True  #: embedded resources
     images: bool = True
     audio: bool = True
+    reads_data: bool = False  #: it has said so itself: `data` is content to it, and never a URL
 
 
 class Capabilities(NamedTuple):
@@ -248,6 +249,7 @@ def _read_prompt_content(prompt: Json, *, is_strict: bool) -> PromptContent:
         embeds=found.get("embeddedContext") is True,
         images=not is_strict or found.get("image") is True,
         audio=not is_strict or found.get("audio") is True,
+        reads_data=is_strict,
     )
 
 

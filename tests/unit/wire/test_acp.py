@@ -50,7 +50,8 @@ def test_capabilities(answer: Json, capabilities: Capabilities) -> None:
 def test_an_agent_of_acp_takes_what_it_says_and_no_more() -> None:
     said = {"agentCapabilities": {"promptCapabilities": {"image": True}}}
     found = acp.read_handshake({"protocolVersion": 1, **said})
-    assert found.capabilities.content == PromptContent(embeds=False, images=True, audio=False)
+    taken = PromptContent(embeds=False, images=True, audio=False, reads_data=True)
+    assert found.capabilities.content == taken
 
 
 def test_the_rest_of_a_handshake_is_read_leniently() -> None:
