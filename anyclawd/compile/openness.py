@@ -89,10 +89,11 @@ def _reaches_outside(draft: Draft) -> bool:
 
 
 def _is_loopback(host: object) -> bool:
-    if host == "localhost":
+    name = str(host).lower()
+    if name == "localhost":
         return True
     try:
-        return ipaddress.ip_address(str(host)).is_loopback
+        return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
 

@@ -222,7 +222,7 @@ def test_a_mistake_is_told_once_and_where_it_stands(
     assert outcome.plan is None
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "'::1'", "localhost"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "'::1'", "LocalHost"])
 def test_tools_that_are_served_to_this_machine_are_nobody_else_s_business(
     compile_text: Compile, host: str
 ) -> None:
@@ -242,6 +242,12 @@ def test_tools_that_are_served_beyond_this_machine_are_warned_of(
     )
     assert lines(outcome) == [text]
     assert outcome.plan is not None
+
+
+def test_a_host_from_a_variable_is_warned_of_and_not_shown(compile_text: Compile) -> None:
+    outcome = compile_text(manager("tools_server_host: !env H"), environ={"H": "10.9.8.7"})
+    (line,) = lines(outcome)
+    assert "reaches this machine, as the value of the variable H, and has the token" in line
 
 
 def test_nothing_is_served_without_a_tool(compile_text: Compile) -> None:
