@@ -13,7 +13,19 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from tests.bench import boot, commit, contest, crowd, faces, footprint, relay, reload, upkeep
+from tests.bench import (
+    boot,
+    commit,
+    contest,
+    crowd,
+    faces,
+    files,
+    footprint,
+    relay,
+    reload,
+    tools,
+    upkeep,
+)
 from tests.bench.budget import Measured, Verdict, table
 from tests.bench.experiment import Experiment
 from tests.bench.lab import Lab, LabError, opened, wait_calm
@@ -27,6 +39,8 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     *faces.EXPERIMENTS,
     *reload.EXPERIMENTS,
     *commit.EXPERIMENTS,
+    *tools.EXPERIMENTS,
+    *files.EXPERIMENTS,
 )
 
 
@@ -43,6 +57,8 @@ def _measure(
         _tell("no C compiler: the probes are Python programs, and start that much slower")
     if not lab.has_cgroups:
         _tell("no control groups: the rows about them are left out")
+    if not tools.has_official():
+        _tell("no mcp of PyPI, here or in ANYCLAWD_MCP_PYTHON: the rows about tools are left out")
     measured = Measured()
     for number in range(rounds):
         for experiment in experiments:

@@ -11,11 +11,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.bench.lab import HERE, PATIENCE_S, Daemon, Lab, LabError, Running, Site
+from tests.bench.lab import HERE, PATIENCE_S, Daemon, Json, Lab, LabError, Running, Site
 
 
 class Result(dict[str, object]):
@@ -23,6 +23,9 @@ class Result(dict[str, object]):
 
     def rate(self) -> float:
         return int(str(self["count"])) / int(str(self["stream_ns"])) * 1e9
+
+    def whole_rate(self) -> float:
+        return int(str(self["count"])) / int(str(self["whole_ns"])) * 1e9
 
     def percentile_ms(self, percent: int) -> float:
         delays = self["delays_ns"]
@@ -75,9 +78,14 @@ def _channel_argv(results: Path, commands: Sequence[str]) -> list[str]:
     return [sys.executable, "-I", str(HERE / "peers" / "channel.py"), str(results), *commands]
 
 
-def _site(lab: Lab, name: str, commands: Sequence[str], *, is_kept: bool) -> Site:
+def _site(
+    lab: Lab, name: str, commands: Sequence[str], *, is_kept: bool, tools: Mapping[str, Json] | None
+) -> Site:
+    """Agent and channel, and tools where there are some: the agent notes where they are."""
     directory = lab.site(name)
     agent, channel = agent_argv(), _channel_argv(directory / "results", commands)
+    if tools:
+        agent.append(str(directory / "told"))
     workspace = {"type": "local", "binary": agent[0]}
     entry = {"binary": channel[0], "args": channel[1:], "agent": "bench"}
     at_once = {"backoff": {"initial": 0, "jitter": 0}, "start_limit": {"burst": 0}}
@@ -87,17 +95,23 @@ def _site(lab: Lab, name: str, commands: Sequence[str], *, is_kept: bool) -> Sit
         "channels_manager": {"channels": {"bench": entry}},
         "units": {"bench.agent": {"exec": agent, **at_once}},
         "session_store": store if is_kept else {"type": "none"},
+        **({"tools_manager": {"tools": dict(tools)}} if tools else {}),
     }
     return lab.made(name, config)
 
 
 @contextmanager
 def through_daemon(
-    lab: Lab, name: str, commands: Sequence[str], *, is_kept: bool = False
+    lab: Lab,
+    name: str,
+    commands: Sequence[str],
+    *,
+    is_kept: bool = False,
+    tools: Mapping[str, Json] | None = None,
 ) -> Iterator[tuple[Talk, Daemon]]:
     """The daemon; what is said is kept on disk, or in memory."""
     name = f"{name}-kept" if is_kept else name
-    site = _site(lab, name, commands, is_kept=is_kept)
+    site = _site(lab, name, commands, is_kept=is_kept, tools=tools)
     for path in site.directory.glob("sessions.db*"):
         path.unlink()
     with site.daemon() as daemon:

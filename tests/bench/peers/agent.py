@@ -9,6 +9,8 @@ A prompt says what to do:
                      prompts are waiting, after that each is answered at once
 
 Every streamed update holds one `#`, the last one `!end`; an instant is `@<nanoseconds>@`.
+
+`agent.py TOOLS` keeps what it is told of its tools in the file TOOLS, as JSON.
 """
 
 import json
@@ -82,13 +84,19 @@ def main() -> None:
         frame = json.loads(line)
         match frame.get("method"):
             case "initialize":
-                capabilities = {"sessionCapabilities": {"resume": {}}}
+                capabilities = {
+                    "sessionCapabilities": {"resume": {}},
+                    "mcpCapabilities": {"http": True},
+                }
                 result = {"protocolVersion": 1, "agentCapabilities": capabilities}
                 send(line_of({"id": frame["id"], "result": result}))
             case "session/resume":
                 send(line_of({"id": frame["id"], "result": {}}))
             case "session/new":
                 sessions += 1
+                for path in sys.argv[1:]:
+                    with open(path, "w") as file:  # noqa: PTH123 - nothing more is imported here
+                        json.dump(frame["params"]["mcpServers"], file)
                 send(line_of({"id": frame["id"], "result": {"sessionId": f"s{sessions}"}}))
             case "session/prompt":
                 text = "\n".join(block.get("text", "") for block in frame["params"]["prompt"])
@@ -97,7 +105,7 @@ def main() -> None:
                     case ["burst", count]:
                         burst(session_id, int(count))
                         send(done(frame))
-                    case ["turn"]:
+                    case [*_, "turn"]:  # maybe after what the platform says
                         send(chunk(session_id, "#!end") + done(frame))
                     case ["pace", count, rate]:
                         pace(session_id, int(count), float(rate))
