@@ -24,6 +24,8 @@ _LINES, _LINES_FULL = 10, 50
 
 #: Active states that are up.
 _UP = ("active", "reloading")
+#: Tools of one unit that are shown.
+_OFFERS_SHOWN = 20
 
 _HEALTH_COLOURS = {"healthy": "green", "starting": "yellow", "unhealthy": "red"}
 
@@ -141,6 +143,7 @@ def _detail(unit: Json) -> list[str]:
         "last exit" if _is_up(unit) else "exit": _exit(unit["exit"]),
         "health": _health(unit["health_check"], paint),
         "says": clean(unit["status_text"]),
+        "offers": _offers(unit["offers"]),
         "reload": f"the last one failed: {clean(unit['reload_failure'])}"
         if unit["reload_failure"]
         else "",
@@ -178,6 +181,13 @@ def _health(check: Json, paint: Paint) -> str:
         return state
     count = f"{check['failed_checks']} of {check['failures']} failures in a row"
     return f"{state}, {count}: {clean(check['failure'])}"
+
+
+def _offers(tools: list[str]) -> str:
+    """The first of many: a server may have hundreds."""
+    shown = clean(", ".join(tools[:_OFFERS_SHOWN]))
+    left = len(tools) - _OFFERS_SHOWN
+    return f"{shown} and {left} more" if left > 0 else shown
 
 
 def _errno(number: int | None) -> str:

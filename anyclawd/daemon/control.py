@@ -182,6 +182,7 @@ class DaemonControl:
             "noise": self._gateway.noise(unit.name),
             "dropped_lines": logs.dropped_lines(unit.name),
             "options": self._gateway.effective_options(unit.name),
+            "offers": self._gateway.offers(unit.name),
             **self._installations.view(unit),
             "log": [log_line(line) for line in logs.last(unit.name, lines)],
         }

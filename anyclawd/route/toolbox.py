@@ -96,6 +96,10 @@ class Toolbox:
     def is_up(self, unit: UnitName) -> bool:
         return unit in self._up
 
+    def offered(self, unit: UnitName) -> tuple[Offered, ...]:
+        """What a unit offers just now; nothing while it does not run."""
+        return self._known.get(unit, ()) if unit in self._up else ()
+
     def view(self, scope: Scope) -> Mapping[str, Found]:
         """What can be seen, by name, in the order of the units and of what each has listed."""
         return self._index(scope).view

@@ -336,6 +336,7 @@ class FakeControl:
             "noise": 0,
             "dropped_lines": 0,
             "options": {"depth": 3, "token": "<secret>"},
+            "offers": [],
             "installed": ["ANYCLAW_MEDIA_URL"],
             "installation": None,
             "log": self.history[-lines:] if lines else [],

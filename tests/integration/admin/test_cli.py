@@ -358,11 +358,14 @@ def test_status_tells_health_usage_and_the_last_crash(served: Served) -> None:
         },
         "status_text": "serving 7 chats",
         "errno": 2,
+        "offers": [f"tool{number}" for number in range(22)],
     }
     done = anyclawctl(served, "status", "default.agent")
     for line in (
         "    health: healthy, 1 of 3 failures in a row: GET http://localhost/: 503\n",
         "      says: serving 7 chats\n",
+        "    offers: tool0, tool1, ",
+        ", tool19 and 2 more\n",
         "     errno: 2 (No such file or directory)\n",
         "      uses: memory 12M, CPU 1.2s, 3 tasks\n",
         "last crash: signal, was killed by signal 11, 2026-01-02",

@@ -55,6 +55,7 @@ def test_a_unit_that_has_gone_shows_nothing_and_renames_nothing() -> None:
     assert seen(made, BOTH) == ["shell__list", "run"]
     assert made.find(BOTH, "files__list") == Found(FILES, "list")
     assert not made.is_up(FILES)
+    assert (made.offered(FILES), made.offered(SHELL)[1]) == ((), Offered("run"))
     made.listed(FILES, [Offered("list")])
     assert seen(made, BOTH) == ["files__list", "shell__list", "run"]
 
