@@ -20,6 +20,11 @@ _TEXT_MAX = 500
 #: The longest name of a service's own that is passed on.
 _NAME_MAX = 100
 
+#: What one variable may take, and all of an installation: more, and nobody who lists the service
+#: could be started. Source: execve(2), MAX_ARG_STRLEN and ARG_MAX, of which others need a part.
+VARIABLE_MAX_BYTES = 128 * 1024
+VARIABLES_MAX_BYTES = 512 * 1024
+
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OUTSIDE = re.compile(r"[^A-Z0-9]")
 #: What an installation may consist of.
@@ -88,12 +93,30 @@ def read_installation(result: Json) -> Installation:
     volumes = members.get("volumes")
     if volumes is not None and not isinstance(volumes, list):
         raise _unusable(f"volumes is {_kind(volumes)}, expected a list")
-    return Installation(
+    found = Installation(
         environment=environment,
         urls=urls,
         volumes=tuple(volumes or ()),
         ignored=tuple(sorted(members.keys() - _MEMBERS)),
     )
+    total = sum(_size(name, text) for name, text in found.variables)
+    if total > VARIABLES_MAX_BYTES:
+        raise _unusable(f"it takes {total} bytes of variables, at most {VARIABLES_MAX_BYTES} fit")
+    return found
+
+
+def _size(name: str, text: str) -> int:
+    """What a variable takes in the environment of a process. Raises RemoteProtocolError."""
+    place = f"the variable {name:.{_NAME_MAX}}"
+    if "\0" in text:
+        raise _unusable(f"{place} holds a zero byte")
+    try:
+        size = len(f"{name}={text}".encode()) + 1
+    except UnicodeEncodeError:
+        raise _unusable(f"{place} holds half of a character") from None
+    if size > VARIABLE_MAX_BYTES:
+        raise _unusable(f"{place} takes {size} bytes, at most {VARIABLE_MAX_BYTES} fit")
+    return size
 
 
 def _map(value: Json, name: str) -> dict[str, Json]:
@@ -110,8 +133,6 @@ def _texts(members: dict[str, Json], of: str) -> Iterator[tuple[str, str]]:
             raise _unusable(f"{of}: a name is empty")
         if not isinstance(value, str):
             raise _unusable(f"{place} is {_kind(value)}, expected text")
-        if "\0" in value:
-            raise _unusable(f"{place} holds a zero byte, which no variable can")
         yield name, value
 
 

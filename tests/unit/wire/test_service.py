@@ -54,6 +54,11 @@ def test_an_installation_tells_no_value_of_itself() -> None:
     assert "s3cret" not in repr(read_installation({"installation": offered}))
 
 
+def test_a_variable_may_be_as_large_as_a_process_can_take() -> None:
+    offered = {"environment": {"K": "x" * 131_069}}
+    assert read_installation({"installation": offered}).environment[0][0] == "K"
+
+
 VARIABLES = {
     "media": "ANYCLAW_MEDIA_URL",
     "a-b.c": "ANYCLAW_A_B_C_URL",
@@ -77,7 +82,19 @@ UNUSABLE = {
     "a-name": ({"environment": {"a-b": "s3cret"}}, "environment: 'a-b' is no name of a variable"),
     "a-zero-byte": (
         {"environment": {"K": "s3\0cret"}},
-        "environment.K holds a zero byte, which no variable can",
+        "the variable K holds a zero byte",
+    ),
+    "half-a-character": (
+        {"urls": {"media": "http://\ud800"}},
+        "the variable ANYCLAW_MEDIA_URL holds half of a character",
+    ),
+    "a-large-one": (
+        {"environment": {"K": "x" * 131_070}},
+        "the variable K takes 131073 bytes, at most 131072 fit",
+    ),
+    "many": (
+        {"environment": {f"K{n}": "x" * 131_000 for n in range(5)}},
+        "it takes 655020 bytes of variables, at most 524288 fit",
     ),
     "urls": ({"urls": "s3cret"}, "urls is text, expected an object"),
     "a-url": ({"urls": {"media": {"x": 1}}}, "urls.media is an object, expected text"),
