@@ -15,6 +15,7 @@ from anyclawd.gateway.tool_call import Answer
 from anyclawd.gateway.tool_relay import Call
 from anyclawd.gateway.toolhost import ToolHost
 from anyclawd.model.deps import UnitName
+from anyclawd.model.plan import Plan
 from anyclawd.model.span import BUILT_IN
 from anyclawd.model.tool import ToolAccess, ToolNames, ToolRole
 from anyclawd.model.unit import Kind, Protocol, Unit
@@ -122,6 +123,12 @@ class Toolbed:
         process.greet(**capabilities)
         process.list(*tools)
         return process
+
+    def adopt(self, *units: Unit) -> None:
+        """Another plan holds; `routes` are what a test has made of them."""
+        names = tuple(unit.name for unit in units)
+        found = MappingProxyType({unit.name: unit for unit in units})
+        self.host.adopt(Plan(units=found, order=names))
 
     def follow(self, view: UnitName | None = None) -> Callable[[], None]:
         return self.host.follow(
