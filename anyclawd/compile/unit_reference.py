@@ -154,7 +154,7 @@ has.
 
 | type | ready when |
 | --- | --- |
-| `initialize` | it has answered the handshake of its protocol; not with `protocol: none` |
+| `initialize` | it has answered its handshake, a tool `tools/list` too; not with `protocol: none` |
 | `started` | its program has been executed |
 | `exited` | it has ended with success: a one-shot; only with `protocol: none` |
 | `none` | at once |
