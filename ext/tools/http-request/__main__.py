@@ -23,10 +23,14 @@ NOT_TRUSTED = (
 )
 
 
+#: So many rules are told to the model; the rest it learns by asking.
+RULES_TOLD_MAX = 32
+
+
 class HttpRequest(Tool):
     name = "http_request"
     title = "HTTP request"
-    description = (
+    about = (
         "Make an HTTP request to one of the hosts that are allowed here; the result is status, "
         "headers and body. Credentials are added on the way where they are configured: send none. "
         "Redirects are followed, long answers are cut off with a mark."
@@ -51,7 +55,16 @@ class HttpRequest(Tool):
 
     def __init__(self) -> None:
         self.settings: Settings | None = None
+        self.description = self.about
         self._exchange: Exchange | None = None
+
+    def adopt(self, settings: Settings) -> None:
+        """Ask as these settings allow, and say so."""
+        self.settings = settings
+        rules = [f"\n- {rule.text}" for rule in settings.rules]
+        more = f"\n- and {len(rules) - RULES_TOLD_MAX} more" if rules[RULES_TOLD_MAX:] else ""
+        allowed = "".join([*rules[:RULES_TOLD_MAX], more]) or " nothing yet"
+        self.description = f"{self.about} Allowed here:{allowed}"
 
     def use(self, exchange: "Exchange") -> None:
         """Ask by it, instead of by one made of the settings."""
@@ -84,7 +97,7 @@ class Program(ToolServer):
     async def on_start(self, host: Host) -> None:
         if not host.is_trusted:
             raise RpcError(INVALID_PARAMS, NOT_TRUSTED)
-        self._tool.settings = settings_of(host.options)
+        self._tool.adopt(settings_of(host.options))
 
 
 if __name__ == "__main__":

@@ -73,10 +73,10 @@ def shown(content: Content, content_type: str, max_bytes: int, redaction: Redact
     text = _text(content, _charset(parameters))
     if text is None:
         return _binary(content, media_type.strip() or "of unknown type", max_bytes, redaction)
-    kept = redaction.of(text.encode("utf-8", "replace"), max_bytes)
-    is_cut = not content.is_whole or len(text.encode("utf-8", "replace")) > max_bytes
+    data = text.encode("utf-8", "replace")
+    is_cut = not content.is_whole or len(data) > max_bytes
     mark = f"\n[cut off after {max_bytes} bytes]" if is_cut else ""
-    return kept.decode("utf-8", "ignore") + mark
+    return redaction.of(data, max_bytes).decode("utf-8", "ignore") + mark
 
 
 def _text(content: Content, charset: str) -> str | None:

@@ -9,7 +9,7 @@ from address import address_of
 from redaction import SECRET_MIN_CHARS, Redaction, basic_parts
 from refusal import Refusal
 from request import FORBIDDEN, is_header_name, is_header_value, same_header
-from rules import METHODS, Credential, Rule, pattern_of
+from rules import METHODS, Credential, Rule, path_of
 from target import PORTS, host_of
 
 from anyclaw_sdk.types import INVALID_PARAMS, Json, Message, RpcError, list_of, map_of
@@ -75,7 +75,7 @@ def _rule(value: Message, place: str, credentials: dict[str, Credential]) -> Rul
         scheme=scheme,
         port=_port(value.get("port", PORTS[scheme]), place),
         methods=_methods(value.get("methods", ["GET", "HEAD"]), place),
-        paths=tuple(pattern_of(_glob(path, place)) for path in _list(value.get("paths"), place)),
+        paths=tuple(path_of(_glob(path, place)) for path in _list(value.get("paths"), place)),
         credential=credential,
         is_private=is_private,
     )

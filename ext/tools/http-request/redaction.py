@@ -58,10 +58,11 @@ class Redaction:
         return b"".join([*parts, data[at:end]])
 
     def of_text(self, text: str) -> str:
-        return self.of(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
+        """The same of a text; half a letter, which no UTF-8 has, becomes a question mark."""
+        return self.of(text.encode("utf-8", "replace")).decode()
 
     def has_any(self, text: str) -> bool:
-        return any(self._found(text.encode("utf-8", "surrogatepass")))
+        return any(self._found(text.encode("utf-8", "replace")))
 
     def _found(self, data: bytes) -> Iterator[tuple[int, int]]:
         """Where secrets lie in the data, in any order."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from refusal import Refusal
-from target import Target
+from target import Target, place_of
 
 #: What may be asked at all. TRACE would show what was sent, CONNECT is no request.
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -33,13 +33,20 @@ class Credential(NamedTuple):
         return f"Credential({self.name!r})"
 
 
+class Path(NamedTuple):
+    """Paths that a rule allows."""
+
+    glob: str  #: as it is written
+    pattern: re.Pattern[str]  #: what matches the decoded paths that it means
+
+
 class Rule(NamedTuple):
     host: str  #: a name or an address; with `is_suffix` all names below it
     is_suffix: bool = False
     scheme: str = "https"
     port: int = 443
     methods: tuple[str, ...] = ("GET", "HEAD")
-    paths: tuple[re.Pattern[str], ...] = ()  #: empty means all
+    paths: tuple[Path, ...] = ()  #: empty means all
     credential: Credential | None = None
     is_private: bool = False  #: addresses of the house may be asked
 
@@ -50,13 +57,21 @@ class Rule(NamedTuple):
             and all(self._has_path(path) for path in target.readings)
         )
 
+    @property
+    def text(self) -> str:
+        """What it allows, for who wants to ask."""
+        host = f"*.{self.host}" if self.is_suffix else self.host
+        where = f"{self.scheme}://{place_of(self.scheme, host, self.port)}"
+        paths = " or ".join(path.glob for path in self.paths) or "/**"
+        return f"{' '.join(self.methods)} {where}{paths}"
+
     def _is_at(self, target: Target) -> bool:
         if (self.scheme, self.port) != (target.scheme, target.port):
             return False
         return target.host.endswith(f".{self.host}") if self.is_suffix else target.host == self.host
 
     def _has_path(self, path: str) -> bool:
-        return not self.paths or any(pattern.fullmatch(path) for pattern in self.paths)
+        return not self.paths or any(one.pattern.fullmatch(path) for one in self.paths)
 
 
 def rule_for(rules: Sequence[Rule], method: str, target: Target) -> Rule:
@@ -68,11 +83,10 @@ def rule_for(rules: Sequence[Rule], method: str, target: Target) -> Rule:
     raise Refusal(f"{asked} is not on the allow-list; whoever runs the tool can add it to `allow`")
 
 
-def pattern_of(glob: str) -> re.Pattern[str]:
-    """What matches the decoded paths that a glob means."""
+def path_of(glob: str) -> Path:
     parts = []
     at = 0
     for wildcard in _WILDCARD.finditer(glob):
         parts += [re.escape(glob[at : wildcard.start()]), ".*" if wildcard[0] == "**" else "[^/]+"]
         at = wildcard.end()
-    return re.compile("".join([*parts, re.escape(glob[at:])]), re.DOTALL)
+    return Path(glob, re.compile("".join([*parts, re.escape(glob[at:])]), re.DOTALL))

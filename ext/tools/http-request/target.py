@@ -61,14 +61,18 @@ class Target(NamedTuple):
 
     @property
     def place(self) -> str:
-        """The host with its port, as it stands in a URL."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == PORTS[self.scheme] else f"{host}:{self.port}"
+        return place_of(self.scheme, self.host, self.port)
 
     def url(self, extra_query: str = "") -> str:
         """The whole of it; `extra_query` is what is added on the way out."""
         query = "&".join(part for part in (self.query, extra_query) if part)
         return f"{self.scheme}://{self.place}{self.path}" + (f"?{query}" if query else "")
+
+
+def place_of(scheme: str, host: str, port: int) -> str:
+    """A host with its port, as it stands in a URL."""
+    text = f"[{host}]" if ":" in host else host
+    return text if port == PORTS[scheme] else f"{text}:{port}"
 
 
 def target_of(url: str) -> Target:

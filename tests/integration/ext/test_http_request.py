@@ -174,6 +174,18 @@ async def test_the_server_sees_what_was_judged(path: str) -> None:
         assert [request.raw_path for request in server.seen] == [path.removesuffix("?")]
 
 
+async def test_half_a_letter_is_no_letter() -> None:
+    async def odd(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.write(b"HTTP/1.1 200 \xff\r\nX-Y: a\xffb\r\nContent-Length: 0\r\n\r\n")
+        await server.closing.wait()
+        return web.Response()
+
+    async with site() as server, tool(server, rule(server)) as asked:
+        server.answers["/a"] = odd
+        assert "\nx-y: a?b" in await asked.text("/a")
+
+
 async def test_many_headers_are_not_all_told() -> None:
     async with site() as server, tool(server, rule(server)) as asked:
         server.says("/a", headers={f"X-{number}": "y" for number in range(100)})

@@ -104,6 +104,22 @@ def test_options_are_read() -> None:
     assert settings(timeout=0.5, redirects=0, max_request_bytes=7).request_max_bytes == 7
 
 
+def test_what_is_allowed_is_told() -> None:
+    tool = modules.main.HttpRequest()
+    tool.adopt(settings())
+    assert tool.description.endswith(" Allowed here: nothing yet")
+    rules: list[Json] = [
+        {"host": "*.example.org", "methods": ["GET"], "paths": ["/a/*", "/b"]},
+        {"host": "::1", "scheme": "http", "port": 8080, "private": True},
+    ]
+    tool.adopt(settings(allow=rules))
+    assert tool.description.endswith(
+        " Allowed here:\n- GET https://*.example.org/a/* or /b\n- GET HEAD http://[::1]:8080/**"
+    )
+    tool.adopt(settings(allow=[{"host": "example.org"}] * 40))
+    assert tool.description.endswith("\n- GET HEAD https://example.org/**\n- and 8 more")
+
+
 # --- requests ------------------------------------------------------------------------------------
 
 
