@@ -141,7 +141,8 @@ class Server:
 
     def take_answer(self, frame: Frame) -> None:
         id_ = self.asked.pop(frame.get("id"))
-        self.say({"id": id_, "result": _text(json.dumps(frame.get("result") or frame["error"]))})
+        answer = frame["result"] if "result" in frame else frame["error"]
+        self.say({"id": id_, "result": _text(json.dumps(answer))})
 
     def say(self, frame: Frame) -> None:
         for number in range(self.traits["noise"]):

@@ -161,17 +161,20 @@ async def test_a_call_has_its_time_and_no_more() -> None:
     unit = tool_unit("clock", call_timeout_s=0.01)
     bed = Toolbed(unit)
     clock = bed.start(unit, tool("now"))
-    asking = await bed.call("now", progress=True).wait()
-    assert "did not answer within 0.01 seconds (call_timeout)" in asking.failure
+    asking = bed.call("now", progress=True)
     request = clock.take("tools/call")
+    token = request["params"]["_meta"]["progressToken"]
+    clock.notify("notifications/progress", progressToken=token, progress=1)
+    await asking.wait()
+    assert "did not answer within 0.01 seconds (call_timeout)" in asking.failure
     assert clock.take("notifications/cancelled")["params"] == {
         "requestId": request["id"],
         "reason": "timed out",
     }
-    clock.notify("notifications/progress", progressToken=1, progress=1)
+    clock.notify("notifications/progress", progressToken=token, progress=2)
     clock.answer(request, text_result("late"))
     assert len(asking.answers) == 1
-    assert asking.progress == []
+    assert asking.progress == [{"progress": 1}]
 
 
 async def test_another_time_holds_for_the_next_call() -> None:
