@@ -8,11 +8,11 @@ tasks are sent side by side.
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 import plan
-from plan import Patience
+from plan import Advance, Patience
 from store import Store
 from task import Run
 
@@ -59,15 +59,18 @@ class Clockwork:
     async def look(self) -> None:
         """Do what is due at this moment."""
         now = self._clock()
-        for task in self._store.due_tasks(now):
-            pending = self._store.pending_runs(task.id)
-            step = plan.advance(task, pending, now, self._patience)
-            if step is not None:
-                self._store.apply(step)
+        self._store.apply(list(self._steps(now)))
         first = [plan.rebased(run, now, self._patience) for run in self._store.first_runs()]
         due = [run for run in first if plan.is_to_be_tried(run, now)]
         for begin in range(0, len(due), SENT_AT_ONCE):
             await self._send(due[begin : begin + SENT_AT_ONCE])
+
+    def _steps(self, now: datetime) -> Iterator[Advance]:
+        for task in self._store.due_tasks(now):
+            pending = self._store.pending_runs(task.id)
+            step = plan.advance(task, pending, now, self._patience)
+            if step is not None:
+                yield step
 
     async def _wait_changed(self, timeout_s: float | None) -> None:
         try:
@@ -77,30 +80,31 @@ class Clockwork:
             return
 
     async def _send(self, runs: Sequence[Run]) -> None:
+        """Send some runs side by side, and store what has come of them."""
         async with asyncio.TaskGroup() as tasks:
-            for run in runs:
-                tasks.create_task(self._try(run), name=f"scheduler:{run.source_id}")
+            sent = [
+                tasks.create_task(self._try(run), name=f"scheduler:{run.source_id}") for run in runs
+            ]
+        self._store.record([run for task in sent if (run := task.result()) is not None])
 
-    async def _try(self, run: Run) -> None:
-        """Send one run, and store what has come of it."""
+    async def _try(self, run: Run) -> Run | None:
+        """What becomes of a run by sending it; None where there is nothing to store."""
         task = self._store.task(run.task_id)
         if task is None or not self._store.is_pending(run):
-            return  # deleted, paused or changed while others were sent
+            return None  # deleted, paused or changed while others were sent
         text = plan.text_for(task, run, self._clock())
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 await self._inject(task.session, text, run.source_id)
         except SupervisorGone:
             self._is_over = True
-            return  # sent again by the next process, and dropped there if it was taken
+            return None  # sent again by the next process, and dropped there if it was taken
         except TimeoutError:
-            outcome = self._refused(run, f"no answer for {ANSWER_TIMEOUT_S:g} s")
+            return self._refused(run, f"no answer for {ANSWER_TIMEOUT_S:g} s")
         except (RpcError, ToolError) as error:
             wait_s = error.retry_after_s if isinstance(error, MessageRefused) else None
-            outcome = self._refused(run, str(error), timedelta(seconds=wait_s or 0))
-        else:
-            outcome = plan.delivered(run, self._clock())
-        self._store.record(outcome)
+            return self._refused(run, str(error), timedelta(seconds=wait_s or 0))
+        return plan.delivered(run, self._clock())
 
     def _refused(self, run: Run, reason: str, retry_after: timedelta = timedelta()) -> Run:
         outcome = plan.refused(run, self._clock(), reason, retry_after)

@@ -74,7 +74,6 @@ class Desk:
         task = Task(
             id=self._new_id(),
             session=caller.session,
-            agent=caller.agent,
             title=self._title(title),
             message=self._message(message),
             schedule=self._schedule(when, now, self._options.zone),
@@ -126,10 +125,10 @@ class Desk:
         if changed == task:
             raise ToolError("nothing to change: give what is to be another than before")
         dropped: list[Run] = []
+        if task.state is TaskState.FINISHED and when.given:
+            self._admit(caller)
+            changed = replace(changed, state=TaskState.ACTIVE, finished_wall=None)
         if changed.schedule != task.schedule:
-            if task.state is TaskState.FINISHED:
-                self._admit(caller)
-                changed = replace(changed, state=TaskState.ACTIVE, finished_wall=None)
             if changed.state is TaskState.ACTIVE:
                 changed = plan.planned(changed, now)
             dropped = self._dropped(task, now, CHANGED)
@@ -173,18 +172,12 @@ class Desk:
             raise ToolError(f"all conversations together have {ALL_TASKS_MAX} tasks, no more fit")
 
     def _message(self, text: str) -> str:
-        most = self._options.limits.text_max
         if not text.strip():
             raise ToolError("message: expected the text that you are to be told when it is due")
-        if len(text) > most:
-            raise ToolError(f"message: {len(text)} characters, at most {most} are kept")
-        return text
+        return _checked("message", text, self._options.limits.text_max)
 
     def _title(self, text: str) -> str:
-        title = " ".join(text.split())
-        if len(title) > TITLE_MAX:
-            raise ToolError(f"title: {len(title)} characters, at most {TITLE_MAX} are kept")
-        return title
+        return _checked("title", " ".join(text.split()), TITLE_MAX)
 
     def _schedule(self, when: When, now: datetime, zone: ZoneInfo) -> Schedule:
         """The schedule that is asked for, within the limits; `zone` unless another is named."""
@@ -226,6 +219,16 @@ class Desk:
 
     def _dropped(self, task: Task, now: datetime, reason: str) -> list[Run]:
         return [plan.given_up(run, now, reason) for run in self._store.pending_runs(task.id)]
+
+
+def _checked(name: str, text: str, most: int) -> str:
+    if len(text) > most:
+        raise ToolError(f"{name}: {len(text)} characters, at most {most} are kept")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ToolError(f"{name}: the character at {error.start} is half of one") from error
+    return text
 
 
 def _read(when: When, now: datetime, zone: ZoneInfo) -> ByCron | ByInterval | Once:

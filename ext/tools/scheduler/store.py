@@ -30,7 +30,6 @@ SCHEMA = (
     """CREATE TABLE task (
     id TEXT PRIMARY KEY,
     session TEXT NOT NULL,
-    agent TEXT NOT NULL,
     title TEXT NOT NULL,
     message TEXT NOT NULL,
     kind TEXT NOT NULL CHECK (kind IN ('cron', 'interval', 'once')),
@@ -65,7 +64,7 @@ SCHEMA = (
 )
 
 _TASK = (
-    "id, session, agent, title, message, kind, expression, every_s, anchor, zone, missed, state, "
+    "id, session, title, message, kind, expression, every_s, anchor, zone, missed, state, "
     "created, planned, next, last_number, finished"
 )
 _RUN = "task_id, number, due, missed_since, state, refusals, try, give_up, reason, ended"
@@ -131,7 +130,7 @@ class Store:
 
     def put(self, task: Task, runs: Iterable[Run] = ()) -> None:
         """Keep a task, new or changed, together with runs of it."""
-        self.apply(Advance(task=task, runs=tuple(runs)))
+        self.apply([Advance(task=task, runs=tuple(runs))])
 
     def delete(self, task_id: str) -> None:
         """Forget a task and its runs."""
@@ -170,32 +169,27 @@ class Store:
         [[at]] = self._connection.execute(query)
         return _instant(at)
 
-    def apply(self, step: Advance) -> None:
-        """Keep a task and runs of it in one go."""
+    def apply(self, steps: Iterable[Advance]) -> None:
+        """Keep tasks, new or changed, and runs of theirs, all in one go."""
         with self._transaction():
-            marks = ", ".join("?" * len(_TASK.split(", ")))
-            columns = [name for name in _TASK.split(", ") if name != "id"]
-            changes = ", ".join(f"{name} = excluded.{name}" for name in columns)
-            self._connection.execute(
-                f"INSERT INTO task ({_TASK}) VALUES ({marks}) "
-                f"ON CONFLICT (id) DO UPDATE SET {changes}",
-                _task_row(step.task),
-            )
-            for run in step.runs:
-                self._write_run(run)
-            self._forget(step.task)
+            for step in steps:
+                self._write_task(step.task)
+                for run in step.runs:
+                    self._write_run(run)
+                self._forget(step.task)
 
-    def record(self, run: Run) -> None:
-        """Keep what has become of a run that was sent.
+    def record(self, runs: Iterable[Run]) -> None:
+        """Keep what has become of runs that were sent.
 
-        Meanwhile its task may have been deleted, or the run given up, which stays so unless it has
+        Meanwhile a task may have been deleted, or a run given up, which stays so unless it has
         arrived all the same.
         """
         with self._transaction():
-            if self.task(run.task_id) is not None and (
-                run.state is RunState.DELIVERED or self.is_pending(run)
-            ):
-                self._write_run(run)
+            for run in runs:
+                if self.task(run.task_id) is not None and (
+                    run.state is RunState.DELIVERED or self.is_pending(run)
+                ):
+                    self._write_run(run)
 
     # --- within ------------------------------------------------------------------------------
 
@@ -249,6 +243,13 @@ class Store:
         query = f"SELECT {_RUN} FROM run {where}"
         return map(_run_of, self._connection.execute(query, values))
 
+    def _write_task(self, task: Task) -> None:
+        names = _TASK.split(", ")
+        marks = ", ".join("?" * len(names))
+        changes = ", ".join(f"{name} = excluded.{name}" for name in names)
+        query = f"INSERT INTO task ({_TASK}) VALUES ({marks}) ON CONFLICT (id) DO UPDATE SET "
+        self._connection.execute(query + changes, _task_row(task))
+
     def _write_run(self, run: Run) -> None:
         marks = ", ".join("?" * len(_RUN.split(", ")))
         query = f"INSERT OR REPLACE INTO run ({_RUN}) VALUES ({marks})"
@@ -296,7 +297,7 @@ def _task_row(task: Task) -> tuple[str | int | None, ...]:
         case Once():
             anchor = _seconds(task.schedule.at_wall)
     return (
-        *(task.id, task.session, task.agent, task.title, task.message),
+        *(task.id, task.session, task.title, task.message),
         *(task.schedule.kind, expression, every_s, anchor, task.schedule.zone.key),
         *(task.missed, task.state, _seconds(task.created_wall), _seconds(task.planned_wall)),
         *(_maybe_seconds(task.next_wall), task.last_number, _maybe_seconds(task.finished_wall)),
@@ -304,12 +305,11 @@ def _task_row(task: Task) -> tuple[str | int | None, ...]:
 
 
 def _task_of(row: tuple[Any, ...]) -> Task:
-    (task_id, session, agent, title, message, kind, expression, every_s, anchor, zone) = row[:10]
-    (missed, state, created, planned, next_run, last_number, finished) = row[10:]
+    task_id, session, title, message, kind, expression, every_s, anchor, zone = row[:9]
+    missed, state, created, planned, next_run, last_number, finished = row[9:]
     return Task(
         id=task_id,
         session=session,
-        agent=agent,
         title=title,
         message=message,
         schedule=_schedule(Kind(kind), expression, every_s, anchor, zone),

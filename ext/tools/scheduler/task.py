@@ -34,7 +34,6 @@ class Task:
 
     id: str
     session: str  #: the conversation that it belongs to, which its runs go to
-    agent: str  #: who made it
     title: str  #: "" where it has none
     message: str
     schedule: Schedule

@@ -263,6 +263,34 @@ def test_a_finished_task_is_due_again_at_its_new_time(bench: Bench) -> None:
     run(test())
 
 
+def test_a_finished_task_in_another_time_zone_stays_finished(bench: Bench) -> None:
+    async def test() -> None:
+        async with bench.tester() as tester:
+            await create(tester, after="1min")
+            await bench.at(NOON + MINUTE)
+            await until_run(tester, state="delivered")
+            change = {"task_id": "t1", "timezone": "UTC"}
+            task = (await tester.call("schedule_update", change)).structured["task"]
+            assert (task["state"], task["at"]) == ("finished", "2026-06-01T12:01:00+00:00")
+
+    run(test())
+
+
+def test_many_tasks_are_due_at_once(bench: Bench) -> None:
+    async def test() -> None:
+        async with bench.tester() as tester:
+            for _ in range(40):
+                await create(tester, after="1min")
+            await bench.at(NOON + MINUTE)
+            sent = {(await bench.sent.get())["sourceId"] for _ in range(40)}
+            assert sent == {f"schedule:t{number}:1" for number in range(1, 41)}
+            for number in range(1, 41):
+                await until_run(tester, f"t{number}", state="delivered")
+        assert bench.sent.empty()
+
+    run(test())
+
+
 # --- refusals --------------------------------------------------------------------------------
 
 
@@ -356,6 +384,10 @@ WRONG: dict[str, tuple[Message, str]] = {
     ),
     "long-message": ({"every": "1h", "message": "x" * 21}, "message: 21 characters, at most 20"),
     "empty-message": ({"every": "1h", "message": " \n"}, "message: expected the text"),
+    "half-a-character": (
+        {"every": "1h", "message": "a\ud800"},
+        "message: the character at 1 is half of one",
+    ),
     "long-title": ({"every": "1h", "title": "x" * 101}, "title: 101 characters, at most 100"),
 }
 LIMITS: Message = {"min_interval": "10min", "max_text": 20, "horizon": "30d", "max_tasks": 2}
@@ -561,7 +593,6 @@ def test_a_crash_between_sending_and_storing_sends_it_again_under_the_same_id(
         task = its.task.Task(
             id="t1",
             session=ANN,
-            agent="default",
             title="",
             message="look",
             schedule=schedule,

@@ -34,7 +34,6 @@ def hourly(its: SimpleNamespace, missed: str, **more: Any) -> Any:  # noqa: ANN4
     values = {
         "id": "t1",
         "session": "chat:direct:ann",
-        "agent": "default",
         "title": "",
         "message": "look",
         "schedule": its.schedule.ByInterval(HOUR, NOON, ZONE),
