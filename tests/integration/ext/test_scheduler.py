@@ -611,15 +611,18 @@ def test_a_crash_between_sending_and_storing_sends_it_again_under_the_same_id(
             sent.append(request["params"]["sourceId"])
             if is_taken:
                 scheduler.send({"id": request["id"], "result": {"messageId": "m1"}})
-                call = {"name": "schedule_list", "arguments": {}, "_meta": caller()}
-                result = scheduler.call(2, "tools/call", call)["result"]
-                assert result["structuredContent"]["tasks"][0]["lastRun"]["state"] == "delivered"
+                while last_run(scheduler)["state"] != "delivered":
+                    pass  # it has not read the answer yet
             scheduler.process.send_signal(signal.SIGKILL)
     assert sent == ["schedule:t1:1", "schedule:t1:1"]
 
 
-def caller() -> Message:
-    return {"anyclaw/call": {"id": "c1", "session": ANN, "agent": "default"}}
+def last_run(scheduler: Supervisor) -> Message:
+    meta = {"anyclaw/call": {"id": "c1", "session": ANN, "agent": "default"}}
+    call = {"name": "schedule_list", "arguments": {}, "_meta": meta}
+    told = scheduler.call(2, "tools/call", call)["result"]["structuredContent"]
+    run: Message = told["tasks"][0]["lastRun"]
+    return run
 
 
 def initialize(scheduler: Supervisor) -> None:
