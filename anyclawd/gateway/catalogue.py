@@ -86,9 +86,12 @@ class Catalogue:
 
     def _named(self, view: Mapping[str, Found], offer: Offer) -> Iterator[Shown]:
         for name, found in view.items():
-            item = self._items.get((found.unit, offer), {}).get(found.name)
+            item = self._item(found, offer)
             if item is not None:
                 yield Shown(name, item.shown(name))
+
+    def _item(self, found: Found, offer: Offer) -> Item | None:
+        return self._items.get((found.unit, offer), {}).get(found.name)
 
     def _addressed(self, scope: Scope, offer: Offer) -> Iterator[Shown]:
         """What has an address has it everywhere; of two units that list one, the first counts."""
@@ -105,6 +108,12 @@ class Catalogue:
 
     def tool(self, scope: Scope, name: str) -> Found | None:
         return self._tools.find(scope, name)
+
+    def tool_text(self, scope: Scope, name: str) -> bytes | None:
+        """How a tool describes itself, by any name that finds it."""
+        found = self.tool(scope, name)
+        item = None if found is None else self._item(found, Offer.TOOLS)
+        return None if item is None else item.text
 
     def prompt(self, scope: Scope, name: str) -> Found | None:
         return self._prompts.find(_open(scope), name)

@@ -12,6 +12,7 @@ from anyclawd.gateway.tool import ToolPeer
 from anyclawd.gateway.tool_audit import Invoked
 from anyclawd.gateway.tool_call import (
     NOT_RUNNING,
+    Answer,
     NoAnswer,
     OnAnswered,
     OnProgress,
@@ -58,11 +59,9 @@ class Invocation:
                 if reason := mcp_client.unusable_result(outcome):
                     self._refuse(f"has answered, but {reason}", "go on without it")
                 else:
-                    self._close(is_success=not mcp_client.is_error(outcome))
-                    self._answered(outcome.text)
+                    self._settle(outcome.text, is_success=not mcp_client.is_error(outcome))
             case RpcError(code) if code == INVALID_PARAMS:
-                self._close(is_success=False)
-                self._answered(outcome)
+                self._settle(outcome, is_success=False)
             case RpcError():
                 self._refuse(f"answered with an error: {mcp_client.error_text(outcome)}", "")
             case NoAnswer(reason, advice):
@@ -78,9 +77,14 @@ class Invocation:
             self.end(NOT_RUNNING)
 
     def _refuse(self, reason: str, advice: str) -> None:
-        self._close(is_success=False)
         text = f"tool {self._found.name!r} of unit {self._found.unit} {reason}"
-        self._answered(mcp_client.tool_error(f"{text}; {advice}" if advice else text))
+        failure = mcp_client.tool_error(f"{text}; {advice}" if advice else text)
+        self._settle(failure, is_success=False)
+
+    def _settle(self, answer: Answer, *, is_success: bool) -> None:
+        self._is_over = True
+        self._answered(answer)
+        self._close(is_success=is_success)
 
     def _close(self, *, is_success: bool) -> None:
         self._is_over = True

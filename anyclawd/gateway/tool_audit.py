@@ -3,6 +3,7 @@
 Neither knows what was asked or answered.
 """
 
+import asyncio
 import logging
 from typing import NamedTuple
 
@@ -25,14 +26,19 @@ class Invoked(NamedTuple):
 
 
 def note(counters: Counters, invoked: Invoked) -> None:
+    """Count a call at once; its line is written once whoever waits for the answer has it."""
     counters.note_tool_call(invoked.tool, invoked.seconds, is_success=invoked.is_success)
     if log.isEnabledFor(logging.INFO):
-        fields = {
-            "tool_name": invoked.tool,
-            "success": invoked.is_success,
-            "duration_ms": round(invoked.seconds * 1000),
-            "unit": invoked.unit,
-            "session": invoked.grant.session,
-            "agent": invoked.grant.agent,
-        }
-        log.info("tool_invoked", extra=fields)
+        asyncio.get_running_loop().call_soon(_write, invoked)
+
+
+def _write(invoked: Invoked) -> None:
+    fields = {
+        "tool_name": invoked.tool,
+        "success": invoked.is_success,
+        "duration_ms": round(invoked.seconds * 1000),
+        "unit": invoked.unit,
+        "session": invoked.grant.session,
+        "agent": invoked.grant.agent,
+    }
+    log.info("tool_invoked", extra=fields)

@@ -124,9 +124,9 @@ class ToolList:
         self._is_reading, self._is_outdated = True, False
         self._begun_at = self._now()
         self._read, self._pages, self._bytes, self._ttl_s = {}, 0, 0, None
-        self._ask(self.offer, {}, partial(self._answered, ""))
+        self._ask(self.offer, {}, partial(self._answered, None))
 
-    def _answered(self, cursor: str, outcome: Outcome) -> None:
+    def _answered(self, cursor: str | None, outcome: Outcome) -> None:
         match outcome:
             case JsonText():
                 self._take(cursor, outcome)
@@ -138,7 +138,7 @@ class ToolList:
             case NoAnswer(reason, _):
                 self._fail(f"{self.offer.method}: {reason}")
 
-    def _take(self, cursor: str, answer: JsonText) -> None:
+    def _take(self, cursor: str | None, answer: JsonText) -> None:
         try:
             page = mcp_lists.read_page(self.offer, answer)
         except RemoteProtocolError as error:
@@ -147,7 +147,7 @@ class ToolList:
         self._add(page)
         self._bytes += len(answer.text)
         self._pages += 1
-        if not page.cursor:
+        if page.cursor is None:
             self._finish()
         elif page.cursor == cursor or self._is_too_long():
             self._warn(f"{self.offer.method} has no end: {len(self._read)} items of it are used")

@@ -139,6 +139,10 @@ class ToolHost:
             found["logging"] = {}
         return found
 
+    def tool(self, grant: Grant, view: UnitName | None, name: str) -> bytes | None:
+        """How a tool describes itself, as JSON text; None where there is none of this name."""
+        return self._catalogue.tool_text(self._scope(grant, view), name)
+
     def ask(
         self,
         grant: Grant,

@@ -189,9 +189,13 @@ def unusable_answer(result: JsonText) -> str:
     found = result.value
     if not isinstance(found, dict):
         return "its result is no object"
-    if found.get("resultType") == "input_required":
-        return "it asks for input, and there is nobody who could be asked"
-    return ""
+    match found.get("resultType", "complete"):
+        case "complete":
+            return ""
+        case "input_required":
+            return "it asks for input, and there is nobody who could be asked"
+        case kind:
+            return f"its result is of the unknown kind {kind!r:.80}"
 
 
 def unusable_result(result: JsonText) -> str:

@@ -88,7 +88,9 @@ class Page(NamedTuple):
     """An answer to a request for a list."""
 
     items: tuple[Item, ...]
-    cursor: str = ""  #: for the next page; empty where this is the last
+    cursor: str | None = (
+        None  #: for the next page, whatever text it is; None where this is the last
+    )
     ttl_s: float | None = None  #: how long it holds; None where nothing is said of it
     faults: tuple[str, ...] = ()  #: what was left out, and why
 
@@ -109,10 +111,10 @@ def read_page(offer: Offer, result: JsonText) -> Page:
             kept.append(item)
         else:
             faults.append(item)
-    ttl_ms = as_count(answer.get("ttlMs"))
+    ttl_ms, cursor = as_count(answer.get("ttlMs")), answer.get("nextCursor")
     return Page(
         tuple(kept),
-        as_text(answer.get("nextCursor")),
+        cursor if isinstance(cursor, str) else None,
         None if ttl_ms is None else ttl_ms / 1000,
         tuple(faults[:FAULTS_MAX]),
     )

@@ -1,5 +1,6 @@
 """Calls of tools, however they end; scripted tools on in-memory wires."""
 
+import asyncio
 import logging
 from dataclasses import replace
 
@@ -275,6 +276,7 @@ async def test_calls_are_counted_and_audited_however_they_end(
         "now": 4,
         "other": 1,
     }
+    await asyncio.sleep(0)  # the lines are written behind the answers
     records = [record for record in caplog.records if record.name == "anyclaw.audit"]
     assert [(record.message, record.__dict__["success"]) for record in records] == [
         ("tool_invoked", is_success) for is_success in (True, False, False, False, False)

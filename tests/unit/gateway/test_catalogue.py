@@ -86,6 +86,12 @@ def test_what_does_not_run_is_not_shown_but_found() -> None:
     assert made.owners(BOTH, "x") == (A,)
 
 
+def test_a_tool_describes_itself_by_any_name_that_finds_it() -> None:
+    made, _ = filled(a=("x",), b=("x", "y"))
+    texts = [made.tool_text(BOTH, name) for name in ("a__x", "y", "b__y", "x", "z")]
+    assert texts == [b'{"key":"x"}', b'{"key":"y"}', b'{"key":"y"}', None, None]
+
+
 def test_what_has_left_the_configuration_is_forgotten() -> None:
     made, toolbox = filled(a=("x",), b=())
     toolbox.forget(A)

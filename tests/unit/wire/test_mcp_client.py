@@ -126,6 +126,12 @@ def test_a_revision_and_those_that_are_supported_are_read_where_they_are_texts()
 
 RESULTS: dict[str, tuple[Json, str]] = {
     "good": ({"content": []}, ""),
+    "complete": ({"content": [], "resultType": "complete"}, ""),
+    "of-another-kind": (
+        {"content": [], "resultType": "later"},
+        "its result is of the unknown kind 'later'",
+    ),
+    "of-no-kind": ({"content": [], "resultType": None}, "its result is of the unknown kind None"),
     "no-object": ([], "its result is no object"),
     "no-content": ({"structuredContent": {}}, "its result has no list 'content'"),
     "wants-input": (

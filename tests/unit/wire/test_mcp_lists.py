@@ -42,10 +42,14 @@ def test_of_two_names_the_one_that_counts_is_replaced() -> None:
 def test_a_page_says_where_the_next_one_is_and_how_long_it_holds() -> None:
     found = page(Offer.PROMPTS, prompts=[], nextCursor="2", ttlMs=1500, cacheScope="private")
     assert (found.cursor, found.ttl_s) == ("2", 1.5)
-    assert (page(Offer.PROMPTS, prompts=[]).cursor, page(Offer.PROMPTS, prompts=[]).ttl_s) == (
-        "",
-        None,
-    )
+    last = page(Offer.PROMPTS, prompts=[])
+    assert (last.cursor, last.ttl_s) == (None, None)
+
+
+def test_any_text_is_a_cursor_and_nothing_else_is() -> None:
+    assert page(Offer.TOOLS, tools=[], nextCursor="").cursor == ""
+    assert page(Offer.TOOLS, tools=[], nextCursor=None).cursor is None
+    assert page(Offer.TOOLS, tools=[], nextCursor=2).cursor is None
 
 
 KEYS = {
