@@ -1,5 +1,6 @@
 """The SDK for extensions of anyclawd; standard library only.
 
-`channel` and `agent` are the base classes and their harnesses, `types` and `content` the values
-they meet, `testing` a tester for each kind. Importing any of them loads no event loop.
+`tool`, `channel`, `service`, `agent` and `hook` are what extensions are made of; `types`, `content`
+and `blocks` the values they meet; `media` hands files on; `testing` has a tester for each kind.
+Importing any but the last loads no event loop.
 """

@@ -9,15 +9,19 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parents[3] / "docs"
-MODULES = ["agent", "channel", "content", "hook", "testing", "types"]
+MODULES = [
+    *("agent", "blocks", "channel", "content", "hook", "media", "service", "testing", "tool"),
+    "types",
+]
 
 
 def public_names(module_name: str) -> set[str]:
-    """What the module itself defines: constants, functions, classes and their methods."""
+    """What a module or package itself defines: constants, functions, classes, their methods."""
     module = importlib.import_module(f"anyclaw_sdk.{module_name}")
     names = set()
     for name, value in vars(module).items():
-        is_own = getattr(value, "__module__", None) == module.__name__
+        origin = getattr(value, "__module__", "")
+        is_own = f"{origin}.".startswith(f"{module.__name__}.")
         is_constant = name.isupper() and name != "TYPE_CHECKING"
         if name.startswith("_") or not (is_own or is_constant):
             continue
@@ -29,7 +33,7 @@ def public_names(module_name: str) -> set[str]:
 
 @pytest.mark.parametrize("module_name", MODULES)
 def test_every_public_name_is_in_the_reference(module_name: str) -> None:
-    page = (DOCS / "reference/sdk.md").read_text()
+    page = "".join((DOCS / f"reference/{name}.md").read_text() for name in ("sdk", "media"))
     documented = set(re.findall(r"\w+", "".join(re.findall(r"`[^`\n]+`", page))))
     assert public_names(module_name) <= documented
 
