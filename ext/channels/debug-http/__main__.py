@@ -12,8 +12,10 @@ from broadcast import Broadcast
 from events import event_of
 from inlet import Inlet
 from options import api_key_of, host_of, port_of
+from shelf import Shelf
 
 from anyclaw_sdk.channel import Channel, Outbound, PermissionBroker, run
+from anyclaw_sdk.media import Media
 from anyclaw_sdk.types import (
     SERVER_ERROR,
     ChannelCapabilities,
@@ -29,6 +31,7 @@ from anyclaw_sdk.types import (
 class DebugHttp(Channel):
     def __init__(self) -> None:
         self._broadcast = Broadcast()
+        self._shelf = Shelf(Media.from_environment())
 
     def capabilities(self) -> ChannelCapabilities:
         return ChannelCapabilities(
@@ -53,14 +56,13 @@ class DebugHttp(Channel):
     async def serve(self) -> None:
         from server import Server  # aiohttp, see above
 
-        server = Server(
-            self._inlet, self._permissions, self.elicitations, self._broadcast, self._api_key
-        )
+        brokers = self._permissions, self.elicitations
+        server = Server(self._inlet, *brokers, self._broadcast, self._shelf, self._api_key)
         await server.serve(self._socket)
 
     async def deliver_message(self, delivery: Delivery) -> None:
         """Hand it to whoever listens now; with that it has arrived, be it with nobody."""
-        event = event_of(delivery.content)
+        event = event_of(delivery.content, self._shelf.put)
         if event is not None:
             is_of_earlier = bool(delivery.delivery_id) and not self._inlet.has_spoken
             self._broadcast.publish(event._replace(id=delivery.delivery_id), is_kept=is_of_earlier)

@@ -4,6 +4,7 @@ Source: WHATWG HTML, "Server-sent events".
 """
 
 import json
+from collections.abc import Callable
 from typing import NamedTuple
 
 from anyclaw_sdk.content import (
@@ -21,7 +22,7 @@ from anyclaw_sdk.content import (
     UserMessageChunk,
     content_kind,
 )
-from anyclaw_sdk.types import Json
+from anyclaw_sdk.types import Json, Message
 
 
 class Event(NamedTuple):
@@ -39,7 +40,15 @@ class Event(NamedTuple):
         )
 
 
-def event_of(content: Json) -> Event | None:
+#: Where a client finds a file by its URL, name and type; empty where the URL says it all.
+Place = Callable[[str, str, str], str]
+
+
+def _nowhere(url: str, filename: str, mime_type: str) -> str:
+    return ""
+
+
+def event_of(content: Json, place: Place = _nowhere) -> Event | None:
     match content_kind(content):
         case Thought(text):
             return Event("thought", text)
@@ -62,15 +71,21 @@ def event_of(content: Json) -> Event | None:
         case Usage():
             return Event("usage", "")
         case Image(url):
-            return _json("image", url=url)
+            return _json("image", url=url, **_placed(place(url, "", "")))
         case File(url, filename, mime_type):
-            return _json("file", url=url, filename=filename, mimeType=mime_type)
+            at = _placed(place(url, filename or "", mime_type or ""))
+            return _json("file", url=url, filename=filename, mimeType=mime_type, **at)
         case Audio(url, mime_type):
-            return _json("audio", url=url, mimeType=mime_type)
+            at = _placed(place(url, "", mime_type or ""))
+            return _json("audio", url=url, mimeType=mime_type, **at)
         case Unknown(str() as text):
             return Event("", text)
         case Unknown():  # a kind of update that has no event, such as a plan
             return None
+
+
+def _placed(path: str) -> Message:
+    return {"path": path} if path else {}
 
 
 def _json(name: str, /, **members: Json) -> Event:

@@ -42,12 +42,12 @@ class Inlet:
         self._outbound = outbound
         self.has_spoken = False  #: a message came through this process
 
-    async def hand_over(self, text: str, key: str = "") -> Accepted:
+    async def hand_over(self, content: str | list[Message], key: str = "") -> Accepted:
         """Return once the message is kept. Raises Refusal where it is not, or nobody knows."""
         self.has_spoken = True
         async with _answered(IN_DOUBT):
             try:
-                return await self._outbound.send_message(PEER, text, source_id=key)
+                return await self._outbound.send_message(PEER, content, source_id=key)
             except MessageRefused as refused:
                 raise _refusal(refused) from refused
 

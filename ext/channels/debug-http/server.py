@@ -14,13 +14,16 @@ from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from aiohttp import web
+from attachments import Attachments, Received
 from broadcast import READERS_MAX, Broadcast, Reader
 from form import refuse_misfit
 from inlet import PEER, Inlet
 from refusal import Refusal
+from shelf import Shelf, headers_of
 
 from anyclaw_sdk.channel import ElicitationBroker, PermissionBroker
-from anyclaw_sdk.types import Json, Message
+from anyclaw_sdk.media import MediaError, Stream
+from anyclaw_sdk.types import Accepted, Json, Message
 
 BODY_MAX_BYTES = 1024 * 1024
 #: So many requests are answered at once, the event streams apart; one more is turned away.
@@ -32,6 +35,9 @@ KEEP_ALIVE_S = 15.0
 #: For open requests at the end; the supervisor's patience is longer.
 CLEANUP_S = 1.0
 
+#: How the media service's word on a file is passed on; anything else is its fault.
+_FILE_STATUS = {404: 404, 410: 410, 503: 503}
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -42,9 +48,11 @@ class Server:
         permissions: PermissionBroker,
         elicitations: ElicitationBroker,
         broadcast: Broadcast,
+        shelf: Shelf,
         api_key: str,
     ) -> None:
         self._inlet, self._broadcast, self._api_key = inlet, broadcast, api_key
+        self._shelf, self._attachments = shelf, Attachments(shelf.media)
         self._permissions, self._elicitations = permissions, elicitations
         self._requests = 0
 
@@ -85,6 +93,7 @@ class Server:
                 web.post("/message", self._message),
                 web.get("/messages/{id}", self._state),
                 web.get("/events", self._events, allow_head=False),
+                web.get("/files/{id}", self._file),
                 web.post("/cancel", self._cancel),
                 web.get("/permissions/pending", self._pending),
                 web.post("/permissions/{id}/respond", self._respond),
@@ -118,8 +127,11 @@ class Server:
 
     async def _message(self, request: web.Request) -> web.Response:
         """Answer once the message is kept: from here on it has exactly one outcome."""
-        key, text = _key(request), _text(await _body(request), "message")
-        accepted = await self._inlet.hand_over(text, key)
+        key = _key(request)
+        if request.content_type == "multipart/form-data":
+            accepted = await self._hand_over_form(await self._attachments.read(request), key)
+        else:
+            accepted = await self._inlet.hand_over(_text(await _body(request), "message"), key)
         answer: Message = {
             "status": "queued",
             "message": "Message received and queued for processing",
@@ -127,6 +139,38 @@ class Server:
         if accepted.message_id:
             answer["messageId"] = accepted.message_id
         return web.json_response(answer | ({"duplicate": True} if accepted.is_duplicate else {}))
+
+    async def _hand_over_form(self, form: Received, key: str) -> Accepted:
+        """What was uploaded for a message that is not new, or not taken, is of no use."""
+        try:
+            accepted = await self._inlet.hand_over(form.parts, key)
+        except Refusal as refusal:
+            if refusal.members.get("state") == "refused":
+                await self._attachments.discard(form)
+            raise
+        if accepted.is_duplicate:
+            await self._attachments.discard(form)
+        return accepted
+
+    async def _file(self, request: web.Request) -> web.StreamResponse:
+        """What an agent has sent: from here, or through here from the media service."""
+        file = self._shelf.find(request.match_info["id"])
+        if file is None:
+            raise Refusal(404, "no such file is known here any more")
+        if not file.url or self._shelf.media is None:
+            headers = headers_of(file.mime_type, file.filename)
+            return web.Response(body=file.content, headers=headers)
+        try:
+            async with await self._shelf.media.fetch(file.url) as stream:
+                headers = headers_of(stream.mime_type, file.filename)
+                response = web.StreamResponse(headers=headers)
+                response.content_length = stream.size
+                await response.prepare(request)
+                if request.method != "HEAD":
+                    await _pass_on(stream, request, response)
+                return response
+        except MediaError as error:
+            raise Refusal(_FILE_STATUS.get(error.status, 502), str(error)) from error
 
     async def _state(self, request: web.Request) -> web.Response:
         return web.json_response((await self._inlet.state_of(request.match_info["id"])).to_wire())
@@ -184,6 +228,20 @@ class Server:
             except ConnectionError:
                 return response  # the client has gone, which is how such a stream ends
         return response
+
+
+async def _pass_on(stream: Stream, request: web.Request, response: web.StreamResponse) -> None:
+    """A client that has gone ends it; so does a service that stops: its length tells."""
+    try:
+        async for piece in stream:
+            await response.write(piece)
+        await response.write_eof()
+    except MediaError as error:
+        sys.stderr.write(f"a file was cut short: {error}\n")
+        if request.transport is not None:
+            request.transport.abort()
+    except ConnectionError:
+        return
 
 
 async def _stream(reader: Reader, response: web.StreamResponse) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from anyclaw_sdk._connection import Connection
 from anyclaw_sdk.channel import ElicitationBroker, Outbound, PermissionBroker
+from anyclaw_sdk.media import Media
 from anyclaw_sdk.types import RpcError
 
 Load = Callable[[str, str], ModuleType]
@@ -161,7 +162,8 @@ def test_a_quiet_stream_is_kept_alive(load: Load, monkeypatch: pytest.MonkeyPatc
         listener = socket.create_server(("127.0.0.1", 0))
         inlet = load("channels/debug-http", "inlet").Inlet(Outbound(Connection(lambda _: None)))
         brokers = PermissionBroker(), ElicitationBroker()
-        served = server.Server(inlet, *brokers, broadcast.Broadcast(), "")
+        shelf = load("channels/debug-http", "shelf").Shelf(None)
+        served = server.Server(inlet, *brokers, broadcast.Broadcast(), shelf, "")
         async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
             serving = tasks.create_task(served.serve(listener))
             reader, writer = await asyncio.open_connection(*listener.getsockname())
@@ -172,3 +174,29 @@ def test_a_quiet_stream_is_kept_alive(load: Load, monkeypatch: pytest.MonkeyPatc
             writer.close()
 
     asyncio.run(test())
+
+
+def test_what_is_held_of_files_is_bounded(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = load("channels/debug-http", "shelf")
+    monkeypatch.setattr(module, "CONTENT_MAX_BYTES", 10)
+    monkeypatch.setattr(module, "FILES_MAX", 3)
+    shelf = module.Shelf(None)
+    first = shelf.put("data:,123456")
+    second = shelf.put("data:text/plain;charset=utf-8;base64,MTIz")
+    assert shelf.find(second.removeprefix("/files/")).content == b"123"
+    third = shelf.put("data:,12")  # the first has to go
+    kept = [shelf.find(path.removeprefix("/files/")) is not None for path in (first, second, third)]
+    assert kept == [False, True, True]
+    shelf.put("data:,1")
+    shelf.put("data:,1")
+    assert shelf.find(second.removeprefix("/files/")) is None
+    assert shelf.put("data:,12345678901") == ""
+    assert shelf.put("data:;base64,A") == ""
+    assert shelf.put("https://x/data:,1") == ""
+
+
+def test_a_claim_of_the_own_media_service_alone_is_passed_on(load: Load) -> None:
+    shelf = load("channels/debug-http", "shelf").Shelf(Media("http://m"))
+    assert shelf.put("http://m/media/x?signature=1").startswith("/files/")
+    assert shelf.put("http://m@evil/media/x") == ""
+    assert shelf.put("http://other/media/x") == ""

@@ -1,0 +1,169 @@
+"""What a client sends with its message: a form with text and files, as content parts.
+
+Files go to the media service as they come, where the channel lists one. Else small ones go into the
+message itself, as `data:` URLs, and larger ones are refused. No file is ever held in memory that is
+over `INLINE_MAX_BYTES`. What comes of no message is removed from the service again.
+"""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Awaitable
+from typing import NamedTuple, TypeVar
+
+from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
+from refusal import Refusal
+
+from anyclaw_sdk.content import text_part
+from anyclaw_sdk.media import Claim, Media, MediaError
+from anyclaw_sdk.types import Message
+
+T = TypeVar("T")
+
+#: All files that go into one message.
+INLINE_MAX_BYTES = 256 * 1024
+FILES_MAX = 16
+TEXT_MAX_BYTES = 1024 * 1024
+#: The longest that nothing may come of a form.
+IDLE_S = 30.0
+_PIECE_BYTES = 64 * 1024
+#: Images that agents take, by how they begin; what is called an image and is none stays a file.
+_IMAGES = {
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"GIF87a": "image/gif",
+    b"GIF89a": "image/gif",
+}
+
+
+class Received(NamedTuple):
+    """A form that has come in."""
+
+    parts: list[Message]
+    claims: list[Claim]  #: what was handed to the media service for it
+
+
+class Attachments:
+    def __init__(self, media: Media | None) -> None:
+        self._media = media
+
+    async def read(self, request: web.Request) -> Received:
+        """Take a form. Raises Refusal, and then nothing of it is left."""
+        received = Received([], [])
+        try:
+            await self._read(request, received)
+        except (ValueError, AssertionError, HttpProcessingError) as error:  # aiohttp's, of a form
+            await self.discard(received)
+            raise Refusal(400, f"the body is no form: {error!s:.200}") from error
+        except BaseException:
+            await self.discard(received)
+            raise
+        return received
+
+    async def discard(self, received: Received) -> None:
+        """Nothing comes of it; what cannot be removed now expires."""
+        for claim in received.claims:
+            try:
+                assert self._media is not None
+                await self._media.delete(claim.id)
+            except MediaError:
+                continue
+
+    async def _read(self, request: web.Request, received: Received) -> None:
+        room = INLINE_MAX_BYTES
+        files = 0
+        reader = await request.multipart()
+        while (part := await _in_time(reader.next())) is not None:
+            if not isinstance(part, BodyPartReader):
+                raise Refusal(400, "a form inside the form is not taken")
+            if part.name == "message" and not part.filename:
+                received.parts.append(text_part(await _text(part)))
+            elif part.name != "files":
+                text = f"field {part.name or ''!r:.80} is not known; expected message and files"
+                raise Refusal(400, text)
+            elif (files := files + 1) > FILES_MAX:
+                raise Refusal(413, f"a message takes {FILES_MAX} files at most")
+            elif self._media is not None:
+                claim = await self._upload(self._media, part)
+                received.claims.append(claim)
+                received.parts.append(claim.part())
+            else:
+                content = await _content(part, room)
+                room -= len(content)
+                received.parts.append(_inline(part, content))
+        if not received.parts:
+            raise Refusal(400, "the form is empty; expected message, files, or both")
+
+    async def _upload(self, media: Media, part: BodyPartReader) -> Claim:
+        name, mime_type = part.filename or "", part.headers.get("Content-Type", "")
+        try:
+            return await media.upload(_pieces(part), name, mime_type)
+        except MediaError as error:
+            told = f"{_shown(part)}: {error}"
+            match error.status:
+                case 413 | 408:
+                    raise Refusal(error.status, told) from error
+                case 503 | 507:
+                    raise Refusal(503, told, retry_after_s=1) from error
+                case _:
+                    raise Refusal(502, told) from error
+
+
+async def _text(part: BodyPartReader) -> str:
+    content = bytearray()
+    async for piece in _pieces(part):
+        content += piece
+        if len(content) > TEXT_MAX_BYTES:
+            raise Refusal(413, f"'message' is larger than {TEXT_MAX_BYTES} bytes")
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise Refusal(400, "'message' is not UTF-8") from error
+
+
+async def _content(part: BodyPartReader, max_bytes: int) -> bytes:
+    content = bytearray()
+    async for piece in _pieces(part):
+        content += piece
+        if len(content) > max_bytes:
+            text = (
+                f"{_shown(part)}: files of more than {INLINE_MAX_BYTES} bytes together do not fit "
+                "into a message; set up a media service and list it in services of this channel"
+            )
+            raise Refusal(413, text)
+    return bytes(content)
+
+
+async def _pieces(part: BodyPartReader) -> AsyncIterator[bytes]:
+    while piece := await _in_time(part.read_chunk(_PIECE_BYTES)):
+        yield piece
+
+
+def _inline(part: BodyPartReader, content: bytes) -> Message:
+    """A file inside its message."""
+    said = part.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    mime_type = _image_type(content) or ("" if said.startswith("image/") else said)
+    mime_type = mime_type or "application/octet-stream"
+    root = mime_type.partition("/")[0]
+    url = f"data:{mime_type};base64,{base64.b64encode(content).decode()}"
+    inline: Message = {"type": root if root in ("image", "audio") else "file", "url": url}
+    named = {"filename": part.filename} if part.filename else {}
+    return inline | {"mimeType": mime_type} | named | {"sizeBytes": len(content)}
+
+
+def _image_type(content: bytes) -> str:
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return "image/webp"
+    return next((type_ for magic, type_ in _IMAGES.items() if content.startswith(magic)), "")
+
+
+def _shown(part: BodyPartReader) -> str:
+    return f"file {part.filename!r:.200}" if part.filename else "a file"
+
+
+async def _in_time(reading: Awaitable[T]) -> T:
+    try:
+        async with asyncio.timeout(IDLE_S):
+            return await reading
+    except TimeoutError as error:
+        raise Refusal(408, f"nothing more of the form came for {IDLE_S:g} s") from error
