@@ -25,14 +25,16 @@ MARK = b"[redacted]"
 SECRET_MIN_CHARS = 8
 
 _LAYERS_MAX = 3
-_ESCAPE = re.compile(
-    rb"%(?P<url>[2-7][0-9A-Fa-f])"
-    rb"|\\(?:u00|x)(?P<code>[2-7][0-9A-Fa-f])"
-    rb"|\\(?P<plain>[!-/:-@\[-`{-~])"
-    rb"|&#0{0,6}(?P<decimal>3[2-9]|[4-9][0-9]|1[01][0-9]|12[0-6]);"
-    rb"|&#[xX]0{0,6}(?P<hexadecimal>[2-7][0-9A-Fa-f]);"
-    rb"|&(?P<named>amp|lt|gt|quot|apos);"
+_OF_URLS = rb"%(?P<url>[2-7][0-9A-Fa-f])"
+_OF_CODE = rb"\\(?:(?:u00|x)(?P<code>[2-7][0-9A-Fa-f])|(?P<plain>[!-/:-@\[-`{-~]))"
+_OF_HTML = (
+    rb"&(?:#0{0,6}(?P<decimal>3[2-9]|[4-9][0-9]|1[01][0-9]|12[0-6])"
+    rb"|#[xX]0{0,6}(?P<hexadecimal>[2-7][0-9A-Fa-f])|(?P<named>amp|lt|gt|quot|apos));"
 )
+_ANY = re.compile(b"|".join((_OF_URLS, _OF_CODE, _OF_HTML)))
+#: A secret that has an escape of one kind in itself is only found while that is left alone.
+_EACH = tuple(map(re.compile, (_OF_URLS, _OF_CODE, _OF_HTML)))
+_ESCAPING = "%\\&"
 _NAMED = {b"amp": b"&", b"lt": b"<", b"gt": b">", b"quot": b'"', b"apos": b"'"}
 
 
@@ -40,8 +42,11 @@ class Redaction:
     """Replaces all secrets at once."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
+        secrets = tuple(secrets)
         found = {spelling.lower() for one in secrets for spelling in _spellings(one)}
         self._spellings = sorted(found)  # in small letters, as they are looked for
+        is_escaping = any(letter in one for one in secrets for letter in _ESCAPING)
+        self._escapes = (_ANY, *_EACH) if is_escaping else (_ANY,)
         #: So many bytes beyond a cut tell whether what lies before it belongs to a secret.
         self.reach_bytes = 8 * max(map(len, self._spellings), default=0)
 
@@ -66,20 +71,24 @@ class Redaction:
 
     def _found(self, data: bytes) -> Iterator[tuple[int, int]]:
         """Where secrets lie in the data, in any order."""
-        layers: list[_Layer] = []
-        for _ in range(_LAYERS_MAX + 1):
-            small = data.lower()
-            for spelling in self._spellings:
-                for at in _places(small, spelling):
-                    start, stop = at, at + len(spelling)
-                    for layer in reversed(layers):
-                        start, stop = layer.source_of(start), layer.source_of(stop)
-                    yield start, stop
-            undone = _undone(data)
-            if undone is None:
-                return
-            layers.append(undone)
-            data = undone.data
+        yield from self._found_in(data, [])
+        for escape in self._escapes:
+            layers: list[_Layer] = []
+            below = data
+            while len(layers) < _LAYERS_MAX and (undone := _undone(escape, below)) is not None:
+                layers.append(undone)
+                below = undone.data
+                yield from self._found_in(below, layers)
+
+    def _found_in(self, data: bytes, layers: list["_Layer"]) -> Iterator[tuple[int, int]]:
+        """Where secrets lie in the source of data that have been undone so often."""
+        small = data.lower()
+        for spelling in self._spellings:
+            for at in _places(small, spelling):
+                start, stop = at, at + len(spelling)
+                for layer in reversed(layers):
+                    start, stop = layer.source_of(start), layer.source_of(stop)
+                yield start, stop
 
 
 def basic_parts(value: str) -> tuple[str, ...]:
@@ -103,11 +112,11 @@ class _Layer(NamedTuple):
         return self.sources[nearest] + at - self.starts[nearest]
 
 
-def _undone(data: bytes) -> _Layer | None:
+def _undone(escapes: re.Pattern[bytes], data: bytes) -> _Layer | None:
     """One layer of escapes undone; None where there is none."""
     parts, starts, sources = [], [0], [0]
     length = at = 0
-    for escape in _ESCAPE.finditer(data):
+    for escape in escapes.finditer(data):
         letter = _letter(escape)
         parts += [data[at : escape.start()], letter]
         length += escape.start() - at
