@@ -22,7 +22,9 @@ NOT_TRUSTED = (
     "this tool does not learn which chat it is called from: whoever runs it has to set "
     "trusted: true for its unit"
 )
-NO_WORKSPACE = "the agent has no workspace to send files from: its entry has to name a working_dir"
+NO_WORKSPACE = (
+    "the agent has no directory of its own to send files from: its entry has to name a working_dir"
+)
 
 
 class SendFile(Tool):
@@ -64,7 +66,7 @@ class SendFile(Tool):
     async def _send(self, arguments: Message, call: Call) -> str:
         if not call.is_trusted:
             raise Refusal(NOT_TRUSTED)
-        if not call.workspace.startswith("/"):
+        if not call.workspace.strip("/"):  # the whole file system is nobody's workspace
             raise Refusal(NO_WORKSPACE)
         path, caption = arguments["path"], arguments.get("caption") or ""
         name = name_of(arguments.get("name") or "")

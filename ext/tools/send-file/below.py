@@ -10,8 +10,8 @@ swapped meanwhile.
 
 The way may leave the directory at no point, and what lies beyond is not looked at: whether there is
 something is nobody's business either. Only regular files are opened; opening a pipe or a device may
-do something, or never end. What the kernel makes up (`/proc`, `/sys`) is no file of anybody's:
-below it lies what this very process knows.
+do something, or never end. Whoever reads holds the file to its size: what the kernel makes up as it
+is read (`/proc`, `/sys`) has none that holds.
 
 All of this blocks, and belongs into a thread.
 """
@@ -61,7 +61,7 @@ def _opened(found: int, path: str, max_bytes: int) -> Found:
     looked_at = os.fstat(found)
     if stat.S_ISDIR(looked_at.st_mode):
         raise Refusal(f"{path!r} is a directory; pack it into a file to send it")
-    if not stat.S_ISREG(looked_at.st_mode) or looked_at.st_dev in _kernel_devices():
+    if not stat.S_ISREG(looked_at.st_mode):
         raise Refusal(f"{path!r} is no regular file")
     if looked_at.st_size > max_bytes:
         text = f"{path!r} has {looked_at.st_size} bytes, more than the {max_bytes} that are sent"
@@ -136,17 +136,6 @@ def _names(path: str) -> list[str]:
 
 def _outside(path: str) -> Refusal:
     return Refusal(f"{path!r} leads out of the workspace; copy the file into it to send it")
-
-
-def _kernel_devices() -> set[int]:
-    """What the files of the kernel are on, by the numbers of their devices."""
-    devices = set()
-    for place in ("/proc", "/sys"):
-        try:
-            devices.add(os.stat(place).st_dev)  # noqa: PTH116 - a number, no path
-        except OSError:
-            continue  # there is none, so nothing is on it
-    return devices - {os.stat("/").st_dev}  # noqa: PTH116 - the same; /sys may be a plain directory
 
 
 def _closed(descriptor: int) -> int:

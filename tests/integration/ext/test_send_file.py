@@ -193,12 +193,15 @@ async def test_what_is_no_file_is_told(workspace: Path, path: str, text: str) ->
             assert text in await refusal(tester, path)
 
 
-async def test_the_kernel_s_files_are_nobody_s() -> None:
-    async with tool("/") as tester:
-        for path in ("proc/self/environ", "proc/self/maps", "dev/null"):
-            result = await tester.call("send_file", {"path": path})
-            assert result.is_error
-            assert tester.delivered == []
+@pytest.mark.parametrize(
+    "path", ["proc/self/environ", "proc/self/maps", "sys/kernel/uevent_seqnum"]
+)
+async def test_what_the_kernel_makes_up_is_not_sent(path: str) -> None:
+    found = modules.below.open_below("/", path, 2**20)
+    with found.file, pytest.raises(modules.refusal.Refusal, match="is being written to"):
+        await modules.carrier.part_of(
+            found.file, size=found.size, name="x", kind="text/plain", media=None
+        )
 
 
 def test_a_file_that_may_not_be_read_is_told(workspace: Path) -> None:
@@ -251,8 +254,9 @@ async def test_who_does_not_know_the_chat_sends_nothing(workspace: Path) -> None
     program = modules.main.Program()
     async with ToolTester(program, trusted=False, workspace=str(workspace)) as tester:
         assert "trusted: true" in await refusal(tester, "a.txt")
-    async with tool("") as tester:
-        assert "has to name a working_dir" in await refusal(tester, "a.txt")
+    for nowhere in ("", "/", "//"):
+        async with tool(nowhere) as tester:
+            assert "has to name a working_dir" in await refusal(tester, "etc/passwd")
 
 
 async def test_a_chat_that_is_gone_is_told(workspace: Path) -> None:
