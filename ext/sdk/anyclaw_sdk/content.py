@@ -3,10 +3,14 @@
 The discriminator is `content.update.sessionUpdate`; anything else is `Unknown`, never an error.
 """
 
+import binascii
 import json
 from typing import NamedTuple, TypeAlias
 
 from anyclaw_sdk.types import Json, Message, list_of, map_of, text_of
+
+#: URLs that lead to the same thing for everybody who is given them.
+_WITHIN_REACH = ("http", "https", "http+unix", "data")
 
 
 def text_part(text: str) -> Message:
@@ -48,17 +52,20 @@ class Result(NamedTuple):
 
 class Image(NamedTuple):
     url: str
+    filename: str | None = None
 
 
 class File(NamedTuple):
     url: str
     filename: str | None
     mime_type: str | None
+    size: int | None = None  #: in bytes
 
 
 class Audio(NamedTuple):
     url: str
     mime_type: str | None
+    filename: str | None = None
 
 
 class ToolCall(NamedTuple):
@@ -140,7 +147,7 @@ def content_to_string(content: Json) -> str:
     match content_kind(content):
         case Thought(text) | MessageChunk(text) | UserMessageChunk(text) | Result(text, _):
             return text
-        case Image(url) | File(url, _, _) | Audio(url, _):
+        case Image(url) | File(url) | Audio(url):
             return url
         case ToolCall(_, name, _) | ToolCallUpdate(_, name, _, _, _, _):
             return name
@@ -164,24 +171,50 @@ def _plain_text(content: Json) -> str:
 def _message_chunk(content: Json) -> ContentKind:
     block = map_of(content)
     mime_type = text_of(block.get("mimeType")) or None
+    filename = _first_text(block, "filename", "name") or None
+    size = next((block[key] for key in ("sizeBytes", "size") if _is_count(block.get(key))), None)
     match block.get("type"):
         case "image":
-            return Image(_first_text(block, "uri", "url") or _data_url(block, mime_type))
-        case "file":
-            filename = _first_text(block, "filename", "name") or None
-            return File(_first_text(block, "url", "uri"), filename, mime_type)
+            url = _first_text(block, "uri", "url")
+            return Image(_shown_url(url, block, mime_type or "image/png"), filename)
         case "audio":
-            return Audio(_first_text(block, "data", "url"), mime_type)
-        case "resource_link":
-            return File(text_of(block.get("uri")), text_of(block.get("name")) or None, mime_type)
+            url = _first_text(block, "data", "url")
+            if ":" not in url:  # what ACP calls data is no URL, as it was to 0.9
+                url = _data_url(url, mime_type or "audio/wav")
+            return Audio(url, mime_type, filename)
+        case "file" | "resource_link":
+            return File(_first_text(block, "url", "uri"), filename, mime_type, size)
+        case "resource":
+            return _embedded(map_of(block.get("resource")))
         case _:
             return MessageChunk(block_text(content))
 
 
-def _data_url(block: Message, mime_type: str | None) -> str:
-    """An ACP image carries its bytes in `data`; a channel shows URLs."""
+def _embedded(resource: Message) -> File:
+    """A resource that comes with its content, text or bytes."""
+    uri, mime_type = text_of(resource.get("uri")), text_of(resource.get("mimeType")) or None
+    text, blob = resource.get("text"), text_of(resource.get("blob"))
+    kind = mime_type or ("text/plain" if isinstance(text, str) else "application/octet-stream")
+    if isinstance(text, str):
+        blob = binascii.b2a_base64(text.encode(), newline=False).decode()
+    filename = uri.rstrip("/").rpartition("/")[2] or None
+    return File(_shown_url(uri, {"data": blob}, kind), filename, mime_type)
+
+
+def _shown_url(url: str, block: Message, mime_type: str) -> str:
+    """The URL, if a channel can show what is there; else the block's own bytes, if it has any."""
     data = text_of(block.get("data"))
-    return f"data:{mime_type or 'image/png'};base64,{data}" if data else ""
+    is_elsewhere = url.partition(":")[0] not in _WITHIN_REACH
+    return _data_url(data, mime_type) if data and (not url or is_elsewhere) else url
+
+
+def _data_url(data: str, mime_type: str) -> str:
+    """What ACP carries as bytes is shown by its URL."""
+    return f"data:{mime_type};base64,{data}" if data else ""
+
+
+def _is_count(value: Json) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _tool_call_update(update: Message) -> ToolCallUpdate:

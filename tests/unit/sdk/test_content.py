@@ -40,6 +40,14 @@ KINDS: dict[str, tuple[Json, ContentKind]] = {
     "chunk-without-content": (update("agent_message_chunk"), MessageChunk("")),
     "chunk-of-another-shape": (update("agent_message_chunk", content=7), MessageChunk("")),
     "image-by-uri": (chunk(type="image", uri="a:1", url="a:2"), Image("a:1")),
+    "image-at-an-address": (
+        chunk(type="image", uri="http://a/1", data="QUJD", filename="f"),
+        Image("http://a/1", "f"),
+    ),
+    "image-that-only-its-agent-can-read": (
+        chunk(type="image", uri="file:///a", data="QUJD"),
+        Image("data:image/png;base64,QUJD"),
+    ),
     "image-by-url": (chunk(type="image", url="a:2"), Image("a:2")),
     "image-by-data": (
         chunk(type="image", data="QUJD", mimeType="image/gif"),
@@ -52,6 +60,28 @@ KINDS: dict[str, tuple[Json, ContentKind]] = {
     "file-by-uri-and-name": (chunk(type="file", uri="a:1", name="f"), File("a:1", "f", None)),
     "audio-by-data": (chunk(type="audio", data="a:1", url="a:2"), Audio("a:1", None)),
     "audio-by-url": (chunk(type="audio", url="a:2", mimeType="m"), Audio("a:2", "m")),
+    "audio-of-acp": (
+        chunk(type="audio", data="QUJD", mimeType="audio/ogg", name="f"),
+        Audio("data:audio/ogg;base64,QUJD", "audio/ogg", "f"),
+    ),
+    "audio-without-anything": (chunk(type="audio"), Audio("", None)),
+    "file-with-a-size": (
+        chunk(type="file", url="a:1", sizeBytes=7),
+        File("a:1", None, None, 7),
+    ),
+    "embedded-text": (
+        chunk(type="resource", resource={"uri": "file:///a/b.txt", "text": "ABC"}),
+        File("data:text/plain;base64,QUJD", "b.txt", None),
+    ),
+    "embedded-bytes": (
+        chunk(type="resource", resource={"uri": "x:b", "mimeType": "image/gif", "blob": "QUJD"}),
+        File("data:image/gif;base64,QUJD", "x:b", "image/gif"),
+    ),
+    "embedded-at-an-address": (
+        chunk(type="resource", resource={"uri": "https://a/b", "text": "ABC"}),
+        File("https://a/b", "b", None),
+    ),
+    "embedded-nothing": (chunk(type="resource"), File("", None, None)),
     "resource-link": (chunk(type="resource_link", uri="a:1", name="f"), File("a:1", "f", None)),
     "push": (update("push_message", content=[TEXT, TEXT]), MessageChunk("hihi")),
     "result": (update("result", content="all"), Result("all", is_error=False)),
