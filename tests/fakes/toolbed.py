@@ -229,10 +229,14 @@ class ToolProcess:
 
     # --- what it reads ----------------------------------------------------------------------------
 
+    def read(self) -> list[dict[str, Json]]:
+        """All messages that were not taken yet."""
+        self.inbox += self.wire.take()
+        return list(self.inbox)
+
     def take(self, method: str) -> dict[str, Json]:
         """The first message of this method that was not taken yet."""
-        self.inbox += self.wire.take()
-        for message in self.inbox:
+        for message in self.read():
             if message.get("method") == method:
                 self.inbox.remove(message)
                 return message
@@ -240,16 +244,14 @@ class ToolProcess:
 
     def answer_to(self, id_: Json) -> dict[str, Json]:
         """What a request of its own was answered with."""
-        self.inbox += self.wire.take()
-        for message in self.inbox:
+        for message in self.read():
             if "method" not in message and message["id"] == id_:
                 self.inbox.remove(message)
                 return message
         raise AssertionError(f"no answer to {id_}, but {self.inbox}")
 
     def has(self, method: str) -> bool:
-        self.inbox += self.wire.take()
-        return any(message.get("method") == method for message in self.inbox)
+        return any(message.get("method") == method for message in self.read())
 
     # --- what it says -----------------------------------------------------------------------------
 
