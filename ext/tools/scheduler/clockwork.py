@@ -59,7 +59,8 @@ class Clockwork:
     async def look(self) -> None:
         """Do what is due at this moment."""
         now = self._clock()
-        self._store.apply(list(self._steps(now)))
+        if steps := list(self._steps(now)):
+            self._store.apply(steps)
         first = [plan.rebased(run, now, self._patience) for run in self._store.first_runs()]
         due = [run for run in first if plan.is_to_be_tried(run, now)]
         for begin in range(0, len(due), SENT_AT_ONCE):

@@ -72,6 +72,10 @@ _IS_FIRST = (
     "state = 'pending' AND NOT EXISTS (SELECT 1 FROM run AS earlier WHERE "
     "earlier.task_id = run.task_id AND earlier.state = 'pending' AND earlier.number < run.number)"
 )
+_IS_OVER = (
+    "(state = 'finished' AND NOT EXISTS (SELECT 1 FROM run WHERE run.task_id = task.id AND "
+    "run.state = 'pending'))"
+)
 
 
 class StoreError(Exception):
@@ -114,9 +118,9 @@ class Store:
     # --- tasks -------------------------------------------------------------------------------
 
     def count(self, session: str | None = None) -> int:
-        """How many unfinished tasks there are, of one conversation or of all."""
+        """How many tasks have something to come, of one conversation or of all."""
         where, values = ("", ()) if session is None else ("AND session = ?", (session,))
-        query = f"SELECT count(*) FROM task WHERE state != 'finished' {where}"
+        query = f"SELECT count(*) FROM task WHERE NOT {_IS_OVER} {where}"
         [[count]] = self._connection.execute(query, values)
         return int(count)
 
@@ -186,10 +190,10 @@ class Store:
         """
         with self._transaction():
             for run in runs:
-                if self.task(run.task_id) is not None and (
-                    run.state is RunState.DELIVERED or self.is_pending(run)
-                ):
+                task = self.task(run.task_id)
+                if task and (run.state is RunState.DELIVERED or self.is_pending(run)):
                     self._write_run(run)
+                    self._forget(task)
 
     # --- within ------------------------------------------------------------------------------
 
@@ -222,7 +226,8 @@ class Store:
     def _explained(self, error: sqlite3.Error) -> str:
         if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
             return f"{self._path} is in use by another process: give each scheduler its own"
-        hint = ": move it away to begin anew" if isinstance(error, sqlite3.DatabaseError) else ""
+        is_damaged = type(error) is sqlite3.DatabaseError  # and none of its kinds
+        hint = ": move it away to begin anew" if is_damaged else ""
         return f"cannot read {self._path}: {error}{hint}"
 
     @contextmanager
@@ -263,8 +268,8 @@ class Store:
         )
         if task.state is TaskState.FINISHED:
             self._connection.execute(
-                "DELETE FROM task WHERE id IN (SELECT id FROM task WHERE session = ? AND "
-                "state = 'finished' ORDER BY finished DESC, rowid DESC LIMIT -1 OFFSET ?)",
+                "DELETE FROM task WHERE id IN (SELECT id FROM task WHERE session = ? "
+                f"AND {_IS_OVER} ORDER BY finished DESC, rowid DESC LIMIT -1 OFFSET ?)",
                 (task.session, FINISHED_KEPT),
             )
 

@@ -580,6 +580,28 @@ def test_the_past_is_bounded(bench: Bench) -> None:
     run(test())
 
 
+def test_a_finished_task_is_kept_until_its_run_has_ended(
+    its: SimpleNamespace, tmp_path: Path
+) -> None:
+    zone, patience = (
+        its.zone.zone_of("UTC"),
+        its.plan.Patience(retry_for=timedelta(hours=1), catch_up_max=10),
+    )
+    with its.store.Store(tmp_path) as store:
+        for number in range(60):
+            now = NOON + number * MINUTE
+            task = task_of(its, f"t{number}", its.schedule.Once(now, zone))
+            step = its.plan.advance(task, [], now, patience)
+            runs = [its.plan.delivered(run, now) for run in step.runs] if number else step.runs
+            store.put(step.task, runs)
+        kept = [task.id for task in store.tasks_of(ANN)]
+        assert kept == ["t0", *(f"t{number}" for number in range(10, 60))]
+        assert store.count(ANN) == 1
+        [pending] = store.pending_runs("t0")
+        store.record([its.plan.delivered(pending, NOON)])
+        assert store.count(ANN) == 0
+
+
 # --- the process -----------------------------------------------------------------------------
 
 
@@ -590,18 +612,7 @@ def test_a_crash_between_sending_and_storing_sends_it_again_under_the_same_id(
     start = datetime.now(UTC) - timedelta(hours=1)
     schedule = its.schedule.ByInterval(timedelta(minutes=7), start, its.zone.zone_of("UTC"))
     with its.store.Store(tmp_path) as store:
-        task = its.task.Task(
-            id="t1",
-            session=ANN,
-            title="",
-            message="look",
-            schedule=schedule,
-            missed=its.task.Missed.ONCE,
-            state=its.task.TaskState.ACTIVE,
-            created_wall=start,
-            planned_wall=start,
-            next_wall=schedule.next_after(start),
-        )
+        task = task_of(its, "t1", schedule, start)
         store.put(task)
     sent = []
     for is_taken in (False, True):
@@ -615,6 +626,26 @@ def test_a_crash_between_sending_and_storing_sends_it_again_under_the_same_id(
                     pass  # it has not read the answer yet
             scheduler.process.send_signal(signal.SIGKILL)
     assert sent == ["schedule:t1:1", "schedule:t1:1"]
+
+
+def task_of(
+    its: SimpleNamespace,
+    task_id: str,
+    schedule: Any,  # noqa: ANN401 - of a module of the extension
+    created: datetime = NOON - MINUTE,
+) -> Any:  # noqa: ANN401 - the same
+    return its.task.Task(
+        id=task_id,
+        session=ANN,
+        title="",
+        message="look",
+        schedule=schedule,
+        missed=its.task.Missed.ONCE,
+        state=its.task.TaskState.ACTIVE,
+        created_wall=created,
+        planned_wall=created,
+        next_wall=schedule.next_after(created),
+    )
 
 
 def last_run(scheduler: Supervisor) -> Message:
