@@ -501,6 +501,49 @@ async def test_a_server_that_does_not_answer_is_waited_for_in_bounds() -> None:
         assert await asked.refusal("/a") == "there is no whole answer within 0.1 s"
 
 
+async def test_a_call_that_is_taken_back_ends_its_request() -> None:
+    asked, hung_up = asyncio.Event(), asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        assert await reader.read() == b""
+        hung_up.set()
+        writer.close()
+
+    server = await asyncio.start_server(serve, HERE, 0)
+    port = server.sockets[0].getsockname()[1]
+    options = {"allow": [{"host": HERE, "scheme": "http", "port": port, "private": True}]}
+    async with server, ToolTester(modules.main.Program(), options=options) as tester:
+        tester.server.tools[0].use(modules.exchange.Exchange(tester.server.tools[0].settings))
+        call = tester.start_call("http_request", {"url": f"http://{HERE}:{port}/"})
+        await asked.wait()
+        await tester.cancel(call)
+        await hung_up.wait()
+
+
+async def test_only_so_many_are_under_way_at_once() -> None:
+    limit, under_way, most = modules.exchange.CALLS_MAX, 0, 0
+    full = asyncio.Event()
+
+    async def slow(_: web.Request) -> web.Response:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        if under_way == limit:
+            full.set()
+        await full.wait()
+        under_way -= 1
+        return web.Response()
+
+    async with site() as server, tool(server, rule(server)) as asked:
+        server.answers["/a"] = slow
+        async with asyncio.TaskGroup() as calls:
+            for _ in range(2 * limit):
+                calls.create_task(asked.text("/a"))
+        assert (most, len(server.seen)) == (limit, 2 * limit)
+
+
 async def test_a_server_that_breaks_off_is_told_of() -> None:
     async def broken(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Length": "100"})
