@@ -44,7 +44,8 @@ def _complaints(schema: Json, value: Json, path: str, depth: int) -> Iterator[st
         yield f"{path}: expected one of {offered}, found {_shown(value)}"
     if "const" in schema and not _is_same(value, schema["const"]):
         yield f"{path}: expected {_shown(schema['const'])}, found {_shown(value)}"
-    yield from _alternatives(schema, value, path, depth)
+    if "anyOf" in schema or "oneOf" in schema:
+        yield from _alternatives(schema, value, path, depth)
     yield from _bounds(schema, value, path)
     if isinstance(value, dict):
         yield from _members(schema, value, path, depth)

@@ -7,6 +7,9 @@ from anyclaw_sdk.types import INTERNAL_ERROR, Json, Message, RpcError
 #: A line longer than this ends the connection; a prompt with a few large images stays below it.
 LINE_MAX_BYTES = 64 * 2**20
 
+#: `json.dumps` makes one for each call that is not its default.
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+
 
 class LineTooLong(Exception):
     """The stream has no resynchronisation point behind it, so it ends here."""
@@ -46,7 +49,7 @@ def decode(line: bytes) -> Message | None:
 
 def encode(message: Message) -> bytes:
     """Write one message as one line; raises ValueError where JSON has no such value (NaN)."""
-    return json.dumps(message, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+    return _ENCODER.encode(message).encode() + b"\n"
 
 
 def is_response(message: Message) -> bool:

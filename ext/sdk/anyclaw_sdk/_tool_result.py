@@ -15,6 +15,9 @@ from typing import NamedTuple
 from anyclaw_sdk.blocks import is_block, text_block
 from anyclaw_sdk.types import Json, Message, list_of, map_of, text_of
 
+#: For the eyes of a model.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+
 
 class ToolResult(NamedTuple):
     """The result of a call, where more than one kind of value has to be told."""
@@ -66,4 +69,4 @@ def result_of(value: Json) -> ToolResult:
 
 
 def _json_block(value: Json) -> Message:
-    return text_block(json.dumps(value, ensure_ascii=False, allow_nan=False))
+    return text_block(_ENCODER.encode(value))
