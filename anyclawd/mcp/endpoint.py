@@ -307,14 +307,18 @@ class Endpoint:
             running.answered(answer)
 
         has_progress = progress is not None and client.reads_stream
-        call = self._host.ask(
-            client.holder.grant,
-            client.holder.view,
-            method,
-            params,
-            answered=running.answered if heed is None else answered,
-            progressed=running.progressed if has_progress else None,
-        )
+        try:
+            call = self._host.ask(
+                client.holder.grant,
+                client.holder.view,
+                method,
+                params,
+                answered=running.answered if heed is None else answered,
+                progressed=running.progressed if has_progress else None,
+            )
+        except BaseException:
+            running.cancel("the daemon met a fault of its own")
+            raise
         if running.is_open:
             running.call = call
 

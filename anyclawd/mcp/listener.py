@@ -7,6 +7,7 @@ all addresses have to be listened on. Nothing is looked up for that; no name is 
 
 import errno
 import ipaddress
+import os
 import socket
 from typing import NamedTuple
 
@@ -83,7 +84,8 @@ def _bind(address: str, port: int, warning: str) -> Bound:
 
 def _cannot(address: str, port: int, error: OSError) -> CannotListen:
     shown = f"[{address}]" if ":" in address else address
-    text = f"cannot listen on {shown}:{port}: {error.strerror}"
+    # `create_server` makes a text of its own of `strerror`
+    text = f"cannot listen on {shown}:{port}: {os.strerror(error.errno or 0)}"
     if error.errno == errno.EADDRINUSE:
         text += "; set tools_manager.tools_server_port to another port, or to 0"
     return CannotListen(text)

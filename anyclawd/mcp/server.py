@@ -11,6 +11,7 @@ import secrets
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from types import MappingProxyType
 from typing import cast
 
 from aiohttp import web
@@ -39,12 +40,15 @@ BODY_S = 30.0
 WRITE_S = 30.0
 #: How long a connection may be idle.
 IDLE_S = 75.0
+#: How long the rest of a body that was refused is still read, so that the refusal is.
+_LINGER_S = 2.0
 #: How long `close` waits for answers that are being written.
 _CLOSE_S = 1.0
 
 #: Answers up to this size fit into the buffer of a connection.
 _SMALL_BYTES = 2**16
 
+_CLOSE = MappingProxyType({"Connection": "close"})
 _JSON_HEADERS = {"Content-Type": "application/json"}
 
 
@@ -196,7 +200,7 @@ async def _read(request: web.BaseRequest) -> bytes | Refusal:
     except web.HTTPRequestEntityTooLarge:
         return too_large()
     except TimeoutError:
-        return Refusal(408, f"the body did not come within {BODY_S:.0f} s")
+        return Refusal(408, f"the body did not come within {BODY_S:.0f} s", headers=_CLOSE)
     except (web.RequestPayloadError, ConnectionError):
         return Refusal(400, "the body is not what its head says")
 
@@ -244,6 +248,7 @@ class _Http(web.Server):
             access_log=None,
             auto_decompress=False,
             tcp_keepalive=False,
+            lingering_time=_LINGER_S,
         )
 
 

@@ -1,17 +1,13 @@
 """A real endpoint on a loopback port, and a loop that it shares with the tests of a module."""
 
 import asyncio
-import socket
 from collections.abc import Iterator
 
 import pytest
 import uvloop
 
-from anyclawd.mcp.checks import Door
-from anyclawd.mcp.server import serve
 from tests.fakes.coroutines import perform
-from tests.integration.mcp.clients import Served
-from tests.integration.mcp.hosts import ToolsOfTest
+from tests.fakes.mcp_client import Served, start
 
 BOUND_S = 20.0
 
@@ -24,14 +20,6 @@ def loop() -> Iterator[asyncio.Runner]:
 
 @pytest.fixture(scope="module")
 def served(loop: asyncio.Runner) -> Iterator[Served]:
-    async def start() -> Served:
-        listening = socket.create_server(("127.0.0.1", 0))
-        listening.setblocking(False)
-        port = listening.getsockname()[1]
-        host = ToolsOfTest()
-        server = await serve(host, Door("tools.example"), listening)
-        return Served(host, server, port)
-
     served = loop.run(start())
     yield served
     loop.run(served.server.close())

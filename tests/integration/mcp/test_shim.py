@@ -9,8 +9,8 @@ from pathlib import Path
 
 from anyclawd.mcp import shim
 from anyclawd.model.value import Json
-from tests.integration.mcp.clients import ENVELOPE, Served, call, request
-from tests.integration.mcp.hosts import LISTED, TOKEN
+from tests.fakes.mcp_client import ENVELOPE, Served, call, request
+from tests.fakes.mcp_host import LISTED, TOKEN
 
 SHIM = Path(shim.__file__)
 INITIALIZE = request(

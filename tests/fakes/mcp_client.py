@@ -2,20 +2,21 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from anyclawd.mcp.server import Server
+from anyclawd.mcp.checks import Door
+from anyclawd.mcp.server import Server, serve
 from anyclawd.model.value import Json
-from tests.integration.mcp.hosts import TOKEN, ToolsOfTest
+from tests.fakes.mcp_host import TOKEN, ToolsOfTest
 
 ENVELOPE = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
     "io.modelcontextprotocol/clientCapabilities": {},
 }
-MODERN = {"MCP-Protocol-Version": "2026-07-28"}
 #: What has to be in every request that is to be looked at.
 HEADERS = {
     "Host": "127.0.0.1",
@@ -60,6 +61,9 @@ class Connection:
             lines += [f"{name}: {one}" for one in several if one is not None]
         self.writer.write("\r\n".join([*lines, "", ""]).encode() + body)
 
+    def post(self, message: Json, path: str = "/mcp", **headers: str | list[str] | None) -> None:
+        self.send("POST", path, _named(headers), json.dumps(message).encode())
+
     async def head(self) -> Answer:
         """The head of an answer; its body is what `events`, or `answer`, reads."""
         start, *lines = (await self._reader.readuntil(b"\r\n\r\n")).decode().splitlines()
@@ -85,14 +89,30 @@ class Connection:
                     if line.startswith(b"data: "):
                         yield json.loads(line.removeprefix(b"data: "))
 
+    async def chunk(self) -> bytes:
+        """One piece of a stream as it was written, empty at its end."""
+        data = await self._reader.readexactly(int(await self._reader.readline(), 16))
+        await self._reader.readline()
+        return data
+
     async def is_closed(self) -> bool:
-        return not await self._reader.read()
+        """Wait for the other end to close it; False where it says something instead."""
+        try:
+            return not await self._reader.read()
+        except ConnectionError:
+            return True
 
     async def _chunks(self) -> AsyncIterator[bytes]:
-        while size := int(await self._reader.readline(), 16):
-            yield await self._reader.readexactly(size)
-            await self._reader.readline()
-        await self._reader.readline()
+        while chunk := await self.chunk():
+            yield chunk
+
+
+async def start() -> "Served":
+    """An endpoint on a port of its own, with tools of its own."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    listening.setblocking(False)
+    port, host = listening.getsockname()[1], ToolsOfTest()
+    return Served(host, await serve(host, Door("tools.example"), listening), port)
 
 
 @dataclass(frozen=True)
@@ -114,16 +134,30 @@ class Served:
     async def request(
         self, method: str, path: str = "/mcp", body: bytes = b"", **headers: str | list[str] | None
     ) -> Answer:
-        """One request on a connection of its own; `_` in the name of a header stands for `-`."""
+        """One request on a connection of its own."""
         async with self.connect() as connection:
-            named = {name.replace("_", "-"): value for name, value in headers.items()}
-            connection.send(method, path, named, body)
+            connection.send(method, path, _named(headers), body)
             return await connection.answer()
 
     async def post(
         self, message: Json, path: str = "/mcp", **headers: str | list[str] | None
     ) -> Answer:
         return await self.request("POST", path, json.dumps(message).encode(), **headers)
+
+    @asynccontextmanager
+    async def listening(
+        self, path: str = "/mcp", **headers: str | list[str] | None
+    ) -> AsyncIterator[AsyncIterator[Json]]:
+        """A stream of what changes, once it is open."""
+        async with self.connect() as connection:
+            connection.send("GET", path, _named(headers))
+            assert (await connection.head()).status == 200
+            yield connection.events()
+
+    async def turns(self, count: int) -> None:
+        """Let the loop go round."""
+        for _ in range(count):
+            await asyncio.sleep(0)
 
     async def wait_until(self, condition: Callable[[], bool]) -> None:
         """Return once the condition holds; it is looked at after each turn of the loop."""
@@ -142,5 +176,29 @@ def request(method: str, params: Json = None, id_: Json = 1) -> dict[str, Json]:
     return body if params is None else {**body, "params": params}
 
 
+def enveloped(method: str, id_: Json = 1, **params: Json) -> dict[str, Json]:
+    """A request of the modern era."""
+    meta = {**ENVELOPE, **params.pop("_meta", {})}
+    return request(method, {**params, "_meta": meta}, id_)
+
+
+def heads(message: dict[str, Json]) -> dict[str, str]:
+    """What a request of the modern era repeats in its head."""
+    name = message["params"].get("name", message["params"].get("uri"))
+    told = {"MCP_Protocol_Version": "2026-07-28", "Mcp_Method": message["method"]}
+    return {**told, "Mcp_Name": name} if isinstance(name, str) else told
+
+
+def notice(method: str, params: Json = None) -> dict[str, Json]:
+    return {"jsonrpc": "2.0", "method": method, "params": {} if params is None else params}
+
+
 def call(name: str, id_: Json = 1, **arguments: Json) -> dict[str, Json]:
     return request("tools/call", {"name": name, "arguments": arguments}, id_)
+
+
+def _named(
+    headers: Mapping[str, str | list[str] | None],
+) -> dict[str, str | list[str] | None]:
+    """`_` in the name of a header stands for `-`."""
+    return {name.replace("_", "-"): value for name, value in headers.items()}
