@@ -385,6 +385,16 @@ async def test_an_address_of_nobody_is_never_asked(addresses: list[str], text: s
         assert text in await asked.refusal("/a")
 
 
+async def test_a_name_is_looked_up_as_the_system_does() -> None:
+    async with site() as server:
+        options = {"allow": [rule(server, "localhost")]}
+        async with ToolTester(modules.main.Program(), options=options) as tester:
+            made = tester.server.tools[0]
+            made.use(modules.exchange.Exchange(made.settings))
+            asked = Tool(tester, server.port)
+            assert (await asked.text(f"http://localhost:{server.port}/a")).endswith("GET /a")
+
+
 async def test_one_address_that_may_not_be_asked_is_enough() -> None:
     async def both(_: str) -> list[str]:
         return ["1.1.1.1", HERE]

@@ -342,6 +342,8 @@ def test_the_password_of_basic_is_a_secret_too() -> None:
     made = with_credential({"header": "Authorization", "prefix": "Basic ", "value": pair})
     told = made.redaction.of_text(f"{pair} user:correct horse / correct horse")
     assert told == "[redacted] [redacted] / [redacted]"
+    odd = with_credential({"header": "Authorization", "prefix": "Basic ", "value": SECRET})
+    assert odd.redaction.of_text(f"{SECRET} correct horse") == "[redacted] correct horse"
     plain = with_credential(KEY | {"value": pair}).redaction
     assert "correct horse" in plain.of_text("correct horse")
 

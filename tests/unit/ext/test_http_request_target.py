@@ -1,9 +1,11 @@
 """Where a request goes: one meaning for each address, and which addresses may be asked."""
 
+import asyncio
 from ipaddress import ip_address
 
 import pytest
 
+from anyclaw_sdk.types import Json
 from tests.fakes.extension import load_extension
 
 modules = load_extension("tools/http-request")
@@ -80,6 +82,8 @@ UNUSABLE = {
     "only-a-dot": "https://./",
     "dash-first": "https://-a.example.org/",
     "percent-in-the-host": "https://example%2eorg/",
+    "long-label-of-others": f"https://{'é' * 64}.org/",
+    "empty-label-of-others": "https://é..org/",
     "long-label": f"https://{'a' * 64}.org/",
     "long-host": f"https://{'a.' * 127}org/",
     "long-url": "https://example.org/" + "a" * 8192,
@@ -224,3 +228,30 @@ REACHES = {
 )
 def test_an_address_is_the_world_s_the_house_s_or_nobody_s(reach: str, text: str) -> None:
     assert modules.address.reach_of(ip_address(text)) == reach
+
+
+LITERALS: dict[str, tuple[Json, bool]] = {  # rule: whether it may ask its own address
+    "public": ({"host": "1.1.1.1"}, True),
+    "private": ({"host": "10.0.0.1"}, False),
+    "private-as-said": ({"host": "10.0.0.1", "private": True}, True),
+    "metadata": ({"host": "169.254.169.254"}, False),
+    "metadata-as-said": ({"host": "169.254.169.254", "private": True}, True),
+    "nowhere-as-said": ({"host": "0.0.0.0", "private": True}, False),
+    "disguised-as-said": ({"host": "::ffff:10.0.0.1", "private": True}, False),
+}
+
+
+@pytest.mark.parametrize(("rule", "is_asked"), LITERALS.values(), ids=LITERALS)
+def test_an_address_is_asked_where_the_rule_means_it(rule: Json, *, is_asked: bool) -> None:
+    async def lookup(host: str) -> list[str]:
+        raise AssertionError(host)  # it is no name
+
+    (made,) = modules.options.settings_of({"allow": [rule]}).rules
+    host = rule["host"]
+    target = target_of(f"https://[{host}]/" if ":" in host else f"https://{host}/")
+    asked = modules.resolution.addresses_for(target, made, lookup)
+    if is_asked:
+        assert asyncio.run(asked) == [ip_address(host)]
+    else:
+        with pytest.raises(Refusal, match="is not asked"):
+            asyncio.run(asked)
