@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from anyclawd.model.value import Json
-from tests.fakes.daemon import Daemon, Deadline, mock, running, system
+from tests.fakes.daemon import Daemon, Deadline, contained, mock, running, system, write_config
 
 #: Answers its handshake with what lies in a file.
 SERVICE = """
@@ -63,10 +63,8 @@ def user(**settings: Json) -> Json:
     return {"exec": argv, "protocol": "none", "state_directory": True, **settings}
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    directory = tmp_path_factory.mktemp("installations")
-    (directory / "offer").write_text(FIRST)
+def config(directory: Path, **other: Json) -> Json:
+    """A service, a unit that uses it, and another one."""
     shelf = {
         "binary": sys.executable,
         "args": ["-SE", "-c", SERVICE],
@@ -74,15 +72,21 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         "backoff": {"initial": 0.01, "factor": 1, "jitter": 0},
         "start_limit": {"burst": 0},
     }
-    config = system(
+    return system(
         {"default": mock()},
         services_manager={"services": {"shelf": shelf}},
         units={
             "user.service": user(services=["shelf"], environment={"MINE": "m"}),
-            "other.service": user(),
+            "other.service": user(**other),
         },
     )
-    with running(directory, config) as daemon:
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    directory = tmp_path_factory.mktemp("installations")
+    (directory / "offer").write_text(FIRST)
+    with running(directory, config(directory)) as daemon:
         yield Place(daemon, directory)
 
 
@@ -137,6 +141,19 @@ def test_an_installation_that_cannot_be_used_fails_the_service_alone(place: Plac
     place.offer(SECOND)
     place.daemon.wait_unit("shelf.service", "active")
     assert place.pids() == before
+
+
+def test_a_unit_that_comes_to_list_a_service_is_started_anew(place: Place) -> None:
+    before, starts = place.pids(), len(place.given("other"))
+    write_config(place.daemon.config, contained(config(place.daemon.directory, services=["shelf"])))
+    assert place.daemon.ctl("reload").returncode == 0
+    wait_given(place, "other", starts + 1)
+    assert place.given("other")[-1] == "s3cret-two http://s3cret-url "
+    assert place.pids()["user"] == before["user"]
+    write_config(place.daemon.config, contained(config(place.daemon.directory)))
+    assert place.daemon.ctl("reload").returncode == 0
+    wait_given(place, "other", starts + 2)
+    assert place.given("other")[-1] == "  "
 
 
 def wait_given(place: Place, name: str, count: int) -> None:
