@@ -459,8 +459,8 @@ agents_manager:
   whatever progress it has told of.
 - A tool finds its `options` in its environment, as the original gives them. One with
   `trusted: true` is told them in its handshake instead, learns with each call which session of
-  which agent it is from, and may deliver files and inject messages. What is shipped with anyclawd
-  is trusted by its unit file.
+  which agent it is from, and may deliver files and inject messages
+  ([tool protocol](tool-protocol.md)). What is shipped and needs that says so in its unit file.
 - `tool_access`: what `deny` names is denied, whatever `allow` says; without an `allow` all else is
   allowed. A pattern is matched against the name that the tool's own unit has for it, or, with a
   slash in it, against `entry/name`. An entry that is written out has to be there.
