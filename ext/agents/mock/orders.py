@@ -170,11 +170,14 @@ class Orders:
         from servers import connected
 
         name, _, text = rest.partition(" ")
+        key, _, name = name.rpartition("/")
         try:
             params = {"name": name, "arguments": json.loads(text or "{}")}
         except ValueError:
             return f"the arguments are no JSON: {text}"
         for entry in self._sessions.of(self._turn.session_id).mcp_servers:
+            if key not in ("", entry.get("name")):
+                continue
             async with connected(entry) as server:
                 if name in [tool.get("name") for tool in await server.list_tools()]:
                     return await self._show_call(server, params)

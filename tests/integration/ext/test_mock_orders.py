@@ -230,7 +230,8 @@ run_tools(add, refuse)
     [
         ("!tools", "sums: add, refuse"),
         ('!call add {"a": 2, "b": 3}', "5"),
-        ("!call refuse", "failed: not today"),
+        ("!call sums/refuse", "failed: not today"),
+        ("!call others/add {}", "no tool 'add'; !tools shows those that there are"),
         ("!call sub", "no tool 'sub'; !tools shows those that there are"),
         ("!call add 2 3", "the arguments are no JSON: 2 3"),
     ],
