@@ -164,13 +164,12 @@ class ToolPeer:
         """Have it tell what changes; in the handshake era it does so by itself."""
         if self.era is not Era.MODERN or not self._is_ready:
             return
-        wanted = mcp_client.listen_filter(self.server, self.uris)
-        if self._listening:
-            self.withdraw(self._listening, "asked anew")
-            self._listening = 0
-        if wanted:
+        former, self._listening = self._listening, 0
+        if wanted := mcp_client.listen_filter(self.server, self.uris):
             params = {"notifications": wanted, "_meta": self._meta}
             self._listening = self.connection.call(Method.LISTEN, params, self._stopped_telling)
+        if former:  # ended last, so that no change falls between the two
+            self.withdraw(former, "asked anew")
 
     def _stopped_telling(self, result: Json, error: RpcError | None) -> None:
         self._listening = 0
@@ -305,7 +304,8 @@ class ToolPeer:
         token = progress.token
         if isinstance(token, str) and token.isdecimal() and len(token) < 20:
             token = int(token)  # some servers echo every token as a text
-        call = self._calls.get(token) if isinstance(token, int) else None
+        is_number = isinstance(token, int) and not isinstance(token, bool)
+        call = self._calls.get(token) if is_number else None
         if call is not None and call.progressed is not None:
             call.progressed(progress.params)
 

@@ -8,13 +8,21 @@ encoded anew.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from typing import NamedTuple, NoReturn
 
 from anyclawd.model.value import Json
 from anyclawd.wire import jsonrpc
 
-_BLANK = " \t\n\r"
+# Each takes the blanks with it that may stand there. Source: RFC 8259.
+_BLANKS = r"[ \t\n\r]*"
+_OBJECT = re.compile(_BLANKS + r"\{" + _BLANKS)
+_NAME = re.compile(r'("(?:[^"\\\x00-\x1f]++|\\.)*+")' + _BLANKS + ":" + _BLANKS)
+_MEMBER_END = re.compile(f"{_BLANKS}([,}}]){_BLANKS}")
+_LIST = re.compile(_BLANKS + r"\[" + _BLANKS)
+_ITEM_END = re.compile(_BLANKS + r"([,\]])" + _BLANKS)
+_END = re.compile(_BLANKS + r"\Z")
 
 
 class JsonText(NamedTuple):
@@ -44,7 +52,7 @@ def read(frame: bytes) -> jsonrpc.Message | None:
     """The message in a frame, or None for noise; the result of a response is a JsonText."""
     try:
         text = frame.decode()
-        placed = list(members(text, _skip(text, 0)))
+        placed = list(members(text))
     except (ValueError, RecursionError):
         return _read_loosely(frame)
     message = jsonrpc.classify({one.name: one.value for one in placed})
@@ -87,52 +95,35 @@ def members(text: str, at: int = 0) -> Iterator[Placed]:
 
     Raises ValueError where it is no object, or more than one.
     """
-    at = _open(text, at, "{")
+    at = _match(_OBJECT, text, at).end()
     if text[at : at + 1] == "}":
-        _end(text, at + 1)
+        _match(_END, text, at + 1)
         return
-    while True:
-        if text[at : at + 1] != '"':
-            raise ValueError(f"expected the name of a member at {at}")
-        name, at = _decode(text, at)
-        at = _open(text, at, ":")
-        value, end = _decode(text, at)
-        yield Placed(name, value, at, end)
-        at = _skip(text, end)
-        if text[at : at + 1] == "}":
-            _end(text, at + 1)
-            return
-        at = _open(text, at, ",")
+    sign = ","
+    while sign == ",":
+        name = _match(_NAME, text, at)
+        start = name.end()
+        value, end = _decode(text, start)
+        yield Placed(
+            _decode(name[1], 0)[0] if "\\" in name[1] else name[1][1:-1], value, start, end
+        )
+        after = _match(_MEMBER_END, text, end)
+        sign, at = after[1], after.end()
+    _match(_END, text, at)
 
 
 def items(text: str, at: int = 0) -> Iterator[Placed]:
     """The items of the list that begins at `at`; what follows it is not looked at."""
-    at = _open(text, at, "[")
-    if text[at : at + 1] == "]":
-        return
-    while True:
+    at = _match(_LIST, text, at).end()
+    sign = "," if text[at : at + 1] != "]" else "]"
+    while sign == ",":
         value, end = _decode(text, at)
         yield Placed("", value, at, end)
-        at = _skip(text, end)
-        if text[at : at + 1] == "]":
-            return
-        at = _open(text, at, ",")
+        after = _match(_ITEM_END, text, end)
+        sign, at = after[1], after.end()
 
 
-def _open(text: str, at: int, sign: str) -> int:
-    """Where what follows a sign begins."""
-    at = _skip(text, at)
-    if text[at : at + 1] != sign:
-        raise ValueError(f"expected {sign!r} at {at}")
-    return _skip(text, at + 1)
-
-
-def _skip(text: str, at: int) -> int:
-    while at < len(text) and text[at] in _BLANK:
-        at += 1
-    return at
-
-
-def _end(text: str, at: int) -> None:
-    if _skip(text, at) != len(text):
-        raise ValueError("something follows the object")
+def _match(pattern: re.Pattern[str], text: str, at: int) -> re.Match[str]:
+    if (found := pattern.match(text, at)) is None:
+        raise ValueError(f"the text at {at} is no JSON")
+    return found
