@@ -109,3 +109,17 @@ def test_a_cut_is_where_it_is_asked_for(secret: str, data: bytes, keep: int) -> 
     cut = redaction.of(data + secret.encode(), keep)
     assert len(cut) <= min(keep, len(data)) + len("[redacted]")
     assert not re.search(re.escape(secret[:8].encode()), cut.removeprefix(data[:keep]))
+
+
+GLOBS = st.lists(st.sampled_from(["a", "b", "/", "*", "**"]), max_size=8).map("".join)
+
+
+@given(GLOBS, st.lists(st.text("ab/\n", max_size=10), min_size=1, max_size=5))
+def test_a_pattern_means_what_its_regular_expression_means(glob: str, paths: list[str]) -> None:
+    pieces = {"**": r"[\s\S]*", "*": "[^/]+"}
+    expression = "".join(
+        pieces.get(piece) or re.escape(piece) for piece in re.findall(r"\*\*|[\s\S]", glob)
+    )
+    pattern = modules.paths.PathPattern(glob)
+    for path in paths:
+        assert pattern.matches(path) == bool(re.fullmatch(expression, path)), (glob, path)

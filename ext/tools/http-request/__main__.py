@@ -21,8 +21,6 @@ NOT_TRUSTED = (
     "options: this unit is not trusted, so its options, and the credentials among them, would have "
     "to come as variables; set trusted: true"
 )
-
-
 #: So many rules are told to the model; the rest it learns by asking.
 RULES_TOLD_MAX = 32
 

@@ -6,10 +6,11 @@ No text of an error holds a value of a credential.
 from typing import NamedTuple
 
 from address import address_of
+from paths import PathPattern
 from redaction import SECRET_MIN_CHARS, Redaction, basic_parts
 from refusal import Refusal
 from request import FORBIDDEN, is_header_name, is_header_value, same_header
-from rules import METHODS, Credential, Rule, path_of
+from rules import METHODS, Credential, Rule
 from target import PORTS, host_of
 
 from anyclaw_sdk.types import INVALID_PARAMS, Json, Message, RpcError, list_of, map_of
@@ -75,7 +76,7 @@ def _rule(value: Message, place: str, credentials: dict[str, Credential]) -> Rul
         scheme=scheme,
         port=_port(value.get("port", PORTS[scheme]), place),
         methods=_methods(value.get("methods", ["GET", "HEAD"]), place),
-        paths=tuple(path_of(_glob(path, place)) for path in _list(value.get("paths"), place)),
+        paths=tuple(PathPattern(_path(path, place)) for path in _list(value.get("paths"), place)),
         credential=credential,
         is_private=is_private,
     )
@@ -122,7 +123,7 @@ def _methods(value: Json, place: str) -> tuple[str, ...]:
     return methods
 
 
-def _glob(value: Json, place: str) -> str:
+def _path(value: Json, place: str) -> str:
     if not isinstance(value, str) or not value.startswith(("/", "**")):
         raise _unusable(f"{place}: path {value!r}; expected one that begins with /")
     return value

@@ -2,22 +2,19 @@
 
 A request is held against the rules in their order, and the first that matches decides; what none
 matches is not made. A rule matches by scheme, host, port, method and path, all of them; the query
-is not looked at. Of a path, `*` stands for one or more characters of one segment, `**` for
-anything, and each way in which a server may read the path has to match (see `target`).
+is not looked at. Each way in which a server may read the path has to match (see `target`).
 """
 
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from paths import PathPattern
 from refusal import Refusal
 from target import Target, place_of
 
 #: What may be asked at all. TRACE would show what was sent, CONNECT is no request.
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 WITHOUT_BODY = ("GET", "HEAD")
-
-_WILDCARD = re.compile(r"\*\*|\*")
 
 
 class Credential(NamedTuple):
@@ -33,20 +30,13 @@ class Credential(NamedTuple):
         return f"Credential({self.name!r})"
 
 
-class Path(NamedTuple):
-    """Paths that a rule allows."""
-
-    glob: str  #: as it is written
-    pattern: re.Pattern[str]  #: what matches the decoded paths that it means
-
-
 class Rule(NamedTuple):
     host: str  #: a name or an address; with `is_suffix` all names below it
     is_suffix: bool = False
     scheme: str = "https"
     port: int = 443
     methods: tuple[str, ...] = ("GET", "HEAD")
-    paths: tuple[Path, ...] = ()  #: empty means all
+    paths: tuple[PathPattern, ...] = ()  #: empty means all
     credential: Credential | None = None
     is_private: bool = False  #: addresses of the house may be asked
 
@@ -62,7 +52,7 @@ class Rule(NamedTuple):
         """What it allows, for who wants to ask."""
         host = f"*.{self.host}" if self.is_suffix else self.host
         where = f"{self.scheme}://{place_of(self.scheme, host, self.port)}"
-        paths = " or ".join(path.glob for path in self.paths) or "/**"
+        paths = " or ".join(path.text for path in self.paths) or "/**"
         return f"{' '.join(self.methods)} {where}{paths}"
 
     def _is_at(self, target: Target) -> bool:
@@ -71,7 +61,7 @@ class Rule(NamedTuple):
         return target.host.endswith(f".{self.host}") if self.is_suffix else target.host == self.host
 
     def _has_path(self, path: str) -> bool:
-        return not self.paths or any(one.pattern.fullmatch(path) for one in self.paths)
+        return not self.paths or any(pattern.matches(path) for pattern in self.paths)
 
 
 def rule_for(rules: Sequence[Rule], method: str, target: Target) -> Rule:
@@ -81,12 +71,3 @@ def rule_for(rules: Sequence[Rule], method: str, target: Target) -> Rule:
             return rule
     asked = f"{method} {target.scheme}://{target.place}{target.path}"
     raise Refusal(f"{asked} is not on the allow-list; whoever runs the tool can add it to `allow`")
-
-
-def path_of(glob: str) -> Path:
-    parts = []
-    at = 0
-    for wildcard in _WILDCARD.finditer(glob):
-        parts += [re.escape(glob[at : wildcard.start()]), ".*" if wildcard[0] == "**" else "[^/]+"]
-        at = wildcard.end()
-    return Path(glob, re.compile("".join([*parts, re.escape(glob[at:])]), re.DOTALL))

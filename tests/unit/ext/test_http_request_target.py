@@ -192,6 +192,15 @@ def test_a_rule_matches(rule: dict[str, object], method: str, url: str, *, match
     assert made.matches(method, target_of(url)) is matches
 
 
+def test_a_path_takes_its_length_to_judge_whatever_the_pattern() -> None:
+    pattern = modules.paths.PathPattern("/" + "**a" * 20 + "*b" * 20)
+    assert not pattern.matches("/" + "a" * 8000)
+    assert pattern.matches("/" + "a" * 20 + "xb" * 20)
+    assert not modules.paths.PathPattern("/a*").matches("/a")
+    assert modules.paths.PathPattern("/a**").matches("/a")
+    assert modules.paths.PathPattern("/a***").matches("/a/b")
+
+
 def test_the_first_rule_that_matches_decides_and_none_is_a_refusal() -> None:
     allow = [{"host": "example.org", "paths": ["/a"]}, {"host": "example.org"}]
     rules = modules.options.settings_of({"allow": allow}).rules
