@@ -16,6 +16,7 @@ def load_extension(place: str) -> SimpleNamespace:
     """
     directory = EXT / place
     names = sorted(path.stem for path in directory.glob("*.py") if path.stem != "__main__")
+    others = {name: sys.modules.pop(name) for name in names if name in sys.modules}
     sys.path.insert(0, str(directory))
     try:
         modules = {name: importlib.import_module(name) for name in names}
@@ -25,6 +26,7 @@ def load_extension(place: str) -> SimpleNamespace:
         sys.path.remove(str(directory))
         for name in names:
             sys.modules.pop(name, None)
+        sys.modules.update(others)
 
 
 def _made(spec: ModuleSpec | None) -> ModuleType:
