@@ -15,7 +15,8 @@ from types import MappingProxyType
 from typing import cast
 
 from aiohttp import web
-from aiohttp.http import HttpProcessingError
+from aiohttp.helpers import rfc822_formatted_time
+from aiohttp.http import HttpProcessingError, HttpVersion11
 
 from anyclawd.mcp import frames
 from anyclawd.mcp.checks import BODY_BYTES_MAX, Door, Headers, Refusal, too_large
@@ -45,8 +46,12 @@ _LINGER_S = 2.0
 #: How long `close` waits for answers that are being written.
 _CLOSE_S = 1.0
 
-#: Answers up to this size fit into the buffer of a connection.
+#: Answers up to this size fit into the buffer of a connection that has room.
 _SMALL_BYTES = 2**16
+
+_HEAD = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nDate: %b\r\nContent-Length: %d\r\n\r\n"
+)
 
 _CLOSE = MappingProxyType({"Connection": "close"})
 _JSON_HEADERS = {"Content-Type": "application/json"}
@@ -143,7 +148,7 @@ class Server:
             return await self._stream(request, client, exchange.feed, exchange.headers)
         if not (body := exchange.body()):
             return web.Response(status=202)
-        return await _send(request, _json(body, exchange.status, exchange.headers))
+        return await _send(request, body, exchange)
 
     async def _listen(
         self, request: web.BaseRequest, connection: "_Connection", client: Client
@@ -205,18 +210,38 @@ async def _read(request: web.BaseRequest) -> bytes | Refusal:
         return Refusal(400, "the body is not what its head says")
 
 
-async def _send(request: web.BaseRequest, response: web.Response) -> web.Response:
-    """Write an answer that may be too much for a client that does not read."""
-    if len(cast("bytes", response.body)) > _SMALL_BYTES:
-        try:
-            async with asyncio.timeout(WRITE_S):
-                await response.prepare(request)
-                await response.write_eof()
-        except TimeoutError:
-            _abort(request)
-        except ConnectionError:
-            pass  # as above
+async def _send(request: web.BaseRequest, body: bytes, exchange: Exchange) -> web.StreamResponse:
+    """Write an answer; at once where that costs nothing, since it is what is done most."""
+    connection, headers = cast("_Connection", request.protocol), exchange.headers
+    is_plain = not headers and exchange.status == 200 and request.version == HttpVersion11
+    if is_plain and request.keep_alive and len(body) <= _SMALL_BYTES and connection.can_write:
+        connection.write(_HEAD % (rfc822_formatted_time().encode(), len(body)) + body)
+        return _WRITTEN
+    response = _json(body, exchange.status, headers)
+    try:
+        async with asyncio.timeout(WRITE_S):
+            await response.prepare(request)
+            await response.write_eof()
+    except TimeoutError:
+        _abort(request)
+    except ConnectionError:
+        pass  # as above
     return response
+
+
+class _Written:
+    """An answer that was written already, as far as aiohttp asks for one."""
+
+    keep_alive = True
+
+    async def prepare(self, _request: web.BaseRequest) -> None:
+        """There is nothing to prepare."""
+
+    async def write_eof(self) -> None:
+        """Nor to write."""
+
+
+_WRITTEN = cast("web.StreamResponse", _Written())
 
 
 def _abort(request: web.BaseRequest) -> None:
@@ -264,11 +289,12 @@ def _make_request(
 class _Connection(web.RequestHandler):
     """One connection; it says when it is lost, and does not wait for ever for a first request."""
 
-    __slots__ = ("_timer", "has_asked", "when_lost")
+    __slots__ = ("_timer", "can_write", "has_asked", "when_lost")
 
     def __init__(self, http: _Http, **options: Json) -> None:
         super().__init__(http, **options)
         self.has_asked = False
+        self.can_write = True
         self.when_lost: Callable[[], None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -289,6 +315,19 @@ class _Connection(web.RequestHandler):
         super().connection_lost(exc)
         if when_lost is not None:
             when_lost()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.can_write = False
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self.can_write = True
+
+    def write(self, data: bytes) -> None:
+        """Send what fits; nothing once it is lost."""
+        if self.transport is not None:
+            self.transport.write(data)
 
     def _look(self) -> None:
         if not self.has_asked:

@@ -266,6 +266,15 @@ class Stage:
         binary, *args = [*self._program(name), json.dumps(result)]
         return {"binary": binary, "args": args, "protocol": "hook", **settings}
 
+    def tool(self, name: str, **settings: Json) -> Json:
+        """A tool entry; all of it is left to the test."""
+        binary, *args = self._program(name)
+        return {"binary": binary, "args": args, **settings}
+
+    def accept(self, name: str, kind: type[P]) -> P:
+        """The next process of this entry, as a puppet of this kind."""
+        return self._keep(kind(self._accept(name)))
+
     def accept_agent(self, name: str) -> AgentPuppet:
         """The next process of this entry, once it has been started."""
         return self._keep(AgentPuppet(self._accept(name)))

@@ -323,6 +323,42 @@ async def test_a_name_by_either_header(tmp_path: Path) -> None:
             assert json.loads(content)["filename"] == name
 
 
+async def test_an_upload_is_not_unpacked(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        told = await house.refusal(
+            "POST", "/media", body=b"x", Authorization=house.bearer, Content_Encoding="gzip"
+        )
+        assert told[:2] == (415, "bad-encoding")
+
+
+async def test_a_connection_that_says_nothing_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(modules.server, "LOOK_S", 0.01)
+    async with open_house(tmp_path) as house:
+        host, port = house.url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"GET /media/x HT")
+        try:
+            assert await reader.read() == b""
+        except ConnectionResetError:
+            pass  # as rude, and as good
+        writer.close()
+
+
+async def test_no_more_connections_than_there_may_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(modules.server, "CONNECTIONS_MAX", 1)
+    async with open_house(tmp_path) as house:
+        host, port = house.url.removeprefix("http://").split(":")
+        _, first = await asyncio.open_connection(host, int(port))
+        reader, second = await asyncio.open_connection(host, int(port))
+        assert await reader.read() == b""
+        first.close()
+        second.close()
+
+
 async def test_a_full_disk_is_told_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
