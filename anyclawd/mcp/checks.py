@@ -41,6 +41,9 @@ VERSION_HEADER = "MCP-Protocol-Version"
 #: Source: MCP 2025-03-26 "Session Management".
 SESSION_HEADER = "Mcp-Session-Id"
 
+#: Ours, of a message that the shim has read from a pipe.
+TRANSPORT_HEADER = "Anyclaw-Transport"
+
 _ALLOWED = "GET, POST, DELETE"
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 #: `host`, `host:port`, `[v6]`, `[v6]:port`. Source: RFC 9110 section 7.2.
@@ -60,6 +63,8 @@ class Refusal(NamedTuple):
 
 class Headers(Protocol):
     """Names of any case to values, of which there may be several."""
+
+    def __contains__(self, key: object, /) -> bool: ...
 
     def get(self, key: str, default: str = ..., /) -> str: ...
 

@@ -13,9 +13,10 @@ from functools import partial
 from typing import assert_never
 
 from anyclawd import __version__
-from anyclawd.mcp import frames, modern
+from anyclawd.mcp import frames, mirrored, modern
 from anyclawd.mcp.checks import (
     SESSION_HEADER,
+    TRANSPORT_HEADER,
     VERSION_HEADER,
     Entrant,
     Headers,
@@ -184,7 +185,7 @@ class Endpoint:
         self, client: Client, request: Request, exchange: Exchange, headers: Headers
     ) -> None:
         id_, method, _params = request
-        if error := _check_era(client, request, headers):
+        if error := self._check_era(client, request, headers):
             exchange.refuse(id_, error, modern.STATUS.get(error.code, 400))
             return
         match method:
@@ -204,6 +205,20 @@ class Endpoint:
                 self._watch(client, request, exchange)
             case _:
                 exchange.answer(id_, method, _unknown(method, is_modern=client.is_modern))
+
+    def _check_era(self, client: Client, request: Request, headers: Headers) -> RpcError | None:
+        """Why a request is not as the era that its head says has it."""
+        if not client.is_modern:
+            return _check_handshake(client, request)
+        if error := modern.judge(request, headers):
+            return error
+        name = request.params.get("name")
+        if request.method != Method.TOOLS_CALL or not isinstance(name, str):
+            return None
+        if TRANSPORT_HEADER in headers:
+            return None  # what comes by pipes has no headers, and nobody stands between
+        tool = self._host.tool(client.holder.grant, client.holder.view, name)
+        return mirrored.check(tool, request.params.get("arguments"), headers)
 
     def _notice(self, client: Client, notice: Notice) -> None:
         """Only one has consequences; the modern era has none, and says so by hanging up."""
@@ -357,10 +372,8 @@ class Endpoint:
         self._listening.forget(session)
 
 
-def _check_era(client: Client, request: Request, headers: Headers) -> RpcError | None:
-    """Why a request is not of the era that its head says."""
-    if client.is_modern:
-        return modern.judge(request, headers)
+def _check_handshake(client: Client, request: Request) -> RpcError | None:
+    """Why a request is not of the era of `initialize`."""
     if client.revision and client.revision not in mcp.HANDSHAKE_REVISIONS:
         data = mcp.unsupported(shown(client.revision), REVISIONS)
         return RpcError(mcp.UNSUPPORTED_REVISION, "the revision is not supported", data)

@@ -38,6 +38,9 @@ class Host(Protocol):
     def capabilities(self, grant: Grant, view: View) -> Mapping[str, Json]:
         """What is offered, as `ServerCapabilities` of MCP: tools, resources, prompts and so on."""
 
+    def tool(self, grant: Grant, view: View, name: str) -> bytes | None:
+        """The JSON text of a tool as it is listed; None where the client sees none of this name."""
+
     def ask(
         self,
         grant: Grant,

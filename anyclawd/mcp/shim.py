@@ -203,6 +203,7 @@ class Message:
         if not isinstance(self.revision, str):
             return {}
         told = {"MCP-Protocol-Version": self.revision, "Mcp-Method": self.method}
+        told["Anyclaw-Transport"] = "stdio"  # arguments are not repeated: that takes the schemas
         name = self.params.get(NAMED_BY.get(self.method, ""))
         return {**told, "Mcp-Name": encoded(name)} if isinstance(name, str) else told
 

@@ -19,6 +19,10 @@ TOKEN, OTHER_TOKEN = "token-of-alice", "token-of-bob"
 #: Written as no encoder of ours would: it has to arrive like this.
 LISTED = b'{"tools": [{"name":"add", "inputSchema": {"type":"object","x":1.50}}]}'
 
+#: A tool of which an argument stands in the head as well.
+ROUTED = b"""{"name":"routed","inputSchema":{"type":"object","properties":{
+    "region":{"type":"string","x-mcp-header":"Region"}}}}"""
+
 
 @dataclass(eq=False)
 class Asked:
@@ -62,6 +66,9 @@ class ToolsOfTest:
             "resources": {"subscribe": True},
             "logging": {},
         }
+
+    def tool(self, _grant: Grant, _view: View, name: str) -> bytes | None:
+        return ROUTED if name == "routed" else None
 
     def ask(
         self,

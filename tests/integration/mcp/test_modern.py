@@ -242,3 +242,17 @@ async def test_too_many_streams_are_refused(loop: asyncio.Runner, served: Served
         assert other.status == 200
         done.set()
     await served.wait_until(lambda: not served.host.followers)
+
+
+async def test_arguments_that_stand_in_the_head_are_compared(
+    loop: asyncio.Runner, served: Served
+) -> None:
+    message = enveloped("tools/call", name="routed", arguments={"region": "eu"})
+    for wrong in ({}, {"Mcp_Param_Region": "us"}):
+        answer = await post(served, message, **wrong)
+        assert (answer.status, answer.error["code"]) == (400, HEADER_MISMATCH)
+    for right in ({"Mcp_Param_Region": "eu"}, {"Anyclaw_Transport": "stdio"}):
+        async with served.connect() as connection:
+            connection.post(message, **heads(message), **right)
+            (await served.host.asked.get()).answered(b"{}")
+            assert (await connection.answer()).status == 200
