@@ -8,6 +8,7 @@ is not answered. Streams of changes (`subscriptions/listen`) are kept, and answe
 import asyncio
 import logging
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 from anyclaw_sdk import _frames, _mcp
@@ -30,13 +31,18 @@ from anyclaw_sdk.types import (
     RpcError,
     SupervisorGone,
     map_of,
-    text_of,
 )
+
+#: Source: MCP "Tool Names".
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 
 log = logging.getLogger("anyclaw_sdk")
 
 #: So many streams of changes may be open at once.
 LISTENERS_MAX = 100
+
+MODERN_CAPABILITIES: Message = {"tools": {"listChanged": True}}
+HANDSHAKE_CAPABILITIES: Message = {**MODERN_CAPABILITIES, "logging": {}}
 
 
 async def run_stdio(server: ToolServer, stdio: Stdio) -> int:
@@ -56,12 +62,13 @@ class ToolHarness(Harness):
         environment: Mapping[str, str] = os.environ,
     ) -> None:
         super().__init__(server, connection, on_failure)
-        self.host = Host(connection, Threads(), environment)
-        self.host.on_list_changed, self.host.on_log = self._tell_changed, self._tell_log
+        self.host = Host(
+            connection, Threads(), environment, changed=self._tell_changed, logged=self._tell_log
+        )
         self._server = server
         self._tools: dict[str, Tool] = {}
         self._calls: dict[Request, Call] = {}
-        self._listeners: list[Request] = []
+        self._listeners: dict[Request, bool] = {}  #: and whether it is told of the tools
         self._started: asyncio.Task[RpcError | None] | None = None
         self._is_started = False
         self._is_initialized = False  #: in the older era
@@ -115,7 +122,8 @@ class ToolHarness(Harness):
         for listener in self._listeners:
             if listener.is_named(request_id):
                 listener.withdraw()
-        self._listeners = [one for one in self._listeners if not one.is_answered]
+        open_ones = self._listeners.items()
+        self._listeners = {one: wants for one, wants in open_ones if not one.is_answered}
 
     async def _wind_up(self) -> None:
         for listener in self._listeners:
@@ -196,7 +204,7 @@ class ToolHarness(Harness):
                 await self._wait_started("initialize")
                 self._is_initialized = True
                 text = self._server.instructions
-                return _mcp.initialized(request.params, self._capabilities(), self.info, text)
+                return _mcp.initialized(request.params, HANDSHAKE_CAPABILITIES, self.info, text)
             case "ping":
                 return {}
             case "logging/setLevel":
@@ -211,7 +219,7 @@ class ToolHarness(Harness):
         await self._wait_started(request.method)
         match request.method:
             case "server/discover":
-                return _mcp.discovered(self._capabilities(), self._server.instructions)
+                return _mcp.discovered(MODERN_CAPABILITIES, self._server.instructions)
             case "tools/list":
                 return _mcp.cacheable(await self._value(request))
         return await self._value(request)
@@ -226,9 +234,6 @@ class ToolHarness(Harness):
                 return (await self._call(request)).to_wire()
             case method:
                 return await self._server.handle_unknown(method, request.params)
-
-    def _capabilities(self) -> Message:
-        return {"tools": {"listChanged": True}, "logging": {}}
 
     # --- calls -------------------------------------------------------------------------------
 
@@ -266,7 +271,7 @@ class ToolHarness(Harness):
     def _tell_log(self, level: str, text: str) -> None:
         """Only the older era has messages that belong to no request."""
         if not self._is_initialized:
-            log.info("%s: %s", level, text)
+            log.warning("%s: %s", level, text)
         elif LOG_LEVELS.index(level) >= self._log_level:
             told = {"level": level, "logger": self.info["name"], "data": text}
             self._connection.notify("notifications/message", told)
@@ -275,7 +280,7 @@ class ToolHarness(Harness):
         self._take_tools()
         if self._is_initialized:
             self._connection.notify("notifications/tools/list_changed", {})
-        for listener in self._listeners:
+        for listener in [one for one, wants in self._listeners.items() if wants]:
             told = {"_meta": {_mcp.SUBSCRIPTION_ID: listener.id}}
             self._connection.notify("notifications/tools/list_changed", told)
 
@@ -288,7 +293,7 @@ class ToolHarness(Harness):
         told: Message = {"_meta": {_mcp.SUBSCRIPTION_ID: request.id}}
         told["notifications"] = {"toolsListChanged": True} if wanted else {}
         self._connection.notify("notifications/subscriptions/acknowledged", told)
-        self._listeners.append(request)
+        self._listeners[request] = wanted
 
 
 def _result(tool: Tool, value: Json) -> ToolResult:
@@ -308,11 +313,16 @@ def _failed(name: Json) -> Message:
 
 
 def named_tools(tools: Sequence[Tool]) -> dict[str, Tool]:
-    """Tools by their names; raises ValueError for one without a name and for two with the same."""
+    """Tools by their names; raises TypeError or ValueError for what clients could not use."""
     named: dict[str, Tool] = {}
     for tool in tools:
-        if not text_of(tool.name):
-            raise ValueError(f"{type(tool).__name__}: a tool needs a name")
+        if not isinstance(tool, Tool):
+            raise TypeError(f"{tool!r} is no tool; decorate it with @tool")
+        if not _NAME.fullmatch(tool.name):
+            expected = "1 to 128 letters, digits, '_', '-' and '.'"
+            raise ValueError(f"{type(tool).__name__}: name is {tool.name!r}, expected {expected}")
+        if tool.input_schema.get("type") != "object":
+            raise ValueError(f"{tool.name}: input_schema has to be of type 'object'")
         if tool.name in named:
             raise ValueError(f"two tools are called {tool.name!r}; rename one")
         named[tool.name] = tool

@@ -67,14 +67,19 @@ class Host:
     """The supervisor, as the program speaks to it at any time."""
 
     def __init__(
-        self, connection: Connection, threads: Threads, environment: Mapping[str, str]
+        self,
+        connection: Connection,
+        threads: Threads,
+        environment: Mapping[str, str],
+        *,
+        changed: Callable[[], None],
+        logged: Callable[[str, str], None],
     ) -> None:
         self._connection, self._environment = connection, environment
+        self._changed, self._logged = changed, logged
         self.threads = threads  #: where functions run that are no coroutines
         self.options: Message = {}  #: those of the handshake; none where the unit is not trusted
         self.abilities: Message = {}  #: what a trusted unit may ask for: `deliver`, `inject`
-        self.on_list_changed: Callable[[], None] = _ignore  #: the harness's
-        self.on_log: Callable[[str, str], None] = _ignore  #: the harness's
 
     @property
     def is_trusted(self) -> bool:
@@ -125,13 +130,13 @@ class Host:
 
     def notify_list_changed(self) -> None:
         """The tools are others than before: they are made anew, and whoever listens is told."""
-        self.on_list_changed()
+        self._changed()
 
     def log(self, level: str, text: str) -> None:
         """Tell the clients at one of `LOG_LEVELS`; where none can be told, the unit's own log."""
         if level not in LOG_LEVELS:
             raise ValueError(f"log level {level!r}: expected one of {', '.join(LOG_LEVELS)}")
-        self.on_log(level, text)
+        self._logged(level, text)
 
     async def notify(self, method: str, params: Message) -> None:
         self._connection.notify(method, params)
@@ -140,10 +145,6 @@ class Host:
     def _need(self, ability: str) -> None:
         if ability not in self.abilities:
             raise ToolError(f"cannot {ability}: the unit of this tool is not trusted")
-
-
-def _ignore(*_: object) -> None:
-    """Nobody listens."""
 
 
 class Call:
@@ -362,6 +363,6 @@ def server_of(
     """A program of these tools and nothing else."""
     server = ToolServer()
     server.tools = tools
-    server.name = name or next((tool.name for tool in tools), "")
+    server.name = name or next((tool.name for tool in tools if isinstance(tool, Tool)), "")
     server.version, server.instructions = version or server.version, instructions
     return server

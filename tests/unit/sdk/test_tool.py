@@ -493,13 +493,50 @@ class Nameless(Tool):
     pass
 
 
-def test_a_tool_needs_a_name() -> None:
+class Spaced(Tool):
+    name = "two words"
+
+
+class Bare(Tool):
+    name = "bare"
+    input_schema: Message = {}  # noqa: RUF012 - never changed
+
+
+def plain() -> None:
+    """No tool."""
+
+
+@pytest.mark.parametrize(
+    ("made", "text"),
+    [
+        (Nameless(), "Nameless: name is '', expected 1 to 128 letters, digits, "),
+        (Spaced(), "Spaced: name is 'two words', expected 1 to 128 letters"),
+        (Bare(), "bare: input_schema has to be of type 'object'"),
+        (plain, "plain .* is no tool; decorate it with @tool"),
+    ],
+)
+def test_what_clients_could_not_use_does_not_start(made: Tool, text: str) -> None:
     async def test() -> None:
-        with pytest.raises(RpcError, match="Nameless: a tool needs a name"):
-            async with ToolTester(Nameless()):
+        with pytest.raises(RpcError, match=text):
+            async with ToolTester(server_of(made)):
                 pytest.fail("it has started")
 
     run(test())
+
+
+def test_what_is_logged_before_anyone_listens_is_in_the_log_of_the_unit(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Early(ToolServer):
+        async def on_start(self, host: Host) -> None:
+            host.log("notice", "good morning")
+
+    async def test() -> None:
+        async with ToolTester(Early()) as tester:
+            assert tester.logged == []
+
+    run(test())
+    assert "notice: good morning" in caplog.text
 
 
 def test_levels_of_messages_are_known() -> None:

@@ -21,7 +21,8 @@ from anyclaw_sdk.types import (
     RpcError,
 )
 
-CAPABILITIES = {"tools": {"listChanged": True}, "logging": {}}
+MODERN = {"tools": {"listChanged": True}}
+HANDSHAKE = {**MODERN, "logging": {}}
 INFO = {"name": "Shop", "version": "0.1.0"}
 TOLD_BY = {"io.modelcontextprotocol/serverInfo": INFO}
 
@@ -101,7 +102,7 @@ def test_a_handshake_agrees_on_a_revision(asked: Json, spoken: str) -> None:
             params = {"protocolVersion": asked, "capabilities": {}}
             assert await near.request("initialize", params) == {
                 "protocolVersion": spoken,
-                "capabilities": CAPABILITIES,
+                "capabilities": HANDSHAKE,
                 "serverInfo": INFO,
                 "instructions": "buy nothing",
             }
@@ -128,7 +129,7 @@ def test_discovery_and_calls_of_the_newer_era() -> None:
             assert found == {
                 "resultType": "complete",
                 "supportedVersions": ["2026-07-28"],
-                "capabilities": CAPABILITIES,
+                "capabilities": MODERN,
                 "instructions": "buy nothing",
                 "ttlMs": 60_000,
                 "cacheScope": "private",
@@ -233,6 +234,7 @@ def test_streams_of_changes() -> None:
             wanted = {"toolsListChanged": True, "promptsListChanged": True}
             stream = near.call("subscriptions/listen", modern(notifications=wanted), 7)
             other = near.call("subscriptions/listen", modern(notifications=wanted), 8)
+            third = near.call("subscriptions/listen", modern(notifications={}), 9)
             await near.request("tools/list", modern())
             near.notify("notifications/cancelled", {"requestId": 8})
             await near.request("tools/list", modern())
@@ -242,12 +244,14 @@ def test_streams_of_changes() -> None:
             "resultType": "complete",
             "_meta": {"io.modelcontextprotocol/subscriptionId": 7, **TOLD_BY},
         }
+        assert (await third)["_meta"]["io.modelcontextprotocol/subscriptionId"] == 9
         near.end()
         heard = [message async for message in near.messages()]
         agreed = {"toolsListChanged": True}
         assert [(one["method"], one["params"]) for one in heard] == [
             ("notifications/subscriptions/acknowledged", told(7, notifications=agreed)),
             ("notifications/subscriptions/acknowledged", told(8, notifications=agreed)),
+            ("notifications/subscriptions/acknowledged", told(9, notifications={})),
             ("notifications/tools/list_changed", told(7)),
         ]
 
