@@ -5,7 +5,6 @@ import json
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from anyclawd.mcp.checks import Door
@@ -107,21 +106,11 @@ class Connection:
             yield chunk
 
 
-async def start() -> "Served":
-    """An endpoint on a port of its own, with tools of its own."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    listening.setblocking(False)
-    port, host = listening.getsockname()[1], ToolsOfTest()
-    return Served(host, await serve(host, Door("tools.example"), listening), port)
+class Client:
+    """Asks what listens on a port of this machine."""
 
-
-@dataclass(frozen=True)
-class Served:
-    """The endpoint under test, and what is behind it."""
-
-    host: ToolsOfTest
-    server: Server
-    port: int
+    def __init__(self, port: int) -> None:
+        self.port = port
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Connection]:
@@ -154,21 +143,37 @@ class Served:
             assert (await connection.head()).status == 200
             yield connection.events()
 
-    async def turns(self, count: int) -> None:
-        """Let the loop go round."""
-        for _ in range(count):
-            await asyncio.sleep(0)
+    async def initialize(self, revision: str = "2025-11-25", path: str = "/mcp") -> str:
+        """Begin a session: its id."""
+        params = {"protocolVersion": revision, "capabilities": {}, "clientInfo": {}}
+        answer = await self.post(request("initialize", params), path)
+        return answer.headers["mcp-session-id"]
+
+
+class Served(Client):
+    """The endpoint under test, and what is behind it."""
+
+    def __init__(self, host: ToolsOfTest, server: Server, port: int) -> None:
+        super().__init__(port)
+        self.host, self.server = host, server
 
     async def wait_until(self, condition: Callable[[], bool]) -> None:
         """Return once the condition holds; it is looked at after each turn of the loop."""
         while not condition():  # noqa: ASYNC110 - any condition, not one with an event
             await asyncio.sleep(0)
 
-    async def initialize(self, revision: str = "2025-11-25", path: str = "/mcp") -> str:
-        """Begin a session: its id."""
-        params = {"protocolVersion": revision, "capabilities": {}, "clientInfo": {}}
-        answer = await self.post(request("initialize", params), path)
-        return answer.headers["mcp-session-id"]
+    async def turns(self, count: int) -> None:
+        """Let the loop go round."""
+        for _ in range(count):
+            await asyncio.sleep(0)
+
+
+async def start() -> "Served":
+    """An endpoint on a port of its own, with tools of its own."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    listening.setblocking(False)
+    port, host = listening.getsockname()[1], ToolsOfTest()
+    return Served(host, await serve(host, Door("tools.example"), listening), port)
 
 
 def request(method: str, params: Json = None, id_: Json = 1) -> dict[str, Json]:
