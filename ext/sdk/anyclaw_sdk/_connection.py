@@ -125,8 +125,14 @@ class Connection:
     def notify(self, method: str, params: Message) -> None:
         self.send(_frames.notification(method, params))
 
-    def answer(self, request_id: Json, value: Json) -> None:
-        self.send(_frames.result(request_id, value))
+    def answer(self, request_id: Json, value: Json, max_bytes: int | None = None) -> None:
+        """Send a result; raises FrameTooLarge, unsent, for one beyond `max_bytes`."""
+        if self.is_silent:
+            return
+        frame = _frames.encode(_frames.result(request_id, value))
+        if max_bytes is not None and len(frame) > max_bytes:
+            raise _frames.FrameTooLarge(len(frame))
+        self._write(frame)
 
     def refuse(self, request_id: Json, error: RpcError) -> None:
         self.send(_frames.error(request_id, error.code, error.message, error.data))

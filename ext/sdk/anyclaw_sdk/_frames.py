@@ -15,6 +15,14 @@ class LineTooLong(Exception):
     """The stream has no resynchronisation point behind it, so it ends here."""
 
 
+class FrameTooLarge(Exception):
+    """What was to be sent is more than the other side is known to take."""
+
+    def __init__(self, size_bytes: int) -> None:
+        super().__init__(f"a frame of {size_bytes} bytes is too large")
+        self.size_bytes = size_bytes
+
+
 class LineFramer:
     """Cut a byte stream into lines; any chunking of the same bytes yields the same lines."""
 

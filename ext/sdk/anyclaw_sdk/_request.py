@@ -22,10 +22,14 @@ class Request:
         """Whether this is its id; 1 is not "1", and not True."""
         return type(self.id) is type(request_id) and bool(self.id == request_id)
 
-    def answer(self, value: Json) -> None:
-        """Send the result; raises TypeError or ValueError, unanswered, if it is no JSON."""
+    def answer(self, value: Json, max_bytes: int | None = None) -> None:
+        """Send the result.
+
+        Unanswered, raises TypeError or ValueError for what is no JSON, and FrameTooLarge for what
+        is more than `max_bytes`.
+        """
         if self._connection is not None:
-            self._connection.answer(self.id, value)
+            self._connection.answer(self.id, value, max_bytes)
             self._connection = None
 
     def refuse(self, error: RpcError) -> None:

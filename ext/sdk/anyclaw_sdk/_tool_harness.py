@@ -183,20 +183,34 @@ class ToolHarness(Harness):
                 await self._listen(request)
             elif is_modern:
                 value = await self._modern_value(request)
-                request.answer(_mcp.complete(value, self.info))
+                request.answer(_mcp.complete(value, self.info), self._server.answer_max_bytes)
             else:
-                request.answer(await self._handshake_value(request))
+                value = await self._handshake_value(request)
+                request.answer(value, self._server.answer_max_bytes)
         except RpcError as error:
             request.refuse(error)
+        except _frames.FrameTooLarge as error:
+            text = f"the answer has {error.size_bytes} bytes, over the limit of"
+            text = f"{text} {self._server.answer_max_bytes}; ask for less"
+            self._tell_failure(request, is_modern, text)
         except SupervisorGone:
             request.withdraw()  # nobody is left to tell, and nothing is wrong
         except Exception as error:  # noqa: BLE001 - the server's own code: logged and answered for
             self._on_failure(request.method, error)
             if request.method == "tools/call":
-                value = _failed(request.params.get("name"))
-                request.answer(_mcp.complete(value, self.info) if is_modern else value)
+                text = f"the tool {request.params.get('name')!r} failed"
+                text = f"{text}; why is in the log of its unit"
+                self._tell_failure(request, is_modern, text)
             else:
                 request.refuse(_frames.fault(error))
+
+    def _tell_failure(self, request: Request, is_modern: bool, text: str) -> None:
+        """To the model, where it was its call; what happened in detail is in the log."""
+        if request.method == "tools/call":
+            value = error_result(text).to_wire()
+            request.answer(_mcp.complete(value, self.info) if is_modern else value)
+        else:
+            request.refuse(RpcError(SERVER_ERROR, text))
 
     async def _handshake_value(self, request: Request) -> Json:
         match request.method:
@@ -304,12 +318,6 @@ def _result(tool: Tool, value: Json) -> ToolResult:
         text = f"{tool.name}: the result is not what output_schema says: {'; '.join(texts)}"
         raise TypeError(text)
     return result
-
-
-def _failed(name: Json) -> Message:
-    """The model learns that there was a fault; what it was is in the log."""
-    text = f"the tool {name!r} failed; why is in the log of its unit"
-    return error_result(text).to_wire()
 
 
 def named_tools(tools: Sequence[Tool]) -> dict[str, Tool]:

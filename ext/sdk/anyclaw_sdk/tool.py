@@ -315,6 +315,9 @@ class ToolServer:
 
     #: How long running calls may go on after the end of stdin, in seconds.
     eof_grace_s = 1.0
+    #: A larger answer is not sent but told of: beyond `stdout_line_max` of its unit, by default
+    #: 16 MiB, it would end the program and all of its calls.
+    answer_max_bytes = 15 * 2**20
 
     name: str = ""  #: without it the class's
     version: str = "0.1.0"

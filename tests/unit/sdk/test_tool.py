@@ -219,6 +219,30 @@ def test_what_a_tool_returns_becomes_its_result(
     run(test())
 
 
+def test_a_result_that_would_end_the_program_is_told_of_instead() -> None:
+    class Small(ToolServer):
+        answer_max_bytes = 200
+
+        def make_tools(self) -> list[Tool]:
+            return [tool(self.say)]
+
+        async def say(self, size: int) -> str:
+            return "x" * size
+
+    async def test() -> None:
+        async with ToolTester(Small()) as tester:
+            assert not (await tester.call("say", {"size": 100})).is_error
+            result = await tester.call("say", {"size": 1000})
+            assert result.is_error
+            assert result.text.endswith("bytes, over the limit of 200; ask for less")
+        async with ToolTester(server_of(add, Weather(), where)) as tester:
+            tester.server.answer_max_bytes = 200
+            with pytest.raises(RpcError, match="over the limit of 200; ask for less"):
+                await tester.list()
+
+    run(test())
+
+
 def test_an_output_schema_is_a_promise() -> None:
     @tool(output_schema={"type": "object", "required": ["degrees"]})
     async def measure(honest: bool) -> Message:
