@@ -70,13 +70,14 @@ def event_of(content: Json, place: Place = _nowhere) -> Event | None:
             return Event("available_commands", _dumps(commands))
         case Usage():
             return Event("usage", "")
-        case Image(url):
-            return _json("image", url=url, **_placed(place(url, "", "")))
+        case Image(url, filename):
+            at = _placed(place(url, filename or "", ""), filename)
+            return _json("image", url=url, **at)
         case File(url, filename, mime_type):
             at = _placed(place(url, filename or "", mime_type or ""))
             return _json("file", url=url, filename=filename, mimeType=mime_type, **at)
-        case Audio(url, mime_type):
-            at = _placed(place(url, "", mime_type or ""))
+        case Audio(url, mime_type, filename):
+            at = _placed(place(url, filename or "", mime_type or ""), filename)
             return _json("audio", url=url, mimeType=mime_type, **at)
         case Unknown(str() as text):
             return Event("", text)
@@ -84,8 +85,10 @@ def event_of(content: Json, place: Place = _nowhere) -> Event | None:
             return None
 
 
-def _placed(path: str) -> Message:
-    return {"path": path} if path else {}
+def _placed(path: str, filename: str | None = None) -> Message:
+    """What is told beyond the original, where there is anything."""
+    told = {"path": path, "filename": filename}
+    return {name: text for name, text in told.items() if text}
 
 
 def _json(name: str, /, **members: Json) -> Event:

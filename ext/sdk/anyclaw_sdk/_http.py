@@ -26,6 +26,10 @@ class HttpError(OSError):
     """The other side could not be reached, or does not speak HTTP."""
 
 
+class BodyError(HttpError):
+    """What was to be sent is not what was told of it."""
+
+
 class Address(NamedTuple):
     """Where a URL leads: to a socket where `path` is set, else to a host and a port."""
 
@@ -107,6 +111,8 @@ class Exchange:
             try:
                 if chunks is not None:
                     await self._send_body(chunks, size_bytes)
+            except BodyError:
+                raise
             except HttpError as error:  # who has heard enough answers, and stops to listen
                 failures.append(error)
             bound.reschedule(asyncio.get_running_loop().time() + self._patience_s)
@@ -128,7 +134,7 @@ class Exchange:
         async for chunk in chunks:
             sent += len(chunk)
             if size_bytes is not None and sent > size_bytes:
-                raise HttpError(f"there is more to send than the {size_bytes} bytes that were told")
+                raise BodyError(f"there is more to send than the {size_bytes} bytes that were told")
             if size_bytes is not None:
                 await self._write(chunk)
             elif chunk:
@@ -136,7 +142,7 @@ class Exchange:
         if size_bytes is None:
             await self._write(b"0\r\n\r\n")
         elif sent < size_bytes:
-            raise HttpError(f"there are {sent} bytes to send instead of {size_bytes}")
+            raise BodyError(f"there are {sent} bytes to send instead of {size_bytes}")
 
     async def _read_head(self) -> Head:
         while True:

@@ -112,6 +112,7 @@ class MediaService(Service):
         return Health.healthy()
 
     async def stop(self) -> None:
+        self.vault.close()
         self._state.close()
 
 

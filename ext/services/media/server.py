@@ -57,7 +57,12 @@ class Server:
 
     async def serve(self, listener: socket.socket) -> None:
         """Answer requests until cancelled; the listener is closed then."""
-        runner = web.AppRunner(self._application(), access_log=None, keepalive_timeout=KEEP_ALIVE_S)
+        runner = web.AppRunner(
+            self._application(),
+            access_log=None,
+            keepalive_timeout=KEEP_ALIVE_S,
+            auto_decompress=False,
+        )
         try:
             await runner.setup()
             server = runner.server
@@ -128,6 +133,9 @@ class Server:
 
     async def _upload(self, request: web.Request) -> web.Response:
         self._authorize(request)
+        if (encoding := request.headers.get("Content-Encoding", "identity")) != "identity":
+            text = f"content encoding {encoding!r:.80} is not taken; send the file as it is"
+            raise Refusal(415, "bad-encoding", text)
         wish = Wish(
             filename=_filename(request),
             mime_type=request.headers.get("Content-Type", ""),

@@ -22,8 +22,9 @@ import os
 import secrets
 import sys
 from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from quota import Full, Quota, Reservation
 from sniff import HEAD_BYTES
@@ -36,6 +37,8 @@ _ID_BYTES = 18
 #: Chunks are put together to so much before a thread writes them.
 _BLOCK_BYTES = 2**20
 _SIDECAR = ".json"
+#: Blocks that are written at once; a disk is not faster with more.
+_THREADS = 4
 
 
 class Item(NamedTuple):
@@ -89,15 +92,19 @@ class Item(NamedTuple):
 
 
 class Incoming:
-    """A file on its way in: `write` all of it, `finish`, then `Vault.add`; or `drop` it."""
+    """A file on its way in: `write` all of it, `finish`, then `Vault.add`; or `drop` it.
 
-    def __init__(self, path: Path, reservation: Reservation) -> None:
-        self.path, self.reservation = path, reservation
+    While a thread writes one block, the next one comes in.
+    """
+
+    def __init__(self, path: Path, reservation: Reservation, threads: Executor) -> None:
+        self.path, self.reservation, self._threads = path, reservation, threads
         self.size = 0
         self.head = b""  #: its first bytes
-        self._file: BinaryIO = os.fdopen(_create(path), "wb")
+        self._file = _create(path)
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
+        self._writing: Future[None] | None = None  #: the last block; it is written to its end
 
     @property
     def id(self) -> str:
@@ -112,34 +119,48 @@ class Incoming:
         self._waiting.append(chunk)
         self._waiting_bytes += len(chunk)
         if self._waiting_bytes >= _BLOCK_BYTES:
-            await asyncio.to_thread(self._write_out)
+            await self._begin_writing(is_last=False)
 
     async def finish(self) -> None:
         """All of it is here: on disk, for good."""
-        await asyncio.to_thread(self._close)
+        await self._begin_writing(is_last=True)
+        await self._written()
 
     def adopt(self, made: Path, size: int) -> None:
         """Another file is what is to be kept; it is on disk for good."""
-        self._file.close()
+        self.close()
         made.replace(self.path)
         self.size = size
 
     def drop(self) -> None:
         """Nothing comes of it."""
-        self._file.close()
+        if self._writing is None:
+            self.close()
+        else:
+            self._writing.add_done_callback(lambda _: self.close())  # not under its hands
         self.path.unlink(missing_ok=True)
         self.reservation.release()
 
-    def _write_out(self) -> None:
-        block = b"".join(self._waiting)
-        self._waiting, self._waiting_bytes = [], 0
-        self._file.write(block)
+    async def _begin_writing(self, *, is_last: bool) -> None:
+        await self._written()
+        blocks, self._waiting, self._waiting_bytes = self._waiting, [], 0
+        self._writing = self._threads.submit(self._write_out, blocks, is_last=is_last)
 
-    def _close(self) -> None:
-        self._write_out()
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
+    async def _written(self) -> None:
+        if self._writing is not None:
+            await asyncio.wrap_future(self._writing)
+
+    def _write_out(self, blocks: list[bytes], *, is_last: bool) -> None:
+        rest = memoryview(b"".join(blocks))
+        while rest:
+            rest = rest[os.write(self._file, rest) :]
+        if is_last:
+            os.fsync(self._file)
+
+    def close(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
 
 
 class Vault:
@@ -150,6 +171,10 @@ class Vault:
         self.quota, self._now = quota, now
         self._items: dict[str, Item] = {}
         self.failure = ""  #: why something could not be written lately
+        self._threads = ThreadPoolExecutor(_THREADS, "media")
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False)
 
     def __len__(self) -> int:
         return len(self._items)
@@ -198,7 +223,8 @@ class Vault:
                 raise
             reservation = self.quota.reserve(size)
         try:
-            return Incoming(self._incoming / secrets.token_urlsafe(_ID_BYTES), reservation)
+            path = self._incoming / secrets.token_urlsafe(_ID_BYTES)
+            return Incoming(path, reservation, self._threads)
         except OSError as error:
             reservation.release()
             self._failed(error)
@@ -212,6 +238,7 @@ class Vault:
             self._failed(error)
             raise
         self.failure = ""
+        incoming.close()
         incoming.reservation.settle(item.size)
         self._items[item.id] = item
 
