@@ -53,12 +53,12 @@ REVISIONS = (*reversed(mcp.MODERN_REVISIONS), *reversed(mcp.HANDSHAKE_REVISIONS)
 #: Revisions whose clients may send batches; who names none may be one of them.
 _BATCHING = frozenset({"2024-11-05", "2025-03-26", ""})
 
-_HANDSHAKE_METHODS = frozenset(
+HANDSHAKE_METHODS = frozenset(
     {Method.INITIALIZE, Method.PING, Method.SET_LEVEL, Method.SUBSCRIBE, Method.UNSUBSCRIBE}
 )
-_MODERN_METHODS = frozenset({Method.DISCOVER, Method.LISTEN})
+MODERN_METHODS = frozenset({Method.DISCOVER, Method.LISTEN})
 #: What the host answers in both eras.
-_ASKED = frozenset(
+ASKED = frozenset(
     {
         Method.TOOLS_LIST,
         Method.TOOLS_CALL,
@@ -189,7 +189,7 @@ class Endpoint:
             exchange.refuse(id_, error, modern.STATUS.get(error.code, 400))
             return
         match method:
-            case _ if method in _ASKED:
+            case _ if method in ASKED:
                 self._ask(client, request, exchange)
             case Method.LISTEN if client.is_modern:
                 self._listen(client, request, exchange)
@@ -400,7 +400,7 @@ def _passed(params: dict[str, Json]) -> tuple[Json, dict[str, Json]]:
 
 def _unknown(method: str, *, is_modern: bool) -> RpcError:
     text = f"unknown method {shown(method)!r}"
-    if method in (_HANDSHAKE_METHODS if is_modern else _MODERN_METHODS):
+    if method in (HANDSHAKE_METHODS if is_modern else MODERN_METHODS):
         spoken = mcp.NEWEST_MODERN if is_modern else mcp.NEWEST_HANDSHAKE
         text += f": revision {spoken} does not have it; spoken here are {', '.join(REVISIONS)}"
     return RpcError(METHOD_NOT_FOUND, text)
