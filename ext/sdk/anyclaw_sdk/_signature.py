@@ -62,7 +62,7 @@ def signature_of(function: Callable[..., Json], call_type: type) -> Signature:
     for parameter in _parameters(function, code):
         if parameter not in hints:
             raise TypeError(f"{name}: parameter {parameter!r} has no type; annotate it")
-        if hints[parameter] is call_type:
+        if hints[parameter] is call_type or call_type in get_args(hints[parameter]):
             call_parameter = parameter
             continue
         try:

@@ -99,6 +99,10 @@ def test_what_has_no_default_is_required() -> None:
 
 
 def test_the_call_is_no_argument() -> None:
+    def maybe(text: str, call: Call | None = None) -> None: ...
+
+    assert signature_of(maybe, Call).call_parameter == "call"
+    assert list(signature_of(maybe, Call).schema["properties"]) == ["text"]
     assert signature_of(quoted, Call).call_parameter == "call"
     assert signature_of(plain, Call).call_parameter == ""
 
