@@ -13,7 +13,9 @@ from anyclaw_sdk.types import Json, Message
 
 PROGRAM = """
 import os, subprocess, sys, threading, time
-from anyclaw_sdk.tool import Call, run_tools, tool
+from anyclaw_sdk.tool import Call, ToolServer, run_tools, tool
+
+ToolServer.eof_grace_s = 0.1
 
 @tool
 def chatter() -> str:
