@@ -133,8 +133,7 @@ class Claims:
                 for url in urls:
                     contents[url] = await self._read_one(download, url, waiting)
         except TimeoutError:
-            text = "%s: what its user has sent was not read within %g s"
-            log.warning(text, waiting.prompt.session, self.deadline_s)
+            _warn(waiting, f"it was not read within {self.deadline_s:g} s")
         return contents
 
     async def _read_one(
@@ -150,9 +149,16 @@ class Claims:
         try:
             content, found = await download.read(url, INLINE_MAX_BYTES, has_room)
         except download.DownloadError as error:
-            log.warning("%s: what its user has sent: %s", waiting.prompt.session, error)
+            _warn(waiting, str(error))
             return None, Found()
         return content, found
+
+
+def _warn(waiting: _Waiting, reason: str) -> None:
+    """Say why the agent gets a link; no reason holds a URL, since that opens what it names."""
+    session, unit = waiting.prompt.session, waiting.prompt.agent
+    text = "%s: what its user has sent is linked: %s"
+    log.warning(text, session, reason, extra={"session": session, "unit": unit})
 
 
 def blocks_of(claim: Reference, content: bytes | None, found: Found) -> list[Json]:

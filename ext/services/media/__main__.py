@@ -5,10 +5,10 @@ meanwhile waits in the listen backlog, and nobody waits for the import.
 """
 
 import asyncio
+import os
 import sys
 import time
 from collections.abc import Callable
-from os import environ
 
 from images import IDLE_S, Images
 from intake import Intake
@@ -26,6 +26,7 @@ from anyclaw_sdk.service import (
     Started,
     run_service,
 )
+from anyclaw_sdk.types import SERVER_ERROR, RpcError
 
 #: How often what has expired is removed, and workers without work are ended.
 SWEEP_S = 30.0
@@ -41,7 +42,7 @@ class MediaService(Service):
 
     async def start(self, initialize: ServiceInitialize) -> Started:
         options = read_options(initialize.options)
-        self._state = State(options.directory or environ.get("STATE_DIRECTORY", ""))
+        self._state = State(options.directory or os.environ.get("STATE_DIRECTORY", ""))
         try:
             return await self._open(options)
         except BaseException:
@@ -51,7 +52,12 @@ class MediaService(Service):
     async def _open(self, options: Options) -> Started:
         self._options, self._keys = options, self._state.keys()
         self.vault = Vault(self._state.directory, Quota(options.limits), self._now)
-        await asyncio.to_thread(self.vault.open)
+        try:
+            await asyncio.to_thread(self.vault.open)
+        except OSError as error:
+            reason = os.strerror(error.errno or 0).lower()
+            text = f"cannot use {error.filename or self._state.directory}: {reason}"
+            raise RpcError(SERVER_ERROR, text) from error
         self._images = self._make_images(options)
         self._listener, port = listen(options, self._state.port())
         if port:

@@ -20,6 +20,8 @@ from anyclaw_sdk.types import map_of
 _WORKER = str(Path(__file__).with_name("worker.py"))
 #: A worker has 30 MiB; with nothing to do for so long it is ended.
 IDLE_S = 60.0
+#: Where none could be started, it is not tried again before.
+RETRY_S = 60.0
 #: For the start of a worker, which imports Pillow; not part of an image's own time.
 _START_S = 30.0
 #: So many images wait for a worker, and none longer than its own time; others are kept as they are.
@@ -98,6 +100,7 @@ class Images:
         self._turns = asyncio.Semaphore(options.workers)
         self._waiting = 0
         self.failure = ""  #: why images are not looked at, where that is not wanted
+        self._retry_at = 0.0  #: no worker is started before
 
     @property
     def is_wanted(self) -> bool:
@@ -128,9 +131,13 @@ class Images:
             self._turns.release()
 
     async def _perform(self, source: Path, target: Path) -> Outcome | None:
+        loop = asyncio.get_running_loop()
+        if not self._idle and loop.time() < self._retry_at:
+            return None
         try:
             worker = self._idle.pop() if self._idle else await self._start()
         except OSError as error:
+            self._retry_at = loop.time() + RETRY_S
             self.failure = f"images are kept as they are: cannot start a worker: {error}"
             return None
         self.failure = ""
@@ -149,7 +156,7 @@ class Images:
         except BaseException:
             await worker.end()
             raise
-        worker.idle_since = asyncio.get_running_loop().time()
+        worker.idle_since = loop.time()
         self._idle.append(worker)
         return outcome
 

@@ -404,3 +404,13 @@ def test_options_that_cannot_be_used_refuse_the_handshake(tmp_path: Path) -> Non
         params = {"namespace": "x", "options": {"directory": str(tmp_path), "items": 0}}
         error = service.call(1, "initialize", params)["error"]
         assert error["message"] == "option items: 0 is no whole number from 1 to 1000000"
+
+
+async def test_a_directory_that_cannot_be_used_refuses_the_handshake(tmp_path: Path) -> None:
+    (tmp_path / "items").write_text("no directory")
+    with pytest.raises(RpcError, match=r"cannot use .*/items: file exists"):
+        async with open_house(tmp_path):
+            pass
+    with pytest.raises(RpcError, match=r"cannot use .*/items/x: not a directory"):
+        async with open_house(tmp_path / "items/x"):
+            pass
