@@ -1,8 +1,8 @@
 """Who listens to tools: what each client is told, what it has subscribed to, how much it wants.
 
-A client is a grant that looks at a view; all its streams hear the same. It may subscribe before it
-listens. One that does neither any more is forgotten; of those that never listened the oldest are,
-where there are too many.
+A client is a grant that looks at a view; all its streams hear the same. What it wants is kept while
+it does not listen: it may subscribe first, and a stream may be cut and opened again. It is
+forgotten when it wants nothing, when its grant has ended, or where there are too many.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +17,7 @@ from anyclawd.wire.mcp import LOG_LEVELS, Notification
 #: Told a notification: its method and parameters.
 Tell: TypeAlias = Callable[[str, Mapping[str, Json]], None]
 
-#: Clients that are remembered while they do not listen.
+#: Clients that are remembered while they do not listen; of more the oldest are forgotten.
 IDLE_MAX = 1000
 #: Resources that one client has subscribed to.
 URIS_MAX = 1000
@@ -32,6 +32,10 @@ class Listener:
         self.uris: dict[str, UnitName] = {}  #: that it has subscribed to, and whose they are
         self.level = ""  #: the least of a message that it wants; empty where it has not said
         self.tells: list[Tell] = []
+
+    @property
+    def wants_nothing(self) -> bool:
+        return not (self.tells or self.uris or self.level)
 
     def tell(self, method: Notification, params: Mapping[str, Json]) -> None:
         for tell in tuple(self.tells):
@@ -61,18 +65,18 @@ class Audience:
         found = self.find(grant, view)
         return "" if found is None else found.level
 
-    def take(
-        self, grant: Grant, view: UnitName | None, scope: Scope
-    ) -> tuple[Listener, Listener | None]:
-        """A client, known or new; and one that is forgotten to make room for it."""
-        if (found := self._listeners.get((grant, view))) is not None:
-            return found, None
-        found = self._listeners[grant, view] = Listener(grant, view, scope)
+    def take(self, grant: Grant, view: UnitName | None, scope: Scope) -> Listener:
+        """A client, known or new."""
+        if (found := self._listeners.get((grant, view))) is None:
+            found = self._listeners[grant, view] = Listener(grant, view, scope)
+        return found
+
+    def leaving(self, holds: Callable[[Grant], bool]) -> list[Listener]:
+        """Those that do not listen and are to be forgotten; `holds` says which grants go on."""
         idle = [one for one in self._listeners.values() if not one.tells]
-        if len(idle) <= IDLE_MAX:
-            return found, None
-        self.drop(idle[0])
-        return found, idle[0]
+        gone = [one for one in idle if not holds(one.grant)]
+        staying = [one for one in idle if holds(one.grant)]
+        return gone + staying[: max(0, len(staying) - IDLE_MAX)]
 
     def drop(self, listener: Listener) -> None:
         self._listeners.pop((listener.grant, listener.view), None)

@@ -39,13 +39,13 @@ class News:
         def end() -> None:
             if tell in listener.tells:
                 listener.tells.remove(tell)
-                if not listener.tells:
-                    self.leave(listener)
+                if listener.wants_nothing:
+                    self._audience.drop(listener)
 
         return end
 
     def leave(self, listener: Listener) -> None:
-        """It does not listen any more, and what it wanted is wanted no longer."""
+        """It is forgotten, and what it wanted is wanted no longer."""
         self._audience.drop(listener)
         for uri, unit in listener.uris.items():
             self._unwatch(unit, uri)

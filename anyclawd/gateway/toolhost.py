@@ -195,10 +195,11 @@ class ToolHost:
         return self._take(asked.grant, asked.view, asked.scope)
 
     def _take(self, grant: Grant, view: UnitName | None, scope: Scope) -> Listener:
-        found, former = self._audience.take(grant, view, scope)
-        if former is not None:
+        if (known := self._audience.find(grant, view)) is not None:
+            return known
+        for former in self._audience.leaving(self._grants.holds):
             self._news.leave(former)
-        return found
+        return self._audience.take(grant, view, scope)
 
     def _call(self, asked: Asked) -> Call | None:
         name = asked.params.get("name")

@@ -42,6 +42,10 @@ class Grants:
     def find(self, token: str) -> Grant | None:
         return self._by_token.get(token)
 
+    def holds(self, grant: Grant) -> bool:
+        """Whether anybody has a token for it."""
+        return grant in self._tokens
+
     def end(self, grant: Grant) -> str:
         """The session is over; its token, or nothing where it has none."""
         token = self._tokens.pop(grant, "")

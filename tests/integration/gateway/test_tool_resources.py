@@ -2,10 +2,11 @@
 
 import pytest
 
-from anyclawd.gateway import tool_waits
+from anyclawd.gateway import audience, tool_waits
 from anyclawd.model.value import Json
 from anyclawd.wire.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, RpcError
 from tests.fakes.toolbed import (
+    GRANT,
     Toolbed,
     ToolProcess,
     tool,
@@ -265,17 +266,58 @@ async def test_what_was_wanted_of_a_tool_is_wanted_of_the_one_after_it() -> None
     assert again.take("logging/setLevel")["params"] == {"level": "error"}
 
 
-async def test_who_does_not_listen_any_more_wants_nothing_any_more() -> None:
+async def test_what_a_client_wants_is_kept_while_its_stream_is_cut() -> None:
     bed = Toolbed(CLOCK)
     clock = bed.start(CLOCK, tool("now"), resources={"subscribe": True})
-    end, other = bed.follow(), bed.follow(CLOCK.name)
+    end = bed.follow()
+    bed.ask("resources/subscribe", uri="c:1")
+    clock.answer(clock.take("resources/subscribe"), {})
+    end()
+    assert not clock.has("resources/unsubscribe")
+    bed.follow()
+    clock.notify("notifications/resources/updated", uri="c:1")
+    assert bed.take_told() == ["notifications/resources/updated"]
+
+
+async def test_a_tool_is_told_when_nobody_is_left_who_wants_a_resource() -> None:
+    bed = Toolbed(CLOCK)
+    clock = bed.start(CLOCK, tool("now"), resources={"subscribe": True})
     for view in (None, CLOCK.name):
         bed.ask("resources/subscribe", view, uri="c:1")
         clock.answer(clock.take("resources/subscribe"), {})
-    end()
+    bed.ask("resources/unsubscribe", uri="c:1")
     assert not clock.has("resources/unsubscribe")
-    other()
+    bed.ask("resources/unsubscribe", CLOCK.name, uri="c:1")
     clock.take("resources/unsubscribe")
+
+
+async def test_what_a_client_wants_ends_with_its_grant() -> None:
+    bed = Toolbed(CLOCK)
+    clock = bed.start(CLOCK, tool("now"), resources={"subscribe": True}, logging={})
+    end = bed.follow()
+    bed.ask("resources/subscribe", uri="c:1")
+    clock.answer(clock.take("resources/subscribe"), {})
+    bed.ask("logging/setLevel", level="debug")
+    end()
+    bed.grants.end(GRANT)
+    bed.follow(CLOCK.name)
+    assert clock.take("resources/unsubscribe")["params"] == {"uri": "c:1"}
+
+
+async def test_a_client_that_only_listened_is_forgotten_with_its_stream() -> None:
+    bed = Toolbed(CLOCK)
+    bed.follow()()
+    assert list(bed.host._audience) == []
+
+
+async def test_of_too_many_clients_that_do_not_listen_the_oldest_are_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(audience, "IDLE_MAX", 1)
+    bed = Toolbed(CLOCK, FILES)
+    for view in (None, CLOCK.name, FILES.name):
+        bed.ask("logging/setLevel", view, level="debug")
+    assert [one.view for one in bed.host._audience] == [CLOCK.name, FILES.name]
 
 
 async def test_log_messages_are_told_from_the_level_on_that_each_client_wants() -> None:
