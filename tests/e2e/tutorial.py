@@ -56,8 +56,13 @@ class Reader:
         self._desk.close()
 
     def follow(self, page: str) -> None:
-        for step in steps(page):
-            self._take(step)
+        try:
+            for step in steps(page):
+                self._take(step)
+        except BaseException as error:
+            if self._daemon is not None:
+                error.add_note(f"the end of the daemon's log:\n{self._daemon.log_text()[-4000:]}")
+            raise
 
     def _take(self, step: Step) -> None:
         if step.file:
