@@ -1,8 +1,9 @@
 """The worker processes that decode images: started when they are needed, ended when they are not.
 
-Each does one image at a time, within a deadline. One that misses it, or dies, is replaced for the
-next image; the image it had is taken for a bad one, since a good one does neither. Only a worker
-that cannot even begin says that something is wrong with this machine.
+Each does one image at a time, within a deadline. One that misses it, or dies, is replaced. An image
+that takes too long, or over which two workers die, is a bad one, since a good one does neither; one
+death alone may be anybody's doing. Only a worker that cannot even begin says that something is
+wrong with this machine.
 """
 
 import asyncio
@@ -30,8 +31,12 @@ WAITING_MAX = 32
 _READY = b"ready\n"
 
 
-class WorkerLost(Exception):
-    """The worker ended, or was ended, without an outcome; it may have been the image."""
+class TooSlow(Exception):
+    """The image took longer than it may; its worker is of no use any more."""
+
+
+class WorkerDied(Exception):
+    """The worker ended by itself, without an outcome."""
 
 
 class Worker:
@@ -65,7 +70,7 @@ class Worker:
         raise OSError(reason)
 
     async def ask(self, job: dict[str, str | int], timeout_s: float) -> Outcome:
-        """Raises WorkerLost; it is of no use any more then."""
+        """Raises TooSlow or WorkerDied; it is of no use any more then."""
         assert self._process.stdin is not None
         try:
             async with asyncio.timeout(timeout_s):
@@ -73,11 +78,11 @@ class Worker:
                 await self._process.stdin.drain()
                 line = await self._line()
         except TimeoutError as error:
-            raise WorkerLost(f"it took longer than {timeout_s:g} s to decode") from error
+            raise TooSlow(f"it took longer than {timeout_s:g} s to decode") from error
         except ConnectionError as error:
-            raise WorkerLost("the process that was to decode it is gone") from error
+            raise WorkerDied from error
         if not line:
-            raise WorkerLost("decoding it took more than a process may use, and ended it")
+            raise WorkerDied
         return Outcome(**map_of(json.loads(line)))
 
     async def _line(self) -> bytes:
@@ -101,10 +106,6 @@ class Images:
         self._waiting = 0
         self.failure = ""  #: why images are not looked at, where that is not wanted
         self._retry_at = 0.0  #: no worker is started before
-
-    @property
-    def is_wanted(self) -> bool:
-        return self._options.edge_max > 0
 
     @staticmethod
     def is_possible() -> bool:
@@ -131,16 +132,19 @@ class Images:
             self._turns.release()
 
     async def _perform(self, source: Path, target: Path) -> Outcome | None:
-        loop = asyncio.get_running_loop()
-        if not self._idle and loop.time() < self._retry_at:
-            return None
-        try:
+        for _ in range(2):
             worker = self._idle.pop() if self._idle else await self._start()
-        except OSError as error:
-            self._retry_at = loop.time() + RETRY_S
-            self.failure = f"images are kept as they are: cannot start a worker: {error}"
-            return None
-        self.failure = ""
+            if worker is None:
+                return None
+            try:
+                return await self._ask(worker, source, target)
+            except TooSlow as error:
+                return Outcome("bad", str(error))
+            except WorkerDied:
+                continue
+        return Outcome("bad", "decoding it took more than a process may use")
+
+    async def _ask(self, worker: Worker, source: Path, target: Path) -> Outcome:
         job: dict[str, str | int] = {
             "source": str(source),
             "target": str(target),
@@ -150,18 +154,26 @@ class Images:
         }
         try:
             outcome = await worker.ask(job, self._options.timeout_s)
-        except WorkerLost as lost:
-            await worker.end()
-            return Outcome("bad", str(lost))
         except BaseException:
             await worker.end()
             raise
-        worker.idle_since = loop.time()
+        worker.idle_since = asyncio.get_running_loop().time()
         self._idle.append(worker)
         return outcome
 
-    async def _start(self) -> Worker:
-        return await Worker.start(self._options, self._file_bytes)
+    async def _start(self) -> Worker | None:
+        """One more worker; None where it cannot be had, or could not a short time ago."""
+        now = asyncio.get_running_loop().time()
+        if now < self._retry_at:
+            return None
+        try:
+            worker = await Worker.start(self._options, self._file_bytes)
+        except OSError as error:
+            self._retry_at = now + RETRY_S
+            self.failure = f"images are kept as they are: cannot start a worker: {error}"
+            return None
+        self.failure = ""
+        return worker
 
     async def end_idle(self, idle_s: float = IDLE_S) -> None:
         """End workers that have had nothing to do for so long."""

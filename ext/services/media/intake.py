@@ -147,17 +147,23 @@ class Intake:
             incoming.adopt(made, size)
             await self._vault.add(incoming, item)
             return Kept(item)
+        original = Item(
+            incoming.id,
+            incoming.size,
+            sniff(incoming.head),
+            wish.filename,
+            item.created_at,
+            item.expires_at,
+        )
         second = await self._vault.begin(size)
         try:
             second.adopt(made, size)
-            original = Item(
-                incoming.id, incoming.size, sniff(incoming.head), wish.filename,
-                item.created_at, item.expires_at,
-            )  # fmt: skip
             await self._vault.add(incoming, original)
             item = item._replace(id=second.id, original=original.id)
             await self._vault.add(second, item)
         except BaseException:
             second.drop()
+            if incoming.is_kept:
+                await self._vault.remove(original)
             raise
         return Kept(item)

@@ -99,7 +99,7 @@ def _write(image: Image.Image, job: Job, written: str, profile: bytes) -> None:
             more |= {"quality": job.quality, "method": 4, "exif": b"", "xmp": b""}
         case _:
             more |= {"compress_level": 6, "exif": b""}
-    with Path(job.target).open("xb") as file:
+    with Path(job.target).open("wb") as file:
         image.save(file, written, **more)
         file.flush()
         os.fsync(file.fileno())

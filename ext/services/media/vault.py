@@ -105,6 +105,7 @@ class Incoming:
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
         self._writing: Future[None] | None = None  #: the last block; it is written to its end
+        self.is_kept = False
 
     @property
     def id(self) -> str:
@@ -133,7 +134,9 @@ class Incoming:
         self.size = size
 
     def drop(self) -> None:
-        """Nothing comes of it."""
+        """Nothing comes of it, unless it is kept already."""
+        if self.is_kept:
+            return
         if self._writing is None:
             self.close()
         else:
@@ -239,6 +242,7 @@ class Vault:
             raise
         self.failure = ""
         incoming.close()
+        incoming.is_kept = True
         incoming.reservation.settle(item.size)
         self._items[item.id] = item
 

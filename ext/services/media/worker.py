@@ -20,21 +20,23 @@ def limit(which: int, value: int) -> None:
 
 
 def main() -> None:
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a decoder prints is no answer
     memory_bytes, file_bytes, seconds = (int(text) for text in sys.argv[1:4])
     limit(resource.RLIMIT_AS, memory_bytes)
     limit(resource.RLIMIT_FSIZE, file_bytes)
     limit(resource.RLIMIT_CORE, 0)
     os.nice(5)  # chats go before pictures
     _, most = resource.getrlimit(resource.RLIMIT_CPU)
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
+    answers.write("ready\n")
+    answers.flush()
     for line in sys.stdin:
         used = resource.getrusage(resource.RUSAGE_SELF)
         budget = int(used.ru_utime + used.ru_stime) + seconds + 1
         resource.setrlimit(resource.RLIMIT_CPU, (budget, most))
         outcome = shrink(Job(**json.loads(line)))
-        sys.stdout.write(json.dumps(outcome._asdict()) + "\n")
-        sys.stdout.flush()
+        answers.write(json.dumps(outcome._asdict()) + "\n")
+        answers.flush()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """What the media service makes of images, good and bad, in its worker process."""
 
-import asyncio
 import io
 import os
 import struct
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from anyclaw_sdk.media import Claim
+from anyclaw_sdk.media import Claim, MediaError
 from tests.integration.ext.media_house import House, modules, open_house
 
 
@@ -181,9 +180,8 @@ async def test_workers_come_and_go(tmp_path: Path) -> None:
     process = images._idle[0]._process
     process.kill()
     await process.wait()
-    lost = await images.shrink(source, tmp_path / "2")
-    assert (lost.state, images._idle) == ("bad", [])
-    assert (await images.shrink(source, tmp_path / "3")).state == "kept"
+    assert (await images.shrink(source, tmp_path / "2")).state == "kept"
+    assert images._idle[0]._process is not process
     await images.end_idle(1000)
     assert len(images._idle) == 1
     process = images._idle[0]._process
@@ -195,13 +193,43 @@ async def test_workers_come_and_go(tmp_path: Path) -> None:
 async def test_a_worker_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     options = modules.options.ImageOptions(timeout_s=0.0)
     images = modules.images.Images(options, 2**20)
-    images._turns = asyncio.Semaphore(1)
     source = tmp_path / "a.png"
     source.write_bytes(encoded(noise(500, 500), "PNG"))
-    worker = await images._start()
-    with pytest.raises(modules.images.WorkerLost, match="it took longer than 0 s to decode"):
-        await worker.ask({"source": str(source)}, 0.0)
-    await worker.end()
+    outcome = await images._perform(source, tmp_path / "made")
+    assert outcome == ("bad", "it took longer than 0 s to decode", 0, 0, "", 0)
+    assert images._idle == []
+
+
+async def test_an_image_that_ends_two_workers_is_a_bad_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deadly = tmp_path / "worker.py"
+    deadly.write_text("print('ready', flush=True); input()")
+    monkeypatch.setattr(modules.images, "_WORKER", str(deadly))
+    async with open_house(tmp_path / "d") as house:
+        claim = await house.media.upload(encoded(noise(9, 9), "PNG"))
+        told = "the image is kept as a mere file: decoding it took more than a process may use"
+        assert claim.warning == told
+        assert (await house.service.health()).status == "healthy"
+
+
+async def test_an_original_without_its_smaller_image_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_house(tmp_path, image_edge=100) as house:
+        add, calls = house.vault.add, []
+
+        async def fail_the_second(*arguments: object) -> None:
+            calls.append(arguments)
+            if len(calls) == 2:
+                raise OSError(28, "No space left on device")
+            await add(*arguments)
+
+        monkeypatch.setattr(house.vault, "add", fail_the_second)
+        with pytest.raises(MediaError, match="the file cannot be kept: no space left on device"):
+            await house.media.upload(encoded(noise(400, 200), "JPEG"), keep_original=True)
+        assert house.files() == []
+        assert (house.vault.quota.used_bytes, house.vault.quota.used_items) == (0, 0)
 
 
 async def test_without_a_worker_images_are_kept_as_they_are(
