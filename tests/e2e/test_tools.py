@@ -19,12 +19,24 @@ import pytest
 from anyclawd.model.value import Json
 from tests.conformance.mcp.door import Door, Stream
 from tests.conformance.mcp.house import door_of
-from tests.fakes.daemon import Daemon, debug_http, mock, running, system, until, write_config
+from tests.fakes.daemon import (
+    Daemon,
+    Deadline,
+    debug_http,
+    mock,
+    running,
+    system,
+    until,
+    write_config,
+)
 from tests.fakes.talk import misbehaving, transcript_of
+from tests.fakes.tool_process import MISBEHAVING
 
-PROGRAM = str(Path(__file__).parent / "peers" / "tool.py")
 OURS = str(Path(__file__).parents[1] / "conformance/mcp/programs/our_tools.py")
+NAMES = ["echo", "who", "hold"]
 EIGHT = [f"t{number}" for number in range(1, 9)]
+SECOND: Json = {"name": "echo", "title": "2nd", "inputSchema": {"type": "object"}}
+ODD: Json = {"name": "odd", "inputSchema": 7}
 #: Neither may be seen by anybody but the one who is to have it.
 SECRET, ARGUMENT = "s3cr3t-of-the-tool", "argum3nt-of-the-call"
 
@@ -32,9 +44,10 @@ SOON: Json = {"initial": 0.01, "factor": 1, "max": 0.01, "jitter": 0}
 NEVER: Json = {"initial": 3600, "factor": 1, "max": 3600, "jitter": 0}
 
 
-def entry(behaviour: str = "good", **settings: Json) -> Json:
-    arguments = ["-SE", PROGRAM, behaviour]
-    return {"binary": sys.executable, "args": arguments, "backoff": SOON, **settings}
+def entry(traits: Json = None, **settings: Json) -> Json:
+    """A tool that is good but for these traits."""
+    [binary, *arguments] = [*MISBEHAVING, json.dumps({"tools": NAMES, **(traits or {})})]
+    return {"binary": binary, "args": arguments, "backoff": SOON, **settings}
 
 
 class Shop:
@@ -64,15 +77,25 @@ class Shop:
     def merged(self) -> Door:
         return self.door("t1").merged
 
-    def ninth(self, behaviour: str, *words: str, fails: bool = False, **settings: Json) -> None:
-        """Let the ninth tool be this one."""
-        self.config["tools_manager"]["tools"]["t9"] = entry(behaviour, **settings)
+    def ninth(self, traits: Json, *words: str, fails: bool = False, **settings: Json) -> None:
+        """Let the ninth tool be one with these traits."""
+        self.config["tools_manager"]["tools"]["t9"] = entry(traits, **settings)
         self.reload(*words, fails=fails)
 
     def reload(self, *words: str, fails: bool = False) -> None:
         write_config(self.daemon.config, self.config)
         done = self.daemon.ctl("reload", *words)
         assert done.returncode == fails, done.stderr
+
+    def noted(self, unit: str) -> str:
+        """What a unit that keeps a transcript has been sent and has sent."""
+        return (self.daemon.directory / unit).read_text()
+
+    def wait_noted(self, unit: str, text: str) -> None:
+        deadline = Deadline()
+        while text not in self.noted(unit):
+            deadline.left(f"{text} for {unit}")
+            self.daemon.status()
 
     def pid(self, unit: str) -> int:
         found: int = self.daemon.units()[f"{unit}.tool"]["pid"]
@@ -102,9 +125,10 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     directory = tmp_path_factory.mktemp("shop")
     tools = {key: entry() for key in EIGHT}
     tools["t9"] = entry()
-    tools["frail"] = entry(backoff=NEVER)
-    tools["late"] = entry("endless", call_timeout=1)
-    tools["secret"] = entry(options={"API_KEY": SECRET, "PLAIN": "yes"})
+    tools["frail"] = entry({"transcript": str(directory / "frail")}, backoff=NEVER)
+    tools["late"] = entry({"transcript": str(directory / "late")}, call_timeout=1)
+    options = {"API_KEY": SECRET, "PLAIN": "yes"}
+    tools["secret"] = entry({"transcript": str(directory / "secret")}, options=options)
     ours = {"binary": sys.executable, "args": [OURS], "trusted": True}
     tools["ours"] = {**ours, "options": {"API_KEY": SECRET}}
     tools["strange"] = {**ours, "trusted": False, "options": {"API_KEY": SECRET}}
@@ -126,7 +150,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 
 def test_a_tool_that_ends_at_once_harms_nobody(shop: Shop) -> None:
     pids = [shop.pid(key) for key in EIGHT]
-    shop.ninth("crash", fails=True, start_limit={"burst": 3, "on_limit": "fail"})
+    shop.ninth({"crash": "start"}, fails=True, start_limit={"burst": 3, "on_limit": "fail"})
     unit = shop.daemon.wait_unit("t9.tool", "failed")
     assert unit["result"] == "start-limit-hit"
     result = shop.door("t9").call("echo", text="x").result
@@ -139,7 +163,7 @@ def test_a_tool_that_ends_at_once_harms_nobody(shop: Shop) -> None:
 
 def test_a_tool_that_lists_nothing_harms_nobody(shop: Shop) -> None:
     """It never becomes ready, and nobody waits for it, not even a list."""
-    shop.ninth("mute", "--no-block", timeouts={"start": 0.5}, restart="never")
+    shop.ninth({"list": "hang"}, "--no-block", timeouts={"start": 0.5}, restart="never")
     shop.all_work()
     unit = shop.daemon.wait_unit("t9.tool", "failed")
     assert unit["result"] == "timeout"
@@ -147,7 +171,7 @@ def test_a_tool_that_lists_nothing_harms_nobody(shop: Shop) -> None:
 
 
 def test_a_tool_that_lists_a_hundred_megabytes_harms_nobody(shop: Shop) -> None:
-    shop.ninth("huge", "--no-block", restart="never")
+    shop.ninth({"list": "huge"}, "--no-block", restart="never")
     shop.all_work()
     assert shop.daemon.wait_unit("t9.tool", "failed")["result"] == "protocol"
     shop.all_work()
@@ -158,19 +182,19 @@ def test_a_tool_that_lists_a_hundred_megabytes_harms_nobody(shop: Shop) -> None:
 
 
 def test_a_tool_with_the_same_name_twice_harms_nobody(shop: Shop) -> None:
-    shop.ninth("twice")
+    shop.ninth({"tools": [*NAMES, SECOND]})
     shop.daemon.wait_unit("t9.tool", "active", "running")
     body = shop.door("t9").ask("tools/list").body
     assert b"2nd" not in body
-    assert shop.door("t9").names() == ["echo", "who", "hold"]
+    assert shop.door("t9").names() == NAMES
     assert text_of(shop.door("t9").call("echo", text="one of two").result) == "one of two"
     shop.all_work()
 
 
 def test_a_tool_with_a_schema_that_is_none_harms_nobody(shop: Shop) -> None:
-    shop.ninth("schema")
+    shop.ninth({"tools": [ODD, *NAMES]})
     shop.daemon.wait_unit("t9.tool", "active", "running")
-    assert shop.door("t9").names() == ["echo", "who", "hold"]
+    assert shop.door("t9").names() == NAMES
     assert shop.door("t9").call("odd").error["code"] == -32602
     shop.daemon.wait_log_text("odd")
     shop.all_work()
@@ -183,8 +207,9 @@ def test_a_call_whose_tool_is_killed_is_answered_before_anything_else(shop: Shop
     """The answer does not wait for the tool to come back: that one will not, for an hour."""
     door, daemon = shop.door("frail"), shop.daemon
     with shop.listening("frail") as stream:
-        pending = door.begin(door.request("tools/call", {"name": "hold", "arguments": {}}))
-        daemon.wait_log("frail.tool", "holding")
+        params = {"name": "hold", "arguments": {"do": "hang"}}
+        pending = door.begin(door.request("tools/call", params))
+        shop.wait_noted("frail", '"tools/call"')
         os.kill(shop.pid("frail"), signal.SIGKILL)
         result = pending.reply().result
         assert result["isError"] is True
@@ -195,7 +220,7 @@ def test_a_call_whose_tool_is_killed_is_answered_before_anything_else(shop: Shop
         assert door.call("echo", text="x").result["isError"] is True
         assert daemon.ctl("restart", "frail.tool").returncode == 0
         stream.expect("notifications/tools/list_changed")
-    assert door.names() == ["echo", "who", "hold"]
+    assert door.names() == NAMES
     assert text_of(door.call("echo", text="again").result) == "again"
 
 
@@ -244,13 +269,13 @@ def test_what_is_denied_is_neither_listed_nor_called(shop: Shop) -> None:
 
 def test_a_call_has_a_ceiling_whatever_progress_it_tells_of(shop: Shop) -> None:
     door = shop.door("late")
-    params = {"name": "hold", "arguments": {"text": "ceiling"}, "_meta": {"progressToken": 1}}
+    params = {"name": "hold", "arguments": {"do": "forever"}, "_meta": {"progressToken": 1}}
     with door.stream("POST", door.request("tools/call", params)) as stream:
         stream.expect("notifications/progress")
         result = stream.reply()["result"]
     assert result["isError"] is True
     assert "late" in text_of(result)
-    shop.daemon.wait_log("late.tool", "cancelled")
+    shop.wait_noted("late", "notifications/cancelled")
     assert text_of(door.call("echo", text="on").result) == "on"
 
 
@@ -259,10 +284,11 @@ def test_a_call_has_a_ceiling_whatever_progress_it_tells_of(shop: Shop) -> None:
 
 def test_who_is_not_trusted_learns_options_as_variables_and_nothing_of_callers(shop: Shop) -> None:
     known = json.loads(text_of(shop.door("secret").call("who").result))
-    assert known["env"]["API_KEY"] == SECRET
-    assert known["env"]["PLAIN"] == "yes"
-    assert SECRET not in json.dumps(known["initialize"])
-    assert not [name for name in known["meta"] or {} if name.startswith("anyclaw/")]
+    assert not [name for name in known["meta"] if name.startswith("anyclaw/")]
+    variables = Path(f"/proc/{shop.pid('secret')}/environ").read_bytes().split(b"\0")
+    assert f"API_KEY={SECRET}".encode() in variables
+    assert b"PLAIN=yes" in variables
+    assert SECRET not in shop.noted("secret")
     told = shop.door("strange").call("context").result["structuredContent"]
     assert (told["trusted"], told["session"], told["options"]) == (False, "", {})
     for name in ("deliver", "inject"):
@@ -346,17 +372,21 @@ def test_a_tool_delivers_to_the_chat_it_was_called_from(shop: Shop) -> None:
 
 
 def test_a_tool_speaks_in_the_chat_it_was_called_from(shop: Shop) -> None:
-    """What it injects is a message like any other, taken once under one id; the agent answers."""
     chat = shop.daemon.chat("web")
     with chat.listening() as events:
-        chat.say('!call inject {"text": "do not forget", "source_id": "i1"}')
+        chat.say('!call inject {"text": "do not forget"}')
         until(events, ("", "Echo: do not forget"))
-        chat.say('!call inject {"text": "do not forget", "source_id": "i1"}')
+
+
+def test_a_tool_speaks_in_a_chat_whose_agent_may_use_it(shop: Shop) -> None:
+    """What it injects is a message like any other, and is taken once under one id."""
+    chat, words = shop.daemon.chat("web"), {"session": "web:local:local", "source_id": "i1"}
+    with chat.listening() as events:
+        ids = [text_of(shop.door("ours").call("inject", text="once", **words).result) for _ in "12"]
+        assert ids[0] == ids[1] != ""
+        until(events, ("", "Echo: once"))
         chat.say("last")
-        seen = until(events, ("", "Echo: last"))
-    assert ("", "Echo: do not forget") not in seen[:-1] or seen.count(
-        ("", "Echo: do not forget")
-    ) < 2
+        assert ("", "Echo: once") not in until(events, ("", "Echo: last"))[1:]
 
 
 def test_a_tool_speaks_in_no_chat_that_there_is_not(shop: Shop) -> None:
