@@ -21,6 +21,8 @@ from anyclawd.wire.mcp_lists import Item, Offer
 #: Bounds of one page.
 PAGE_ITEMS = 1000
 PAGE_BYTES = 4 * 2**20
+#: So much of a name is shown to whoever has called something by it.
+_SHOWN = 200
 
 
 class Shown(NamedTuple):
@@ -108,6 +110,18 @@ class Catalogue:
 
     def tool(self, scope: Scope, name: str) -> Found | None:
         return self._tools.find(scope, name)
+
+    def why_unknown(self, scope: Scope, offer: Offer, name: object) -> str:
+        """Why no tool, or no prompt, is meant by what a client calls one."""
+        kind = "tool" if offer is Offer.TOOLS else "prompt"
+        if not isinstance(name, str):
+            return f"which {kind} is meant is said by a name, a text"
+        toolbox, seen = (
+            (self._tools, scope) if offer is Offer.TOOLS else (self._prompts, _open(scope))
+        )
+        if meanings := toolbox.meanings(seen, name):
+            return f"{kind} {name!r} may be {' or '.join(map(repr, meanings))}; say which"
+        return f"unknown {kind} {name!r:.{_SHOWN}}"
 
     def tool_text(self, scope: Scope, name: str) -> bytes | None:
         """How a tool describes itself, by any name that finds it."""

@@ -27,6 +27,7 @@ from anyclawd.wire import mcp, mcp_client
 from anyclawd.wire.json_text import JsonText
 from anyclawd.wire.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, RpcError
 from anyclawd.wire.lenient import as_map, as_text
+from anyclawd.wire.mcp_lists import Offer
 
 #: So much of what a client has sent is shown to it in an error.
 SHOWN = 200
@@ -68,7 +69,8 @@ class Relay:
         name = asked.params.get("name")
         found = self._catalogue.prompt(asked.scope, name) if isinstance(name, str) else None
         if found is None:
-            asked.answered(RpcError(INVALID_PARAMS, f"unknown prompt {name!r:.{SHOWN}}"))
+            why = self._catalogue.why_unknown(asked.scope, Offer.PROMPTS, name)
+            asked.answered(RpcError(INVALID_PARAMS, why))
             return None
         return self.forward(asked, (found.unit,), {"name": found.name})
 

@@ -205,7 +205,8 @@ class ToolHost:
         name = asked.params.get("name")
         found = self._catalogue.tool(asked.scope, name) if isinstance(name, str) else None
         if found is None:
-            asked.answered(RpcError(INVALID_PARAMS, f"unknown tool {name!r:.{SHOWN}}"))
+            why = self._catalogue.why_unknown(asked.scope, Offer.TOOLS, name)
+            asked.answered(RpcError(INVALID_PARAMS, why))
             return None
         invocation = Invocation(found, asked.grant, asked.answered, self._note)
         peer = self._peers.get(found.unit)

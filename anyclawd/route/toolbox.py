@@ -108,6 +108,11 @@ class Toolbox:
         """Whose a name is; also of a unit that does not run just now."""
         return self._index(scope).found.get(name)
 
+    def meanings(self, scope: Scope, name: str) -> tuple[str, ...]:
+        """The names by which each of those is found that have this one by themselves."""
+        found = self._index(scope).found
+        return tuple(key for key, one in found.items() if one.name == name and key != name)
+
     def _index(self, scope: Scope) -> Index:
         if (index := self._indexes.get(scope)) is None:
             if len(self._indexes) >= INDEXES_MAX:

@@ -46,7 +46,9 @@ async def test_names_that_meet_find_their_tools() -> None:
     alone = bed.ask("tools/call", CLOCK.name, name="get")
     clock.finish("c")
     assert alone.text == "c"
-    assert bed.call("get").error == RpcError(INVALID_PARAMS, "unknown tool 'get'")
+    assert bed.call("get").error == RpcError(
+        INVALID_PARAMS, "tool 'get' may be 'clock__get' or 'files__get'; say which"
+    )
 
 
 async def test_names_have_their_units_where_that_is_wanted() -> None:
@@ -76,7 +78,9 @@ async def test_an_agent_that_is_configured_no_more_sees_nothing() -> None:
 async def test_a_call_without_a_name_is_refused() -> None:
     bed = Toolbed(CLOCK)
     for params in ({}, {"name": 1}, {"name": None}, {"name": ["now"]}):
-        assert bed.ask("tools/call", **params).error.code == INVALID_PARAMS
+        assert bed.ask("tools/call", **params).error == RpcError(
+            INVALID_PARAMS, "which tool is meant is said by a name, a text"
+        )
 
 
 async def test_an_error_about_the_request_is_an_error_and_any_other_a_result() -> None:

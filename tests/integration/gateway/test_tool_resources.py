@@ -107,7 +107,10 @@ async def test_a_prompt_is_got_from_the_unit_whose_it_is() -> None:
     assert request["params"] == {"name": "p", "arguments": {"a": "b"}}
     files.answer_raw(request, b'{"messages" : []}')
     assert asking.raw == b'{"messages" : []}'
-    assert bed.ask("prompts/get", name="p").error.message == "unknown prompt 'p'"
+    assert bed.ask("prompts/get", name="q").error.message == "unknown prompt 'q'"
+    assert bed.ask("prompts/get", name="p").error.message == (
+        "prompt 'p' may be 'clock__p' or 'files__p'; say which"
+    )
 
 
 async def test_a_resource_is_read_from_whoever_lists_it_or_has_its_template() -> None:

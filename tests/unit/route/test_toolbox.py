@@ -31,6 +31,8 @@ def test_names_that_meet_say_whose_they_are_and_no_others_do() -> None:
     assert seen(made, BOTH) == ["read", "files__list", "run", "shell__list"]
     assert made.find(BOTH, "shell__list") == Found(SHELL, "list")
     assert made.find(BOTH, "list") is None
+    assert made.meanings(BOTH, "list") == ("files__list", "shell__list")
+    assert made.meanings(BOTH, "nothing") == ()
 
 
 def test_one_unit_alone_has_nobody_to_meet() -> None:
