@@ -29,7 +29,7 @@ SESSIONS_MAX = 10_000
 class Holder:
     """Whose a session is: who has this token, looking at this view."""
 
-    token: str
+    token: str = field(repr=False)
     view: View
     grant: Grant = field(compare=False)  #: what the token says; a chat may get another name
 

@@ -191,9 +191,10 @@ class Message:
         self.is_cancelled = False
         value: Json = json.loads(line)
         one = value if isinstance(value, dict) else {}
-        method, params = one.get("method"), one.get("params")
-        self.id: Json = one.get("id") if isinstance(method, str) else None
+        method, id_, params = one.get("method"), one.get("id"), one.get("params")
         self.method = method if isinstance(method, str) else ""
+        self.is_notice = bool(self.method) and "id" not in one
+        self.id = id_ if self.method and isinstance(id_, str | int) else None
         self.params: dict[str, Json] = params if isinstance(params, dict) else {}
         meta = self.params.get("_meta")
         self.revision = meta.get(VERSION) if isinstance(meta, dict) else None
@@ -288,7 +289,7 @@ class Shim:
             except Gone as error:
                 self._give_up(str(error))
             except (OSError, ValueError) as error:
-                self._answer_failure(message, f"the answer of anyclawd was cut off: {error}")
+                self._answer_failure(message, f"this could not be carried: {error}")
             finally:
                 with self._changed:
                     self._posted -= 1
@@ -324,9 +325,13 @@ class Shim:
         if not is_lost or self._opening is None or message is self._opening:
             return reply
         reply.body()
-        opened = connection.ask(self._request(self._opening))
-        self._begin_session(opened, opened.body())
+        self._reopen(connection, self._opening)
         return connection.ask(self._request(message))
+
+    def _reopen(self, connection: Connection, opening: Message) -> None:
+        """Begin the session again as the agent has begun it."""
+        opened = connection.ask(self._request(opening))
+        self._begin_session(opened, opened.body())
 
     def _request(self, message: Message) -> bytes:
         headers = {
@@ -360,8 +365,10 @@ class Shim:
                 connection = self._remote.connect()
                 headers = {"Accept": "text/event-stream", **self._session}
                 reply = connection.ask(self._remote.request("GET", headers))
-                if reply.status == 405:
-                    return
+                if reply.status == 404 and self._opening is not None:
+                    reply.body()
+                    self._reopen(connection, self._opening)
+                    continue
                 for event in reply.events():
                     self._say(event)
             except Gone as error:
@@ -390,7 +397,7 @@ class Shim:
             return
         if reply.status == 200:
             self._say(body)
-        elif message.id is not None:
+        elif not message.is_notice:
             self._say_refusal(message, reply.status, body)
 
     def _say_refusal(self, message: Message, status: int, body: bytes) -> None:

@@ -125,6 +125,32 @@ async def test_a_session_that_was_forgotten_is_begun_again(
         assert (await agent.hear())["result"]["content"][0]["text"] == "2"
 
 
+async def test_changes_are_told_in_a_session_that_was_begun_again(
+    loop: asyncio.Runner, served: Served
+) -> None:
+    async with started(url_of(served)) as agent:
+        agent.say(INITIALIZE)
+        await agent.hear()
+        agent.say(INITIALIZED)
+        await served.wait_until(lambda: len(served.host.followers) == 1)
+        for _ in range(64):
+            await served.initialize()
+        await served.wait_until(lambda: not served.host.followers)
+        await served.wait_until(lambda: len(served.host.followers) == 1)
+        served.host.change_tools()
+        assert (await agent.hear())["method"] == "notifications/tools/list_changed"
+
+
+async def test_what_is_no_request_is_told_so(loop: asyncio.Runner, served: Served) -> None:
+    async with started(url_of(served)) as agent:
+        for odd in (request("ping", id_=None), request("ping", id_=[1]), 7, []):
+            agent.say(odd)
+            answer = await agent.hear()
+            assert (answer["id"], answer["error"]["code"]) == (None, -32600)
+        agent.say([request("ping", id_=1), request("ping", id_="b")])  # of 2025-03-26
+        assert [one["id"] for one in await agent.hear()] == [1, "b"]
+
+
 async def test_what_is_refused_is_answered_under_its_id(
     loop: asyncio.Runner, served: Served
 ) -> None:
