@@ -1,7 +1,6 @@
 """The tools as agents see them, and the life of the program."""
 
 import os
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -72,7 +71,7 @@ class Scheduler(ToolServer):
         self,
         environ: Mapping[str, str] = os.environ,
         clock: Callable[[], datetime] = utc_now,
-        new_id: Callable[[], str] = lambda: f"t{secrets.token_hex(6)}",
+        new_id: Callable[[], str] = lambda: f"t{os.urandom(6).hex()}",
     ) -> None:
         self._environ, self._clock, self._new_id = environ, clock, new_id
 
