@@ -150,8 +150,14 @@ AS_SERVER = {
     ),
     "http-parameter-headers": Requirement(
         f"{NEW}: Transports, Custom Headers from Tool Parameters",
-        "headers that mirror parameters of a tool",
-        deferral="nobody between a client and the endpoint routes by them; only the body counts",
+        "an argument that a client repeats in a header, since the schema of the tool says so, is "
+        "there and agrees, else 400 and -32020; numbers agree as numbers",
+        proved_by(
+            HTTP,
+            "arguments_that_are_repeated_agree",
+            "arguments_that_are_repeated_otherwise_are_refused",
+        )
+        + proved_by(OFFICIAL, "an_argument_that_is_repeated_in_a_header"),
     ),
     "http-sse-2024": Requirement(
         "2024-11-05: HTTP with SSE",

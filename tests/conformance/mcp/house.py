@@ -31,7 +31,9 @@ HTTP = {"capabilities": {"mcpCapabilities": {"http": True}}}
 #: Schemas as no serializer of ours would write them.
 SCHEMA = (
     r'{"type":"object", "$schema":"http://json-schema.org/draft-07/schema#","properties":{'
-    r'"b":{"type":"number","maximum":1.0e2,"x-own":null},"a":{"const":"\u00fc/\/ü"}}}'
+    r'"b":{"type":"number","maximum":1.0e2,"x-own":null},"a":{"const":"\u00fc/\/ü"},'
+    r'"count":{"type":"integer","x-mcp-header":"Count"},"region":{"type":"string","x-mcp-header":'
+    r'"Region"}}}'
 )
 #: What both puppets offer, as text: each name once in the views of one unit, twice in that of both.
 ONE = '{"name":"one","description":"plays","inputSchema": ' + SCHEMA + "}"

@@ -5,6 +5,7 @@ import socket
 
 import pytest
 
+from anyclawd.model.value import Json
 from tests.conformance.mcp.door import META, Door, mirrored
 from tests.conformance.mcp.house import ONE, Playhouse
 
@@ -348,6 +349,51 @@ def test_names_of_headers_have_no_case_and_values_may_be_encoded(
     pending = door.begin(frame, {**headers, "MCP-NAME": "=?base64?b25l?="})
     mcp_stage.played.reply("hello")
     assert pending.reply().result["content"][0]["text"] == "hello"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "headers"),
+    [
+        ({"count": 42}, {"Mcp-Param-Count": "42"}),
+        ({"count": 42}, {"mcp-param-COUNT": "42.0"}),
+        ({"region": "eu"}, {"Mcp-Param-Region": "eu"}),
+        ({"region": "ü"}, {"Mcp-Param-Region": "=?base64?w7w=?="}),
+        ({"region": None}, {}),
+        ({}, {}),
+        ({}, {"Mcp-Param-Unknown": "whatever"}),
+    ],
+    ids=str,
+)
+def test_arguments_that_are_repeated_agree(
+    mcp_stage: Playhouse, door: Door, arguments: Json, headers: dict[str, str]
+) -> None:
+    frame = door.modern("tools/call", {"name": "one", "arguments": arguments})
+    pending = door.begin(frame, {**mirrored(frame), **headers})
+    call = mcp_stage.played.reply("agreed")
+    assert call["params"]["arguments"] == arguments
+    assert pending.reply().status == 200
+
+
+@pytest.mark.parametrize(
+    ("arguments", "headers"),
+    [
+        ({"count": 42}, {}),
+        ({"count": 42}, {"Mcp-Param-Count": "41"}),
+        ({"count": 42}, {"Mcp-Param-Count": "forty-two"}),
+        ({"region": "eu"}, {"Mcp-Param-Region": "EU"}),
+        ({"region": "eu"}, {"Mcp-Param-Region": "=?base64?!?="}),
+        ({}, {"Mcp-Param-Region": "eu"}),
+        ({"region": None}, {"Mcp-Param-Region": "null"}),
+    ],
+    ids=str,
+)
+def test_arguments_that_are_repeated_otherwise_are_refused(
+    door: Door, arguments: Json, headers: dict[str, str]
+) -> None:
+    """Somebody between may have gone by the header; the unit is not asked."""
+    frame = door.modern("tools/call", {"name": "one", "arguments": arguments})
+    reply = door.post(frame, {**mirrored(frame), **headers})
+    assert (reply.status, reply.error["code"]) == (400, -32020)
 
 
 @pytest.mark.parametrize("method", ["nothing", "initialize", "ping", "logging/setLevel"])

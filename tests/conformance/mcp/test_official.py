@@ -104,6 +104,10 @@ def test_a_tool_that_does_not_exist(client: Connection) -> None:
     assert raised.value.code == -32602
 
 
+def test_an_argument_that_is_repeated_in_a_header(client: Connection) -> None:
+    assert client.text("route", region="Köln/am Rhein") == "Köln/am Rhein"
+
+
 def test_progress_is_relayed_in_order(client: Connection) -> None:
     order = client.begin("call_tool", tells=True, name="count", arguments={"to": 20})
     assert client.end(order)["content"][0]["text"] == "counted to 20"

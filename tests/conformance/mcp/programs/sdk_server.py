@@ -83,6 +83,12 @@ async def wait(name: str) -> str:
 
 
 @server.tool()
+def route(region: Annotated[str, Field(json_schema_extra={"x-mcp-header": "Region"})]) -> str:
+    """Has an argument that clients over HTTP repeat in a header."""
+    return region
+
+
+@server.tool()
 def fail(text: str) -> str:
     """Fails."""
     raise ToolError(text)
