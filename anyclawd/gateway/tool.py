@@ -139,7 +139,9 @@ class ToolPeer:
     # --- what it offers ---------------------------------------------------------------------------
 
     def _ask_page(self, offer: Offer, params: dict[str, Json], ended: OnEnd) -> None:
-        self.ask(Request(offer.method, params, {}), ended)
+        """A list may take as long as the start of its unit, however short its calls have to be."""
+        timeout_s = max(self.call_timeout_s, self.unit.timeouts.start_s)
+        self.ask(Request(offer.method, params, {}), ended, timeout_s=timeout_s)
 
     def _listed(self, found: ToolList, reason: str, is_changed: bool) -> None:
         name = self.unit.name
@@ -183,7 +185,11 @@ class ToolPeer:
         return self._is_ready and not self._is_gone
 
     def ask(
-        self, request: Request, ended: OnEnd, progressed: OnProgress | None = None
+        self,
+        request: Request,
+        ended: OnEnd,
+        progressed: OnProgress | None = None,
+        timeout_s: float | None = None,
     ) -> ToolCall | None:
         """Begin a request; None where it has ended already."""
         if self._is_gone:
@@ -193,8 +199,8 @@ class ToolPeer:
             ended(NOT_READING)
             return None
         self._last_number += 1
-        number, timeout_s = self._last_number, self.call_timeout_s
-        call = self._calls[number] = ToolCall(self, number, request, ended, progressed, timeout_s)
+        number, time_s = self._last_number, timeout_s or self.call_timeout_s
+        call = self._calls[number] = ToolCall(self, number, request, ended, progressed, time_s)
         if self._is_paused:
             self._held.append(call)
         else:

@@ -41,9 +41,10 @@ class Trusted:
         self._told: dict[UnitName, list[Json]] = {}  # the roots that a tool knows
 
     def caller(self, grant: Grant) -> Caller:
+        route = self._routes().agents.get(grant.agent)
         return Caller(
             session=grant.session,
-            agent=entry_name(grant.agent),
+            agent=entry_name(grant.agent) if route is None else route.name,
             workspace=self._desk.workspace_of(grant.agent),
             channel=self._desk.channel_of(grant.session),
         )

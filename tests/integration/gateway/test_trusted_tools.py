@@ -1,6 +1,8 @@
 """What trusted tools are told, and what they may do to chats; scripted, on in-memory wires."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
 
 import pytest
 
@@ -52,6 +54,15 @@ async def test_it_is_told_who_calls() -> None:
         "workspace": f"/work/{AGENT}",
         "channel": "web",
     }
+
+
+async def test_a_worker_of_a_pool_has_the_name_of_its_pool() -> None:
+    bed = Toolbed(MAIL)
+    route = replace(bed.routes.agents[AGENT], name="pool")
+    bed.routes = Routes(agents=MappingProxyType({AGENT: route}))
+    mail = bed.start(MAIL, tool("send"))
+    bed.call("send")
+    assert mail.take("tools/call")["params"]["_meta"]["anyclaw/call"]["agent"] == "pool"
 
 
 async def test_it_is_told_so_in_the_modern_era_as_well() -> None:
