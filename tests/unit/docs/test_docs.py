@@ -38,7 +38,7 @@ def test_every_example_compiles(example: Path) -> None:
 
 def test_the_configurations_of_the_readme_compile(tmp_path: Path) -> None:
     blocks = YAML_BLOCK.findall((ROOT / "README.md").read_text())
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     for block in blocks:
         (tmp_path / "anyclaw.yaml").write_text(block)
         assert findings(tmp_path / "anyclaw.yaml") == []
