@@ -1,18 +1,15 @@
 """What becomes of messages: which are answered here, and which are the host's; knows no HTTP.
 
-Both eras are served side by side. What tells them apart is the header with the revision, which the
-modern one demands of every request and the other knows since 2025-06-18. Requests of the modern era
-stand for themselves, and so do those of a client that sends no id of a session; within a session an
-id belongs to one request until that is answered, which is how it can be cancelled by it.
+Both eras are served side by side. Requests of the modern one stand for themselves, and so do those
+of a client that sends no id of a session; within a session an id belongs to one request until that
+is answered, which is how it can be cancelled by it.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 from typing import assert_never
 
-from anyclawd import __version__
 from anyclawd.mcp import frames, mirrored, modern
 from anyclawd.mcp.checks import (
     SESSION_HEADER,
@@ -24,71 +21,38 @@ from anyclawd.mcp.checks import (
     not_allowed,
     unauthorized,
 )
+from anyclawd.mcp.eras import (
+    ASKED,
+    BATCHING,
+    SERVER_INFO,
+    Client,
+    check_handshake,
+    manner_of,
+    passed,
+    unknown,
+    unsupported,
+)
 from anyclawd.mcp.exchange import Exchange, Running
 from anyclawd.mcp.feed import Feed
 from anyclawd.mcp.listening import URIS_MAX, Listening
-from anyclawd.mcp.posted import Bad, Notice, Posted, Request, shown
+from anyclawd.mcp.posted import Bad, Notice, Posted, Request, read_id, shown
 from anyclawd.mcp.seam import Answer, Host
 from anyclawd.mcp.session import Holder, Session, Sessions
-from anyclawd.model.value import Json
 from anyclawd.wire import mcp
 from anyclawd.wire.jsonrpc import (
     INVALID_PARAMS,
     INVALID_REQUEST,
-    METHOD_NOT_FOUND,
     SERVER_ERROR,
     RpcError,
 )
 from anyclawd.wire.lenient import as_map, as_text
 from anyclawd.wire.mcp import Method, Notification
 
-SERVER_INFO: Mapping[str, Json] = {"name": "anyclaw-tools", "version": __version__}
-
 #: Requests of one token that are under way at a time.
 REQUESTS_PER_TOKEN = 64
 
-#: What is spoken here, newest first.
-REVISIONS = (*reversed(mcp.MODERN_REVISIONS), *reversed(mcp.HANDSHAKE_REVISIONS))
-
-#: Revisions whose clients may send batches; who names none may be one of them.
-_BATCHING = frozenset({"2024-11-05", "2025-03-26", ""})
-
-HANDSHAKE_METHODS = frozenset(
-    {Method.INITIALIZE, Method.PING, Method.SET_LEVEL, Method.SUBSCRIBE, Method.UNSUBSCRIBE}
-)
-MODERN_METHODS = frozenset({Method.DISCOVER, Method.LISTEN})
-#: What the host answers in both eras.
-ASKED = frozenset(
-    {
-        Method.TOOLS_LIST,
-        Method.TOOLS_CALL,
-        Method.RESOURCES_LIST,
-        Method.TEMPLATES_LIST,
-        Method.RESOURCES_READ,
-        Method.PROMPTS_LIST,
-        Method.PROMPTS_GET,
-        Method.COMPLETE,
-    }
-)
-#: Names in `_meta` that are for us, or that only we may say to a tool.
-_NOT_PASSED = ("io.modelcontextprotocol/", "anyclaw/")
-
 #: How much of the reason of a cancelled request a tool is told.
 _REASON_LENGTH = 500
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Client:
-    """Who has sent a request, as far as its head says."""
-
-    holder: Holder
-    revision: str = ""  #: as the header says it, or what the session has agreed on
-    reads_stream: bool = False
-    session: Session | None = None
-
-    @property
-    def is_modern(self) -> bool:
-        return self.revision in mcp.MODERN_REVISIONS
 
 
 class Endpoint:
@@ -131,16 +95,17 @@ class Endpoint:
 
     def post(self, client: Client, posted: Posted, headers: Headers) -> Exchange | Refusal:
         """Begin all that was posted; `Refusal` where it is nothing that could be."""
-        if posted.is_batch and client.revision not in _BATCHING:
+        if posted.is_batch and client.revision not in BATCHING:
             return Refusal(
                 400, "batches ended with revision 2025-03-26; post one message at a time"
             )
-        manner = _MODERN if client.is_modern else _HANDSHAKE
-        exchange = Exchange(is_batch=posted.is_batch, manner=manner)
+        exchange = Exchange(is_batch=posted.is_batch, manner=manner_of(client))
         for item in posted.items:
             match item:
                 case Request():
                     self._begin(client, item, exchange, headers)
+                case Notice() if not client.is_understood:
+                    exchange.refuse(None, unsupported(client), 400)
                 case Notice():
                     self._notice(client, item)
                 case Bad(id_, error):
@@ -152,8 +117,8 @@ class Endpoint:
 
     def listen(self, client: Client) -> Feed | Refusal:
         """The stream of what changes, for a client of the handshake era."""
-        if client.is_modern:
-            return not_allowed("POST")
+        if refusal := _check_bodiless(client):
+            return refusal
         return self._listening.open(client.holder, client.session)
 
     def close_stream(self, feed: Feed) -> None:
@@ -162,8 +127,8 @@ class Endpoint:
 
     def end_session(self, client: Client) -> Refusal | None:
         """What DELETE asks for."""
-        if client.is_modern:
-            return not_allowed("POST")
+        if refusal := _check_bodiless(client):
+            return refusal
         if client.session is None:
             return Refusal(400, f"name the session to end in the header {SESSION_HEADER}")
         self._sessions.end(client.session)
@@ -204,12 +169,12 @@ class Endpoint:
             case Method.SUBSCRIBE | Method.UNSUBSCRIBE if not client.is_modern:
                 self._watch(client, request, exchange)
             case _:
-                exchange.answer(id_, method, _unknown(method, is_modern=client.is_modern))
+                exchange.answer(id_, method, unknown(method, is_modern=client.is_modern))
 
     def _check_era(self, client: Client, request: Request, headers: Headers) -> RpcError | None:
         """Why a request is not as the era that its head says has it."""
         if not client.is_modern:
-            return _check_handshake(client, request)
+            return check_handshake(client, request)
         if error := modern.judge(request, headers):
             return error
         name = request.params.get("name")
@@ -224,8 +189,8 @@ class Endpoint:
         """Only one has consequences; the modern era has none, and says so by hanging up."""
         if notice.method != Notification.CANCELLED or client.session is None:
             return
-        id_ = notice.params.get("requestId")
-        if isinstance(id_, str | int) and (running := client.session.running.get(id_)):
+        id_ = read_id(notice.params.get("requestId"))
+        if id_ is not None and (running := client.session.running.get(id_)):
             reason = as_text(notice.params.get("reason"))[:_REASON_LENGTH]
             running.cancel(reason or "cancelled by the client")
 
@@ -308,7 +273,7 @@ class Endpoint:
             text = f"the id {shown(str(id_))!r} is that of a request that is under way"
             exchange.refuse(id_, RpcError(INVALID_REQUEST, text), 400)
             return
-        progress, params = _passed(params)
+        progress, params = passed(params)
         running = exchange.begin(id_, method, progress)
         self._running.add(running)
         self._under_way[token] += 1
@@ -372,58 +337,11 @@ class Endpoint:
         self._listening.forget(session)
 
 
-def _check_handshake(client: Client, request: Request) -> RpcError | None:
-    """Why a request is not of the era of `initialize`."""
-    if client.revision and client.revision not in mcp.HANDSHAKE_REVISIONS:
-        data = mcp.unsupported(shown(client.revision), REVISIONS)
-        return RpcError(mcp.UNSUPPORTED_REVISION, "the revision is not supported", data)
-    if modern.claims(request.params):
-        text = f"the header {VERSION_HEADER} and the revision in params._meta disagree"
-        return RpcError(mcp.HEADER_MISMATCH, text)
+def _check_bodiless(client: Client) -> Refusal | None:
+    """Why there is nothing to get or to delete."""
+    if client.is_modern:
+        return not_allowed("POST")
+    if not client.is_understood:
+        error = unsupported(client)
+        return Refusal(400, error.message, error.code, data=error.data)
     return None
-
-
-def _passed(params: dict[str, Json]) -> tuple[Json, dict[str, Json]]:
-    """The token under which progress is told, and the parameters as the tool may see them."""
-    if not (meta := as_map(params.get("_meta"))):
-        return None, params
-    token = meta.get(mcp.PROGRESS_TOKEN)
-    is_token = isinstance(token, str | int) and not isinstance(token, bool)
-    kept = {
-        key: value
-        for key, value in meta.items()
-        if key != mcp.PROGRESS_TOKEN and not key.startswith(_NOT_PASSED)
-    }
-    rest = {key: value for key, value in params.items() if key != "_meta"}
-    return token if is_token else None, rest | ({"_meta": kept} if kept else {})
-
-
-def _unknown(method: str, *, is_modern: bool) -> RpcError:
-    text = f"unknown method {shown(method)!r}"
-    if method in (HANDSHAKE_METHODS if is_modern else MODERN_METHODS):
-        spoken = mcp.NEWEST_MODERN if is_modern else mcp.NEWEST_HANDSHAKE
-        text += f": revision {spoken} does not have it; spoken here are {', '.join(REVISIONS)}"
-    return RpcError(METHOD_NOT_FOUND, text)
-
-
-class _Handshake:
-    """Answers are as the host has said them."""
-
-    def dress(self, _method: str, answer: Answer) -> Answer:
-        return answer
-
-    def status_of(self, _error: RpcError) -> int:
-        return 200
-
-
-class _Modern:
-    def dress(self, method: str, answer: Answer) -> Answer:
-        if isinstance(answer, RpcError):
-            return modern.translate(answer)
-        return modern.dress(method, answer, SERVER_INFO)
-
-    def status_of(self, error: RpcError) -> int:
-        return modern.STATUS.get(error.code, 200)
-
-
-_HANDSHAKE, _MODERN = _Handshake(), _Modern()

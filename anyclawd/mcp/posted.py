@@ -64,7 +64,7 @@ def read(body: bytes) -> Posted | Refusal:
 def _item(value: Json) -> Item:
     if not isinstance(value, dict):
         return _bad(None, "a message has to be an object")
-    named = _read_id(value.get("id"))
+    named = read_id(value.get("id"))
     if value.get("jsonrpc") != "2.0":
         return _bad(named, 'a message has to say "jsonrpc": "2.0"')
     method = value.get("method")
@@ -84,7 +84,8 @@ def _item(value: Json) -> Item:
     return Request(named, method, params)
 
 
-def _read_id(id_: Json) -> str | int | None:
+def read_id(id_: Json) -> str | int | None:
+    """What may be an id, or a token; None for anything else."""
     return id_ if isinstance(id_, str | int) and not isinstance(id_, bool) else None
 
 

@@ -20,7 +20,8 @@ from aiohttp.http import HttpProcessingError, HttpVersion11
 
 from anyclawd.mcp import frames
 from anyclawd.mcp.checks import BODY_BYTES_MAX, Door, Headers, Refusal, too_large
-from anyclawd.mcp.endpoint import Client, Endpoint
+from anyclawd.mcp.endpoint import Endpoint
+from anyclawd.mcp.eras import Client
 from anyclawd.mcp.exchange import Exchange
 from anyclawd.mcp.feed import Feed
 from anyclawd.mcp.listener import BACKLOG

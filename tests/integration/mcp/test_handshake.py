@@ -198,7 +198,7 @@ async def test_cancelling_what_is_over_or_never_was_does_nothing(
 ) -> None:
     session = await served.initialize()
     await served.post(call("add", 5, a=1), Mcp_Session_Id=session)
-    for id_ in (5, "5", None, [5], {"a": 5}):
+    for id_ in (5, "5", None, True, [5], {"a": 5}):
         cancelled = notice("notifications/cancelled", {"requestId": id_})
         assert (await served.post(cancelled, Mcp_Session_Id=session)).status == 202
 
@@ -282,6 +282,12 @@ async def test_a_revision_that_is_not_spoken_is_refused_with_those_that_are(
     assert (answer.status, answer.error["code"]) == (400, UNSUPPORTED_REVISION)
     assert answer.error["data"]["requested"] == "2020-01-01"
     assert answer.error["data"]["supported"][:2] == ["2026-07-28", "2025-11-25"]
+    assert answer.json["id"] == 1
+    told = await served.post(notice("notifications/x"), MCP_Protocol_Version="2020-01-01")
+    assert (told.status, told.error["code"]) == (400, UNSUPPORTED_REVISION)
+    for method in ("GET", "DELETE"):
+        answer = await served.request(method, MCP_Protocol_Version="2020-01-01")
+        assert (answer.status, answer.error["code"]) == (400, UNSUPPORTED_REVISION)
 
 
 # --- batches --------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from anyclawd.mcp import checks, endpoint, feed, listening, modern, posted, session
+from anyclawd.mcp import checks, endpoint, eras, feed, listening, modern, posted, session
 from anyclawd.wire import mcp
 
 PAGE = (Path(__file__).parents[3] / "docs/reference/mcp-endpoint.md").read_text()
@@ -11,12 +11,12 @@ SERVER = (Path(endpoint.__file__).with_name("server.py")).read_text()
 
 
 def test_every_method_is_on_the_page() -> None:
-    answered = endpoint.ASKED | endpoint.HANDSHAKE_METHODS | endpoint.MODERN_METHODS
+    answered = eras.ASKED | eras.HANDSHAKE_METHODS | eras.MODERN_METHODS
     assert [method for method in answered if f"`{method}`" not in PAGE] == []
 
 
 def test_every_revision_is_on_the_page() -> None:
-    assert [one for one in endpoint.REVISIONS if f"`{one}`" not in PAGE] == []
+    assert [one for one in eras.REVISIONS if f"`{one}`" not in PAGE] == []
 
 
 def test_every_status_is_on_the_page() -> None:
