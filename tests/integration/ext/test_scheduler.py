@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import stat
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from anyclaw_sdk.testing import ToolTester
 from anyclaw_sdk.tool import ToolResult
@@ -81,7 +84,7 @@ class Bench:
         await asyncio.sleep(0)
 
     def _answer(self, _method: str, params: Message) -> Json:
-        self.sent.put_nowait(params)
+        self.sent.put_nowait({**params, "isTaken": self.refusal is None})
         if self.refusal is not None:
             raise self.refusal
         return {"messageId": f"m{self.sent.qsize()}"}
@@ -354,6 +357,58 @@ def test_a_run_that_waits_is_dropped_with_what_it_was_for(
         assert bench.sent.empty()
 
     run(test())
+
+
+STEPS = st.lists(
+    st.one_of(st.integers(1, 25), st.sampled_from(["refuse", "take", "restart"])), max_size=15
+)
+
+
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(STEPS)
+def test_whatever_happens_each_run_arrives_once_and_in_order(
+    its: SimpleNamespace, tmp_path: Path, steps: list[int | str]
+) -> None:
+    """Refusals, restarts and long absences; a task of every ten minutes makes up for all."""
+    bench = Bench(its, Path(tempfile.mkdtemp(dir=tmp_path)))
+    options: Message = {"retry_for": "1w", "max_catch_up": 1000}
+    taken: dict[str, str] = {}  # by id, the time that each was due at
+
+    async def life(steps: list[int | str]) -> None:
+        async with bench.tester(**options) as tester:
+            if not await listed(tester):
+                await create(tester, every="10min", missed="all")
+            for step in steps:
+                match step:
+                    case int():
+                        await bench.at(bench.clock.now + step * MINUTE)
+                    case "refuse":
+                        bench.refusal = RpcError(-32000, "stopping")
+                    case _:
+                        bench.refusal = None
+
+    async def rest() -> None:
+        bench.refusal = None
+        async with bench.tester(**options) as tester:
+            await bench.at(bench.clock.now + timedelta(hours=1))
+            await until_run(tester, state="delivered")
+
+    while "restart" in steps:
+        index = steps.index("restart")
+        run(life(steps[:index]))
+        steps = steps[index + 1 :]
+    run(life(steps))
+    run(rest())
+    while not bench.sent.empty():
+        sent = bench.sent.get_nowait()
+        if sent["isTaken"]:  # the supervisor drops what comes again under the same id
+            taken.setdefault(sent["sourceId"], text_of(sent).partition("due ")[2][:16])
+    minutes = (bench.clock.now - NOON) // (10 * MINUTE)
+    expected = [NOON + number * 10 * MINUTE for number in range(1, minutes + 1)]
+    zone = its.zone.zone_of("Europe/Berlin")
+    assert list(taken.values()) == [at.astimezone(zone).isoformat()[:16] for at in expected]
 
 
 # --- what is refused -------------------------------------------------------------------------
