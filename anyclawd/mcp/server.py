@@ -265,6 +265,15 @@ class _Http(web.Server):
 
     def __init__(self, handle: Callable[..., Json]) -> None:
         super().__init__(handle, request_factory=_make_request)
+        self._has_warned = False
+
+    def has_room(self) -> bool:
+        """Whether there are not too many connections; warns once of each time there are."""
+        count = len(self.connections)
+        if count > CONNECTIONS_MAX and not self._has_warned:
+            log.warning("mcp.core: %d connections are open; more are closed", CONNECTIONS_MAX)
+        self._has_warned = count > CONNECTIONS_MAX
+        return not self._has_warned
 
     def __call__(self) -> web.RequestHandler:
         return _Connection(
@@ -302,8 +311,7 @@ class _Connection(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         http = cast("_Http", self._manager)
-        if len(http.connections) > CONNECTIONS_MAX:
-            log.warning("mcp.core: %d connections are open; one more is closed", CONNECTIONS_MAX)
+        if not http.has_room():
             self.force_close()
             return
         loop = asyncio.get_running_loop()
