@@ -7,18 +7,17 @@ over `INLINE_MAX_BYTES`. What comes of no message is removed from the service ag
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Awaitable
-from typing import NamedTuple, TypeVar
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import NamedTuple
 
-from aiohttp import BodyPartReader, web
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp import web
+from form_data import Began, Content, Event, FormData, FormError
 from refusal import Refusal
 
 from anyclaw_sdk.content import text_part
 from anyclaw_sdk.media import Claim, Media, MediaError
 from anyclaw_sdk.types import Message
-
-T = TypeVar("T")
 
 #: All files that go into one message.
 INLINE_MAX_BYTES = 256 * 1024
@@ -26,7 +25,6 @@ FILES_MAX = 16
 TEXT_MAX_BYTES = 1024 * 1024
 #: The longest that nothing may come of a form.
 IDLE_S = 30.0
-_PIECE_BYTES = 64 * 1024
 #: Images that agents take, by how they begin; what is called an image and is none stays a file.
 _IMAGES = {
     b"\x89PNG\r\n\x1a\n": "image/png",
@@ -49,14 +47,15 @@ class Attachments:
 
     async def read(self, request: web.Request) -> Received:
         """Take a form. Raises Refusal, and then nothing of it is left."""
+        if "Content-Encoding" in request.headers:
+            raise Refusal(415, "a form is not taken with a Content-Encoding; send it as it is")
         received = Received([], [])
         try:
-            await self._read(request, received)
-        except (ValueError, AssertionError, HttpProcessingError) as error:  # aiohttp's, of a form
+            await self._read(_Form(request), received)
+        except BaseException as error:
             await self.discard(received)
-            raise Refusal(400, f"the body is no form: {error!s:.200}") from error
-        except BaseException:
-            await self.discard(received)
+            if isinstance(error, FormError):
+                raise Refusal(400, f"the body is no form: {error}") from error
             raise
         return received
 
@@ -69,35 +68,30 @@ class Attachments:
             except MediaError:
                 continue
 
-    async def _read(self, request: web.Request, received: Received) -> None:
-        room = INLINE_MAX_BYTES
-        files = 0
-        reader = await request.multipart()
-        while (part := await _in_time(reader.next())) is not None:
-            if not isinstance(part, BodyPartReader):
-                raise Refusal(400, "a form inside the form is not taken")
-            if part.name == "message" and not part.filename:
-                received.parts.append(text_part(await _text(part)))
+    async def _read(self, form: "_Form", received: Received) -> None:
+        room, files = INLINE_MAX_BYTES, 0
+        while (part := await form.next_part()) is not None:
+            if part.name == "message" and part.filename is None:
+                received.parts.append(text_part(await _text(form)))
             elif part.name != "files":
-                text = f"field {part.name or ''!r:.80} is not known; expected message and files"
+                text = f"field {part.name!r:.80} is not known; expected message and files"
                 raise Refusal(400, text)
             elif (files := files + 1) > FILES_MAX:
                 raise Refusal(413, f"a message takes {FILES_MAX} files at most")
             elif self._media is not None:
-                claim = await self._upload(self._media, part)
+                claim = await self._upload(self._media, part, form)
                 received.claims.append(claim)
                 received.parts.append(claim.part())
             else:
-                content = await _content(part, room)
+                content = await _content(part, form, room)
                 room -= len(content)
                 received.parts.append(_inline(part, content))
         if not received.parts:
             raise Refusal(400, "the form is empty; expected message, files, or both")
 
-    async def _upload(self, media: Media, part: BodyPartReader) -> Claim:
-        name, mime_type = part.filename or "", part.headers.get("Content-Type", "")
+    async def _upload(self, media: Media, part: Began, form: "_Form") -> Claim:
         try:
-            return await media.upload(_pieces(part), name, mime_type)
+            return await media.upload(form.pieces(), part.filename or "", part.mime_type)
         except MediaError as error:
             told = f"{_shown(part)}: {error}"
             match error.status:
@@ -109,9 +103,44 @@ class Attachments:
                     raise Refusal(502, told) from error
 
 
-async def _text(part: BodyPartReader) -> str:
+class _Form:
+    """The parts of a request's form, one after another."""
+
+    def __init__(self, request: web.Request) -> None:
+        self._content = request.content
+        self._form = FormData(request.headers.get("Content-Type", ""))
+        self._events: deque[Event] = deque()
+
+    async def next_part(self) -> Began | None:
+        """The next part, past what is left of the last one; None at the end of the form."""
+        while (event := await self._next_event()) is not None:
+            if isinstance(event, Began):
+                return event
+        return None
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The content of the part that was given last."""
+        while isinstance(event := await self._next_event(), Content):
+            yield event.data
+
+    async def _next_event(self) -> Event | None:
+        while not self._events:
+            if self._form.is_complete:
+                return None
+            try:
+                async with asyncio.timeout(IDLE_S):
+                    data = await self._content.readany()
+            except TimeoutError as error:
+                raise Refusal(408, f"nothing more of the form came for {IDLE_S:g} s") from error
+            if not data:
+                raise FormError("it ends before its last boundary")
+            self._events += self._form.feed(data)
+        return self._events.popleft()
+
+
+async def _text(form: _Form) -> str:
     content = bytearray()
-    async for piece in _pieces(part):
+    async for piece in form.pieces():
         content += piece
         if len(content) > TEXT_MAX_BYTES:
             raise Refusal(413, f"'message' is larger than {TEXT_MAX_BYTES} bytes")
@@ -121,9 +150,9 @@ async def _text(part: BodyPartReader) -> str:
         raise Refusal(400, "'message' is not UTF-8") from error
 
 
-async def _content(part: BodyPartReader, max_bytes: int) -> bytes:
+async def _content(part: Began, form: _Form, max_bytes: int) -> bytes:
     content = bytearray()
-    async for piece in _pieces(part):
+    async for piece in form.pieces():
         content += piece
         if len(content) > max_bytes:
             text = (
@@ -134,15 +163,10 @@ async def _content(part: BodyPartReader, max_bytes: int) -> bytes:
     return bytes(content)
 
 
-async def _pieces(part: BodyPartReader) -> AsyncIterator[bytes]:
-    while piece := await _in_time(part.read_chunk(_PIECE_BYTES)):
-        yield piece
-
-
-def _inline(part: BodyPartReader, content: bytes) -> Message:
+def _inline(part: Began, content: bytes) -> Message:
     """A file inside its message."""
-    said = part.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    mime_type = _image_type(content) or ("" if said.startswith("image/") else said)
+    said = "" if part.mime_type.startswith("image/") else part.mime_type
+    mime_type = _image_type(content) or said
     mime_type = mime_type or "application/octet-stream"
     root = mime_type.partition("/")[0]
     url = f"data:{mime_type};base64,{base64.b64encode(content).decode()}"
@@ -157,13 +181,5 @@ def _image_type(content: bytes) -> str:
     return next((type_ for magic, type_ in _IMAGES.items() if content.startswith(magic)), "")
 
 
-def _shown(part: BodyPartReader) -> str:
+def _shown(part: Began) -> str:
     return f"file {part.filename!r:.200}" if part.filename else "a file"
-
-
-async def _in_time(reading: Awaitable[T]) -> T:
-    try:
-        async with asyncio.timeout(IDLE_S):
-            return await reading
-    except TimeoutError as error:
-        raise Refusal(408, f"nothing more of the form came for {IDLE_S:g} s") from error

@@ -85,6 +85,8 @@ class Server:
                 return _error(refusal)
             except web.HTTPException as error:
                 return _http_error(request, error)
+            except (web.RequestPayloadError, ConnectionError) as error:  # it may be gone as well
+                return _error(Refusal(400, f"the body cannot be read: {error!s:.200}"))
 
         application = web.Application(middlewares=[guard], client_max_size=BODY_MAX_BYTES)
         application.add_routes(

@@ -101,6 +101,8 @@ class Server:
                 return _error(refusal)
             except web.HTTPException as error:
                 return _http_error(request, error)
+            except (web.RequestPayloadError, ConnectionError) as error:  # it may be gone as well
+                return _error(Refusal(400, "bad-request", f"the body ends early: {error!s:.200}"))
 
         application = web.Application(middlewares=[guard])
         application.add_routes(
