@@ -192,7 +192,7 @@ class Endpoint:
         id_ = read_id(notice.params.get("requestId"))
         if id_ is not None and (running := client.session.running.get(id_)):
             reason = as_text(notice.params.get("reason"))[:_REASON_LENGTH]
-            running.cancel(reason or "cancelled by the client")
+            running.cancel(reason or "by the client")
 
     def _initialize(self, client: Client, request: Request, exchange: Exchange) -> None:
         id_, method, params = request

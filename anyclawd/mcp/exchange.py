@@ -59,7 +59,7 @@ class Running:
         self._close()
         if call is not None:
             call.cancel(reason)
-        self.exchange.settle(self, RpcError(REQUEST_CANCELLED, reason))
+        self.exchange.settle(self, RpcError(REQUEST_CANCELLED, f"cancelled: {reason}"))
 
     def _close(self) -> None:
         self.is_open, self.call = False, None

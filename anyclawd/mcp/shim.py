@@ -226,7 +226,7 @@ class Shim:
         self._changed = threading.Condition()
         self._work: SimpleQueue[Message] = SimpleQueue()
         self._workers = 0
-        self._idle = 0
+        self._idle = 0  # workers without a message; below zero, messages without a worker
         self._under_way: dict[Json, Message] = {}
         self._posted = 0  # not answered yet, requests or not
         self._opening: Message | None = None  # what has begun the session
@@ -260,9 +260,11 @@ class Shim:
             self._posted += 1
             if message.id is not None:
                 self._under_way[message.id] = message
-            if not self._idle and self._workers < WORKERS_MAX:
+            if self._idle <= 0 and self._workers < WORKERS_MAX:
                 self._workers += 1
+                self._idle += 1
                 threading.Thread(target=self._perform, daemon=True).start()
+            self._idle -= 1  # whoever that is, one of them takes this message
         self._work.put(message)
 
     def _cancel(self, id_: "Json") -> None:
@@ -279,11 +281,7 @@ class Shim:
     def _perform(self) -> None:
         """Post one message after the other; what a worker does."""
         while True:
-            with self._changed:
-                self._idle += 1
             message = self._work.get()
-            with self._changed:
-                self._idle -= 1
             try:
                 self._post(message)
             except Gone as error:
@@ -292,6 +290,7 @@ class Shim:
                 self._answer_failure(message, f"this could not be carried: {error}")
             finally:
                 with self._changed:
+                    self._idle += 1
                     self._posted -= 1
                     self._under_way.pop(message.id, None)
                     self._changed.notify_all()

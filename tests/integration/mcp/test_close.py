@@ -30,7 +30,7 @@ async def closing() -> None:
 
         await served.server.close()
 
-        assert (await waiting.answer()).error["message"].startswith("mcp.core is stopping")
+        assert (await waiting.answer()).error["message"].startswith("cancelled: mcp.core is")
         assert asked.reason.startswith("mcp.core is stopping")
         assert [event async for event in older] == []
         (last,) = [event async for event in newer]

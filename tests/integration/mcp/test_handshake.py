@@ -190,7 +190,8 @@ async def test_a_request_is_cancelled_by_its_id(loop: asyncio.Runner, served: Se
         assert answer.status == 202
         await asked.cancelled.wait()
         assert asked.reason == "enough"
-        assert (await connection.answer()).error["code"] == REQUEST_CANCELLED
+        error = (await connection.answer()).error
+        assert error == {"code": REQUEST_CANCELLED, "message": "cancelled: enough"}
 
 
 async def test_cancelling_what_is_over_or_never_was_does_nothing(
@@ -257,7 +258,7 @@ async def test_a_session_ends_once(loop: asyncio.Runner, served: Served) -> None
         asked = await served.host.asked.get()
         assert (await served.request("DELETE", Mcp_Session_Id=session)).status == 204
         await asked.cancelled.wait()
-        assert (await connection.answer()).error["message"] == "the session was ended"
+        assert (await connection.answer()).error["message"] == "cancelled: the session was ended"
     assert (await served.request("DELETE", Mcp_Session_Id=session)).status == 404
     after = await served.post(request("ping"), Mcp_Session_Id=session)
     assert after.status == 404

@@ -96,6 +96,18 @@ async def test_a_whole_life_on_pipes(loop: asyncio.Runner, served: Served) -> No
         await served.wait_until(lambda: not served.host.followers)
 
 
+async def test_what_comes_at_once_does_not_wait_for_each_other(
+    loop: asyncio.Runner, served: Served
+) -> None:
+    async with started(url_of(served)) as agent:
+        slow = [call("slow", id_) for id_ in range(3)]
+        agent.say(*slow, request("ping", {}, "p"))
+        assert (await agent.hear())["id"] == "p"
+        for _ in slow:
+            (await served.host.asked.get()).answered(b"{}")
+        assert {(await agent.hear())["id"] for _ in slow} == {0, 1, 2}
+
+
 async def test_the_modern_era_is_told_in_the_head_as_well(
     loop: asyncio.Runner, served: Served
 ) -> None:

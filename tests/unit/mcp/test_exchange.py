@@ -108,7 +108,10 @@ def test_a_cancelled_request_tells_its_tool_and_is_over() -> None:
     running.cancel("again")
     assert call.reasons == ["changed my mind"]
     assert post.is_over
-    assert of(post.body())["error"] == {"code": REQUEST_CANCELLED, "message": "changed my mind"}
+    assert of(post.body())["error"] == {
+        "code": REQUEST_CANCELLED,
+        "message": "cancelled: changed my mind",
+    }
 
 
 def test_a_client_that_hangs_up_cancels_all_that_is_open() -> None:
