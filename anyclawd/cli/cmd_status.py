@@ -79,6 +79,7 @@ def _overview(status: Json) -> list[str]:
         f"        pid: {status['pid']}, version {status['version']}",
         f"     config: {clean(status['config'])}",
         f"      admin: {f'http://127.0.0.1:{port}' if port else 'on the socket only'}",
+        *([f"      tools: {status['tools_url']}"] if status["tools_url"] else []),
         f"  processes: {status['containment']}",
         f"      units: {len(units)}, {failed} failed; jobs: {status['jobs']}",
     ]

@@ -119,6 +119,7 @@ class Assembly:
         self._control.reloader = self.reloader
         self._admin.control = self._control
         self._mcp.warnings = self._control.warnings
+        self._control.tools_url = lambda: self._mcp.place
         workers = Workers(self._driver, self._tell_absence)
         self._gateway.start_worker, self._gateway.stop_worker = workers.start, workers.stop
         self._driver.announced.append(self._announce)

@@ -6,7 +6,7 @@ Reads the engine's state and hands requests to the driver and the gateway; decid
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from itertools import chain
@@ -100,6 +100,7 @@ class DaemonControl:
         self.reloader: Reloader | None = None  #: set before the boot
         self.admin_port: int | None = None
         self.warnings: list[str] = []
+        self.tools_url: Callable[[], str] = str  #: set before the boot
         self.conversations = Conversations(gateway.chats)
         self.changes = Fanout()
         self._watch = Watch()
@@ -131,6 +132,7 @@ class DaemonControl:
             "config": self._driver.plan.config,
             "dropins": self._dropins,
             "admin_port": self.admin_port,
+            "tools_url": self.tools_url(),
             "containment": self._containment,
             "jobs": len(self._manager.jobs),
             "warnings": self.warnings,

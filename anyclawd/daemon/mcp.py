@@ -57,9 +57,12 @@ class McpCore:
 
     def url(self, key: str) -> str:
         """Of the unit with this configuration key; empty where nothing listens."""
-        if self._bound is None:
-            return ""
-        return f"{url(self._host, self._bound.port)}{ROOT}/{quote(key, safe='')}"
+        return f"{self.place}/{quote(key, safe='')}" if self._bound is not None else ""
+
+    @property
+    def place(self) -> str:
+        """The URL of the merged view; empty where nothing listens."""
+        return "" if self._bound is None else f"{url(self._host, self._bound.port)}{ROOT}"
 
     # -- as a unit -----------------------------------------------------------------------------
 
@@ -80,7 +83,7 @@ class McpCore:
             self._late.call()
 
         loop.add_reader(descriptor, ring)
-        log.info("tools: %s%s", url(self._host, bound.port), ROOT)
+        log.info("tools: %s", self.place)
         if bound.warning and bound.warning not in self.warnings:
             log.warning("%s", bound.warning)
             self.warnings.append(bound.warning)

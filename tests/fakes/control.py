@@ -287,6 +287,7 @@ class FakeControl:
             "config": self.running_plan.config,
             "dropins": self.dropins,
             "admin_port": 3000,
+            "tools_url": "",
             "containment": "best effort: sessions, subreaper and marks; no cgroup is delegated",
             "jobs": 0,
             "warnings": [],
