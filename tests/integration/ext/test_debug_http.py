@@ -468,7 +468,7 @@ def test_every_event(chat: Chat) -> None:
     for content in (
         {"type": "image", "url": "u"},
         {"type": "file", "url": "u", "filename": "f", "mimeType": "m"},
-        {"type": "audio", "data": "u", "mimeType": "m"},
+        {"type": "audio", "data": "https://u", "mimeType": "m"},
     ):
         chat.deliver(sessionUpdate="agent_message_chunk", content=content)
     chat.channel.notify("channel/deliverMessage", {"sessionId": "", "content": "plain"})
@@ -484,7 +484,7 @@ def test_every_event(chat: Chat) -> None:
     assert media == [
         ("image", {"url": "u"}),
         ("file", {"url": "u", "filename": "f", "mimeType": "m"}),
-        ("audio", {"url": "u", "mimeType": "m"}),
+        ("audio", {"url": "https://u", "mimeType": "m"}),
     ]
     assert events.next() == ("", "plain")
 
