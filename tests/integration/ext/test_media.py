@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -414,3 +415,44 @@ async def test_a_directory_that_cannot_be_used_refuses_the_handshake(tmp_path: P
     with pytest.raises(RpcError, match=r"cannot use .*/items/x: not a directory"):
         async with open_house(tmp_path / "items/x"):
             pass
+
+
+def test_what_was_answered_outlives_any_kill(tmp_path: Path) -> None:
+    """A real process, killed amid eight uploads again and again: no half file, and none lost."""
+    kept: dict[str, bytes] = {}
+    chance = Random(7)
+
+    async def upload(media: Media, content: bytes, done: asyncio.Event) -> None:
+        with suppress(MediaError):  # the service was killed
+            claim = await media.upload(chunks(content[:1000], content[1000:]))
+            kept[claim.url] = content
+            done.set()
+
+    async def store_and_kill(media: Media, service: Supervisor) -> None:
+        done = asyncio.Event()
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(8):
+                content = chance.randbytes(chance.randrange(2_000_000))
+                tasks.create_task(upload(media, content, done))
+            await done.wait()
+            service.process.kill()
+
+    async def read_all(media: Media) -> None:
+        for url, content in kept.items():
+            async with await media.fetch(url) as stream:
+                assert await stream.read(2**24) == content
+
+    for is_last in (False, False, False, True):
+        with Supervisor(str(MEDIA)) as service:
+            params = {"namespace": "x", "options": {"directory": str(tmp_path)}}
+            offered = service.call(1, "initialize", params)["result"]["installation"]
+            key = offered["environment"]["ANYCLAW_MEDIA_KEY"]
+            media = Media(offered["urls"]["media"], key)
+            assert list((tmp_path / "incoming").iterdir()) == []
+            names = {path.name for path in (tmp_path / "items").iterdir()}
+            sidecars = {name for name in names if name.endswith(".json")}
+            assert names == sidecars | {name.removesuffix(".json") for name in sidecars}
+            asyncio.run(read_all(media))
+            if not is_last:
+                asyncio.run(store_and_kill(media, service))
+    assert len(kept) >= 3
