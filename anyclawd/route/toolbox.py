@@ -9,8 +9,9 @@ several units, and only where two of them have the same name, each of these is s
 are known to offer, whether or not they run just now: so a crash elsewhere renames nothing. What is
 offered by a unit that does not run is not shown.
 
-`unit__name` finds its tool in every view, also where it is not needed. A name that is meant for
-several is nobody's: it is not guessed which.
+`unit__name` finds its tool in every view, also where it is not needed. A tool that calls itself by
+another unit's `unit__name` does not get what is meant for that one: it is shown with its own unit
+before it. A name that is meant for several is nobody's: it is not guessed which.
 
 What an agent is not granted, or what is denied to it, is not in its view, and a view is all that is
 ever looked at: what is hidden cannot be called either.
@@ -129,18 +130,24 @@ class Toolbox:
         ]
         how_many = Counter(found.name for found in allowed)
         prefixes = prefixes_of(scope.units)
-        view: dict[str, Found] = {}
         whole: dict[str, Found] = {}
-        plain: dict[str, Found] = {}
         for found in allowed:
-            long = f"{prefixes[found.unit]}__{found.name}"
-            is_plain = scope.names is ToolNames.PLAIN and how_many[found.name] == 1
-            whole.setdefault(long, found)
-            if is_plain:
-                plain[found.name] = found
-            if found.unit in self._up:
-                view.setdefault(found.name if is_plain else long, found)
-        return Index(MappingProxyType(view), whole | plain)
+            whole.setdefault(f"{prefixes[found.unit]}__{found.name}", found)
+
+        def is_alone(found: Found) -> bool:
+            return scope.names is ToolNames.PLAIN and how_many[found.name] == 1
+
+        def is_plain(found: Found) -> bool:
+            meant = whole.get(found.name)  # by what is its own name to it
+            is_free = meant is None or (meant.unit == found.unit and is_alone(meant))
+            return is_free and is_alone(found)
+
+        shown: dict[str, Found] = {}
+        for found in allowed:
+            name = found.name if is_plain(found) else f"{prefixes[found.unit]}__{found.name}"
+            shown.setdefault(name, found)
+        view = {name: found for name, found in shown.items() if found.unit in self._up}
+        return Index(MappingProxyType(view), whole | shown)
 
     def described(self, route: AgentRoute, names: ToolNames) -> tuple[tuple[str, str], ...]:
         """Names and descriptions of all that an agent may use, for its first prompt."""

@@ -51,6 +51,27 @@ def test_the_whole_name_is_found_also_where_it_is_not_shown() -> None:
     assert toolbox(files="read").find(BOTH, "files__read") == Found(FILES, "read")
 
 
+def test_nobody_takes_over_what_is_meant_for_another_by_its_name() -> None:
+    """What is shown under a name is what is called by it, whatever others call theirs."""
+    made = toolbox(files="list", shell="list run", evil="files__list shell__run")
+    scope = Scope((FILES, SHELL, UnitName("evil.tool")))
+    assert seen(made, scope) == [
+        "files__list",
+        "shell__list",
+        "run",
+        "evil__files__list",
+        "evil__shell__run",
+    ]
+    assert all(made.find(scope, name) == found for name, found in made.view(scope).items())
+    assert made.find(scope, "shell__run") == Found(SHELL, "run")
+
+
+def test_a_unit_may_put_its_own_key_before_its_names() -> None:
+    made = toolbox(files="files__list list")
+    assert seen(made, BOTH) == ["files__list", "list"]
+    assert made.find(BOTH, "files__list") == Found(FILES, "files__list")
+
+
 def test_a_unit_that_has_gone_shows_nothing_and_renames_nothing() -> None:
     made = toolbox(files="list", shell="list run")
     made.gone(FILES)
