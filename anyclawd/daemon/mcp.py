@@ -115,6 +115,8 @@ class McpCore:
         if self._bound is None:
             return None
         assert self.tools is not None, "the tools are set before the boot"
+        # who was watching for a first client may have been told of another than this one
+        asyncio.get_running_loop().remove_reader(self._bound.socket.fileno())
         server: Server = await module.serve(self.tools, Door(self._host), self._bound.socket)
         return server
 

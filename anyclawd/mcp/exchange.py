@@ -8,6 +8,7 @@ the client reads one; who writes it is the server's business.
 Deliberately impossible: two answers to a request; a word of a tool after its answer.
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -15,8 +16,10 @@ from anyclawd.mcp import frames
 from anyclawd.mcp.feed import Feed
 from anyclawd.mcp.seam import Answer, Call
 from anyclawd.model.value import Json
-from anyclawd.wire.jsonrpc import REQUEST_CANCELLED, RpcError
+from anyclawd.wire.jsonrpc import INTERNAL_ERROR, REQUEST_CANCELLED, RpcError
 from anyclawd.wire.mcp import PROGRESS_TOKEN, Notification
+
+log = logging.getLogger("anyclawd.mcp")
 
 
 class Manner(Protocol):
@@ -101,7 +104,11 @@ class Exchange:
 
     def answer(self, id_: str | int, method: str, answer: Answer) -> None:
         """Answer a request, whether or not it has ever been under way."""
-        answer = self._manner.dress(method, answer)
+        try:
+            answer = self._manner.dress(method, answer)
+        except (ValueError, RecursionError):  # no JSON, or deeper than anybody reads
+            log.warning("the answer to a %s cannot be read, and is not passed on", method)
+            answer = RpcError(INTERNAL_ERROR, "the tool's answer cannot be read")
         if isinstance(answer, RpcError):
             self.refuse(id_, answer, self._manner.status_of(answer))
         else:

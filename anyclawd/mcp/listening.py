@@ -174,6 +174,8 @@ class Listening:
             if isinstance(answer, bytes):
                 stream.uris.add(uri)
                 self._watch(holder, uri, feed)
+                if feed not in self._streams:  # it was closed meanwhile
+                    self._unwatch(holder, uri, feed)
             if not waiting:
                 acknowledge()
 

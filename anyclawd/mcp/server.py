@@ -35,6 +35,8 @@ log = logging.getLogger("anyclawd.mcp")
 #: Connections at a time; one more is closed at once.
 CONNECTIONS_MAX = 1024
 
+#: Bodies above 64 KiB that are read at a time; others wait, and are not read meanwhile.
+LARGE_BODIES_MAX = 16
 #: How long an answer may be waited for, or a stream be quiet, before a comment is sent.
 KEEP_ALIVE_S = 30.0
 #: How long a body may take to come, and what is written to be taken.
@@ -47,7 +49,7 @@ _LINGER_S = 2.0
 #: How long `close` waits for answers that are being written.
 _CLOSE_S = 1.0
 
-#: Answers up to this size fit into the buffer of a connection that has room.
+#: What is not larger fits into the buffers of a connection.
 _SMALL_BYTES = 2**16
 
 _HEAD = (
@@ -65,6 +67,7 @@ class Server:
         self._endpoint = Endpoint(host, lambda: secrets.token_urlsafe(24))
         self._door = door
         self._http = _Http(self._handle)
+        self._large = asyncio.Semaphore(LARGE_BODIES_MAX)
         self._listening: asyncio.Server | None = None
 
     async def start(self, listening: socket.socket) -> None:
@@ -111,7 +114,7 @@ class Server:
         if request.method == "DELETE":
             refusal = self._endpoint.end_session(client)
             return web.Response(status=204) if refusal is None else _refuse(refusal)
-        body = await _read(request)
+        body = await _read(request, self._large)
         posted = body if isinstance(body, Refusal) else read(body)
         if isinstance(posted, Refusal):
             return _refuse(posted)
@@ -197,12 +200,16 @@ async def serve(host: Host, door: Door, listening: socket.socket) -> Server:
     return server
 
 
-async def _read(request: web.BaseRequest) -> bytes | Refusal:
+async def _read(request: web.BaseRequest, large: asyncio.Semaphore) -> bytes | Refusal:
+    """The body; of those that are large only a few are read at a time, the others wait."""
     try:
         if request.content.is_eof():
             return await request.read()
         async with asyncio.timeout(BODY_S):
-            return await request.read()
+            if (request.content_length or BODY_BYTES_MAX) <= _SMALL_BYTES:
+                return await request.read()
+            async with large:
+                return await request.read()
     except web.HTTPRequestEntityTooLarge:
         return too_large()
     except TimeoutError:

@@ -109,11 +109,11 @@ class Connection:
 
     def __init__(self, host: str, port: int) -> None:
         self._socket = socket.create_connection((host, port), timeout=CONNECT_S)
-        self._socket.settimeout(None)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._file = self._socket.makefile("rb")
 
-    def ask(self, request: bytes) -> Reply:
+    def ask(self, request: bytes, timeout_s: float | None = None) -> Reply:
+        self._socket.settimeout(timeout_s)
         self._socket.sendall(request)
         return Reply(self._file)
 
@@ -355,7 +355,7 @@ class Shim:
             return
         with suppress(OSError, Gone):  # nobody is there to whom it matters
             connection = self._remote.take()
-            connection.ask(self._remote.request("DELETE", self._session))
+            connection.ask(self._remote.request("DELETE", self._session), LINGER_S)
 
     def _listen(self) -> None:
         """Pass on what changes, for as long as there is a session."""
@@ -366,8 +366,10 @@ class Shim:
                 reply = connection.ask(self._remote.request("GET", headers))
                 if reply.status == 404 and self._opening is not None:
                     reply.body()
+                    former = self._session
                     self._reopen(connection, self._opening)
-                    continue
+                    if self._session is not former:
+                        continue
                 for event in reply.events():
                     self._say(event)
             except Gone as error:

@@ -94,6 +94,10 @@ class ToolsOfTest:
             case "resources/subscribe" | "resources/unsubscribe", str(uri):
                 self.watched.append((method, uri))
                 refused = RpcError(INVALID_PARAMS, "it cannot be watched")
+                if uri == "test://slow" and method == "resources/subscribe":
+                    asked = Asked(grant, view, method, params, answered, progressed)
+                    self.asked.put_nowait(asked)
+                    return asked
                 answered(refused if uri == "test://deaf" else b"{}")
             case _:
                 asked = Asked(grant, view, method, params, answered, progressed)

@@ -1,6 +1,7 @@
 """What no client of good will sends, over real connections: a clear answer, and nothing lost."""
 
 import asyncio
+import contextlib
 import json
 import logging
 
@@ -9,6 +10,7 @@ import pytest
 from anyclawd.mcp import server as module
 from anyclawd.mcp.checks import BODY_BYTES_MAX
 from anyclawd.mcp.endpoint import REQUESTS_PER_TOKEN
+from anyclawd.mcp.server import LARGE_BODIES_MAX
 from anyclawd.wire.jsonrpc import PARSE_ERROR
 from tests.fakes.mcp_client import HEADERS, Served, call, request
 from tests.fakes.mcp_host import OTHER_TOKEN, TOKEN
@@ -100,6 +102,27 @@ async def test_a_large_body_is_taken_and_a_large_answer_given(
         asked.answered(json.dumps({"content": [{"type": "text", "text": text}]}).encode())
         answer = await connection.answer()
         assert answer.json["result"]["content"][0]["text"] == text
+
+
+async def test_of_large_bodies_a_few_are_read_at_a_time(
+    loop: asyncio.Runner, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = json.dumps(call("add", a=1)).encode() + b" " * 2**17
+    size = {"Content-Length": str(len(body))}
+    async with contextlib.AsyncExitStack() as stack:
+        held = [await stack.enter_async_context(served.connect()) for _ in range(LARGE_BODIES_MAX)]
+        for connection in held:
+            connection.send("POST", "/mcp", size, body[:-1])
+        await served.wait_until(served.server._large.locked)
+        late = await stack.enter_async_context(served.connect())
+        late.send("POST", "/mcp", size, body)
+        assert (await served.post(request("ping"))).status == 200  # what is small is not held up
+        held[0].writer.write(body[-1:])
+        assert (await held[0].answer()).status == 200
+        assert (await late.answer()).status == 200
+        for connection in held[1:]:
+            connection.writer.write(body[-1:])
+            assert (await connection.answer()).status == 200
 
 
 async def test_a_body_that_is_cut_off_begins_nothing(loop: asyncio.Runner, served: Served) -> None:

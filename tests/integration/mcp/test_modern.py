@@ -202,6 +202,17 @@ async def test_a_stream_says_first_what_it_will_tell(loop: asyncio.Runner, serve
     assert served.host.followers == []
 
 
+async def test_who_hangs_up_before_a_tool_watches_is_not_watched_for(
+    loop: asyncio.Runner, served: Served
+) -> None:
+    async with posted(served, listen(resourceSubscriptions=["test://slow"])):
+        asked = await served.host.asked.get()
+        served.host.watched.clear()
+    await served.wait_until(lambda: not served.server._endpoint._running)
+    asked.answered(b"{}")
+    assert served.host.watched == [("resources/unsubscribe", "test://slow")]
+
+
 async def test_what_was_not_opted_in_to_is_not_told(loop: asyncio.Runner, served: Served) -> None:
     async with listening(served, resourceSubscriptions=["test://a"]) as events:
         await anext(events)

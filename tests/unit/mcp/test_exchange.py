@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from anyclawd.mcp.exchange import Exchange
 from anyclawd.mcp.seam import Answer
 from anyclawd.model.value import Json
-from anyclawd.wire.jsonrpc import INVALID_PARAMS, REQUEST_CANCELLED, RpcError
+from anyclawd.wire.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, REQUEST_CANCELLED, RpcError
 
 
 class Plain:
@@ -72,6 +72,19 @@ def test_an_error_alone_has_a_status() -> None:
     running.answered(RpcError(INVALID_PARAMS, "no", {"more": 1}))
     assert post.status == 400
     assert of(post.body())["error"]["data"] == {"more": 1}
+
+
+def test_an_answer_that_cannot_be_dressed_is_an_error_and_ends_it() -> None:
+    class Helpless(Plain):
+        def dress(self, _method: str, _answer: Answer) -> Answer:
+            raise RecursionError
+
+    post = Exchange(is_batch=False, manner=Helpless())
+    running = post.begin(1, "a", None)
+    post.complete()
+    running.answered(b"{}")
+    assert post.is_over
+    assert of(post.body())["error"]["code"] == INTERNAL_ERROR
 
 
 def test_the_first_answer_counts() -> None:
