@@ -81,20 +81,25 @@ async def client(url: str, token: str, calls: int, barrier: asyncio.Barrier) -> 
     info = {"name": "bench", "version": "1"}
     params = {"protocolVersion": REVISION, "capabilities": {}, "clientInfo": info}
     await caller.ask(request_of(url, token, 0, "initialize", params))
-    instants: list[int] = []
-    for number in range(-(calls // 10), calls):
-        if number == 0:
-            await barrier.wait()
-            instants.append(time.monotonic_ns())
-        call = {"name": "add", "arguments": {"a": number, "b": 1}}
-        body = await caller.ask(request_of(url, token, number + calls, "tools/call", call))
-        if number >= 0:
-            instants.append(time.monotonic_ns())
-        content = json.loads(body)["result"]["content"]
-        if content[0]["text"] != str(number + 1):
-            raise SystemExit(f"{call} gave {content}")
+    early = calls // 10
+    asked = [call_of(url, token, number) for number in range(early + calls)]
+    answers = [await caller.ask(request) for request in asked[:early]]
+    await barrier.wait()
+    instants = [time.monotonic_ns()]
+    for request in asked[early:]:
+        answers.append(await caller.ask(request))
+        instants.append(time.monotonic_ns())
     caller.close()
+    for number, answer in enumerate(answers):
+        content = json.loads(answer)["result"]["content"]
+        if content[0]["text"] != str(number + 1):
+            raise SystemExit(f"call {number} gave {content}")
     return instants
+
+
+def call_of(url: str, token: str, number: int) -> bytes:
+    call = {"name": "add", "arguments": {"a": number, "b": 1}}
+    return request_of(url, token, number + 1, "tools/call", call)
 
 
 async def main() -> None:
