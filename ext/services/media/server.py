@@ -202,6 +202,7 @@ class Server:
     async def _download(self, request: web.Request) -> web.StreamResponse:
         item = self._read_link(request)
         etag = f'"{item.id}"'  # what an id names never changes
+        left_s = max(0, int(int(request.query["expires"]) - self._now()))
         shown = is_shown(item.mime_type)
         headers = {
             "Content-Type": served_type(item.mime_type),
@@ -209,7 +210,7 @@ class Server:
             "Content-Security-Policy": "sandbox; default-src 'none'",
             "X-Content-Type-Options": "nosniff",
             "Accept-Ranges": "bytes",
-            "Cache-Control": "private, max-age=86400, immutable",
+            "Cache-Control": f"private, max-age={left_s}, immutable",
             "ETag": etag,
         }
         if etag in request.headers.get("If-None-Match", ""):

@@ -52,6 +52,7 @@ async def test_how_a_file_is_served(tmp_path: Path) -> None:
         assert headers["content-type"] == "application/octet-stream"
         assert headers["content-disposition"] == 'attachment; filename="a.png"'
         assert headers["x-content-type-options"] == "nosniff"
+        assert headers["cache-control"] == "private, max-age=86400, immutable"
         assert headers["content-security-policy"] == "sandbox; default-src 'none'"
         status, head, content = await house.ask("HEAD", claim.url)
         assert (status, head["content-length"], content) == (200, "22", b"")
