@@ -27,6 +27,7 @@ def main() -> None:
     limit(resource.RLIMIT_FSIZE, file_bytes)
     limit(resource.RLIMIT_CORE, 0)
     os.nice(5)  # chats go before pictures
+    os.umask(0o077)
     _, most = resource.getrlimit(resource.RLIMIT_CPU)
     answers.write("ready\n")
     answers.flush()

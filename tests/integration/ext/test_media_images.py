@@ -66,6 +66,8 @@ async def test_a_large_image_becomes_smaller(tmp_path: Path) -> None:
         assert (await fetch(house, claim)).size == (100, 50)
         assert house.vault.quota.used_bytes == claim.size
         assert house.files() == [f"items/{claim.id}", f"items/{claim.id}.json"]
+        modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "items").iterdir()}
+        assert modes == {0o600}
 
 
 async def test_an_original_is_kept_on_request(tmp_path: Path) -> None:
