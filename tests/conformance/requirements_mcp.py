@@ -17,6 +17,13 @@ OTHERS = "conformance/mcp/test_third_party.py"
 SHIM = "conformance/mcp/test_shim.py"
 SDK = "conformance/mcp/test_our_sdk.py"
 E2E = "e2e/test_tools.py"
+#: What needs no peer of other makers, or another clock.
+ERAS = "integration/gateway/test_tool_eras.py"
+TOOLS = "integration/gateway/test_toolhost.py"
+MERGED = "integration/gateway/test_tool_resources.py"
+CALLS = "integration/gateway/test_tool_calls.py"
+NEGOTIATION = "unit/wire/test_mcp_era.py"
+LIMITS = "integration/mcp/test_http.py"
 
 OLD, NEW = "2025-11-25", "2026-07-28"
 BOTH = f"{OLD}, {NEW}"
@@ -62,8 +69,15 @@ AS_SERVER = {
     ),
     "http-body-size": Requirement(
         f"{BOTH}: Transports, field",
-        "a body has a bound, and what is beyond it is refused with 413",
-        proved_by(HTTP, "a_body_has_an_end"),
+        "a body has a bound, and what is beyond it is refused with 413; a client that sends or "
+        "reads nothing is not waited for",
+        proved_by(HTTP, "a_body_has_an_end")
+        + proved_by(
+            LIMITS,
+            "a_body_that_does_not_say_its_size_is_read_to_the_limit",
+            "a_body_that_does_not_come_is_not_waited_for",
+            "a_stream_that_is_not_read_is_hung_up_on",
+        ),
     ),
     "http-one-message": Requirement(
         f"{OLD}: Transports, Sending Messages",
@@ -324,6 +338,11 @@ AS_SERVER = {
         proved_by(FEATURES, "a_resource_that_does_not_exist")
         + proved_by(OFFICIAL, "a_resource_that_does_not_exist"),
     ),
+    "resources-watch": Requirement(
+        f"{NEW}: Resources, Subscriptions; Subscriptions",
+        "a resource is watched for as long as the stream lasts that names it",
+        proved_by(FEATURES, "a_resource_is_watched_for_as_long_as_its_stream_lasts"),
+    ),
     "resources-subscribe": Requirement(
         f"{OLD}: Resources, Subscriptions",
         "who has subscribed to a resource is told of it, and of no other, until it has enough",
@@ -369,6 +388,11 @@ AS_SERVER = {
         "that is none is -32602",
         proved_by(FEATURES, "a_client_is_told_what_a_unit_logs", "a_level_that_is_none_is_invalid"),
     ),
+    "logging-opt-in": Requirement(
+        f"{NEW}: Logging, Per-request log level",
+        "who has not asked for log messages is sent none",
+        proved_by(FEATURES, "nobody_of_the_modern_era_is_sent_messages_that_it_has_not_asked_for"),
+    ),
     "pagination-cursor": Requirement(
         f"{BOTH}: Pagination",
         "a cursor that was never given is -32602",
@@ -406,6 +430,11 @@ AS_SERVER = {
         "and marks each message with its id",
         proved_by(HTTP, "a_subscription_tells_what_was_asked_for_and_nothing_else")
         + proved_by(OFFICIAL, "a_change_is_told_and_seen"),
+    ),
+    "subscriptions-end": Requirement(
+        f"{NEW}: Subscriptions, Graceful Closure",
+        "a stream that we end is ended by the result of the request that has opened it",
+        proved_by("integration/mcp/test_close.py", "the_end_is_told_to_everybody"),
     ),
     "caching": Requirement(
         f"{NEW}: Caching",
@@ -482,12 +511,25 @@ AS_CLIENT = {
     ),
     "client-era": Requirement(
         f"{NEW}: Transports, stdio, Backward Compatibility; field",
-        "a server of unknown era is asked once, and is spoken to in the era that has answered: "
-        "one that has taken the question for the beginning refuses every handshake with -32022",
+        "a server of unknown era is asked once, and is spoken to in the era that has answered, "
+        "whatever else it answers with: one that has taken the question for the beginning "
+        "refuses every handshake with -32022",
         proved_by(
             OFFICIAL, "a_unit_of_either_era_is_ready", "a_unit_that_ends_in_a_call_comes_back"
         )
-        + proved_by(OTHERS, "one_that_does_not_know_the_question_is_spoken_to_as_before"),
+        + proved_by(OTHERS, "one_that_does_not_know_the_question_is_spoken_to_as_before")
+        + proved_by(
+            ERAS,
+            "a_tool_that_answers_the_question_stays_modern",
+            "a_tool_that_refuses_the_question_shakes_hands",
+            "a_tool_that_is_silent_shakes_hands",
+            "a_slow_tool_that_has_taken_up_the_question_is_not_mistaken",
+        ),
+    ),
+    "client-unsupported": Requirement(
+        f"{NEW}: Versioning, Protocol Version Negotiation",
+        "a server with which no revision is common is given up, and that is said",
+        proved_by(NEGOTIATION, "a_server_that_cannot_be_spoken_to_is_refused_with_a_text"),
     ),
     # -- the transport -----------------------------------------------------------------------------
     "client-frame": Requirement(
@@ -511,7 +553,33 @@ AS_CLIENT = {
         proved_by(CLIENT, "a_unit_that_ends_is_started_again")
         + proved_by(OFFICIAL, "a_unit_that_ends_in_a_call_comes_back"),
     ),
+    "client-subscriptions": Requirement(
+        f"{NEW}: Subscriptions, Graceful Closure; Transports, stdio, Unexpected Termination",
+        "the successor of a server that has ended is asked again for what is listened to",
+        proved_by(CLIENT, "what_was_listened_to_is_listened_to_again")
+        + proved_by(MERGED, "what_was_wanted_of_a_tool_is_wanted_of_the_one_after_it"),
+    ),
     # -- requests ----------------------------------------------------------------------------------
+    "client-cancels": Requirement(
+        f"{BOTH}: Cancellation; Transports, stdio, Cancellation",
+        "a call that nobody waits for any more is cancelled by a notification that names it; what "
+        "is answered later goes nowhere",
+        proved_by(CLIENT, "a_call_that_nobody_waits_for_is_cancelled")
+        + proved_by(CALLS, "a_cancelled_call_is_told_to_the_tool_and_answered_by_nobody"),
+    ),
+    "client-caching": Requirement(
+        f"{NEW}: Caching",
+        "a list that holds no longer is asked for before it is shown",
+        proved_by(ERAS, "a_list_that_holds_no_longer_is_read_before_it_is_shown"),
+    ),
+    "client-bounds": Requirement(
+        f"{BOTH}: Progress, Implementation Notes; field",
+        "a list without an end, and a storm of changes, have bounds of ours",
+        proved_by(TOOLS, "a_storm_of_changes_makes_one_reading_after_the_one_that_goes_on")
+        + proved_by(
+            "integration/gateway/test_tool_processes.py", "a_list_without_an_end_is_cut_off"
+        ),
+    ),
     "client-ids": Requirement(
         f"{BOTH}: Messages, Requests",
         "no id is used twice, whatever ids the clients behind us choose; answers come in any order",

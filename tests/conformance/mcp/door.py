@@ -163,10 +163,11 @@ class Door:
     def stream(
         self, method: str, frame: Json = None, headers: Mapping[str, str | None] = {}
     ) -> Iterator[Stream]:
-        """An answer as it comes; leaving the block hangs up."""
+        """An answer as it comes; leaving the block hangs up. One to GET stands from the start."""
         body = None if frame is None else json.dumps(frame).encode()
         stream = Stream(self._sent(method, body, headers))
         try:
+            assert method != "GET" or stream.status == 200
             yield stream
         finally:
             stream.close()

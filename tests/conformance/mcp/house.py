@@ -119,11 +119,14 @@ class ModernPuppet(ToolPuppet):
 
     def begin(self) -> None:
         discover = self.expect("server/discover")
+        self.discovered(discover)
+        self.list_all([discover])
+        self.listen(self.expect("subscriptions/listen"))
+
+    def discovered(self, discover: Frame) -> None:
         info = {"name": "modern", "version": "1"}
         known = {"supportedVersions": ["2026-07-28"], "capabilities": CAPABILITIES}
         self.done(discover, **known, serverInfo=info)
-        self.list_all([discover])
-        self.listen(self.expect("subscriptions/listen"))
 
     def listen(self, request: Frame) -> None:
         self._stream = request["id"]
@@ -198,6 +201,11 @@ class Playhouse(House):
         """The process that comes after the one that has gone; nothing is answered yet."""
         self.played = self._theatre.accept("played", ToolPuppet)
         return self.played
+
+    def next_modern(self) -> ModernPuppet:
+        """As `next_played`."""
+        self.modern = self._theatre.accept("modern", ModernPuppet)
+        return self.modern
 
     def replay(self) -> None:
         """Play the process that comes after the one that has gone, as this was played."""

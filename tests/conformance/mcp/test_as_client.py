@@ -133,6 +133,21 @@ def test_a_unit_is_stopped_by_the_end_of_its_input(mcp_stage: Playhouse) -> None
     works(mcp_stage.door("played"), mcp_stage.played)
 
 
+def test_what_was_listened_to_is_listened_to_again(mcp_stage: Playhouse) -> None:
+    """A unit of the modern era that ends has forgotten who listens; its successor is asked anew."""
+    former = mcp_stage.modern
+    wanted = {"toolsListChanged": True, "promptsListChanged": True, "resourcesListChanged": True}
+    former.kill()
+    unit = mcp_stage.next_modern()
+    discover = unit.expect("server/discover")
+    unit.discovered(discover)
+    unit.list_all([discover])
+    listen = unit.expect("subscriptions/listen")
+    assert listen["params"]["notifications"] == wanted
+    unit.listen(listen)
+    works(mcp_stage.door("modern"), unit)
+
+
 # -- what a unit asks -----------------------------------------------------------------------------
 
 
@@ -189,6 +204,21 @@ def test_no_id_is_used_twice(unit: tuple[Door, ToolPuppet]) -> None:
         used.append(puppet.reply("x")["id"])
         assert pending.reply().frame["id"] == 1
     assert len(set(map(str, used))) == 5
+
+
+def test_a_call_that_nobody_waits_for_is_cancelled(unit: tuple[Door, ToolPuppet]) -> None:
+    """By a notification in either era: a pipe is not hung up for one call."""
+    door, puppet = unit
+    session = door.open()
+    pending = session.begin(session.request("tools/call", {"name": "one"}, id_="x"))
+    call = puppet.called()
+    session.tell("notifications/cancelled", {"requestId": "x"})
+    cancelled = puppet.expect("notifications/cancelled")
+    assert cancelled["params"]["requestId"] == call["id"]
+    assert "id" not in cancelled
+    puppet.done(call, content=[])
+    pending.reply()
+    works(door, puppet)
 
 
 def test_answers_come_in_any_order(unit: tuple[Door, ToolPuppet]) -> None:
@@ -287,4 +317,4 @@ def test_annotations_are_not_believed(mcp_stage: Playhouse, played: ToolPuppet) 
     assert pending.reply().result["isError"] is True
     mcp_stage.replay()
     works(door, mcp_stage.played)
-    assert mcp_stage.played.read() == []
+    assert [one for one in mcp_stage.played.read() if one["method"] == "tools/call"] == []

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from anyclawd.model.value import Json
-from tests.conformance.mcp.door import Door, mirrored
+from tests.conformance.mcp.door import META, Door, mirrored
 from tests.conformance.mcp.house import (
     NOTE,
     ONE,
@@ -220,6 +220,27 @@ def test_a_subscriber_is_told_of_its_resource(door: Door, played: ToolPuppet) ->
         stream.expect("notifications/message")
 
 
+def test_a_resource_is_watched_for_as_long_as_its_stream_lasts(
+    door: Door, played: ToolPuppet
+) -> None:
+    """A client of the modern era, a unit of the other: each is told in words that it knows."""
+    params = {"notifications": {"resourceSubscriptions": ["notes://a"]}}
+    frame = door.modern("subscriptions/listen", params)
+    with door.stream("POST", frame, mirrored(frame)) as stream:
+        asked = played.expect("resources/subscribe")
+        assert asked["params"]["uri"] == "notes://a"
+        played.answer(asked, {})
+        told = stream.expect("notifications/subscriptions/acknowledged")
+        assert told["notifications"] == {"resourceSubscriptions": ["notes://a"]}
+        played.notify("resources/updated", uri="notes://b")
+        played.notify("resources/updated", uri="notes://a")
+        told = stream.expect("notifications/resources/updated")
+        assert told == {"uri": "notes://a", "_meta": {f"{META}subscriptionId": frame["id"]}}
+    asked = played.expect("resources/unsubscribe")
+    assert asked["params"]["uri"] == "notes://a"
+    played.answer(asked, {})
+
+
 # -- prompts and completion -----------------------------------------------------------------------
 
 
@@ -276,6 +297,21 @@ def test_a_client_is_told_what_a_unit_logs(door: Door, played: ToolPuppet) -> No
         assert told["logger"].startswith("played")
         assert told["logger"].endswith("db")
         passed(session, played, "logging/setLevel", {"level": "debug"}, {})
+
+
+def test_nobody_of_the_modern_era_is_sent_messages_that_it_has_not_asked_for(
+    door: Door, played: ToolPuppet
+) -> None:
+    params = {"name": "one", "arguments": {}, "_meta": {"progressToken": 1}}
+    frame = door.modern("tools/call", params)
+    with door.stream("POST", frame, mirrored(frame)) as stream:
+        call = played.called()
+        played.notify("message", level="emergency", data="the house is on fire")
+        token = call["params"]["_meta"]["progressToken"]
+        played.notify("progress", progressToken=token, progress=1)
+        stream.expect("notifications/progress")
+        played.answer(call, {"content": []})
+        assert "result" in stream.next()
 
 
 def test_a_level_that_is_none_is_invalid(door: Door) -> None:
