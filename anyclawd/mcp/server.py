@@ -214,7 +214,8 @@ async def _read(request: web.BaseRequest, large: asyncio.Semaphore) -> bytes | R
         return too_large()
     except TimeoutError:
         return Refusal(408, f"the body did not come within {BODY_S:.0f} s", headers=_CLOSE)
-    except (web.RequestPayloadError, ConnectionError):
+    except (web.RequestPayloadError, ConnectionError, RuntimeError):
+        # the last is what aiohttp raises where the connection was lost before
         return Refusal(400, "the body is not what its head says")
 
 
@@ -350,8 +351,12 @@ class _Connection(web.RequestHandler):
             self.force_close()
 
     def log_exception(self, *_what: Json, exc_info: Json = None, **_how: Json) -> None:
-        """What aiohttp says of a request that is no HTTP quotes it, and a token with it."""
-        if isinstance(exc_info, HttpProcessingError):
+        """What aiohttp says of a request that is no HTTP quotes it, and a token with it.
+
+        Where a connection is lost with requests on it that were not looked at, older versions meet
+        an assertion of their own, which means nothing.
+        """
+        if isinstance(exc_info, HttpProcessingError) or self.transport is None:
             log.debug("a request was no HTTP: %s", type(exc_info).__name__)
         else:
             log.error("mcp.core: fault of the HTTP server", exc_info=exc_info)

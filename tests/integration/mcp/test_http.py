@@ -171,6 +171,21 @@ async def test_a_token_is_in_no_log(
     assert TOKEN not in caplog.text
 
 
+async def test_who_goes_with_requests_unread_leaves_no_fault(
+    loop: asyncio.Runner, served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    async with served.connect() as connection:
+        connection.post(call("slow"))
+        for _ in range(3):
+            connection.post(call("add", a=1))
+        connection.send("POST", "/mcp", {"Content-Length": "500"}, b"{")
+        asked = await served.host.asked.get()
+    await asked.cancelled.wait()
+    await served.wait_until(lambda: not served.server._http.connections)
+    assert caplog.records == []
+
+
 async def test_a_fault_of_ours_is_logged_and_says_nothing_of_itself(
     loop: asyncio.Runner, served: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
