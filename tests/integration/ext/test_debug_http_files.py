@@ -297,3 +297,45 @@ def test_a_claim_is_passed_on_with_the_rights_of_the_channel(store: Store) -> No
         404,
         "no such file is kept; it may have expired",
     )
+
+
+BLOCKS: dict[str, tuple[Message, str, bytes, str]] = {  # (block, event, content, its type)
+    "audio": (
+        {"type": "audio", "data": "T2dnUw==", "mimeType": "audio/ogg"},
+        "audio",
+        b"OggS",
+        "audio/ogg",
+    ),
+    "embedded-text": (
+        {
+            "type": "resource",
+            "resource": {"uri": "file:///w/a.txt", "mimeType": "text/plain", "text": "hä"},
+        },
+        "file",
+        "hä".encode(),
+        "text/plain; charset=utf-8",
+    ),
+    "embedded-bytes": (
+        {
+            "type": "resource",
+            "resource": {
+                "uri": "file:///w/a.pdf",
+                "mimeType": "application/pdf",
+                "blob": "JVBERg==",
+            },
+        },
+        "file",
+        b"%PDF",
+        "application/pdf",
+    ),
+}
+
+
+@pytest.mark.parametrize(("block", "event", "content", "type_"), BLOCKS.values(), ids=BLOCKS)
+def test_every_block_with_content_is_served(
+    chat: Chat, block: Message, event: str, content: bytes, type_: str
+) -> None:
+    name, told = chat.event(**block)
+    assert name == event
+    status, headers, served = chat.http("GET", told["path"])
+    assert (status, served, headers["Content-Type"]) == (200, content, type_)
