@@ -34,7 +34,7 @@ from anyclawd.mcp.eras import (
 )
 from anyclawd.mcp.exchange import Exchange, Running
 from anyclawd.mcp.feed import Feed
-from anyclawd.mcp.listening import URIS_MAX, Listening
+from anyclawd.mcp.listening import URIS_MAX, Listening, kinds_of
 from anyclawd.mcp.posted import Bad, Notice, Posted, Request, read_id, shown
 from anyclawd.mcp.seam import Answer, Host
 from anyclawd.mcp.session import Holder, Session, Sessions
@@ -205,11 +205,12 @@ class Endpoint:
             exchange.refuse(id_, RpcError(INVALID_PARAMS, text), 400)
             return
         revision = asked if asked in mcp.HANDSHAKE_REVISIONS else mcp.NEWEST_HANDSHAKE
-        session = self._sessions.begin(client.holder, revision)
+        offered = self._host.capabilities(client.holder.grant, client.holder.view)
+        session = self._sessions.begin(client.holder, revision, kinds_of(offered))
         exchange.headers[SESSION_HEADER] = session.id
         result = {
             "protocolVersion": revision,
-            "capabilities": dict(self._host.capabilities(client.holder.grant, client.holder.view)),
+            "capabilities": dict(offered),
             "serverInfo": dict(SERVER_INFO),
         }
         exchange.answer(id_, method, frames.encode(result))

@@ -1,9 +1,9 @@
 """Streams of changes: what one client is told, of all that the host has to tell.
 
-A client of the handshake era gets a stream, one a session, and is told everything but updates of
-resources that its session has not subscribed to. One of the modern era opts in to each kind, and
-finds the id of its request in whatever it is told; it is told first what it will be told, once the
-tools have said which of its resources they watch.
+A client of the handshake era gets a stream, one a session, and is told everything that was offered
+when it began, but updates of resources that its session has not subscribed to. One of the modern
+era opts in to each kind, and finds the id of its request in whatever it is told; it is told first
+what it will be told, once the tools have said which of its resources they watch.
 
 Changes and updates are about something, so that a stream that is not read holds one of each at
 most. The host is told that a resource is watched by nobody any more when the last one has gone.
@@ -43,16 +43,6 @@ _CHANGES: Mapping[str, tuple[str, Notification]] = MappingProxyType(
         "resourcesListChanged": ("resources", Notification.RESOURCES_CHANGED),
     }
 )
-#: Whatever a client of the handshake era is told.
-_ALL = frozenset(
-    {
-        Notification.TOOLS_CHANGED,
-        Notification.PROMPTS_CHANGED,
-        Notification.RESOURCES_CHANGED,
-        Notification.RESOURCE_UPDATED,
-        Notification.MESSAGE,
-    }
-)
 
 
 class Wanted(NamedTuple):
@@ -73,6 +63,20 @@ def read_filter(filter_: Mapping[str, Json], capabilities: Mapping[str, Json]) -
         asked = map(as_text, as_list(filter_.get("resourceSubscriptions")))
         uris = tuple(dict.fromkeys(uri for uri in asked if uri))
     return Wanted(changes, uris)
+
+
+def kinds_of(capabilities: Mapping[str, Json]) -> frozenset[str]:
+    """What a client of the handshake era is told: all that it was told there may be."""
+    kinds: set[str] = {
+        kind
+        for capability, kind in _CHANGES.values()
+        if as_map(capabilities.get(capability)).get("listChanged")
+    }
+    if as_map(capabilities.get("resources")).get("subscribe"):
+        kinds.add(Notification.RESOURCE_UPDATED)
+    if "logging" in capabilities:
+        kinds.add(Notification.MESSAGE)
+    return frozenset(kinds)
 
 
 def is_below(uri: str, uris: Collection[str]) -> bool:
@@ -138,8 +142,11 @@ class Listening:
         if self._is_full(holder):
             return _too_many()
         feed = Feed()
-        uris = set() if session is None else session.uris
-        stream = self._add(_Stream(holder, feed, _ALL, uris))
+        if session is None:
+            kinds = kinds_of(self._host.capabilities(holder.grant, holder.view))
+            stream = self._add(_Stream(holder, feed, kinds, set()))
+        else:
+            stream = self._add(_Stream(holder, feed, session.kinds, session.uris))
         stream.end_following = self._host.follow(holder.grant, holder.view, stream.tell)
         if session is not None:
             session.stream = feed

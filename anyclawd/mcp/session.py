@@ -41,6 +41,7 @@ class Session:
     id: str
     holder: Holder
     revision: str
+    kinds: frozenset[str] = frozenset()  #: of notifications that it was told there may be
     running: "dict[str | int, Running]" = field(default_factory=dict)  #: by the ids of requests
     uris: set[str] = field(default_factory=set)  #: resources that it watches
     stream: "Feed | None" = None  #: where it is told what changes
@@ -60,8 +61,8 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._by_id)
 
-    def begin(self, holder: Holder, revision: str) -> Session:
-        session = Session(id=self._make_id(), holder=holder, revision=revision)
+    def begin(self, holder: Holder, revision: str, kinds: frozenset[str] = frozenset()) -> Session:
+        session = Session(id=self._make_id(), holder=holder, revision=revision, kinds=kinds)
         self._by_id[session.id] = session
         own = self._ids.setdefault(holder.token, {})
         own[session.id] = None

@@ -330,6 +330,7 @@ async def test_only_the_revision_that_has_batches_gets_them(
 async def test_what_changes_is_told_on_a_stream(loop: asyncio.Runner, served: Served) -> None:
     session = await served.initialize()
     async with served.listening(Mcp_Session_Id=session) as events:
+        served.host.tell("notifications/prompts/list_changed", {})  # which are not offered
         served.host.change_tools()
         assert await anext(events) == notice("notifications/tools/list_changed")
         served.host.tell("notifications/message", {"level": "info", "data": "x"})

@@ -2,7 +2,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from anyclawd.mcp.listening import Wanted, is_below, read_filter
+from anyclawd.mcp.listening import Wanted, is_below, kinds_of, read_filter
 from anyclawd.model.value import Json
 from anyclawd.wire.mcp import Notification
 
@@ -38,6 +38,19 @@ def test_read_filter(
     filter_: Mapping[str, Json], offered: Mapping[str, Json], wanted: Wanted
 ) -> None:
     assert read_filter(filter_, offered) == wanted
+
+
+def test_nothing_is_told_that_was_not_offered() -> None:
+    assert kinds_of(OFFERED) == {
+        Notification.TOOLS_CHANGED,
+        Notification.RESOURCES_CHANGED,
+        Notification.RESOURCE_UPDATED,
+    }
+    assert kinds_of({"logging": {}, "prompts": {"listChanged": True}}) == {
+        Notification.MESSAGE,
+        Notification.PROMPTS_CHANGED,
+    }
+    assert kinds_of({}) == frozenset()
 
 
 BELOW = {
