@@ -5,6 +5,7 @@ import contextlib
 import contextvars
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 
 from anyclaw_sdk.types import Json
 
@@ -20,6 +21,8 @@ class Threads:
 
     def __init__(self, limit: int = THREADS_MAX) -> None:
         self._free = asyncio.Semaphore(limit)
+        self._loop = asyncio.get_running_loop()
+        self._own = threading.get_ident()  # of the loop
 
     async def run(self, function: Callable[[], Json]) -> Json:
         """Run it in a thread; where this is cancelled, it runs on, and nothing comes of it."""
@@ -51,3 +54,24 @@ class Threads:
         context = contextvars.copy_context()
         threading.Thread(target=work, name="anyclaw-sdk:call", daemon=True).start()
         return await future
+
+    def in_loop(self, work: Callable[[], None]) -> None:
+        """Do what only the thread of the loop may: at once there; elsewhere, wait for it."""
+        if threading.get_ident() == self._own:
+            work()
+            return
+        done: Future[None] = Future()
+
+        def perform() -> None:
+            try:
+                work()
+            except Exception as error:  # noqa: BLE001 - raised again where it is waited for
+                done.set_exception(error)
+            else:
+                done.set_result(None)
+
+        try:
+            self._loop.call_soon_threadsafe(perform)
+        except RuntimeError:  # the loop is closed: nobody is told anything
+            return
+        done.result()

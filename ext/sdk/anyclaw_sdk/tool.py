@@ -129,14 +129,17 @@ class Host:
             raise ToolError(f"cannot deliver: {error.message}") from error
 
     def notify_list_changed(self) -> None:
-        """The tools are others than before: they are made anew, and whoever listens is told."""
-        self._changed()
+        """The tools are others than before: they are made anew, and whoever listens is told.
+
+        To be called from any thread, as `log`.
+        """
+        self.threads.in_loop(self._changed)
 
     def log(self, level: str, text: str) -> None:
         """Tell the clients at one of `LOG_LEVELS`; where none can be told, the unit's own log."""
         if level not in LOG_LEVELS:
             raise ValueError(f"log level {level!r}: expected one of {', '.join(LOG_LEVELS)}")
-        self._logged(level, text)
+        self.threads.in_loop(lambda: self._logged(level, text))
 
     async def notify(self, method: str, params: Message) -> None:
         self._connection.notify(method, params)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import pytest
 
+from anyclaw_sdk._thread import Threads
 from anyclaw_sdk._tool_harness import ToolHarness
 from anyclaw_sdk.blocks import image_block, link_block, text_block
 from anyclaw_sdk.content import file_part
@@ -400,6 +401,31 @@ def test_a_thread_sees_that_its_call_is_cancelled() -> None:
             await asyncio.to_thread(begun.wait)
             await tester.cancel(call)
             await asyncio.to_thread(ended.wait)
+
+    run(test())
+
+
+def test_what_a_thread_says_leaves_by_the_thread_of_the_loop() -> None:
+    """Two threads that write to one pipe tear each other's frames."""
+    writers: list[int] = []
+
+    def changed() -> None:
+        writers.append(threading.get_ident())
+        raise ValueError("two tools are called 'put'")
+
+    async def test() -> None:
+        connection, _ = connection_pair()
+        host = Host(
+            connection,
+            Threads(),
+            {},
+            changed=changed,
+            logged=lambda *_: writers.append(threading.get_ident()),
+        )
+        await host.threads.run(lambda: host.log("warning", "from a thread"))
+        with pytest.raises(ValueError, match="two tools"):
+            await host.threads.run(host.notify_list_changed)
+        assert writers == [threading.get_ident()] * 2
 
     run(test())
 
