@@ -102,6 +102,11 @@ AS_SERVER = {
             "a_stream_ends_with_its_response",
         ),
     ),
+    "http-disconnect": Requirement(
+        f"{OLD}: Transports, Sending Messages",
+        "who hangs up has not cancelled anything",
+        deferral="it has: streams are not resumed, so what a call would answer could reach nobody",
+    ),
     "http-disconnect-cancels": Requirement(
         f"{NEW}: Transports, Cancellation",
         "the end of the stream is the cancellation of its request",
