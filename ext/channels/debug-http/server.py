@@ -8,12 +8,14 @@ import asyncio
 import hmac
 import ipaddress
 import json
+import logging
 import socket
 import sys
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from attachments import Attachments, Received
 from broadcast import READERS_MAX, Broadcast, Reader
 from form import refuse_misfit
@@ -38,6 +40,10 @@ CLEANUP_S = 1.0
 #: How the media service's word on a file is passed on; anything else is its fault.
 _FILE_STATUS = {404: 404, 410: 410, 503: 503}
 
+#: What clients send that is no HTTP is answered, and is nobody's fault here.
+_log = logging.getLogger("http")
+_log.addFilter(lambda record: not isinstance((record.exc_info or (0, 0))[1], HttpProcessingError))
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -58,7 +64,7 @@ class Server:
 
     async def serve(self, listener: socket.socket) -> None:
         """Answer requests until cancelled; then end the event streams and close."""
-        runner = web.AppRunner(self._application(listener), access_log=None)
+        runner = web.AppRunner(self._application(listener), access_log=None, logger=_log)
         await runner.setup()
         await web.SockSite(runner, listener).start()
         try:

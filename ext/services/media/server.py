@@ -8,6 +8,7 @@ and a sandbox stands around the rest.
 import asyncio
 import hmac
 import json
+import logging
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,6 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import links
 import ranges
 from aiohttp import content_disposition_filename, parse_content_disposition, web
+from aiohttp.http_exceptions import HttpProcessingError
 from intake import Intake, Kept, Wish
 from names import clean, disposition, from_header
 from options import Options, read_seconds
@@ -35,6 +37,10 @@ CLEANUP_S = 1.0
 #: So much of a file is sent at once, and a client takes it in this time or is left.
 BLOCK_BYTES = 4 * 2**20
 BLOCK_S = 60.0
+
+#: What clients send that is no HTTP is answered, and is nobody's fault here.
+_log = logging.getLogger("http")
+_log.addFilter(lambda record: not isinstance((record.exc_info or (0, 0))[1], HttpProcessingError))
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -60,6 +66,7 @@ class Server:
         runner = web.AppRunner(
             self._application(),
             access_log=None,
+            logger=_log,
             keepalive_timeout=KEEP_ALIVE_S,
             auto_decompress=False,
         )

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from anyclaw_sdk.media import Media, MediaError
 from anyclaw_sdk.types import RpcError
 from tests.integration.ext.media_house import MEDIA, House, modules, open_house
-from tests.integration.ext.supervisor import Supervisor
+from tests.integration.ext.supervisor import WAIT_S, Supervisor
 
 
 async def chunks(*pieces: bytes) -> AsyncIterator[bytes]:
@@ -392,6 +393,9 @@ def test_the_program(tmp_path: Path) -> None:
         url = answer["installation"]["urls"]["media"]
         key = answer["installation"]["environment"]["ANYCLAW_MEDIA_KEY"]
         assert url == f"http://127.0.0.1:{answer['port']}"
+        with socket.create_connection(("127.0.0.1", answer["port"]), WAIT_S) as client:
+            client.sendall(b"\x16\x03\x01 no HTTP\r\n\r\n")
+            assert client.makefile("rb").readline().startswith(b"HTTP/1.0 400 ")
         claim = asyncio.run(Media(url, key).upload(b"x"))
         assert claim.mime_type == "text/plain"
         assert service.call(2, "health", {})["result"] == {"status": "healthy"}
