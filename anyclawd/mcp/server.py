@@ -7,6 +7,7 @@ those that say nothing, and word of a client that hangs up, which ends what it h
 
 import asyncio
 import logging
+import resource
 import secrets
 import socket
 from collections.abc import Callable
@@ -32,8 +33,9 @@ from anyclawd.wire.jsonrpc import INTERNAL_ERROR, RpcError
 
 log = logging.getLogger("anyclawd.mcp")
 
-#: Connections at a time; one more is closed at once.
-CONNECTIONS_MAX = 1024
+#: Connections at a time; one more is closed at once. An agent may have two for each session and
+#: unit: one that asks, and one that listens. They take half of the daemon's descriptors at most.
+CONNECTIONS_MAX = 8192
 
 #: Bodies above 64 KiB that are read at a time; others wait, and are not read meanwhile.
 LARGE_BODIES_MAX = 16
@@ -42,8 +44,9 @@ KEEP_ALIVE_S = 30.0
 #: How long a body may take to come, and what is written to be taken.
 BODY_S = 30.0
 WRITE_S = 30.0
-#: How long a connection may be idle.
-IDLE_S = 75.0
+#: How long a first request may take to come, and another one; clients keep theirs for 90 s.
+FIRST_S = 30.0
+IDLE_S = 600.0
 #: How long the rest of a body that was refused is still read, so that the refusal is.
 _LINGER_S = 2.0
 #: How long `close` waits for answers that are being written.
@@ -273,15 +276,20 @@ class _Http(web.Server):
 
     def __init__(self, handle: Callable[..., Json]) -> None:
         super().__init__(handle, request_factory=_make_request)
-        self._has_warned = False
+        self._count, self._has_warned = 0, False
 
-    def has_room(self) -> bool:
-        """Whether there are not too many connections; warns once of each time there are."""
-        count = len(self.connections)
-        if count > CONNECTIONS_MAX and not self._has_warned:
-            log.warning("mcp.core: %d connections are open; more are closed", CONNECTIONS_MAX)
-        self._has_warned = count > CONNECTIONS_MAX
+    def opened(self) -> bool:
+        """Whether there is room for one more connection; warns once of each time there is none."""
+        self._count += 1
+        descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        most = min(CONNECTIONS_MAX, descriptors // 2)
+        if self._count > most and not self._has_warned:
+            log.warning("mcp.core: %d connections are open; more are closed", most)
+        self._has_warned = self._count > most
         return not self._has_warned
+
+    def closed(self) -> None:
+        self._count -= 1
 
     def __call__(self) -> web.RequestHandler:
         return _Connection(
@@ -307,10 +315,11 @@ def _make_request(
 class _Connection(web.RequestHandler):
     """One connection; it says when it is lost, and does not wait for ever for a first request."""
 
-    __slots__ = ("_timer", "can_write", "has_asked", "when_lost")
+    __slots__ = ("_http", "_timer", "can_write", "has_asked", "when_lost")
 
     def __init__(self, http: _Http, **options: Json) -> None:
         super().__init__(http, **options)
+        self._http = http
         self.has_asked = False
         self.can_write = True
         self.when_lost: Callable[[], None] | None = None
@@ -318,15 +327,15 @@ class _Connection(web.RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        http = cast("_Http", self._manager)
-        if not http.has_room():
+        if not self._http.opened():
             self.force_close()
             return
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(IDLE_S, self._look)
+        self._timer = loop.call_later(FIRST_S, self._look)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         when_lost, self.when_lost = self.when_lost, None
+        self._http.closed()
         if self._timer is not None:
             self._timer.cancel()
         super().connection_lost(exc)

@@ -253,7 +253,7 @@ async def test_a_long_call_becomes_a_stream(
 async def test_a_connection_that_says_nothing_is_closed(
     loop: asyncio.Runner, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "IDLE_S", 0.01)
+    monkeypatch.setattr(module, "FIRST_S", 0.01)
     async with served.connect() as connection:
         assert await connection.is_closed()
     async with served.connect() as connection:

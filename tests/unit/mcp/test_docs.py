@@ -39,7 +39,7 @@ def test_every_limit_is_on_the_page() -> None:
         listening.URIS_MAX,
         feed.WAITING_MAX,
         int(re.findall(r"CONNECTIONS_MAX = (\d+)", SERVER)[0]),
-        *(int(seconds) for seconds in re.findall(r"(?:WRITE|IDLE)_S = (\d+)", SERVER)),
+        *(int(seconds) for seconds in re.findall(r"(?:WRITE|FIRST|IDLE)_S = (\d+)", SERVER)),
     ]
     shown = limits.replace(",", "")
     assert [number for number in numbers if not re.search(rf"\b{number}\b", shown)] == []
