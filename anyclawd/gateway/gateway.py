@@ -118,8 +118,9 @@ class Gateway:
         self.mcp_servers = McpServers(self.grants, endpoint)
         self.chats = Chats(self)
         self.counters = Counters()
+        self.tool_desk = ToolDesk(self)
         self.tools = ToolHost(
-            ToolDesk(self),
+            self.tool_desk,
             routes=lambda: self.router.routes,
             toolbox=self.router.toolbox,
             grants=self.grants,
@@ -250,6 +251,7 @@ class Gateway:
         """Go on with what an earlier daemon has left; then with what has come meanwhile."""
         self._is_read, self._store_failure = True, ""
         self._step(events.StoreRead(restored))
+        self.tool_desk.go_on()
         while self._unread:
             self._take(self._unread.popleft())
         self._unread_bytes = 0
@@ -331,6 +333,7 @@ class Gateway:
                 self._store_failure = reason
                 while self._unread:
                     self._refuse_unread(self._unread.popleft())
+                self.tool_desk.give_up(reason)
                 self.flush()
             case _:
                 pass  # nothing of the gateway waits for other kinds
@@ -751,6 +754,8 @@ class Gateway:
         peer, agent = self._agents.get(command.agent), self.router.agents.get(command.agent)
         if peer is not None and agent is not None and command.token in self.router.calls:
             has_http = agent.capabilities.mcp_http
+            if agent.route.granted and self.mcp_servers.is_served is not self.router.serves_tools:
+                self._step(events.ToolsServed(self.mcp_servers.is_served))
             entries = self.mcp_servers.entries(agent.route, command.chat, has_http=has_http)
             peer.open_session(command, entries)
 
@@ -786,6 +791,16 @@ class Gateway:
     @property
     def _has_enough_unread(self) -> bool:
         return len(self._unread) >= _UNREAD_MAX or self._unread_bytes >= _UNREAD_MAX_BYTES
+
+    @property
+    def is_read(self) -> bool:
+        """Whether it is known which chats there are."""
+        return self._is_read
+
+    @property
+    def store_failure(self) -> str:
+        """Why that is not known, for now; empty where it will be at once."""
+        return self._store_failure
 
     def receive_trusted(
         self, name: str, message: Inbound, size_bytes: int, answer: OnAccepted

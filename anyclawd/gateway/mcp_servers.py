@@ -40,6 +40,11 @@ class McpServers:
         else:
             call()
 
+    @property
+    def is_served(self) -> bool:
+        """Whether agents can reach their tools at all."""
+        return bool(self.endpoint.url("tools"))
+
     def entries(self, route: AgentRoute, chat: SessionKey, *, has_http: bool) -> list[Json]:
         """For a session that is about to be opened; the token of the one before holds no more."""
         token, keys = secrets.token_urlsafe(_TOKEN_BYTES), [entry_name(u) for u in route.granted]

@@ -6,12 +6,13 @@ the chat's agent may use the tool just now, as for a call.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from anyclawd.model.deps import UnitName
 from anyclawd.model.value import Json
-from anyclawd.route import events
+from anyclawd.route import events, texts
 from anyclawd.route.record import DeliveryId, SessionKey
 from anyclawd.route.table import VIRTUAL, AgentRoute, entry_name
 from anyclawd.wire import channel
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("anyclawd.gateway")
 
+#: Messages of tools that wait for the store to be read; one more, and all of them are refused.
+EARLY_MAX = 1000
+
 
 class ToolDesk:
     """Of one gateway."""
@@ -30,6 +34,7 @@ class ToolDesk:
     def __init__(self, gateway: "Gateway") -> None:
         self._gateway = gateway
         self._router = gateway.router
+        self._early: list[tuple[Callable[[], None], OnAccepted]] = []  # before the store is read
 
     def route_of(self, agent: UnitName) -> AgentRoute | None:
         """What the router knows of an agent now; None of one that is configured no more."""
@@ -68,6 +73,14 @@ class ToolDesk:
 
         `source_id` is the tool's own name of it: what it says twice under one is said once.
         """
+        if not self._gateway.is_read:  # which chats there are is not known yet
+            again = partial(self.inject, unit, session, content, source_id, size_bytes, answer)
+            self._early.append((again, answer))
+            if self._gateway.store_failure:
+                self.give_up(self._gateway.store_failure)
+            elif len(self._early) > EARLY_MAX:
+                self.give_up(f"{EARLY_MAX} messages of tools wait for the store already")
+            return
         found = self._router.sessions.get(session) or self._router.put_away.get(session)
         refusal = None
         if found is None:
@@ -77,13 +90,28 @@ class ToolDesk:
         elif not self._may_use(unit, found.channel):
             refusal = f"the agent of {session!r} may not use {entry_name(unit)!r}"
         if found is None or refusal is not None:
-            told = channel.Refusal(RefusalReason.ACCESS, refusal or "")
-            answer(channel.Acceptance(self._gateway.mint(), refusal=told))
+            self._refuse(answer, RefusalReason.ACCESS, refusal or "")
             return
         log.debug("%s: speaks into %r", unit, session, extra={"unit": unit, "session": session})
         source = f"{unit}:{source_id}" if source_id else ""
         inbound = Inbound(found.peer, content, None, source)
         self._gateway.receive_trusted(found.channel, inbound, size_bytes, answer)
+
+    def go_on(self) -> None:
+        """The store has been read: what came before that is taken in its order."""
+        early, self._early = self._early, []
+        for again, _ in early:
+            again()
+
+    def give_up(self, reason: str) -> None:
+        """The store cannot be read: what waits for it is refused."""
+        early, self._early = self._early, []
+        for _, answer in early:
+            self._refuse(answer, RefusalReason.STORE, texts.not_stored(reason))
+
+    def _refuse(self, answer: "OnAccepted", reason: RefusalReason, text: str) -> None:
+        told = channel.Refusal(reason, text)
+        answer(channel.Acceptance(self._gateway.mint(), refusal=told))
 
     def _may_use(self, unit: UnitName, channel_name: str) -> bool:
         routes = self._router.routes

@@ -319,6 +319,13 @@ class ToolRemoved:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolsServed:
+    """Whether agents can reach their tools at all; they can until it is said otherwise."""
+
+    is_served: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ToolDelivered:
     """A tool that a session has called has something for its chat: content parts."""
 
@@ -437,7 +444,7 @@ MessageEvent: TypeAlias = (
     | ConversationsListed
 )
 #: What becomes known of tools, and what they send.
-ToolEvent: TypeAlias = ToolsListed | ToolGone | ToolRemoved | ToolDelivered
+ToolEvent: TypeAlias = ToolsListed | ToolGone | ToolRemoved | ToolsServed | ToolDelivered
 #: Questions of agents and what becomes of them.
 QuestionEvent: TypeAlias = (
     PermissionAsked

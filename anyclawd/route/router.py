@@ -113,6 +113,7 @@ class Router:
         self.workers = Workers(self)
         self.manners: dict[str, Manners] = {}
         self.toolbox = Toolbox()
+        self.serves_tools = True  # agents can reach them
         self._last_token = 0
         self._agents_with_due: list[Agent] = []
 
@@ -203,6 +204,7 @@ class Router:
                 events.ToolsListed()
                 | events.ToolGone()
                 | events.ToolRemoved()
+                | events.ToolsServed()
                 | events.ToolDelivered()
             ):
                 yield from self._decide_tool(event, now)
@@ -319,6 +321,9 @@ class Router:
             case events.ToolRemoved(unit):
                 self.toolbox.forget(unit)
                 self._tell_of_tools()
+            case events.ToolsServed(is_served):
+                self.serves_tools = is_served
+                self._tell_of_tools()
             case events.ToolDelivered(key, delivery, content):
                 if session := self.wake(key):
                     yield from self.run(session, session.deliver(delivery, content, now), now)
@@ -326,9 +331,10 @@ class Router:
                 assert_never(event)
 
     def _tell_of_tools(self) -> None:
-        """Each agent is told by its first prompt what it may use."""
+        """Each agent is told by its first prompt what it may use, as far as it gets there."""
         for agent in self.agents.values():
-            agent.tools = self.toolbox.described(agent.route, self.routes.tool_names)
+            described = self.toolbox.described(agent.route, self.routes.tool_names)
+            agent.tools = described if self.serves_tools else ()
 
     def _decide_process(self, event: events.ProcessEvent, now: float) -> Iterator[Command]:
         match event:

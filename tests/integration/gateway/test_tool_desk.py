@@ -9,9 +9,13 @@ from anyclawd.gateway.tool_desk import ToolDesk
 from anyclawd.model.conversation import Access
 from anyclawd.model.deps import UnitName
 from anyclawd.model.value import Json
+from anyclawd.route import events
 from anyclawd.route.grants import Grant
 from anyclawd.route.record import SessionKey
-from anyclawd.wire.channel import Acceptance
+from anyclawd.route.toolbox import Offered
+from anyclawd.wire.channel import Acceptance, RefusalReason
+from tests.fakes.store import PaperStore
+from tests.fakes.world import make_unit
 from tests.integration.gateway.peers import (
     AgentProcess,
     ChannelProcess,
@@ -143,6 +147,14 @@ async def test_without_an_endpoint_sessions_have_no_tools() -> None:
     assert len(gateway.grants) == 0
 
 
+async def test_without_an_endpoint_no_prompt_tells_of_tools() -> None:
+    gateway, channel, agent = boot(Endpoint(url=""))
+    gateway.tell(events.ToolsListed(CLOCK, (Offered("now"),)))
+    channel.message("hello")
+    agent.open("s1")
+    assert agent.expect("session/prompt")["params"]["prompt"] == [{"type": "text", "text": "hello"}]
+
+
 async def test_a_changed_configuration_holds_for_the_next_session() -> None:
     gateway, channel, agent = boot()
     gateway.adopt(plan_of(agent_unit(tools=(CLOCK,)), channel_unit()))
@@ -236,6 +248,29 @@ async def test_a_chat_that_is_not_there_takes_nothing() -> None:
     gateway, _, _ = boot()
     refusal = inject(gateway, session="web:direct:nobody").refusal
     assert refusal.text == "there is no chat 'web:direct:nobody'"
+
+
+async def test_what_is_said_before_the_store_is_read_waits_for_it() -> None:
+    former, channel, agent = boot()
+    channel.message("hello")
+    agent.open("s1")
+    store = former.store
+    assert isinstance(store, PaperStore)
+    plan = plan_of(agent_unit(tools=(CLOCK,)), channel_unit())
+    told: list[Acceptance] = []
+    for is_readable in (True, False):
+        gateway = Gateway(plan, environ={}, store=store)
+        gateway.tool_desk.inject(CLOCK, KEY, [TEXT], "", 10, told.append)
+        assert told == []
+        if is_readable:
+            gateway.take_up(store.left())
+            assert told.pop().refusal is None
+        else:
+            gateway.unit_failed(make_unit("store.core"), "the disk is gone")
+            gateway.tool_desk.inject(CLOCK, KEY, [TEXT], "", 10, told.append)
+    refusals = [one.refusal for one in told]
+    assert [one.reason for one in refusals if one] == [RefusalReason.STORE] * 2
+    assert "the disk is gone" in str(refusals[0])
 
 
 async def test_a_tool_needs_no_leave_to_talk_where_its_user_had_it() -> None:

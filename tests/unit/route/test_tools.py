@@ -51,6 +51,15 @@ def test_what_has_gone_is_told_to_nobody() -> None:
         assert "now" not in prompted(desk.decided)[0]
 
 
+def test_nobody_is_told_of_tools_that_cannot_be_reached() -> None:
+    desk = tooled()
+    desk.step(events.ToolsListed(CLOCK, (Offered("now"),)))
+    desk.step(events.ToolsServed(is_served=False))
+    assert desk.router.agents[AGENT].tools == ()
+    desk.step(events.ToolsServed(is_served=True))
+    assert [name for name, _ in desk.router.agents[AGENT].tools] == ["now"]
+
+
 def test_what_is_denied_is_not_told_of_and_a_reload_changes_that() -> None:
     desk = tooled(ToolAccess(deny=("now",)))
     desk.step(events.ToolsListed(CLOCK, (Offered("now"), Offered("zones"))))
