@@ -24,6 +24,8 @@ from refusal import Refusal
 
 #: As many as the kernel follows. Source: path_resolution(7).
 _LINKS_MAX = 40
+#: So much of a path is told in a refusal.
+_SHOWN = 300
 _LOOK = os.O_PATH | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
@@ -43,14 +45,14 @@ def open_below(root: str, path: str, max_bytes: int) -> Found:
         walk = _Walk(root)
         return _opened(walk.to(path), path, max_bytes)
     except FileNotFoundError as error:
-        raise Refusal(f"{path!r} does not exist in the workspace") from error
+        raise Refusal(f"{path!r:.{_SHOWN}} does not exist in the workspace") from error
     except PermissionError as error:
-        text = f"{path!r} cannot be read: permission denied to the user that the tool runs as"
+        text = f"{path!r:.{_SHOWN}} cannot be read: permission denied to the user that the tool runs as"
         raise Refusal(text) from error
     except OSError as error:
-        raise Refusal(f"{path!r}: {(error.strerror or str(error)).lower()}") from error
+        raise Refusal(f"{path!r:.{_SHOWN}}: {(error.strerror or str(error)).lower()}") from error
     except ValueError as error:  # a zero byte, or text that no path is made of
-        raise Refusal(f"{path!r} is no path") from error
+        raise Refusal(f"{path!r:.{_SHOWN}} is no path") from error
     finally:
         if walk is not None:
             walk.close()
@@ -60,11 +62,11 @@ def _opened(found: int, path: str, max_bytes: int) -> Found:
     """Open what a descriptor has looked at."""
     looked_at = os.fstat(found)
     if stat.S_ISDIR(looked_at.st_mode):
-        raise Refusal(f"{path!r} is a directory; pack it into a file to send it")
+        raise Refusal(f"{path!r:.{_SHOWN}} is a directory; pack it into a file to send it")
     if not stat.S_ISREG(looked_at.st_mode):
-        raise Refusal(f"{path!r} is no regular file")
+        raise Refusal(f"{path!r:.{_SHOWN}} is no regular file")
     if looked_at.st_size > max_bytes:
-        text = f"{path!r} has {looked_at.st_size} bytes, more than the {max_bytes} that are sent"
+        text = f"{path!r:.{_SHOWN}} has {looked_at.st_size} bytes, more than the {max_bytes} that are sent"
         raise Refusal(f"{text}; the option max_bytes of the tool sets the limit")
     file = os.fdopen(os.open(f"/proc/self/fd/{found}", _READ), "rb")
     return Found(file, path.rstrip("/").rpartition("/")[2], looked_at.st_size)
@@ -92,7 +94,7 @@ class _Walk:
             if stat.S_ISLNK(mode):
                 links += 1
                 if links > _LINKS_MAX:
-                    raise Refusal(f"{path!r} has more than {_LINKS_MAX} links in it")
+                    raise Refusal(f"{path!r:.{_SHOWN}} has more than {_LINKS_MAX} links in it")
                 names += self._below(os.readlink("", dir_fd=self._found), path)
                 self._found = _closed(self._found)
             elif stat.S_ISDIR(mode):
@@ -135,7 +137,9 @@ def _names(path: str) -> list[str]:
 
 
 def _outside(path: str) -> Refusal:
-    return Refusal(f"{path!r} leads out of the workspace; copy the file into it to send it")
+    return Refusal(
+        f"{path!r:.{_SHOWN}} leads out of the workspace; copy the file into it to send it"
+    )
 
 
 def _closed(descriptor: int) -> int:
