@@ -47,8 +47,8 @@ def open_below(root: str, path: str, max_bytes: int) -> Found:
     except FileNotFoundError as error:
         raise Refusal(f"{path!r:.{_SHOWN}} does not exist in the workspace") from error
     except PermissionError as error:
-        text = f"{path!r:.{_SHOWN}} cannot be read: permission denied to the user that the tool runs as"
-        raise Refusal(text) from error
+        text = "cannot be read: permission denied to the user that the tool runs as"
+        raise Refusal(f"{path!r:.{_SHOWN}} {text}") from error
     except OSError as error:
         raise Refusal(f"{path!r:.{_SHOWN}}: {(error.strerror or str(error)).lower()}") from error
     except ValueError as error:  # a zero byte, or text that no path is made of
@@ -66,8 +66,9 @@ def _opened(found: int, path: str, max_bytes: int) -> Found:
     if not stat.S_ISREG(looked_at.st_mode):
         raise Refusal(f"{path!r:.{_SHOWN}} is no regular file")
     if looked_at.st_size > max_bytes:
-        text = f"{path!r:.{_SHOWN}} has {looked_at.st_size} bytes, more than the {max_bytes} that are sent"
-        raise Refusal(f"{text}; the option max_bytes of the tool sets the limit")
+        text = f"has {looked_at.st_size} bytes, more than the {max_bytes} that are sent"
+        hint = "the option max_bytes of the tool sets the limit"
+        raise Refusal(f"{path!r:.{_SHOWN}} {text}; {hint}")
     file = os.fdopen(os.open(f"/proc/self/fd/{found}", _READ), "rb")
     return Found(file, path.rstrip("/").rpartition("/")[2], looked_at.st_size)
 
