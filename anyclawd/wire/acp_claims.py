@@ -58,7 +58,7 @@ def filled(found: Reference, content: bytes, claim: Found) -> dict[str, Json] | 
     match found.kind:
         case "image" if mime_type in _IMAGES:
             data = acp_content.base64_of(content)
-            return {**found.block, "data": data, "mimeType": mime_type}
+            return {"type": "image", "uri": found.url, "data": data, "mimeType": mime_type}
         case "audio" if mime_type.startswith("audio/"):
             data = acp_content.base64_of(content)
             return {"type": "audio", "data": data, "mimeType": mime_type}
@@ -92,9 +92,9 @@ def _attached(found: Reference, claim: Found) -> Attached:
     """What is known of it: what the store says is stronger than what the channel did."""
     block = found.block
     about = as_map(block.get("resource")) if found.kind == "file" else block
-    told = as_text(about.get("mimeType"))
-    name = as_text(block.get("name")) if block.get("type") == "resource_link" else ""
-    size = block.get("size")
+    is_link = block.get("type") == "resource_link"
+    known = block if is_link else as_map(as_map(block.get("_meta")).get(acp_content.FILE))
+    told, name, size = as_text(about.get("mimeType")), as_text(known.get("name")), known.get("size")
     mime_type = told if claim.mime_type in ("", _UNKNOWN) and told else claim.mime_type
     return Attached(
         kind=_kind_of(mime_type) if found.kind == "link" else found.kind,

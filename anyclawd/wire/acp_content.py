@@ -9,6 +9,10 @@ from anyclawd.model.value import Json
 from anyclawd.wire.acp import PromptContent
 from anyclawd.wire.lenient import as_text
 
+#: In `_meta` of a link: the agent takes audio, so it may have the content instead.
+AUDIO = "anyclaw/audio"
+#: In `_meta` of a block that has no place for them: the name and the size of its file.
+FILE = "anyclaw/file"
 #: The longest text of a file that is put into a prompt; a token has some four characters.
 TEXT_MAX_BYTES = 64 * 1024
 #: Types that are text by another name.
@@ -42,18 +46,22 @@ def block(part: Json, takes: PromptContent) -> Json:
         return _inline(attached, takes)
     match attached.kind:
         case "image" if takes.images:
-            return _image(attached, data="")
+            return _image(attached, data="") | _about(attached)
         case "audio" if takes.audio and not takes.reads_data:
             return _audio(attached, data=attached.url)
         case "audio" if takes.audio:
             return link(attached) | {"_meta": {AUDIO: True}}
         case "file" if takes.embeds:
-            return {"type": "resource", "resource": _resource(attached) | {"text": ""}}
+            resource = _resource(attached) | {"text": ""}
+            return {"type": "resource", "resource": resource} | _about(attached)
     return link(attached)
 
 
-#: In `_meta` of a link: the agent takes audio, so it may have the content instead.
-AUDIO = "anyclaw/audio"
+def _about(attached: Attached) -> dict[str, Json]:
+    """What else is known of it, for whoever fetches it or not."""
+    known: dict[str, Json] = {"name": attached.filename} if attached.filename else {}
+    known |= {"size": attached.size} if attached.size is not None else {}
+    return {"_meta": {FILE: known}} if known else {}
 
 
 def _read(part: Json) -> Attached:

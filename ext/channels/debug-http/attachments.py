@@ -22,6 +22,8 @@ from anyclaw_sdk.types import Message
 #: All files that go into one message.
 INLINE_MAX_BYTES = 256 * 1024
 FILES_MAX = 16
+#: Fields of text, and all of it together.
+TEXTS_MAX = 16
 TEXT_MAX_BYTES = 1024 * 1024
 #: The longest that nothing may come of a form.
 IDLE_S = 30.0
@@ -69,10 +71,15 @@ class Attachments:
                 continue
 
     async def _read(self, form: "_Form", received: Received) -> None:
-        room, files = INLINE_MAX_BYTES, 0
+        room, text_room = INLINE_MAX_BYTES, TEXT_MAX_BYTES
+        files = texts = 0
         while (part := await form.next_part()) is not None:
             if part.name == "message" and part.filename is None:
-                received.parts.append(text_part(await _text(form)))
+                if (texts := texts + 1) > TEXTS_MAX:
+                    raise Refusal(413, f"a form takes 'message' {TEXTS_MAX} times at most")
+                said, size = await _text(form, text_room)
+                text_room -= size
+                received.parts.append(text_part(said))
             elif part.name != "files":
                 text = f"field {part.name!r:.80} is not known; expected message and files"
                 raise Refusal(400, text)
@@ -138,14 +145,15 @@ class _Form:
         return self._events.popleft()
 
 
-async def _text(form: _Form) -> str:
+async def _text(form: _Form, max_bytes: int) -> tuple[str, int]:
+    """A field of text, and its size in bytes."""
     content = bytearray()
     async for piece in form.pieces():
         content += piece
-        if len(content) > TEXT_MAX_BYTES:
+        if len(content) > max_bytes:
             raise Refusal(413, f"'message' is larger than {TEXT_MAX_BYTES} bytes")
     try:
-        return content.decode()
+        return content.decode(), len(content)
     except UnicodeDecodeError as error:
         raise Refusal(400, "'message' is not UTF-8") from error
 

@@ -176,6 +176,16 @@ BAD = {  # behaviour: (body, status, how the error begins)
     "no-utf-8": (form(Field("message", b"\xff")), 400, "'message' is not UTF-8"),
     "no-form": (b"x" * 100, 400, "the body is no form"),
     "long-text": (form(Field("message", b"x" * 1_100_000)), 413, "'message' is larger than"),
+    "long-texts": (
+        form(*[Field("message", b"x" * 600_000)] * 2),
+        413,
+        "'message' is larger than 1048576 bytes",
+    ),
+    "many-texts": (
+        form(*[Field("message", b"x")] * 17),
+        413,
+        "a form takes 'message' 16 times at most",
+    ),
     "many-files": (
         form(*[Field("files", b"x", str(n)) for n in range(17)]),
         413,

@@ -53,7 +53,7 @@ def test_a_block_that_needs_no_content(given: Json) -> None:
 
 FILLED = {  # behaviour: (block, content, type in the store, block)
     "image": (
-        block("image", mimeType="image/x"),
+        block("image", mimeType="image/x", filename="a.png"),
         CONTENT,
         "image/png",
         {"type": "image", "uri": URL, "data": "AAEC", "mimeType": "image/png"},
@@ -122,6 +122,18 @@ LINKED = {  # behaviour: (block, what the store says, what the note says, the li
     ),
     "what-the-channel-said": (
         block("file", NONE, filename="a.txt", mimeType="text/plain", sizeBytes=7),
+        Found(),
+        "a file 'a.txt' (text/plain, 7 bytes)",
+        {"name": "a.txt", "mimeType": "text/plain", "size": 7},
+    ),
+    "image-of-which-the-store-says-nothing": (
+        block("image", filename="a.png", sizeBytes=7),
+        Found(),
+        "an image 'a.png' (application/octet-stream, 7 bytes)",
+        {"name": "a.png", "size": 7},
+    ),
+    "file-of-which-the-store-says-nothing": (
+        block("file", filename="a.txt", mimeType="text/plain", sizeBytes=7),
         Found(),
         "a file 'a.txt' (text/plain, 7 bytes)",
         {"name": "a.txt", "mimeType": "text/plain", "size": 7},

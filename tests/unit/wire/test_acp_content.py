@@ -147,6 +147,17 @@ BLOCKS = {  # behaviour: (part, what the agent takes, block)
             "resource": {"uri": "data:text/plain,hi", "text": "", "mimeType": "text/plain"},
         },
     ),
+    "image-with-what-is-known": (
+        {"type": "image", "url": "https://x/i", "filename": "a.png", "sizeBytes": 5},
+        ALL,
+        {
+            "type": "image",
+            "uri": "https://x/i",
+            "data": "",
+            "mimeType": "",
+            "_meta": {"anyclaw/file": {"name": "a.png", "size": 5}},
+        },
+    ),
     "image-linked-with-what-is-known": (
         {"type": "image", "url": "http://m/media/x?e=1", "filename": "a.png", "sizeBytes": 5},
         NONE,
