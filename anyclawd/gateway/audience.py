@@ -81,6 +81,13 @@ class Audience:
     def drop(self, listener: Listener) -> None:
         self._listeners.pop((listener.grant, listener.view), None)
 
+    def move(self, former: Grant, to: Grant) -> None:
+        """A grant has another name, and who has it is the same."""
+        for view in [view for grant, view in self._listeners if grant == former]:
+            listener = self._listeners.pop((former, view))
+            listener.grant = to
+            self._listeners[to, view] = listener
+
     def about(self, unit: UnitName) -> Iterator[Listener]:
         """Those that look at a unit."""
         return (one for one in self if unit in one.scope.units)

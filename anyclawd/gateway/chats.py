@@ -181,6 +181,7 @@ class Chats:
             if fork is None or fork is session:
                 raise RequestError(f"agent {session.agent.route.name!r} gave the fork a used id")
             servers.move(route.unit, unnamed, fork.key)
+            self._gateway.tools.move(route.unit, unnamed, fork.key)
         finally:
             servers.close(route.unit, unnamed)
         return {"session": fork.key, "agent_session": acp_id, "from": key}

@@ -5,6 +5,7 @@ never hold up the tools. What it offers, and whether it is there, its host is to
 spoken to in one era (`wire.mcp_era`), and everything else here is the same in both.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -38,6 +39,8 @@ from anyclawd.wire.mcp_lists import Offer
 
 log = logging.getLogger("anyclawd.gateway")
 
+#: How long after the end of a stream of changes the next one is asked for.
+LISTEN_AGAIN_S = 1.0
 #: Requests that wait until a tool reads again; one more, and it is refused at once.
 HELD_MAX = 100
 
@@ -118,6 +121,7 @@ class ToolPeer:
         self._held: list[ToolCall] = []  # until it reads again
         self._last_number = 0
         self._listening = 0  # the handle of `subscriptions/listen`
+        self._again: asyncio.TimerHandle | None = None  # until it is asked once more
         self.uris: set[str] = set()  #: resources whose changes are wanted
         self.connection: Connection = _ToolConnection(wire, report, self)
         shown = options if self.role.is_trusted else {}
@@ -174,8 +178,19 @@ class ToolPeer:
             self.withdraw(former, "asked anew")
 
     def _stopped_telling(self, result: Json, error: RpcError | None) -> None:
+        """A server may end its stream at any time; one that refuses it is not asked again."""
         self._listening = 0
         log.debug("%s: tells of no changes any more: %s", self.unit.name, error or "it ended")
+        if error is None:
+            loop = asyncio.get_running_loop()
+            self._again = loop.call_later(LISTEN_AGAIN_S, self._listen_again)
+
+    def _listen_again(self) -> None:
+        """What has changed meanwhile was told to nobody, so everything is read anew."""
+        if not self._listening:  # else a subscription has had it asked already
+            self.listen()
+        for offer in self.server.tells_changes:
+            self._refresh(offer)
 
     # --- what it is asked -------------------------------------------------------------------------
 
@@ -355,6 +370,8 @@ class ToolPeer:
             return
         self._is_gone = True
         self._greeting.close()
+        if self._again is not None:
+            self._again.cancel()
         if self._is_ready:
             self._watcher.tool_gone(self)
         for found in self.lists.values():

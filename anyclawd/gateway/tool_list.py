@@ -26,7 +26,7 @@ log = logging.getLogger("anyclawd.gateway")
 #: Bounds of one list.
 PAGES_MAX = 100
 ITEMS_MAX = 10_000
-BYTES_MAX = 16 * 2**20
+BYTES_MAX = 16 * 2**20  # of all pages
 #: Faults of one reading that are told.
 FAULTS_MAX = 10
 #: From the beginning of one reading to that of the next: the first interval, which is doubled each

@@ -32,6 +32,7 @@ from anyclawd.model.tool import Era
 from anyclawd.model.unit import Unit
 from anyclawd.model.value import Json
 from anyclawd.route.grants import Grant, Grants
+from anyclawd.route.record import SessionKey
 from anyclawd.route.table import Routes, entry_name
 from anyclawd.route.toolbox import Offered, Scope, Toolbox
 from anyclawd.runtime.connection import Connection
@@ -102,6 +103,10 @@ class ToolHost:
         for name, peer in self._peers.items():
             if self._trusted.has_news(name):
                 peer.notify(Notification.ROOTS_CHANGED, {})
+
+    def move(self, agent: UnitName, chat: SessionKey, to: SessionKey) -> None:
+        """A token was moved to the chat whose it is; whoever has it is the same client."""
+        self._audience.move(Grant(chat, agent), Grant(to, agent))
 
     def forget(self, unit: UnitName) -> None:
         """A unit that has gone from the plan has come to rest."""

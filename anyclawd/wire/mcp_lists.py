@@ -14,6 +14,10 @@ from anyclawd.wire.json_text import JsonText, Placed
 from anyclawd.wire.lenient import as_count, as_map, as_text
 from anyclawd.wire.mcp import Method, Notification
 
+#: Bounds of one page: a longer one is none, and of more items only the first are read. Reading one
+#: to them takes the loop as long as anything may.
+PAGE_BYTES_MAX = 4 * 2**20
+PAGE_ITEMS_MAX = 2000
 #: Faults of one page that are named; what is beyond is left out without a word.
 FAULTS_MAX = 5
 #: So much of a name is shown to people.
@@ -96,7 +100,10 @@ class Page(NamedTuple):
 
 
 def read_page(offer: Offer, result: JsonText) -> Page:
-    """Raises RemoteProtocolError where there is no list."""
+    """Raises RemoteProtocolError where there is no list, or one too long."""
+    if len(result.text) > PAGE_BYTES_MAX:
+        reason = f"answered {offer.method} with {len(result.text)} bytes"
+        raise RemoteProtocolError(f"{reason}; a page may have {PAGE_BYTES_MAX}")
     text = result.text.decode()
     answer = as_map(result.value)
     if not isinstance(answer.get(offer), list):
@@ -106,17 +113,20 @@ def read_page(offer: Offer, result: JsonText) -> Page:
     kept: list[Item] = []
     faults: list[str] = []
     for number, placed in enumerate(json_text.items(text, found.start), 1):
+        if number > PAGE_ITEMS_MAX:
+            faults.append(f"{offer.value}: a page has more than {PAGE_ITEMS_MAX} items; the rest")
+            break
         item = _read_item(offer, text, placed, number)
         if isinstance(item, Item):
             kept.append(item)
-        else:
+        elif len(faults) < FAULTS_MAX:
             faults.append(item)
     ttl_ms, cursor = as_count(answer.get("ttlMs")), answer.get("nextCursor")
     return Page(
         tuple(kept),
         cursor if isinstance(cursor, str) else None,
         None if ttl_ms is None else ttl_ms / 1000,
-        tuple(faults[:FAULTS_MAX]),
+        tuple(faults),
     )
 
 
@@ -126,6 +136,8 @@ def _read_item(offer: Offer, text: str, placed: Placed, number: int) -> Item | s
     key = as_text(as_map(found).get(offer.key))
     if not key:
         return f"{offer.value}: item {number} has no {offer.key!r}"
+    if not _is_text(key):
+        return f"{offer.value}: the {offer.key} {key[:_NAME_SHOWN]!r} is no Unicode text"
     if offer is Offer.TOOLS and not isinstance(found.get("inputSchema"), dict):
         return f"tool {key[:_NAME_SHOWN]!r}: its inputSchema is no object"
     own = json_text.piece(text, placed.start, placed.end)
@@ -135,6 +147,15 @@ def _read_item(offer: Offer, text: str, placed: Placed, number: int) -> Item | s
             before = len(inner[: member.start].encode())
             after = before + len(inner[member.start : member.end].encode())
     return Item(key, own, as_text(found.get("description")), before, after)
+
+
+def _is_text(key: str) -> bool:
+    """Whether it can be written outside of JSON, as half a surrogate pair cannot."""
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def write_page(offer: Offer, items: list[bytes], cursor: str) -> bytes:

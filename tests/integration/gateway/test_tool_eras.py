@@ -2,10 +2,11 @@
 
 import pytest
 
-from anyclawd.gateway import tool_greeting
+from anyclawd.gateway import tool, tool_greeting
 from anyclawd.model.tool import Era
 from anyclawd.model.value import Json
-from tests.fakes.toolbed import Toolbed, ToolProcess, text_result, tool, tool_unit
+from tests.fakes.toolbed import Toolbed, ToolProcess, text_result, tool_unit
+from tests.fakes.toolbed import tool as one
 
 NOW = "2026-07-28"
 MODERN, AUTO = tool_unit("clock", era=Era.MODERN), tool_unit("clock", era=Era.AUTO)
@@ -49,7 +50,7 @@ async def test_each_request_to_a_modern_tool_says_what_it_needs_to_be_understood
     clock.answer(request, discovered())
     request = clock.take("tools/list")
     assert has_envelope(request)
-    clock.answer(request, {"tools": [tool("now")]})
+    clock.answer(request, {"tools": [one("now")]})
     assert clock.report.told == [("ready", "")]
     asking = bed.call("now", progress=True)
     request = clock.take("tools/call")
@@ -66,10 +67,10 @@ async def test_each_request_to_a_modern_tool_says_what_it_needs_to_be_understood
 
 async def test_a_list_that_holds_no_longer_is_read_before_it_is_shown() -> None:
     bed = Toolbed(MODERN)
-    clock = open_modern(bed, tool("now"), ttl_ms=0)
+    clock = open_modern(bed, one("now"), ttl_ms=0)
     asking = bed.ask("tools/list")
     assert asking.answers == []
-    clock.answer(clock.take("tools/list"), {"tools": [tool("then")], "ttlMs": 60_000})
+    clock.answer(clock.take("tools/list"), {"tools": [one("then")], "ttlMs": 60_000})
     assert [one["name"] for one in asking.result["tools"]] == ["then"]
     assert bed.names() == ["then"]
 
@@ -81,7 +82,7 @@ async def test_a_modern_tool_is_asked_to_tell_what_changes() -> None:
         "tools": {"listChanged": True},
         "resources": {"listChanged": True, "subscribe": True},
     }
-    clock = open_modern(bed, tool("now"), **can)
+    clock = open_modern(bed, one("now"), **can)
     first = clock.take("subscriptions/listen")
     assert has_envelope(first)
     wanted = {"toolsListChanged": True, "resourcesListChanged": True}
@@ -100,18 +101,35 @@ async def test_a_modern_tool_is_asked_to_tell_what_changes() -> None:
     assert not clock.has("resources/unsubscribe")
 
 
-async def test_a_modern_tool_that_tells_no_more_is_used_all_the_same() -> None:
+async def test_a_modern_tool_that_ends_its_stream_is_asked_for_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And for its list, since nobody was told what changed meanwhile."""
+    monkeypatch.setattr(tool, "LISTEN_AGAIN_S", 0.0)
     bed = Toolbed(MODERN)
-    clock = open_modern(bed, tool("now"), tools={"listChanged": True})
+    clock = open_modern(bed, one("now"), tools={"listChanged": True})
     clock.answer(clock.take("subscriptions/listen"), {"resultType": "complete"})
+    await clock.wire.wait_written()
+    clock.take("subscriptions/listen")
+    while not clock.has("tools/list"):
+        await clock.wire.wait_written()
+    clock.answer(clock.take("tools/list"), {"tools": [one("then")], "ttlMs": 60_000})
+    assert bed.names() == ["then"]
+
+
+async def test_a_modern_tool_that_refuses_a_stream_is_used_all_the_same() -> None:
+    bed = Toolbed(MODERN)
+    clock = open_modern(bed, one("now"), tools={"listChanged": True})
+    clock.refuse(clock.take("subscriptions/listen"), -32601)
     asking = bed.call("now")
     clock.finish()
     assert asking.text == "done"
+    clock.die()
 
 
 async def test_a_level_is_said_with_each_call_of_a_modern_tool() -> None:
     bed = Toolbed(MODERN)
-    clock = open_modern(bed, tool("now"), logging={})
+    clock = open_modern(bed, one("now"), logging={})
     bed.ask("logging/setLevel", level="info")
     bed.call("now")
     meta = clock.take("tools/call")["params"]["_meta"]
@@ -120,7 +138,7 @@ async def test_a_level_is_said_with_each_call_of_a_modern_tool() -> None:
 
 
 async def test_a_modern_tool_is_asked_how_it_is_in_its_era() -> None:
-    clock = open_modern(Toolbed(MODERN), tool("now"))
+    clock = open_modern(Toolbed(MODERN), one("now"))
     answers: list[str] = []
     clock.sink.probe(answers.append)
     request = clock.take("server/discover")
@@ -161,7 +179,7 @@ async def test_a_tool_that_refuses_the_question_shakes_hands() -> None:
     clock = bed.run(AUTO)
     clock.refuse(clock.take("server/discover"), -32601)
     clock.greet()
-    clock.list(tool("now"))
+    clock.list(one("now"))
     assert bed.names() == ["now"]
 
 
@@ -183,7 +201,7 @@ async def test_a_tool_that_is_silent_shakes_hands() -> None:
     clock = bed.run(AUTO)
     await wait_doubted(clock)
     clock.greet()
-    clock.list(tool("now"))
+    clock.list(one("now"))
     assert bed.names() == ["now"]
 
 
@@ -196,7 +214,7 @@ async def test_a_slow_tool_that_has_taken_up_the_question_is_not_mistaken() -> N
     handshake = clock.take("initialize")
     clock.answer(question, discovered())
     clock.refuse(handshake, -32022, "modern by now", {"supported": [NOW], "requested": "x"})
-    clock.list(tool("now"))
+    clock.list(one("now"))
     assert bed.names() == ["now"]
 
 
@@ -207,7 +225,7 @@ async def test_a_tool_that_is_modern_without_having_answered_is_asked_again() ->
     await wait_doubted(clock)
     clock.refuse(clock.take("initialize"), -32022, "modern by now", {"supported": [NOW]})
     clock.answer(clock.take("server/discover"), discovered())
-    clock.list(tool("now"))
+    clock.list(one("now"))
     assert bed.names() == ["now"]
 
 

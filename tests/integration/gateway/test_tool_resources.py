@@ -1,12 +1,16 @@
 """Prompts, resources, and what tools tell by themselves; scripted tools on in-memory wires."""
 
+from functools import partial
+
 import pytest
 
 from anyclawd.gateway import audience, tool_waits
 from anyclawd.model.value import Json
+from anyclawd.route.record import SessionKey
 from anyclawd.wire.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, RpcError
 from tests.fakes.toolbed import (
     GRANT,
+    Asking,
     Toolbed,
     ToolProcess,
     tool,
@@ -305,6 +309,22 @@ async def test_what_a_client_wants_ends_with_its_grant() -> None:
     bed.grants.end(GRANT)
     bed.follow(CLOCK.name)
     assert clock.take("resources/unsubscribe")["params"] == {"uri": "c:1"}
+
+
+async def test_a_client_whose_chat_is_known_only_later_is_the_same_client() -> None:
+    bed = Toolbed(CLOCK)
+    clock = bed.start(CLOCK, tool("now"), resources={"subscribe": True})
+    bed.follow()
+    named = GRANT._replace(session=SessionKey("web:direct:fork"))
+    bed.host.move(GRANT.agent, GRANT.session, named.session)
+    asking = Asking()
+    ask = partial(bed.host.ask, named, None, answered=asking.take, progressed=None)
+    ask("resources/subscribe", {"uri": "c:1"})
+    clock.answer(clock.take("resources/subscribe"), {})
+    clock.notify("notifications/resources/updated", uri="c:1")
+    assert bed.take_told() == ["notifications/resources/updated"]
+    ask("resources/unsubscribe", {"uri": "c:1"})
+    clock.take("resources/unsubscribe")
 
 
 async def test_a_client_that_only_listened_is_forgotten_with_its_stream() -> None:

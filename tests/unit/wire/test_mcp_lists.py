@@ -70,6 +70,10 @@ FAULTS = {
     "empty-name": ({"name": "", "inputSchema": {}}, "tools: item 1 has no 'name'"),
     "name-is-no-text": ({"name": 1, "inputSchema": {}}, "tools: item 1 has no 'name'"),
     "no-object": ("now", "tools: item 1 has no 'name'"),
+    "half-a-character": (
+        {"name": "\ud800x", "inputSchema": {}},
+        "tools: the name '\\ud800x' is no Unicode text",
+    ),
     "no-schema": ({"name": "bad"}, "tool 'bad': its inputSchema is no object"),
     "schema-is-a-list": ({"name": "bad", "inputSchema": []}, "tool 'bad': its inputSchema is"),
 }
@@ -87,6 +91,23 @@ def test_what_nobody_could_use_is_left_out_and_named(item: Json, fault: str) -> 
 def test_an_answer_without_the_list_is_refused(members: dict[str, Json]) -> None:
     with pytest.raises(RemoteProtocolError, match="answered tools/list without a list 'tools'"):
         page(Offer.TOOLS, **members)
+
+
+def test_a_page_that_is_too_long_is_none() -> None:
+    text = '{"tools":[],"x":"' + "x" * mcp_lists.PAGE_BYTES_MAX + '"}'
+    with pytest.raises(RemoteProtocolError, match=r"with \d+ bytes; a page may have 4194304"):
+        mcp_lists.read_page(Offer.TOOLS, answer(text))
+
+
+def test_of_too_many_items_the_first_are_read() -> None:
+    most = mcp_lists.PAGE_ITEMS_MAX
+    found = page(Offer.PROMPTS, prompts=[1, *({"name": f"p{n}"} for n in range(most))])
+    assert len(found.items) == most - 1
+    assert found.faults == (
+        "prompts: item 1 has no 'name'",
+        f"prompts: a page has more than {most} items; the rest",
+    )
+    assert len(page(Offer.PROMPTS, prompts=[1] * (most + 1)).faults) == mcp_lists.FAULTS_MAX + 1
 
 
 def test_an_answer_that_is_no_object_is_refused() -> None:
