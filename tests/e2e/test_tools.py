@@ -133,7 +133,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     tools["ours"] = {**ours, "options": {"API_KEY": SECRET}}
     tools["strange"] = {**ours, "trusted": False, "options": {"API_KEY": SECRET}}
     http = {"capabilities": {"mcpCapabilities": {"http": True}}}
-    denied = {"deny": ["t2/echo", "ours/in*"], "allow": []}
+    denied = {"deny": ["t2/echo", "ours/in*"]}
     agents = {
         "default": misbehaving(directory, http, tools=[*tools], tool_access={"deny": ["t8/who"]}),
         "mock": {**mock(obey=True), "tools": ["ours"]},
@@ -214,7 +214,7 @@ def test_a_call_whose_tool_is_killed_is_answered_before_anything_else(shop: Shop
         result = pending.reply().result
         assert result["isError"] is True
         assert "frail" in text_of(result)
-        assert daemon.units()["frail.tool"]["sub"] == "auto-restart"
+        daemon.wait_unit("frail.tool", "activating", "auto-restart")
         stream.expect("notifications/tools/list_changed")
         assert door.names() == []
         assert door.call("echo", text="x").result["isError"] is True
@@ -315,7 +315,7 @@ def test_nothing_that_is_secret_is_told(shop: Shop) -> None:
     shop.door("secret").call("echo", text=ARGUMENT)
     shop.door("ours").call("echo", text=ARGUMENT)
     shop.door("secret").call(ARGUMENT + "-as-a-name", text=ARGUMENT)
-    shop.door("t1").ask("tools/call", {"name": "echo", "arguments": [ARGUMENT]})
+    shop.door("ours").ask("tools/call", {"name": "echo", "arguments": [ARGUMENT]})
     token = shop.door("t1").token
     told = [daemon.log_text(), json.dumps(daemon.status())]
     told += (json.dumps(daemon.unit(unit)) for unit in daemon.units())

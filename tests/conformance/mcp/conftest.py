@@ -1,4 +1,4 @@
-"""What conformance tests of MCP share: two daemons, and the official client."""
+"""What conformance tests of MCP share: daemons, and the official client."""
 
 from collections.abc import Iterator
 
@@ -27,7 +27,10 @@ def mcp_stage(_playhouse: Playhouse) -> Playhouse:
     return _playhouse
 
 
-@pytest.fixture(scope="session")
-def mcp_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with makers_house(tmp_path_factory.mktemp("house")) as found:
+@pytest.fixture(scope="module")
+def mcp_house(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[House]:
+    """One with the tools that the module names in `TOOLS`."""
+    with makers_house(tmp_path_factory.mktemp("house"), request.module.TOOLS) as found:
         yield found

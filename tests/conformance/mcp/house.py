@@ -12,14 +12,7 @@ from pathlib import Path
 
 from anyclawd.model.value import Json
 from tests.conformance.mcp.door import Door
-from tests.conformance.mcp.peers import (
-    EVERYTHING,
-    MODES,
-    SDK_SERVER,
-    TIME_SERVER,
-    has_everything,
-    tool,
-)
+from tests.conformance.mcp.peers import MODES
 from tests.fakes.daemon import Daemon, is_alive, running, started, system
 from tests.fakes.puppet import Frame, Puppet, Stage, stage
 from tests.fakes.talk import TOUGH, misbehaving, transcript_of
@@ -260,17 +253,10 @@ def playhouse(directory: Path) -> Iterator[Playhouse]:
 
 
 @contextmanager
-def makers_house(directory: Path) -> Iterator[House]:
-    """Its tools are programs of other makers, as far as they can be had."""
-    tools = {
-        "sdk": tool(SDK_SERVER, **TOUGH),
-        "sdk-auto": tool(SDK_SERVER, mcp_era="auto", **TOUGH),
-        "sdk-modern": tool(SDK_SERVER, mcp_era="modern", **TOUGH),
-        "time": tool(TIME_SERVER, **TOUGH),
-    }
-    if has_everything:
-        tools["everything"] = tool(EVERYTHING, mcp_era="auto", **TOUGH)
+def makers_house(directory: Path, tools: Mapping[str, Json]) -> Iterator[House]:
+    """Its tools are programs of other makers."""
+    tough = {name: {**entry, **TOUGH} for name, entry in tools.items()}
     granted = {"default": [*tools], "old": [*tools]}
-    config = system(_agents(directory, granted), tools_manager={"tools": tools})
+    config = system(_agents(directory, granted), tools_manager={"tools": tough})
     with running(directory, config) as daemon:
         yield House(directory, daemon)

@@ -11,7 +11,7 @@ import os
 import select
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -221,7 +221,7 @@ class Connection:
         )
 
 
-def tool(argv: list[str], **settings: Json) -> Mapping[str, Json]:
+def tool(argv: list[str], **settings: Json) -> dict[str, Json]:
     """A tool entry."""
     binary, *arguments = argv
     return {"binary": binary, "args": arguments, **settings}

@@ -18,11 +18,17 @@ from tests.conformance.mcp.peers import (
     McpError,
     Sdk,
     needs_sdk,
+    tool,
 )
 
 pytestmark = needs_sdk
 
-#: What each unit speaks, by its entry: the last of them speaks both and is asked.
+TOOLS = {
+    "sdk": tool(SDK_SERVER),
+    "sdk-modern": tool(SDK_SERVER, mcp_era="modern"),
+    "sdk-auto": tool(SDK_SERVER, mcp_era="auto"),
+}
+#: What each unit speaks: the last of them speaks both and is asked.
 UNITS = {"sdk": "2025-11-25", "sdk-modern": MODERN, "sdk-auto": MODERN}
 
 

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conformance.mcp.house import House
-from tests.conformance.mcp.peers import Connection, McpError, Sdk, needs_sdk
+from tests.conformance.mcp.peers import SDK_SERVER, Connection, McpError, Sdk, needs_sdk, tool
 from tests.fakes.daemon import WAIT_S, environment
 
 pytestmark = needs_sdk
+
+TOOLS = {"sdk": tool(SDK_SERVER)}
 
 
 def shim_of(house: House, key: str) -> tuple[list[str], dict[str, str]]:
@@ -57,14 +59,14 @@ def test_a_change_goes_through_it(shim: Connection) -> None:
 
 
 def test_it_serves_the_modern_era_as_well(sdk: Sdk, mcp_house: House) -> None:
-    argv, variables = shim_of(mcp_house, "sdk-modern")
+    argv, variables = shim_of(mcp_house, "sdk")
     for mode in ("2026-07-28", "auto"):
         with sdk.connected(f"shim-{mode}", argv=argv, env=variables, mode=mode) as connection:
             assert connection.text("echo", text=mode) == mode
 
 
 def test_it_ends_with_its_input_and_tells_nobody_its_token(mcp_house: House) -> None:
-    argv, variables = shim_of(mcp_house, "time")
+    argv, variables = shim_of(mcp_house, "sdk")
     token = variables["ANYCLAW_MCP_TOKEN"]
     assert not [word for word in argv if token in word]
     done = subprocess.run(

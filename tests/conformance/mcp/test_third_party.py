@@ -14,12 +14,19 @@ from tests.conformance.mcp.peers import (
     Connection,
     McpError,
     Sdk,
+    has_everything,
     needs_everything,
     needs_sdk,
+    tool,
 )
 from tests.conformance.mcp.raw import items_of
 
 pytestmark = needs_sdk
+
+#: The first speaks both eras and is not asked; the other does not know the question.
+TOOLS = {"time": tool(TIME_SERVER)}
+if has_everything:
+    TOOLS["everything"] = tool(EVERYTHING, mcp_era="auto")
 
 
 @pytest.fixture(scope="module", params=MODES)
