@@ -240,14 +240,15 @@ class Roles:
     def _tool_access(self, draft: Draft) -> ToolAccess:
         node = draft.settings.get("tool_access")
         said: Mapping[str, Node] = {} if node is None else node.value
+        default = ToolAccess()
         return ToolAccess(
-            allow=tuple(self._patterns(said.get("allow"))),
-            deny=tuple(self._patterns(said.get("deny"))),
+            allow=tuple(self._patterns(said["allow"])) if "allow" in said else default.allow,
+            deny=tuple(self._patterns(said["deny"])) if "deny" in said else default.deny,
         )
 
-    def _patterns(self, node: Node | None) -> Iterator[str]:
+    def _patterns(self, node: Node) -> Iterator[str]:
         """Patterns with entries as the daemon spells them; one without a joker has to be there."""
-        listed = Items((), "") if node is None else node.value
+        listed: Items = node.value
         for index, item in enumerate(listed.nodes):
             key, slash, rest = item.value.partition("/")
             if not slash or "*" in key or "?" in key:

@@ -585,9 +585,9 @@ TOOL_ACCESS = Table(
     settings=_rows(
         _patterns(
             "allow",
-            "all",
+            '["*"]',
             "Names of tools it may use, or `entry/name`; `*` and `?` stand for any characters and"
-            " for any one.",
+            " for any one. Where it is empty, none.",
         ),
         _patterns("deny", "[]", "Names of tools it must not use, whatever is allowed."),
     ),

@@ -462,8 +462,9 @@ agents_manager:
   which agent it is from, and may deliver files and inject messages
   ([tool protocol](tool-protocol.md)). What is shipped and needs that says so in its unit file.
 - `tool_access`: what `deny` names is denied, whatever `allow` says; without an `allow` all else is
-  allowed. A pattern is matched against the name that the tool's own unit has for it, or, with a
-  slash in it, against `entry/name`. An entry that is written out has to be there.
+  allowed, with an empty one nothing. A pattern is matched against the name that the tool's own unit
+  has for it, or, with a slash in it, against `entry/name`. An entry that is written out has to be
+  there.
 - Two tools of the same name in different units are called `unit__name`; with `tool_names: prefixed`
   all are.
 

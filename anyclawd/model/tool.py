@@ -27,7 +27,7 @@ class ToolAccess:
     What is denied is denied, whatever is allowed.
     """
 
-    allow: tuple[str, ...] = ()  #: empty means all
+    allow: tuple[str, ...] = ("*",)  #: where it is empty, none is allowed
     deny: tuple[str, ...] = ()
 
 

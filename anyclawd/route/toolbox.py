@@ -176,8 +176,6 @@ def may_use(access: ToolAccess, unit: UnitName, name: str) -> bool:
     whole = f"{entry_name(unit)}/{name}"
 
     def is_meant(pattern: str) -> bool:
-        return fnmatchcase(whole if "/" in pattern else name, pattern)
+        return fnmatchcase(whole if "/" in pattern else name, pattern.replace("[", "[[]"))
 
-    if any(map(is_meant, access.deny)):
-        return False
-    return not access.allow or any(map(is_meant, access.allow))
+    return any(map(is_meant, access.allow)) and not any(map(is_meant, access.deny))

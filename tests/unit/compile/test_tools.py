@@ -88,7 +88,9 @@ def agent(said: str) -> str:
 
 
 ACCESS = {
-    "{}": ToolAccess(),
+    "{}": ToolAccess(allow=("*",)),
+    "{allow: []}": ToolAccess(allow=()),
+    "{allow: [], deny: []}": ToolAccess(allow=(), deny=()),
     "{allow: [search, 'get_*'], deny: [rm]}": ToolAccess(allow=("search", "get_*"), deny=("rm",)),
     "{allow: ['web/*'], deny: ['web/delete_?']}": ToolAccess(
         allow=("web/*",), deny=("web/delete_?",)
