@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 #: From this part of the quota on there is somebody who should know.
 NEARLY = 0.9
+_HELP = "files go as they expire, and more are kept by"
 
 
 class Limits(NamedTuple):
@@ -34,7 +35,8 @@ class Quota:
     def reserve(self, size: int = 0) -> "Reservation":
         """Room for one more item. Raises TooLarge or Full."""
         if self.used_items >= self.limits.items:
-            raise Full(f"{self.limits.items} files are kept already, which is the limit")
+            text = f"{self.limits.items} files are kept already; {_HELP} option items"
+            raise Full(text)
         reservation = Reservation(self)
         reservation.hold(size)
         self.used_items += 1
@@ -67,11 +69,15 @@ class Reservation:
         """It is known now to have at least so many bytes. Raises TooLarge or Full."""
         limits, more = self._quota.limits, size - self.size
         if size > limits.item_bytes:
-            raise TooLarge(f"a file may have {limits.item_bytes} bytes at most")
+            text = (
+                f"a file may have {limits.item_bytes} bytes at most; option item_size allows more"
+            )
+            raise TooLarge(text)
         if more <= 0:
             return
         if self._quota.used_bytes + more > limits.total_bytes:
-            raise Full(f"there is no room: {limits.total_bytes} bytes may be kept altogether")
+            text = f"there is no room in {limits.total_bytes} bytes; {_HELP} option total_size"
+            raise Full(text)
         self._quota.used_bytes += more
         self.size = size
 

@@ -155,7 +155,8 @@ async def test_what_takes_the_key(tmp_path: Path, method: str, target: str) -> N
 async def test_a_file_that_is_too_large(tmp_path: Path) -> None:
     async with open_house(tmp_path, item_size=1000, total_size=1500) as house:
         told = await house.refusal("POST", "/media", body=b"x" * 1001, Authorization=house.bearer)
-        assert told == (413, "too-large", "a file may have 1000 bytes at most")
+        text = "a file may have 1000 bytes at most; option item_size allows more"
+        assert told == (413, "too-large", text)
         with pytest.raises(MediaError, match="a file may have 1000 bytes at most") as refused:
             await house.media.upload(chunks(*[b"x" * 300] * 1000))
         assert (refused.value.status, refused.value.code) == (413, "too-large")
@@ -166,7 +167,9 @@ async def test_a_quota_that_is_reached(tmp_path: Path) -> None:
     async with open_house(tmp_path, total_size=1500, items=3) as house:
         await house.media.upload(b"x" * 1000, ttl_s=60)
         for source in (b"x" * 501, chunks(*[b"x" * 10] * 60)):
-            with pytest.raises(MediaError, match="there is no room: 1500 bytes") as refused:
+            with pytest.raises(
+                MediaError, match="there is no room in 1500 bytes; files go as they expire"
+            ) as refused:
                 await house.media.upload(source)
             assert (refused.value.status, refused.value.code) == (507, "quota")
         assert (await house.service.health()).status == "healthy"
