@@ -33,6 +33,9 @@ from anyclaw_sdk.types import Caller
 
 TITLE_MAX = 100  #: characters
 
+#: Characters of a cron expression, a time, a distance, a time zone or an id.
+WHEN_MAX = 200
+
 #: Of all conversations together, so that the work of one look at the clock stays bounded.
 ALL_TASKS_MAX = 10_000
 
@@ -50,10 +53,19 @@ class When:
     after: str | None = None
     timezone: str | None = None
 
+    def check(self) -> None:
+        """Raises ToolError for what is so long that it can be nothing of the kind."""
+        for name, text in (*self._choices.items(), ("timezone", self.timezone)):
+            if text is not None and len(text) > WHEN_MAX:
+                raise ToolError(f"{name}: {len(text)} characters, at most {WHEN_MAX} are read")
+
     @property
     def given(self) -> list[str]:
-        choices = {"cron": self.cron, "every": self.every, "at": self.at, "after": self.after}
-        return [name for name, text in choices.items() if text is not None]
+        return [name for name, text in self._choices.items() if text is not None]
+
+    @property
+    def _choices(self) -> dict[str, str | None]:
+        return {"cron": self.cron, "every": self.every, "at": self.at, "after": self.after}
 
 
 class Desk:
@@ -92,7 +104,8 @@ class Desk:
         return self._store.tasks_of(caller.session)
 
     def task(self, caller: Caller, task_id: str) -> Task:
-        found = self._store.task(task_id)
+        is_id = len(task_id) <= WHEN_MAX and _is_storable(task_id)
+        found = self._store.task(task_id) if is_id else None
         if found is None or found.session != caller.session:
             text = f"there is no task {task_id!r:.80} in this conversation; schedule_list names all"
             raise ToolError(text)
@@ -181,6 +194,7 @@ class Desk:
 
     def _schedule(self, when: When, now: datetime, zone: ZoneInfo) -> Schedule:
         """The schedule that is asked for, within the limits; `zone` unless another is named."""
+        when.check()
         if len(when.given) != 1:
             found = " and ".join(when.given) or "none of them"
             raise ToolError(f"expected exactly one of cron, every, at and after; found {found}")
@@ -200,6 +214,7 @@ class Desk:
             return self._schedule(when, now, schedule.zone)
         if when.timezone is None:
             return schedule
+        when.check()
         try:
             zone = zone_of(when.timezone)
         except ZoneError as error:
@@ -224,11 +239,14 @@ class Desk:
 def _checked(name: str, text: str, most: int) -> str:
     if len(text) > most:
         raise ToolError(f"{name}: {len(text)} characters, at most {most} are kept")
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise ToolError(f"{name}: the character at {error.start} is half of one") from error
+    if not _is_storable(text):
+        raise ToolError(f"{name}: it holds half of a character, a lone surrogate")
     return text
+
+
+def _is_storable(text: str) -> bool:
+    """JSON can hold halves of characters, and SQLite cannot."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _read(when: When, now: datetime, zone: ZoneInfo) -> ByCron | ByInterval | Once:

@@ -219,6 +219,7 @@ def test_a_task_belongs_to_its_conversation(bench: Bench) -> None:
                 assert result.is_error
                 assert result.text.startswith("there is no task 't1' in this conversation")
             assert (await tester.call("schedule_list", {"task_id": "t1"})).is_error
+            assert (await tester.call("schedule_list", {"task_id": "\ud800"})).is_error
             await bench.at(NOON + 60 * MINUTE)
             assert (await bench.sent.get())["session"] == ANN
         async with bench.tester(ANN) as tester:
@@ -439,9 +440,14 @@ WRONG: dict[str, tuple[Message, str]] = {
     ),
     "long-message": ({"every": "1h", "message": "x" * 21}, "message: 21 characters, at most 20"),
     "empty-message": ({"every": "1h", "message": " \n"}, "message: expected the text"),
+    "no-end-of-numbers": (
+        {"cron": "0," * 1_000_000 + "0 * * * *"},
+        "cron: 2000009 characters, at most 200 are read",
+    ),
+    "half-a-zone": ({"every": "1h", "timezone": "\ud800"}, "no time zone '\\ud800'"),
     "half-a-character": (
         {"every": "1h", "message": "a\ud800"},
-        "message: the character at 1 is half of one",
+        "message: it holds half of a character",
     ),
     "long-title": ({"every": "1h", "title": "x" * 101}, "title: 101 characters, at most 100"),
 }
