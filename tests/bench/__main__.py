@@ -21,6 +21,7 @@ from tests.bench import (
     faces,
     files,
     footprint,
+    killed,
     relay,
     reload,
     tools,
@@ -40,6 +41,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     *reload.EXPERIMENTS,
     *commit.EXPERIMENTS,
     *tools.EXPERIMENTS,
+    *killed.EXPERIMENTS,
     *files.EXPERIMENTS,
 )
 
