@@ -71,7 +71,7 @@ def test_every_decision_is_cited_where_it_matters() -> None:
     assert numbers == list(range(1, len(decisions) + 1))
 
 
-@pytest.mark.parametrize("package", ["wire", "route", "gateway", "store"])
+@pytest.mark.parametrize("package", ["wire", "route", "gateway", "mcp", "store"])
 def test_the_map_has_every_module(package: str) -> None:
     text = (ROOT / "docs/explanation/architecture.md").read_text()
     section = text.partition(f"`anyclawd/{package}`")[2].partition("\n`anyclawd/")[0]
