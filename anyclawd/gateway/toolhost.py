@@ -97,9 +97,11 @@ class ToolHost:
         for listener in self._audience:
             scope = self._scope(listener.grant, listener.view)
             if scope != listener.scope:
+                units = {*listener.scope.units, *scope.units}
                 listener.scope = scope
                 for offer in _LISTED:
-                    listener.tell(offer.changed, {})
+                    if any(self._catalogue.has_any(unit, offer) for unit in units):
+                        listener.tell(offer.changed, {})
         for name, peer in self._peers.items():
             if self._trusted.has_news(name):
                 peer.notify(Notification.ROOTS_CHANGED, {})

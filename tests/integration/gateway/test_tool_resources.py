@@ -13,6 +13,7 @@ from tests.fakes.toolbed import (
     Asking,
     Toolbed,
     ToolProcess,
+    routes_of,
     tool,
     tool_unit,
 )
@@ -68,6 +69,17 @@ async def test_the_first_page_waits_for_lists_that_are_still_read() -> None:
     list_all(clock, ("a",))
     assert [one["name"] for one in asking.result["prompts"]] == ["a"]
     assert bed.take_told() == [PROMPTS_CHANGED, RESOURCES_CHANGED, RESOURCES_CHANGED]
+
+
+async def test_who_is_granted_other_prompts_and_resources_is_told_so() -> None:
+    bed = Toolbed(CLOCK)
+    list_all(offering(bed), ("a",), ("c:1",))
+    bed.follow()
+    bed.routes = routes_of(FILES)
+    bed.adopt()
+    changed = ["notifications/tools/list_changed", PROMPTS_CHANGED, RESOURCES_CHANGED]
+    assert bed.take_told() == changed
+    assert bed.ask("prompts/list").result == {"prompts": []}
 
 
 async def test_a_wait_for_lists_can_be_cancelled_and_ends_with_the_tool() -> None:

@@ -176,7 +176,7 @@ async def test_who_is_granted_other_tools_by_a_reload_is_told_at_once() -> None:
     assert bed.take_told() == []
     bed.routes = routes_of(FILES)
     bed.adopt()
-    assert bed.take_told() == [TOOLS_CHANGED, PROMPTS_CHANGED, RESOURCES_CHANGED]
+    assert bed.take_told() == [TOOLS_CHANGED]
     assert bed.names() == ["read"]
     assert bed.call("now").error.code == INVALID_PARAMS
 
