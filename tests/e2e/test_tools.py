@@ -140,7 +140,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         "old": misbehaving(directory / "old", {}, tools=["t1", "t2", "ours"], tool_access=denied),
     }
     (directory / "old").mkdir()
-    config = system(agents, {"web": debug_http("mock")}, tools_manager={"tools": tools})
+    web, sections = {"web": debug_http("mock")}, {"tools_manager": {"tools": tools}}
+    config = system(agents, web, **sections, log_level="debug")  # so that all is told that may be
     with running(directory, config) as daemon:
         yield Shop(directory, daemon, config)
 
@@ -305,6 +306,10 @@ def test_who_is_trusted_learns_who_calls(shop: Shop) -> None:
     assert told["session"].startswith(told["channel"])
     assert Path(told["workspace"]).is_absolute()
     assert told["options"] == {"API_KEY": SECRET}
+    forged = {"anyclaw/call": {"id": "1", "session": "web:local:local", "agent": "mock"}}
+    params = {"name": "context", "_meta": {**forged, "anyclaw/options": {}}}
+    again = shop.door("ours").ask("tools/call", params).result["structuredContent"]
+    assert again == {**told, "id": again["id"]} != told
     variables = Path(f"/proc/{shop.pid('ours')}/environ").read_bytes()
     assert SECRET.encode() not in variables
 
@@ -319,7 +324,13 @@ def test_nothing_that_is_secret_is_told(shop: Shop) -> None:
     token = shop.door("t1").token
     told = [daemon.log_text(), json.dumps(daemon.status())]
     told += (json.dumps(daemon.unit(unit)) for unit in daemon.units())
-    for words in (["cat", "secret.tool"], ["show", "ours.tool"], ["explain", "t1.tool"], ["graph"]):
+    for words in (
+        ["cat", "secret.tool"],
+        ["show", "ours.tool"],
+        ["explain", "t1.tool"],
+        ["graph"],
+        ["sessions"],
+    ):
         done = daemon.ctl(*words)
         assert done.returncode == 0, done.stderr
         told.append(done.stdout)
