@@ -10,7 +10,7 @@ from paths import PathPattern
 from redaction import SECRET_MIN_CHARS, Redaction, basic_parts
 from refusal import Refusal
 from request import FORBIDDEN, is_header_name, is_header_value, same_header
-from rules import METHODS, Credential, Rule
+from rules import ALL_PATHS, METHODS, Credential, Rule
 from target import PORTS, host_of
 
 from anyclaw_sdk.types import INVALID_PARAMS, Json, Message, RpcError, list_of, map_of
@@ -76,7 +76,7 @@ def _rule(value: Message, place: str, credentials: dict[str, Credential]) -> Rul
         scheme=scheme,
         port=_port(value.get("port", PORTS[scheme]), place),
         methods=_methods(value.get("methods", ["GET", "HEAD"]), place),
-        paths=tuple(PathPattern(_path(path, place)) for path in _list(value.get("paths"), place)),
+        paths=_paths(value.get("paths", [ALL_PATHS]), place),
         credential=credential,
         is_private=is_private,
     )
@@ -115,12 +115,16 @@ def _port(value: Json, place: str) -> int:
 
 
 def _methods(value: Json, place: str) -> tuple[str, ...]:
-    methods = tuple(str(one).upper() for one in _list(value, f"{place}: methods"))
+    methods = tuple(str(one).upper() for one in _some(value, f"{place}: methods"))
     for method in methods:
         if method not in METHODS:
             expected = ", ".join(METHODS)
             raise _unusable(f"{place}: method {method!r}; expected some of {expected}")
     return methods
+
+
+def _paths(value: Json, place: str) -> tuple[PathPattern, ...]:
+    return tuple(PathPattern(_path(one, place)) for one in _some(value, f"{place}: paths"))
 
 
 def _path(value: Json, place: str) -> str:
@@ -170,6 +174,13 @@ def _list(value: Json, place: str) -> list[Json]:
     if value is not None and not isinstance(value, list):
         raise _unusable(f"{place}: expected a list")
     return list_of(value)
+
+
+def _some(value: Json, place: str) -> list[Json]:
+    """A list that is there to narrow a rule, and so holds something."""
+    if not (found := _list(value, place)):
+        raise _unusable(f"{place}: expected one at least; without the key the default holds")
+    return found
 
 
 def _map(value: Json, place: str) -> Message:

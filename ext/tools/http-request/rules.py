@@ -15,6 +15,8 @@ from target import Target, place_of
 #: What may be asked at all. TRACE would show what was sent, CONNECT is no request.
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 WITHOUT_BODY = ("GET", "HEAD")
+#: The pattern that every path matches.
+ALL_PATHS = "/**"
 
 
 class Credential(NamedTuple):
@@ -36,7 +38,7 @@ class Rule(NamedTuple):
     scheme: str = "https"
     port: int = 443
     methods: tuple[str, ...] = ("GET", "HEAD")
-    paths: tuple[PathPattern, ...] = ()  #: empty means all
+    paths: tuple[PathPattern, ...] = (PathPattern(ALL_PATHS),)
     credential: Credential | None = None
     is_private: bool = False  #: addresses of the house may be asked
 
@@ -52,7 +54,7 @@ class Rule(NamedTuple):
         """What it allows, for who wants to ask."""
         host = f"*.{self.host}" if self.is_suffix else self.host
         where = f"{self.scheme}://{place_of(self.scheme, host, self.port)}"
-        paths = " or ".join(path.text for path in self.paths) or "/**"
+        paths = " or ".join(path.text for path in self.paths)
         return f"{' '.join(self.methods)} {where}{paths}"
 
     def _is_at(self, target: Target) -> bool:
@@ -61,7 +63,7 @@ class Rule(NamedTuple):
         return target.host.endswith(f".{self.host}") if self.is_suffix else target.host == self.host
 
     def _has_path(self, path: str) -> bool:
-        return not self.paths or any(pattern.matches(path) for pattern in self.paths)
+        return any(pattern.matches(path) for pattern in self.paths)
 
 
 def rule_for(rules: Sequence[Rule], method: str, target: Target) -> Rule:

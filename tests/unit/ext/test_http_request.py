@@ -48,6 +48,8 @@ REFUSED: dict[str, tuple[Message, str]] = {
     "port": ({"allow": [{"host": "a.b", "port": "443"}]}, "port '443'; expected 1 to 65535"),
     "method": ({"allow": [{"host": "a.b", "methods": ["TRACE"]}]}, "method 'TRACE'"),
     "path": ({"allow": [{"host": "a.b", "paths": ["a"]}]}, "path 'a'; expected one that begins"),
+    "no-paths": ({"allow": [{"host": "a.b", "paths": []}]}, "paths: expected one at least"),
+    "no-methods": ({"allow": [{"host": "a.b", "methods": []}]}, "methods: expected one at least"),
     "no-such-credential": ({"allow": [{"host": "a.b", "credential": "x"}]}, "no credential 'x'"),
     "timeout": ({"timeout": 0}, "timeout: 0; expected a number from 0.1 up"),
     "no-number": ({"timeout": float("nan")}, "timeout: nan; expected a number"),
