@@ -105,6 +105,16 @@ ACP = {
             "each_chat_has_a_session_of_its_own",
         ),
     ),
+    "session-mcp-servers": Requirement(
+        "Session Setup, MCP Servers",
+        "servers are offered over HTTP to agents that advertise it, and as programs to all others",
+        proved_by(
+            "integration/gateway/test_tool_desk.py",
+            "a_session_has_an_entry_for_each_tool_and_one_token_for_all",
+            "an_agent_without_http_gets_a_program_that_forwards",
+        )
+        + proved_by("e2e/test_tools.py", "an_agent_without_http_is_given_a_program"),
+    ),
     "session-id-is-the-chats": Requirement(
         "field",
         "an id that another chat has already is not taken from the agent",
@@ -415,7 +425,7 @@ ACP = {
         "Authentication", "methods of type `terminal`", deferral="not advertised: nobody sits there"
     ),
     "mcp-over-acp": Requirement(
-        "MCP", "mcp/message", deferral="unstable; no MCP server is offered to agents"
+        "MCP", "mcp/message", deferral="unstable; agents reach tools over HTTP or stdio"
     ),
     "providers": Requirement("Providers", "providers/*", deferral="unstable"),
     "session-archive": Requirement(
