@@ -23,6 +23,8 @@ from anyclawd.runtime.logpump import harmless_text
 FIELDS = ("unit", "session", "stream")
 #: Those that the text of a record leaves to its keys; `pretty` writes them behind the text.
 AUDITED = ("agent", "tool_name", "success", "duration_ms")
+#: Targets that read as in the original, whose logs are searched for them.
+TARGETS = MappingProxyType({"anyclaw.audit": "anyclaw::audit"})
 
 _LEVELS = MappingProxyType(
     {
@@ -135,6 +137,10 @@ def _fields_of(
     return {key: getattr(record, key) for key in keys if hasattr(record, key)}
 
 
+def _target_of(record: logging.LogRecord) -> str:
+    return TARGETS.get(record.name, record.name)
+
+
 def _spelled(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
@@ -151,7 +157,8 @@ class PrettyFormatter(logging.Formatter):
         text = harmless_text(record.getMessage())
         if text.startswith(f"{source}: "):
             text = text[len(source) + 2 :]
-        for key, value in _fields_of(record, AUDITED).items():
+        keys = ("session", *AUDITED) if _fields_of(record, AUDITED) else ()
+        for key, value in _fields_of(record, keys).items():
             text += f" {key}={harmless_text(_spelled(value))}"
         if record.exc_info:
             text += "\n" + self.formatException(record.exc_info)
@@ -166,7 +173,7 @@ class JsonFormatter(logging.Formatter):
         content = {
             "timestamp": at.replace("+00:00", "Z"),
             "level": record.levelname.lower(),
-            "target": record.name,
+            "target": _target_of(record),
             "message": record.getMessage(),
             **_fields_of(record),
         }
@@ -200,7 +207,7 @@ class JournalHandler(logging.Handler):
             "MESSAGE": text,
             "PRIORITY": str(_PRIORITIES.get(record.levelno, 2)),
             "SYSLOG_IDENTIFIER": "anyclawd",
-            "LOGGER": record.name,
+            "LOGGER": _target_of(record),
         }
         for key, value in _fields_of(record).items():
             fields[f"ANYCLAWD_{key.upper()}"] = _spelled(value)

@@ -146,5 +146,12 @@ def test_what_is_audited_is_in_the_keys_of_a_record() -> None:
 def test_what_is_audited_stands_behind_the_text_where_there_are_no_keys() -> None:
     text = logs.PrettyFormatter().format(record("tool_invoked", **CALL))
     assert text.endswith(
-        "tool: tool_invoked agent=default.agent tool_name=now\\x0a success=true duration_ms=12"
+        "tool: tool_invoked session=web:direct:ann agent=default.agent tool_name=now\\x0a"
+        " success=true duration_ms=12"
     )
+
+
+def test_the_target_of_the_audit_reads_as_in_the_original() -> None:
+    call = record("tool_invoked", **CALL)
+    call.name = "anyclaw.audit"
+    assert json.loads(logs.JsonFormatter().format(call))["target"] == "anyclaw::audit"
