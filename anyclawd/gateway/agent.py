@@ -161,8 +161,10 @@ class AgentPeer:
         self._ask(method, params, done)
 
     def close_session(self, session_id: str) -> None:
-        self._terminals.leave(session_id)
-        self.connection.call("session/close", {"sessionId": session_id}, self._session_closed)
+        """Have it let go of a session, where it can."""
+        if self._capabilities.close:
+            self._terminals.leave(session_id)
+            self.connection.call("session/close", {"sessionId": session_id}, self._session_closed)
 
     def abandon(self, token: Token) -> None:
         if (handle := self._end_call(token)) is not None:

@@ -91,7 +91,7 @@ class SetOption:
 
 @dataclass(frozen=True, slots=True)
 class CloseSession:
-    """The session is not used any more; sent to agents that advertise `session/close`."""
+    """The session is not used any more; agents that advertise `session/close` are told so."""
 
     agent: UnitName
     session_id: str

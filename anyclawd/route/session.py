@@ -1038,8 +1038,8 @@ class Session:
         yield Record(None, (ended, ForgetChoices(self.key)))
 
     def _close_acp(self) -> Iterator[Command]:
-        """Let the agent let go of the ACP session, where it can."""
-        if self.acp_id and self.agent.takes_work and self.agent.capabilities.close:
+        """Nothing is to reach the chat from the ACP session any more."""
+        if self.acp_id and self.agent.takes_work:
             yield CloseSession(self.agent.route.unit, self.acp_id, self.key)
 
     def _leave_agent(self) -> Iterator[Command]:

@@ -114,6 +114,16 @@ async def test_a_tool_that_a_reload_takes_away_is_nobodys_from_then_on() -> None
     assert gateway.offers(MAIL.name) == []
 
 
+async def test_an_agent_that_a_chat_has_left_has_no_token_for_it_any_more() -> None:
+    """Also one that cannot close a session: what it calls may not deliver to that chat."""
+    gateway, _, agent, _, grant = boot()
+    agent.answer(agent.expect("session/prompt"), {"stopReason": "end_turn"})
+    assert gateway.grants.holds(grant)
+    gateway.adopt(plan_of(AGENT, agent_unit("other"), channel_unit(agent="other"), MAIL))
+    assert not gateway.grants.holds(grant)
+    assert [frame["method"] for frame in agent.read() if "method" in frame] == []
+
+
 async def test_a_tool_that_was_taken_away_and_is_back_is_not_forgotten() -> None:
     gateway, _, _, _, _ = boot()
     gateway.forget(MAIL.name)
