@@ -24,7 +24,7 @@ from anyclawd.compile.graph import start_graph, start_order, unit_graph
 from anyclawd.compile.layers import MCP, STORE, Layers
 from anyclawd.compile.link import Linker
 from anyclawd.compile.merge import merge_all
-from anyclawd.compile.openness import check_endpoint, check_openness
+from anyclawd.compile.openness import check_endpoint, check_media, check_openness
 from anyclawd.compile.pool import Pools
 from anyclawd.compile.program import Programs
 from anyclawd.compile.read import Items, Reader
@@ -138,6 +138,7 @@ class _Compilation:
                 check_openness(draft, channel, settings.access, self._report)
             if (agent := units[name].agent) is not None:
                 check_workspace(draft, agent, self._report)
+            check_media(draft, self._report)
         if MCP in units:
             check_endpoint(document, self._report)
         _judge(templates, linker, roles, builder)

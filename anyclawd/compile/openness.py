@@ -5,7 +5,7 @@ options mean is the channel's business, so they are judged by their names: `allo
 lets in, and where the channel listens by itself a secret among them keeps strangers out. A channel
 reaches the outside unless it is the debug channel on a loopback address.
 
-The same is asked of the endpoint that agents reach their tools by.
+The same is asked of the endpoint that agents reach their tools by, and of the media store.
 """
 
 import ipaddress
@@ -20,6 +20,7 @@ from anyclawd.model.conversation import ANY, Access, AccessDefault, AccessRule
 from anyclawd.model.unit import ChannelRole, Kind
 
 _DEBUG = "channels/debug-http"
+_MEDIA = "services/media"
 _OPEN_HOSTS = ("0.0.0.0", "::", "")
 _LISTENING = ("host", "port")
 
@@ -60,6 +61,18 @@ def check_endpoint(document: Node, report: Report) -> None:
             " of a session; say 127.0.0.1 unless agents run elsewhere"
         )
         report.warning(host.span, "tools_manager.tools_server_host", text)
+
+
+def check_media(draft: Draft, report: Report) -> None:
+    """Report a media store that serves files beyond this machine. It has to be switched on."""
+    is_media = draft.program is not None and draft.program.extension == _MEDIA
+    host, socket = _option(draft, "host"), _option(draft, "socket")
+    if is_media and host is not None and not _is_loopback(host.value) and socket is None:
+        text = (
+            f"files are served to whoever reaches this machine, as {show(host)}, and has a link;"
+            " say 127.0.0.1 unless they are read elsewhere"
+        )
+        report.warning(host.span, draft.key("options.host"), text)
 
 
 def _can_enter(name: str, role: ChannelRole, access: Access) -> bool:

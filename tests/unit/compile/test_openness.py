@@ -125,3 +125,31 @@ def test_a_channel_that_is_switched_off_lets_in_nobody_anyway(compile_text: Comp
         "channels_manager: {channels: {c: {binary: sh, enabled: false}}}\n"
     )
     assert lines(outcome) == []
+
+
+def said_of_media(compile_text: Compile, options: str, enabled: str = "true") -> list[str]:
+    outcome = compile_text(
+        "services_manager:\n  services:\n"
+        f'    m: {{binary: "@built-in/services/media", options: {options}, enabled: {enabled}}}\n'
+        f"    other: {{exec: sh, options: {options}}}\n"
+    )
+    assert outcome.plan is not None, lines(outcome)
+    return [line.partition(": warning: ")[2] for line in lines(outcome)]
+
+
+@pytest.mark.parametrize(
+    "options", [*LOOPBACK, "{host: 10.0.0.1, socket: /run/media.sock}", "{public_url: 'http://x'}"]
+)
+def test_files_that_are_served_to_this_machine_are_nobody_else_s_business(
+    compile_text: Compile, options: str
+) -> None:
+    assert said_of_media(compile_text, options) == []
+
+
+def test_files_that_are_served_beyond_this_machine_are_warned_of(compile_text: Compile) -> None:
+    (said,) = said_of_media(compile_text, "{host: 0.0.0.0}")
+    assert said == (
+        "services_manager.services.m.options.host: files are served to whoever reaches this"
+        " machine, as '0.0.0.0', and has a link; say 127.0.0.1 unless they are read elsewhere"
+    )
+    assert said_of_media(compile_text, "{host: 0.0.0.0}", enabled="false") == []
