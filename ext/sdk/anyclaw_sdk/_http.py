@@ -54,16 +54,19 @@ class Head(NamedTuple):
 
 
 def address_of(url: str) -> tuple[Address, str]:
-    """Where to connect, and what to ask for there. Raises ValueError for what is no such URL."""
-    parts = urlsplit(url)
+    """Where to connect, and what to ask for there.
+
+    Raises ValueError for what is no such URL; its text leaves out the query, which may open it.
+    """
+    parts, shown = urlsplit(url), url.partition("?")[0]
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if not target.isascii() or not target.isprintable() or " " in target:
-        raise ValueError(f"{url!r:.200} has characters that a URL has only percent-encoded")
+        raise ValueError(f"{shown!r:.200} has characters that a URL has only percent-encoded")
     if parts.scheme == UNIX and parts.netloc:
         return Address("", 0, unquote(parts.netloc)), target
     if parts.scheme == "http" and parts.hostname:
         return Address(parts.hostname, parts.port or 80, ""), target
-    raise ValueError(f"{url!r:.200} is no URL of scheme http or {UNIX}")
+    raise ValueError(f"{shown!r:.200} is no URL of scheme http or {UNIX}")
 
 
 class Exchange:
