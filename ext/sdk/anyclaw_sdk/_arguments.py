@@ -1,7 +1,7 @@
 """Whether arguments are what a JSON Schema asks for: its everyday keywords, with texts to act on.
 
-`type enum const properties required additionalProperties items anyOf oneOf`, and the bounds of
-numbers, texts and lists. Any other keyword is left to the tool, which knows what it means by it.
+`type enum const properties required additionalProperties items anyOf oneOf pattern`, and the bounds
+of numbers, texts and lists. Any other keyword is left to the tool, which knows what it means by it.
 """
 
 import re
