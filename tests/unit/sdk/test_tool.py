@@ -482,6 +482,55 @@ class Program(ToolServer):
         self.story.append("close")
 
 
+def test_nothing_comes_of_a_call_that_is_answered() -> None:
+    """A tool that goes on behind its answer has nobody to tell, and no chat to show things in."""
+    kept: list[Call] = []
+
+    @tool
+    async def keep(call: Call) -> str:
+        kept.append(call)
+        await call.deliver("before")
+        return "kept"
+
+    async def test() -> None:
+        async with ToolTester(keep) as tester:
+            assert (await tester.call("keep")).text == "kept"
+            [call] = kept
+            assert (call.is_answered, call.is_cancelled) == (True, False)
+            await call.progress(1)
+            with pytest.raises(ToolError, match="no call 'call-1' is under way"):
+                await call.deliver("after")
+            await tester.list()
+            assert tester.progress == []
+            assert [one.content[0]["text"] for one in tester.delivered] == ["before"]
+
+    run(test())
+
+
+def test_what_mcp_does_not_know_is_the_program_s_own() -> None:
+    told: list[str] = []
+
+    class Own(ToolServer):
+        async def handle_unknown(self, method: str, params: Message) -> Json:
+            told.append(method)
+            return params
+
+    async def test() -> None:
+        near, far = connection_pair()
+        harness = ToolHarness(Own(), far)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(harness.serve())
+            await near.request("initialize", {})
+            near.notify("notifications/initialized", {})
+            near.notify("notifications/own", {})
+            assert await near.request("own/method", {"a": 1}) == {"a": 1}
+            near.end()
+            far.end()
+        assert told == ["notifications/own", "own/method"]
+
+    run(test())
+
+
 def test_tools_of_a_program_share_its_state() -> None:
     async def test() -> None:
         program = Program()

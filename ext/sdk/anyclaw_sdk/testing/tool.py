@@ -88,7 +88,7 @@ class ToolTester(Tester):
         self._answers = answer
         self._numbers, self._message_ids = itertools.count(1), itertools.count(1)
         self._calls: dict[asyncio.Future[Json], int] = {}
-        self._sessions: dict[str, str] = {}  #: of calls, by their id
+        self._sessions: dict[str, str] = {}  #: of calls that are under way, by their id
 
     def _make_harness(
         self, connection: Connection, on_failure: Callable[[str, Exception], None]
@@ -134,14 +134,19 @@ class ToolTester(Tester):
         """Begin a call; the future gets its result as it is on the wire."""
         number = next(self._numbers)
         meta: Message = {"progressToken": number}
+        call_id = f"call-{number}"
         if self._is_trusted:
-            call_id = f"call-{number}"
             self._sessions[call_id] = self._caller["session"]
             meta[_mcp.CALL] = {"id": call_id, **self._caller}
         params = {"name": name, "arguments": arguments or {}, "_meta": meta}
         future = self._near.call("tools/call", params, CALL_IDS + number)
         self._calls[future] = CALL_IDS + number
+        future.add_done_callback(lambda _: self._end_call(future, call_id))
         return future
+
+    def _end_call(self, future: asyncio.Future[Json], call_id: str) -> None:
+        self._calls.pop(future, None)
+        self._sessions.pop(call_id, None)
 
     async def cancel(self, call: asyncio.Future[Json]) -> None:
         """Take a call back; nothing comes of its future."""
