@@ -158,6 +158,9 @@ class McpServer(NamedTuple):
     url: str
     token: str
 
+    def __repr__(self) -> str:
+        return f"McpServer({self.name!r}, {self.url!r})"  # a token is printed nowhere
+
 
 def mcp_over_http(server: McpServer) -> dict[str, Json]:
     """For agents that advertise `mcpCapabilities.http`."""

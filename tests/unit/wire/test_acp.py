@@ -276,3 +276,10 @@ def test_a_list_of_sessions_keeps_what_can_be_read() -> None:
     found = acp.read_session_list({"sessions": listed, "nextCursor": "n"})
     assert found == acp.SessionList((acp.SessionEntry("a", "/", "", ""),), "n")
     assert acp.read_session_list({"sessions": None, "nextCursor": 7}) == acp.SessionList((), "")
+
+
+def test_the_token_of_a_session_is_handed_over_and_not_printed() -> None:
+    server = acp.McpServer("files", "http://127.0.0.1:1/mcp/files", "t0ken")
+    assert "t0ken" in str(acp.mcp_over_http(server))
+    assert "t0ken" in str(acp.mcp_over_stdio(server, ["python", "shim.py"]))
+    assert repr(server) == "McpServer('files', 'http://127.0.0.1:1/mcp/files')"
