@@ -16,14 +16,14 @@ PARTS: list[Json] = [
     {"type": "text", "text": "x"},
     {"type": "image", "url": "data:image/png;base64,QUJD"},
     {"type": "image", "url": "https://example.org/i.png"},
-    {"type": "audio", "url": "QUJD"},
+    {"type": "audio", "url": "data:audio/ogg;base64,QUJD"},
     {"type": "file", "url": "https://example.org/a.pdf", "mimeType": "application/pdf"},
 ]
 
 
 #: What an agent takes beside text, and as what it gets the parts.
 TAKEN: dict[str, tuple[Json, list[str]]] = {
-    "baseline": ({}, ["text", "text", "resource_link", "resource_link", "resource_link"]),
+    "baseline": ({}, ["text", "text", "resource_link", "text", "resource_link"]),
     "media": (
         {"image": True, "audio": True},
         ["text", "image", "image", "audio", "resource_link"],
