@@ -3,8 +3,13 @@
 from collections.abc import Sequence
 
 from anyclawd.model.value import Json
+from anyclawd.route.field import cut
 from anyclawd.wire import acp_content
 from anyclawd.wire.acp import PromptContent
+
+#: How much is told of one tool, and of all together. A prompt that is too long for a model is
+#: refused by it, so a tool that describes itself at length would end every chat of its agents.
+TOOL_NAME_MAX_CHARS, TOOL_TEXT_MAX_CHARS, TOOLS_MAX_CHARS = 128, 1000, 32_000
 
 
 def build(
@@ -27,9 +32,19 @@ def build(
 
 
 def tools_context(tools: Sequence[tuple[str, str]]) -> str:
-    """Ends with a newline: agents that join text blocks keep it apart from the user's words."""
-    lines = "".join(f"- {name}: {description}\n" for name, description in tools)
-    return f"[Platform context: these MCP tools are available:\n{lines}]\n"
+    """Ends with a newline: agents that join text blocks keep it apart from the user's words.
+
+    What is said of tools is theirs; however much it is, it leaves room for the user's words.
+    """
+    lines: list[str] = []
+    room = TOOLS_MAX_CHARS
+    for name, description in tools:
+        line = f"- {cut(name, TOOL_NAME_MAX_CHARS)}: {cut(description, TOOL_TEXT_MAX_CHARS)}\n"
+        if (room := room - len(line)) < 0:
+            lines.append(f"- and {len(tools) - len(lines)} more, which the servers list\n")
+            break
+        lines.append(line)
+    return f"[Platform context: these MCP tools are available:\n{''.join(lines)}]\n"
 
 
 def history_context(turns: Sequence[tuple[str, str]]) -> str:

@@ -54,3 +54,17 @@ def test_the_blocks_of_a_prompt_come_in_their_order() -> None:
 def test_an_agent_without_tools_gets_no_block_of_them() -> None:
     text = {"type": "text", "text": "hello"}
     assert prompt.build([text], None, tools=(), takes=PromptContent()) == [text]
+
+
+def test_a_tool_that_says_much_of_itself_leaves_room_for_the_others() -> None:
+    text = prompt.tools_context([("n" * 5000, "d" * 10_000_000), ("clock", "tells the time")])
+    assert len(text) < 1500
+    assert "…\n- clock: tells the time\n" in text
+
+
+def test_of_more_tools_than_there_is_room_for_the_rest_is_counted() -> None:
+    text = prompt.tools_context([(f"tool-{number}", "x" * 500) for number in range(10_000)])
+    told = text.count("- tool-")
+    assert 10 < told < 100
+    assert len(text) < prompt.TOOLS_MAX_CHARS + 200
+    assert text.endswith(f"- and {10_000 - told} more, which the servers list\n]\n")
