@@ -105,6 +105,18 @@ def test_a_function_that_is_no_coroutine_runs_in_a_thread() -> None:
     run(test())
 
 
+def test_the_end_of_the_program_waits_for_no_function() -> None:
+    @tool
+    def is_waited_for() -> bool:
+        return not threading.current_thread().daemon
+
+    async def test() -> None:
+        async with ToolTester(is_waited_for) as tester:
+            assert (await tester.call("is_waited_for")).text == "false"
+
+    run(test())
+
+
 def test_a_class_is_a_tool() -> None:
     async def test() -> None:
         async with ToolTester(Weather()) as tester:
