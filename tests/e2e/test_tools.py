@@ -135,7 +135,13 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     http = {"capabilities": {"mcpCapabilities": {"http": True}}}
     denied = {"deny": ["t2/echo", "ours/in*"]}
     agents = {
-        "default": misbehaving(directory, http, tools=[*tools], tool_access={"deny": ["t8/who"]}),
+        "default": misbehaving(
+            directory,
+            http,
+            tools=[*tools],
+            tool_access={"deny": ["t8/who"]},
+            working_dir=str(directory),
+        ),
         "mock": {**mock(obey=True), "tools": ["ours"]},
         "old": misbehaving(directory / "old", {}, tools=["t1", "t2", "ours"], tool_access=denied),
     }
@@ -262,9 +268,8 @@ def test_what_is_denied_is_neither_listed_nor_called(shop: Shop) -> None:
     door = shop.door("t8")
     assert door.names() == ["echo", "hold"]
     assert "t8__who" not in shop.merged.names()
-    assert door.call("who").error == shop.door("t7").call("whom").error | {
-        "message": door.call("who").error["message"]
-    }
+    denied, unknown = door.call("who").error, door.call("whom").error
+    assert denied == {**unknown, "message": unknown["message"].replace("whom", "who")}
     assert shop.merged.call("t8__who").error["code"] == -32602
 
 
@@ -304,7 +309,7 @@ def test_who_is_trusted_learns_who_calls(shop: Shop) -> None:
     assert told["agent"] == "default"
     assert told["session"]
     assert told["session"].startswith(told["channel"])
-    assert Path(told["workspace"]).is_absolute()
+    assert told["workspace"] == str(shop.daemon.directory)
     assert told["options"] == {"API_KEY": SECRET}
     forged = {"anyclaw/call": {"id": "1", "session": "web:local:local", "agent": "mock"}}
     params = {"name": "context", "_meta": {**forged, "anyclaw/options": {}}}

@@ -57,7 +57,7 @@ def test_an_origin_of_this_machine_is_taken(door: Door, origin: str) -> None:
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:80", ""])
 def test_a_host_that_is_not_ours_is_refused(door: Door, host: str) -> None:
     """A name that was made to lead here is no reason to answer it."""
-    assert door.post(door.request("ping"), {"Host": host}).status in (400, 403, 421)
+    assert door.post(door.request("ping"), {"Host": host}).status == 403
 
 
 def test_it_listens_on_the_loopback_only(door: Door) -> None:
@@ -120,7 +120,7 @@ def test_what_is_no_message_is_an_invalid_request(door: Door, frame: object) -> 
 
 def test_params_are_an_object(door: Door) -> None:
     reply = door.post({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": [1]})
-    assert reply.error["code"] in (-32600, -32602)
+    assert reply.error["code"] == -32602
 
 
 @pytest.mark.parametrize("id_", [7, "seven", -1, 2**53 - 1, ""])
@@ -240,7 +240,7 @@ def test_a_session_has_an_id_that_nobody_can_guess(door: Door) -> None:
 
 def test_a_session_that_is_over_is_not_found(door: Door) -> None:
     session = door.open()
-    assert session.send("DELETE").status in (200, 204)
+    assert session.send("DELETE").status == 204
     for reply in (session.ask("ping"), session.send("GET"), session.send("DELETE")):
         assert reply.status == 404
     assert door.open().ask("ping").status == 200
@@ -264,7 +264,7 @@ def test_a_revision_that_is_not_spoken_is_a_bad_request(door: Door) -> None:
 
 def test_a_stream_is_for_whoever_takes_one(door: Door) -> None:
     session = door.open()
-    assert session.send("GET", headers={"Accept": "application/json"}).status in (405, 406)
+    assert session.send("GET", headers={"Accept": "application/json"}).status == 406
     with session.stream("GET", headers={"Accept": "text/event-stream"}) as stream:
         assert stream.status == 200
         assert stream.headers["content-type"].startswith("text/event-stream")
@@ -310,10 +310,7 @@ def test_a_request_says_what_it_needs_to_be_understood(door: Door, missing: str)
     headers = mirrored(frame)
     del frame["params"]["_meta"][META + missing]
     reply = door.post(frame, headers)
-    assert reply.status == 400
-    assert reply.error["code"] in (-32602, -32020)
-    if missing == "clientCapabilities":
-        assert reply.error["code"] == -32602
+    assert (reply.status, reply.error["code"]) == (400, -32602)
 
 
 def test_an_unknown_revision_is_told_which_there_are(door: Door) -> None:
