@@ -161,9 +161,9 @@ class AgentPeer:
         self._ask(method, params, done)
 
     def close_session(self, session_id: str) -> None:
-        """Have it let go of a session, where it can."""
+        """What runs for a session ends; the agent lets go of it, where it can."""
+        self._terminals.leave(session_id)
         if self._capabilities.close:
-            self._terminals.leave(session_id)
             self.connection.call("session/close", {"sessionId": session_id}, self._session_closed)
 
     def abandon(self, token: Token) -> None:

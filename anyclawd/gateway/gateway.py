@@ -811,9 +811,12 @@ class Gateway:
         self.flush()
 
     def workspace_of(self, agent: UnitName) -> str:
-        """The directory that the sessions of an agent work in; empty where it has gone."""
+        """The directory that is an agent's own; empty where it is given none.
+
+        Without one its sessions are in that of the daemon, whose files are not the agent's.
+        """
         unit = self._plan.units.get(agent)
-        return "" if unit is None or unit.agent is None else unit.agent.cwd
+        return "" if unit is None else unit.working_dir
 
     def _refuse_unread(self, received: _Received) -> None:
         """Nothing can be kept, so nothing is accepted."""

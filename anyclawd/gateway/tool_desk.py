@@ -41,7 +41,7 @@ class ToolDesk:
         return self._router.routes.agents.get(agent)
 
     def workspace_of(self, agent: UnitName) -> str:
-        """The directory that the sessions of an agent work in; empty where it has gone."""
+        """The directory that is an agent's own; empty where it is given none."""
         return self._gateway.workspace_of(agent)
 
     def channel_of(self, session: SessionKey) -> str:

@@ -31,6 +31,7 @@ def agent_unit(name: str = "default", **role: Json) -> Unit:
         span=BUILT_IN,
         protocol=Protocol.ACP,
         argv=("/bin/agent",),
+        working_dir=role.pop("working_dir", "/work"),
         options=options,
         timeouts=Timeouts(start_s=answer_timeout_s),
         agent=AgentRole(**{"cwd": "/work", **role}),

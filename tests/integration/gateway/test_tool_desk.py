@@ -205,6 +205,11 @@ async def test_a_tool_learns_the_workspace_and_the_channel_of_a_chat() -> None:
     assert route.granted == (CLOCK, FILES)
 
 
+async def test_the_directory_of_the_daemon_is_no_workspace() -> None:
+    gateway, _, _ = boot(working_dir="")
+    assert gateway.tool_desk.workspace_of(AGENT) == ""
+
+
 # --- what tools say -------------------------------------------------------------------------------
 
 
