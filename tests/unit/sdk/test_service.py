@@ -78,7 +78,8 @@ def test_a_service_starts_tells_its_health_and_stops() -> None:
             assert await tester.health() == Health("unhealthy")
             assert await tester.request("books/count", {}) == {"count": 3}
             await tester.stop()
-        assert shelf.story == ["start here 81", "serve", "served", "stop"]
+            assert shelf.story == ["start here 81", "serve", "served", "stop"]
+        assert shelf.story[-1] == "stop"
 
     run(test())
 
