@@ -34,8 +34,11 @@ if TYPE_CHECKING:
     #: Not `model.value`, which this program does without.
     Json: TypeAlias = Any
 
-#: The longest message, and how many are posted at a time.
+#: The longest message, what is read of a longer one to learn whose it is, and how many are posted
+#: at a time.
 LINE_MAX = 2**24
+READ_MAX = 2**26
+TAKEN = f"at most {LINE_MAX} bytes are taken"
 WORKERS_MAX = 64
 #: How long a connection is tried for: as long as the endpoint may take to be restarted.
 CONNECT_S = 1.0
@@ -238,19 +241,27 @@ class Shim:
 
     def run(self, input_: "BinaryIO") -> int:
         """Carry until the agent has said all, and what is under way has ended or had its time."""
-        while line := input_.readline(LINE_MAX):
+        while line := input_.readline(READ_MAX):
             if line.strip():
                 self._accept(line)
+            while line and not line.endswith(b"\n"):  # the end of a line that was not read whole
+                line = input_.readline(READ_MAX)
         with self._changed:
             self._changed.wait_for(lambda: not self._posted, LINGER_S)
         self._end_session()
         return 0
 
     def _accept(self, line: bytes) -> None:
+        is_whole = line.endswith(b"\n") or len(line) < READ_MAX  # the last one may lack its end
         try:
             message = Message(line)
         except (ValueError, RecursionError):
-            self._say_error(None, -32700, "this line is no JSON")
+            text = "this line is no JSON" if is_whole else f"this line is too long; {TAKEN}"
+            self._say_error(None, -32700, text)
+            return
+        if len(line) > LINE_MAX:
+            if not message.is_notice:
+                self._say_error(message.id, -32600, f"the message is too long; {TAKEN}")
             return
         if message.method == "notifications/cancelled":
             self._cancel(message.params.get("requestId"))

@@ -163,6 +163,23 @@ async def test_what_is_no_request_is_told_so(loop: asyncio.Runner, served: Serve
         assert [one["id"] for one in await agent.hear()] == [1, "b"]
 
 
+async def test_what_is_too_long_is_answered_under_its_id(
+    loop: asyncio.Runner, served: Served
+) -> None:
+    async with started(url_of(served)) as agent:
+        agent.say(call("echo", 9, text="x" * shim.LINE_MAX))
+        refused = await agent.hear()
+        assert (refused["id"], refused["error"]["code"]) == (9, -32600)
+        assert "too long" in refused["error"]["message"]
+        agent.stdin.write(b'"' + b"x" * (shim.READ_MAX + 100) + b'"\n')
+        unread = await agent.hear()
+        assert (unread["id"], unread["error"]["code"]) == (None, -32700)
+        assert "too long" in unread["error"]["message"]
+        agent.say(request("ping", {}, 10))
+        assert (await agent.hear())["id"] == 10
+        assert await agent.end() == 0
+
+
 async def test_what_is_refused_is_answered_under_its_id(
     loop: asyncio.Runner, served: Served
 ) -> None:
