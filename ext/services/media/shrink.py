@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from outcome import Outcome
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 #: What is decoded at all; each by its own reader and no other.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
@@ -50,6 +50,8 @@ def shrink(job: Job) -> Outcome:
             return _make(image, job)
     except MemoryError:
         return Outcome("bad", "it takes more memory to decode than is allowed")
+    except UnidentifiedImageError:  # its text has the path, which is nobody's business
+        return Outcome("bad", "it cannot be decoded: no image looks like this")
     except Exception as error:  # noqa: BLE001 - decoders raise what they like about bad input
         return Outcome("bad", f"it cannot be decoded: {error!s:.200}")
 
