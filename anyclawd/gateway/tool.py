@@ -24,6 +24,7 @@ from anyclawd.gateway.tool_call import (
 )
 from anyclawd.gateway.tool_greeting import Greeting, Manner
 from anyclawd.gateway.tool_list import ToolList
+from anyclawd.gateway.tool_voice import Voice
 from anyclawd.model.deps import UnitName
 from anyclawd.model.errors import RemoteProtocolError
 from anyclawd.model.tool import Era, ToolRole
@@ -122,6 +123,7 @@ class ToolPeer:
         self._last_number = 0
         self._listening = 0  # the handle of `subscriptions/listen`
         self._again: asyncio.TimerHandle | None = None  # until it is asked once more
+        self._voice = Voice(unit.name, partial(watcher.tool_told, self))
         self.uris: set[str] = set()  #: resources whose changes are wanted
         self.connection: Connection = _ToolConnection(wire, report, self)
         shown = options if self.role.is_trusted else {}
@@ -317,7 +319,7 @@ class ToolPeer:
             case Notification.RESOURCE_UPDATED | Notification.MESSAGE:
                 if self.is_up:
                     told = {name: one for name, one in as_map(params).items() if name != "_meta"}
-                    self._watcher.tool_told(self, Notification(method), told)
+                    self._voice.say(Notification(method), told)
             case _:
                 log.debug("%s: notification %s ignored", self.unit.name, method)
 
@@ -370,6 +372,7 @@ class ToolPeer:
             return
         self._is_gone = True
         self._greeting.close()
+        self._voice.close()
         if self._again is not None:
             self._again.cancel()
         if self._is_ready:

@@ -85,6 +85,9 @@ class Entrant(NamedTuple):
     token: str
     has_stream: bool  #: an event stream is accepted
 
+    def __repr__(self) -> str:
+        return f"Entrant({self.key!r})"  # a token is printed nowhere
+
 
 class Door:
     """The names by which the endpoint is known, and who may come in by them."""

@@ -84,6 +84,21 @@ def is_below(uri: str, uris: Collection[str]) -> bool:
     return uri in uris or any(uri.startswith(one.rstrip("/") + "/") for one in uris)
 
 
+class _Writer:
+    """Writes what several streams are told only once, if they are told it one after the other."""
+
+    def __init__(self) -> None:
+        self._method = ""
+        self._params: Mapping[str, Json] = {}
+        self._text = b""
+
+    def write(self, method: str, params: Mapping[str, Json]) -> bytes:
+        if params is not self._params or method != self._method:
+            self._method, self._params = method, params
+            self._text = frames.notification(method, params)
+        return self._text
+
+
 class _Stream:
     """One stream, from when it is opened until it is closed; see the module."""
 
@@ -93,9 +108,11 @@ class _Stream:
         feed: Feed,
         kinds: Collection[str],
         uris: set[str],
+        writer: _Writer,
         id_: str | int | None = None,
     ) -> None:
         self.holder, self.feed, self.kinds, self.uris, self.id = holder, feed, kinds, uris, id_
+        self._writer = writer
         self.end_following: Callable[[], None] | None = None
         self.timer: asyncio.TimerHandle | None = None
 
@@ -115,7 +132,7 @@ class _Stream:
     def say(
         self, method: str, params: Mapping[str, Json], about: tuple[str, str] | None = None
     ) -> None:
-        self.feed.push(frames.notification(method, self.tagged(params)), about)
+        self.feed.push(self._writer.write(method, self.tagged(params)), about)
 
     def tagged(self, params: Mapping[str, Json]) -> Mapping[str, Json]:
         """Parameters, or a result, that say to which stream they belong."""
@@ -132,6 +149,7 @@ class Listening:
         self._streams: dict[Feed, _Stream] = {}
         self._counts: Counter[str] = Counter()
         self._watchers: dict[tuple[Holder, str], set[object]] = {}
+        self._writer = _Writer()
 
     # -- streams -----------------------------------------------------------------------------------
 
@@ -144,9 +162,10 @@ class Listening:
         feed = Feed()
         if session is None:
             kinds = kinds_of(self._host.capabilities(holder.grant, holder.view))
-            stream = self._add(_Stream(holder, feed, kinds, set()))
+            stream = self._add(_Stream(holder, feed, kinds, set(), self._writer))
         else:
-            stream = self._add(_Stream(holder, feed, session.kinds, session.uris))
+            told = _Stream(holder, feed, session.kinds, session.uris, self._writer)
+            stream = self._add(told)
         stream.end_following = self._host.follow(holder.grant, holder.view, stream.tell)
         if session is not None:
             session.stream = feed
@@ -164,7 +183,7 @@ class Listening:
         if self._is_full(holder):
             return _too_many()
         kinds = {*wanted.changes.values(), Notification.RESOURCE_UPDATED}
-        stream = self._add(_Stream(holder, feed, kinds, set(), id_))
+        stream = self._add(_Stream(holder, feed, kinds, set(), self._writer, id_))
         waiting = set(wanted.uris)
 
         def acknowledge() -> None:
@@ -258,9 +277,8 @@ class Listening:
     def _ask(
         self, holder: Holder, method: Method, uri: str, answered: Callable[[Answer], None]
     ) -> None:
-        self._host.ask(
-            holder.grant, holder.view, method, {"uri": uri}, answered=answered, progressed=None
-        )
+        grant = self._host.grant(holder.token) or holder.grant  # a chat may have another name now
+        self._host.ask(grant, holder.view, method, {"uri": uri}, answered=answered, progressed=None)
 
 
 def _look_away(_answer: Answer) -> None:

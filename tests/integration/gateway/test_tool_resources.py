@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 
-from anyclawd.gateway import audience, tool_waits
+from anyclawd.gateway import audience, tool_voice, tool_waits
 from anyclawd.model.value import Json
 from anyclawd.route.record import SessionKey
 from anyclawd.wire.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, RpcError
@@ -367,6 +367,21 @@ async def test_log_messages_are_told_from_the_level_on_that_each_client_wants() 
     assert [params["data"] for _, params in bed.told] == [1, "error", "alert", "strange"]
     assert [params["logger"] for _, params in bed.told] == ["clock/inner", *["clock"] * 3]
     assert "_meta" not in bed.told[0][1]
+
+
+async def test_a_tool_that_talks_without_end_is_heard_for_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each word costs as much as there are listeners, and the loop is everybody's."""
+    monkeypatch.setattr(tool_voice, "WINDOW_S", 3600.0)
+    bed = Toolbed(CLOCK, FILES)
+    clock, files = (bed.start(unit, tool("now"), logging={}) for unit in (CLOCK, FILES))
+    bed.follow()
+    for number in range(tool_voice.WORDS_MAX + 10):
+        clock.notify("notifications/message", level="info", data=number)
+    assert [params["data"] for _, params in bed.told] == [*range(tool_voice.WORDS_MAX)]
+    files.notify("notifications/message", level="info", data="another")
+    assert bed.told[-1][1]["data"] == "another"
 
 
 async def test_a_tool_is_asked_for_the_most_that_anybody_wants() -> None:

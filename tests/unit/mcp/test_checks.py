@@ -163,3 +163,7 @@ RANGES = {
 @pytest.mark.parametrize(("text", "accepts"), RANGES.values(), ids=RANGES)
 def test_read_accept(text: str, accepts: Accepts) -> None:
     assert checks.read_accept(text) == accepts
+
+
+def test_the_token_of_an_entrant_is_printed_nowhere() -> None:
+    assert repr(Entrant("calc", "secret", has_stream=True)) == "Entrant('calc')"
