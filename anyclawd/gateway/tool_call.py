@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 from anyclawd.model.value import Json
 from anyclawd.runtime.connection import OnAnswer
 from anyclawd.wire.json_text import JsonText
-from anyclawd.wire.jsonrpc import RpcError
+from anyclawd.wire.jsonrpc import INVALID_PARAMS, RpcError
 
 
 class NoAnswer(NamedTuple):
@@ -32,6 +32,7 @@ ENDED = NoAnswer(
     "what it was asked may be done or not; find that out before it is asked again",
 )
 
+TOO_DEEP = RpcError(INVALID_PARAMS, "the parameters are nested too deep to be passed on")
 
 Outcome: TypeAlias = JsonText | RpcError | NoAnswer
 #: The JSON text of a result, an object, as the tool has written it; or why there is none.
@@ -95,7 +96,10 @@ class ToolCall:
         self._timer = loop.call_later(timeout_s, self._elapse, timeout_s)
 
     def start(self) -> None:
-        self._handle = self._line.send(self, self._answer)
+        try:
+            self._handle = self._line.send(self, self._answer)
+        except RecursionError:  # it could be read, by less of a stack than it takes to write it
+            self.fail(TOO_DEEP)
 
     def cancel(self, reason: str) -> None:
         """The client does not wait any more; does nothing once it has ended."""
@@ -103,8 +107,8 @@ class ToolCall:
             self._end()
             self._withdraw(reason)
 
-    def fail(self, outcome: NoAnswer) -> None:
-        """The tool will not answer."""
+    def fail(self, outcome: NoAnswer | RpcError) -> None:
+        """The tool will not answer, or has not been asked."""
         if not self._is_over:
             self._end()
             self._ended(outcome)

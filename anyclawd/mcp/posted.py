@@ -2,10 +2,14 @@
 
 A request that is not one is told what is wrong with it, under its id where that can be read. Only
 revision 2025-03-26 has batches. Source: JSON-RPC 2.0 sections 4 and 6; MCP "Messages".
+
+What cannot be said to a tool as it was said here is refused: words that only look like numbers, and
+numbers that are too large for one.
 """
 
 import json
-from typing import NamedTuple, TypeAlias
+import math
+from typing import NamedTuple, NoReturn, TypeAlias
 
 from anyclawd.mcp.checks import Refusal
 from anyclawd.model.value import Json
@@ -46,12 +50,28 @@ class Posted(NamedTuple):
     is_batch: bool = False
 
 
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _read_real(digits: str) -> float:
+    if not math.isfinite(number := float(digits)):
+        raise ValueError(f"{digits:.{_SHOWN_LENGTH}} is too large")
+    return number
+
+
+_decode = json.JSONDecoder(parse_constant=_refuse, parse_float=_read_real).decode
+
+
 def read(body: bytes) -> Posted | Refusal:
     """The messages of a body; the refusal of one that has none."""
     try:
-        value = json.loads(body)
+        value = _decode(body.decode())
     except (ValueError, RecursionError):
-        return Refusal(400, "the body is no JSON", PARSE_ERROR)
+        text = (
+            "the body is no JSON in UTF-8, or has a number that is too large, or is nested too deep"
+        )
+        return Refusal(400, text, PARSE_ERROR)
     if not isinstance(value, list):
         return Posted((_item(value),))
     if not value:

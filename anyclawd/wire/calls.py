@@ -27,10 +27,14 @@ class Calls(Generic[T]):
         return len(self._pending)
 
     def open(self, method: str, params: Json, kept: T) -> tuple[int, bytes]:
-        """Begin a call: its handle for `abandon`, and the frame to send."""
-        self._last_id += 1
-        self._pending[self._last_id] = kept
-        return self._last_id, jsonrpc.request(self._last_id, method, params)
+        """Begin a call: its handle for `abandon`, and the frame to send.
+
+        Raises RecursionError, with nothing begun, for parameters that are nested too deep.
+        """
+        handle = self._last_id + 1
+        frame = jsonrpc.request(handle, method, params)
+        self._last_id, self._pending[handle] = handle, kept
+        return handle, frame
 
     def close(self, response: jsonrpc.Response) -> T | None:
         """What was kept with the call that this answers; None if no such call waits."""

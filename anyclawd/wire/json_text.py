@@ -23,6 +23,10 @@ _MEMBER_END = re.compile(f"{_BLANKS}([,}}]){_BLANKS}")
 _LIST = re.compile(_BLANKS + r"\[" + _BLANKS)
 _ITEM_END = re.compile(_BLANKS + r"([,\]])" + _BLANKS)
 _END = re.compile(_BLANKS + r"\Z")
+#: A response from its beginning to its result.
+_RESULT = re.compile(
+    rb'\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"id"\s*:\s*([0-9]{1,18})\s*,\s*"result"\s*:'
+)
 
 
 class JsonText(NamedTuple):
@@ -53,8 +57,10 @@ def read(frame: bytes) -> jsonrpc.Message | None:
     try:
         text = frame.decode()
         placed = list(members(text))
-    except (ValueError, RecursionError):
+    except ValueError:
         return _read_loosely(frame)
+    except RecursionError:
+        return _read_head(frame)
     message = jsonrpc.classify({one.name: one.value for one in placed})
     if isinstance(message, jsonrpc.Response) and message.error is None:
         for one in reversed(placed):  # of members with one name the last counts
@@ -70,6 +76,14 @@ def _read_loosely(frame: bytes) -> jsonrpc.Message | None:
     if isinstance(message, jsonrpc.Response) and message.error is None:
         return message._replace(result=written(message.result))
     return message
+
+
+def _read_head(frame: bytes) -> jsonrpc.Message | None:
+    """Of what is nested too deep: whom it answers, where that comes first, as most write it."""
+    if (found := _RESULT.match(frame)) is None:
+        return None
+    error = jsonrpc.RpcError(jsonrpc.INTERNAL_ERROR, "the result is nested too deep to be read")
+    return jsonrpc.Response(int(found[1]), None, error)
 
 
 def written(value: Json) -> JsonText:

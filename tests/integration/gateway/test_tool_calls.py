@@ -35,6 +35,29 @@ async def test_a_call_reaches_its_tool_and_its_result_comes_back_as_it_was_writt
     assert asking.raw == written
 
 
+async def test_what_is_nested_too_deep_is_refused_and_leaves_nothing_behind() -> None:
+    bed = Toolbed(CLOCK)
+    clock = bed.start(CLOCK, tool("now"))
+    deep: list[Json] = []
+    for _ in range(100_000):
+        deep = [deep]
+    assert bed.call("now", zone=deep).error.code == INVALID_PARAMS
+    assert not clock.has("tools/call")
+    assert bed.host._peers[CLOCK.name]._calls == {}
+    asking = bed.call("now", zone="UTC")
+    assert clock.finish("12:00")["arguments"] == {"zone": "UTC"}
+    assert asking.text == "12:00"
+
+
+async def test_a_result_that_is_nested_too_deep_ends_its_call() -> None:
+    bed = Toolbed(CLOCK)
+    clock = bed.start(CLOCK, tool("now"))
+    asking = bed.call("now")
+    deep = b'{"content":[],"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    clock.answer_raw(clock.take("tools/call"), deep)
+    assert "nested too deep" in asking.failure
+
+
 async def test_names_that_meet_find_their_tools() -> None:
     bed = Toolbed(CLOCK, FILES)
     clock, files = bed.start(CLOCK, tool("get")), bed.start(FILES, tool("get"))

@@ -4,7 +4,10 @@ import pytest
 
 from anyclawd.wire import json_text, jsonrpc
 from anyclawd.wire.json_text import JsonText
-from anyclawd.wire.jsonrpc import Notification, Request, Response, RpcError
+from anyclawd.wire.jsonrpc import INTERNAL_ERROR, Notification, Request, Response, RpcError
+
+DEEP = b"[" * 100_000 + b"]" * 100_000
+TOO_DEEP = RpcError(INTERNAL_ERROR, "the result is nested too deep to be read")
 
 READ = {
     "result": (b'{"id":1,"result":{"a":1}}', Response(1, JsonText({"a": 1}, b'{"a":1}'), None)),
@@ -47,7 +50,18 @@ READ = {
     "name-that-is-none": (b'{1:2,"id":1,"result":1}', None),
     "no-colon": (b'{"id" 1}', None),
     "no-comma": (b'{"id":1 "result":1}', None),
-    "deep": (b'{"id":1,"result":' + b"[" * 100_000 + b"]" * 100_000 + b"}", None),
+    "something-behind-nothing": (b'{}{"id":1,"result":1}', None),
+    "escaped-names": (
+        b'{"\\u0069d":1,"re\\u0073ult":{"\\u0072esult":2}}',
+        Response(1, JsonText({"result": 2}, b'{"\\u0072esult":2}'), None),
+    ),
+    "deep": (b'{"id":1,"result":' + DEEP + b"}", Response(1, None, TOO_DEEP)),
+    "deep-as-most-write-it": (
+        b'{"jsonrpc": "2.0", "id": 12, "result": ' + DEEP + b"}",
+        Response(12, None, TOO_DEEP),
+    ),
+    "deep-and-nobody-s": (b'{"result":' + DEEP + b',"id":1}', None),
+    "deep-and-no-response": (b'{"id":1,"method":"m","params":' + DEEP + b"}", None),
 }
 
 
