@@ -219,6 +219,21 @@ def test_a_file_that_may_not_be_read_is_told(workspace: Path) -> None:
         os.seteuid(user)
 
 
+def test_no_descriptor_stays_open(workspace: Path) -> None:
+    (workspace / "link").symlink_to("below/b.txt")
+
+    def open_ones() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    before = open_ones()
+    for path in ("a.txt", "below/../below/b.txt", "link", str(workspace / "a.txt")):
+        modules.below.open_below(str(workspace), path, 5).file.close()
+    for path in ("below", "nothing", "below/b.txt/x", "../secret.txt"):
+        with pytest.raises(modules.below.Refusal):
+            modules.below.open_below(str(workspace), path, 5)
+    assert open_ones() == before
+
+
 async def test_a_file_that_is_too_large_is_told(workspace: Path) -> None:
     async with tool(workspace, max_bytes=4) as tester:
         assert await refusal(tester, "a.txt") == (
