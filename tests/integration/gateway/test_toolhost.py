@@ -2,6 +2,7 @@
 
 import pytest
 
+from anyclawd.gateway import tool_list
 from anyclawd.wire.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND
 from tests.fakes.toolbed import (
     GRANT,
@@ -74,6 +75,22 @@ async def test_pages_are_read_until_there_are_no_more() -> None:
     request = clock.take("tools/list")
     assert request["params"] == {"cursor": "2"}
     clock.answer(request, {"tools": [tool("b")]})
+    assert bed.names() == ["a", "b"]
+
+
+async def test_a_list_whose_pages_are_too_much_together_is_cut_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tool_list, "BYTES_MAX", 200)
+    bed = Toolbed(CLOCK)
+    clock = bed.run(CLOCK)
+    clock.greet()
+    for name in "ab":
+        assert clock.report.told == []
+        page = {"tools": [tool(name, description="x" * 50)], "nextCursor": name}
+        clock.answer(clock.take("tools/list"), page)
+    assert clock.report.told == [("ready", "")]
+    assert not clock.has("tools/list")
     assert bed.names() == ["a", "b"]
 
 

@@ -77,6 +77,23 @@ def test_rules_about_tools_are_rules_about_tools_only() -> None:
     assert made.prompt(scope, "x") == Found(A, "x")
 
 
+def test_lists_of_one_unit_are_kept_apart() -> None:
+    made, _ = filled(a=("x",))
+    made.learn(A, Offer.PROMPTS, (item("ask"),))
+    made.learn(A, Offer.RESOURCES, (item("r:1"),))
+    assert [keys(made, offer) for offer in Offer] == [["x"], ["ask"], ["r:1"], ["x"]]
+    assert made.prompt(BOTH, "ask") == Found(A, "ask")
+    assert made.prompt(BOTH, "x") is None
+
+
+def test_what_a_unit_offers_no_more_after_it_has_begun_anew_is_forgotten() -> None:
+    made, _ = filled(a=("x",))
+    made.greet(A, Server(offers=frozenset({Offer.TOOLS})))
+    assert [keys(made, offer) for offer in Offer] == [["x"], [], [], []]
+    assert made.prompt(BOTH, "x") is None
+    assert made.template_owner(BOTH, "x") is None
+
+
 def test_what_does_not_run_is_not_shown_but_found() -> None:
     made, toolbox = filled(a=("x",), b=("y",))
     toolbox.gone(A)
