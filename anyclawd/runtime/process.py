@@ -13,7 +13,8 @@ its connection; `exited` is called. After that every method is a no-op.
 A unit has one such object for its main process, and one for each program of a hook or a check
 while that is running; the invocation of the latter is that of the unit with a part behind a slash.
 
-Each wake-up reads a pipe once, so a flood takes its turn like everybody else. Writing is tried at
+Each wake-up reads a pipe once, and the less the longer the last turn took (`appetite`), so a flood
+takes its turn like everybody else. Writing is tried at
 once and the rest is kept: above `WRITE_HIGH_BYTES` the sink is asked to pause, and a process that
 leaves more than `WRITE_MAX_BYTES` unread has failed its protocol.
 """
@@ -23,6 +24,7 @@ import logging
 import os
 import select
 import signal
+import time
 from asyncio import TimerHandle
 from collections.abc import Callable
 from dataclasses import replace
@@ -31,7 +33,7 @@ from typing import TYPE_CHECKING
 from anyclawd.engine.events import Exit
 from anyclawd.model.policy import Isolation
 from anyclawd.model.unit import Unit
-from anyclawd.runtime import cgroup, tree
+from anyclawd.runtime import appetite, cgroup, tree
 from anyclawd.runtime.logpump import LineStream, Stream, UnitLog
 from anyclawd.runtime.poller import EXCEPTIONAL, READABLE, WRITABLE
 from anyclawd.runtime.reaper import Reaper
@@ -51,8 +53,6 @@ WRITE_HIGH_BYTES = 256 * 1024
 WRITE_LOW_BYTES = 64 * 1024
 WRITE_MAX_BYTES = 64 * 2**20
 
-#: What one wake-up reads of a protocol's stdout: as much as a pipe holds.
-_READ_BYTES = 65536
 #: What is read of a pipe after the end: as much as the largest pipe of an ordinary user holds.
 _DRAIN_BYTES = 2**20
 
@@ -64,8 +64,8 @@ class Process:
         *("_cgroups", "_end", "_ending", "_err_lines", "_events", "_exited", "_is_closing"),
         *("_is_paused", "_is_reading", "_is_writing", "_late", "_log", "_memory_events"),
         *("_oom_kills", "_out_lines", "_pending", "_reaper", "_report", "_sink", "_starved"),
-        *("_status", "_stderr", "_stdin", "_stdout", "invocation", "part", "pid", "pidfd"),
-        *("session", "unit"),
+        *("_status", "_stderr", "_stdin", "_stdout", "_turn_bytes", "invocation", "part", "pid"),
+        *("pidfd", "session", "unit"),
     )
 
     def __init__(
@@ -98,6 +98,7 @@ class Process:
         self._report: Report | None = None
         self._pending = bytearray()
         self._is_paused = self._is_writing = self._is_closing = self._is_reading = False
+        self._turn_bytes = appetite.MOST
         self._status: Exit | None = None
         self._end: TimerHandle | None = None  # that of the process ought to come before this
         self._late: TimerHandle | None = None  # SIGKILL ought to have ended it before this
@@ -284,10 +285,12 @@ class Process:
     def _read_stdout(self) -> None:
         if self._stdout == -1:
             return
-        size = _READ_BYTES if self._out_lines is None else self._log.read_bytes
+        size = self._turn_bytes if self._out_lines is None else self._log.read_bytes
         data = _read(self._stdout, size)
         if data:
+            began = time.monotonic()
             self._take(data)
+            self._turn_bytes = appetite.next_size(self._turn_bytes, time.monotonic() - began)
         elif data is not None:
             self._end_stdout()
 
@@ -407,7 +410,7 @@ class Process:
 
     def _drain(self, descriptor: int, take: Callable[[bytes], None]) -> None:
         left = _DRAIN_BYTES if descriptor != -1 else 0
-        while left > 0 and (data := _read(descriptor, _READ_BYTES)):
+        while left > 0 and (data := _read(descriptor, appetite.MOST)):
             take(data)
             left -= len(data)
 
