@@ -21,8 +21,9 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -250,18 +251,28 @@ class Vault:
         self.failure = f"cannot write: {os.strerror(error.errno or 0).lower()}"
 
     def _put(self, content: Path, item: Item) -> None:
-        sidecar = self._write_sidecar(item)
-        content.rename(self.path(item))
-        sidecar.rename(self._sidecar(item.id))
+        with self._new_sidecar(item) as sidecar:
+            content.rename(self.path(item))
+            try:
+                sidecar.rename(self._sidecar(item.id))
+            except OSError:
+                self.path(item).unlink()
+                raise
         sync_directory(self._items_directory)
 
-    def _write_sidecar(self, item: Item) -> Path:
+    @contextmanager
+    def _new_sidecar(self, item: Item) -> Iterator[Path]:
+        """A sidecar that is to be put into its place; it is not left where that fails."""
         path = self._incoming / f"{item.id}.{secrets.token_hex(8)}"
-        with os.fdopen(_create(path), "wb") as file:
-            file.write(item.to_json())
-            file.flush()
-            os.fsync(file.fileno())
-        return path
+        try:
+            with os.fdopen(_create(path), "wb") as file:
+                file.write(item.to_json())
+                file.flush()
+                os.fsync(file.fileno())
+            yield path
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
 
     async def keep_until(self, item: Item, expires_at: int) -> Item:
         """Let it live at least so long, and what it was made of as well. Raises OSError."""
@@ -273,7 +284,8 @@ class Vault:
         return self._items.get(item.id, item)
 
     def _rewrite(self, item: Item) -> None:
-        self._write_sidecar(item).rename(self._sidecar(item.id))
+        with self._new_sidecar(item) as sidecar:
+            sidecar.rename(self._sidecar(item.id))
         sync_directory(self._items_directory)
 
     async def remove(self, item: Item) -> None:

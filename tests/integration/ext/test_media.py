@@ -379,8 +379,21 @@ async def test_a_full_disk_is_told_and_leaves_nothing(
             (tmp_path / "away").rename(tmp_path / "items")
             (tmp_path / "incoming").chmod(0o700)
         assert house.vault.quota.used_items == 0
+        assert house.files() == []
         await house.media.upload(b"x")
         assert (await house.service.health()).status == "healthy"
+
+
+async def test_a_file_whose_sidecar_cannot_be_put_is_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would take room that nobody knows of, until the next start."""
+    async with open_house(tmp_path) as house:
+        monkeypatch.setattr(house.vault, "_sidecar", lambda id_: tmp_path / "nowhere" / id_)
+        with pytest.raises(MediaError, match="the file cannot be kept"):
+            await house.media.upload(b"x")
+        assert house.files() == []
+        assert (house.vault.quota.used_bytes, house.vault.quota.used_items) == (0, 0)
 
 
 def test_the_service_has_no_place_by_itself() -> None:
