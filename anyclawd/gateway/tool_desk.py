@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("anyclawd.gateway")
 
-#: Messages of tools that wait for the store to be read; one more, and all of them are refused.
-EARLY_MAX = 1000
+#: Messages of tools that wait for the store to be read, and their bytes; one more is refused.
+EARLY_MAX, EARLY_MAX_BYTES = 1000, 32 * 2**20
 
 
 class ToolDesk:
@@ -35,6 +35,7 @@ class ToolDesk:
         self._gateway = gateway
         self._router = gateway.router
         self._early: list[tuple[Callable[[], None], OnAccepted]] = []  # before the store is read
+        self._early_bytes = 0
 
     def route_of(self, agent: UnitName) -> AgentRoute | None:
         """What the router knows of an agent now; None of one that is configured no more."""
@@ -75,11 +76,7 @@ class ToolDesk:
         """
         if not self._gateway.is_read:  # which chats there are is not known yet
             again = partial(self.inject, unit, session, content, source_id, size_bytes, answer)
-            self._early.append((again, answer))
-            if self._gateway.store_failure:
-                self.give_up(self._gateway.store_failure)
-            elif len(self._early) > EARLY_MAX:
-                self.give_up(f"{EARLY_MAX} messages of tools wait for the store already")
+            self._wait(again, size_bytes, answer)
             return
         found = self._router.sessions.get(session) or self._router.put_away.get(session)
         refusal = None
@@ -97,17 +94,31 @@ class ToolDesk:
         inbound = Inbound(found.peer, content, None, source)
         self._gateway.receive_trusted(found.channel, inbound, size_bytes, answer)
 
+    def _wait(self, again: Callable[[], None], size_bytes: int, answer: "OnAccepted") -> None:
+        """Keep what came before the store was read, as far as there is room."""
+        room = EARLY_MAX_BYTES - self._early_bytes - size_bytes
+        if reason := self._gateway.store_failure:
+            self._refuse(answer, RefusalReason.STORE, texts.not_stored(reason))
+        elif len(self._early) >= EARLY_MAX or room < 0:
+            reason = "too much of tools waits for the store to be read already"
+            self._refuse(answer, RefusalReason.STORE, texts.not_stored(reason))
+        else:
+            self._early.append((again, answer))
+            self._early_bytes += size_bytes
+
     def go_on(self) -> None:
         """The store has been read: what came before that is taken in its order."""
-        early, self._early = self._early, []
-        for again, _ in early:
+        for again, _ in self._take_early():
             again()
 
     def give_up(self, reason: str) -> None:
         """The store cannot be read: what waits for it is refused."""
-        early, self._early = self._early, []
-        for _, answer in early:
+        for _, answer in self._take_early():
             self._refuse(answer, RefusalReason.STORE, texts.not_stored(reason))
+
+    def _take_early(self) -> "list[tuple[Callable[[], None], OnAccepted]]":
+        early, self._early, self._early_bytes = self._early, [], 0
+        return early
 
     def _refuse(self, answer: "OnAccepted", reason: RefusalReason, text: str) -> None:
         told = channel.Refusal(reason, text)

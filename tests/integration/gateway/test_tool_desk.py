@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
+
+from anyclawd.gateway import tool_desk
 from anyclawd.gateway.gateway import Gateway
 from anyclawd.gateway.mcp_servers import SHIM
 from anyclawd.gateway.tool_desk import ToolDesk
@@ -276,6 +279,31 @@ async def test_what_is_said_before_the_store_is_read_waits_for_it() -> None:
     refusals = [one.refusal for one in told]
     assert [one.reason for one in refusals if one] == [RefusalReason.STORE] * 2
     assert "the disk is gone" in str(refusals[0])
+
+
+EARLY = {
+    "many": [0] * tool_desk.EARLY_MAX,
+    "large": [tool_desk.EARLY_MAX_BYTES],
+}
+
+
+@pytest.mark.parametrize("sizes", EARLY.values(), ids=EARLY)
+async def test_of_too_much_that_waits_for_the_store_what_is_more_is_refused(
+    sizes: list[int],
+) -> None:
+    store, told = PaperStore(), list[Acceptance]()
+    plan = plan_of(agent_unit(tools=(CLOCK,)), channel_unit())
+    gateway = Gateway(plan, environ={}, store=store)
+    for size_bytes in sizes:
+        gateway.tool_desk.inject(CLOCK, KEY, [TEXT], "", size_bytes, told.append)
+    assert told == []
+    gateway.tool_desk.inject(CLOCK, KEY, [TEXT], "", 1, told.append)
+    assert [one.refusal and one.refusal.reason for one in told] == [RefusalReason.STORE]
+    gateway.take_up(store.left())
+    assert [one.refusal and one.refusal.reason for one in told[1:]] == [
+        RefusalReason.ACCESS for _ in sizes
+    ]
+    assert gateway.tool_desk._early_bytes == 0
 
 
 async def test_a_tool_needs_no_leave_to_talk_where_its_user_had_it() -> None:
