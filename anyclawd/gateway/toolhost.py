@@ -81,6 +81,7 @@ class ToolHost:
         self, unit: Unit, wire: Wire, report: Report, options: Mapping[str, Json]
     ) -> Connection:
         """Speak with a process that has just been started."""
+        self._failures.pop(unit.name, None)
         peer = self._processes[unit.name] = ToolPeer(unit, wire, report, self, options)
         return peer.connection
 
@@ -255,7 +256,6 @@ class ToolHost:
 
     def tool_ready(self, peer: ToolPeer) -> None:
         unit = peer.unit.name
-        self._failures.pop(unit, None)
         self._peers[unit] = peer
         self._catalogue.greet(unit, peer.server)
         self._learn(peer, Offer.TOOLS)

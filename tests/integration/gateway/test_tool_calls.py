@@ -158,7 +158,10 @@ async def test_a_tool_that_does_not_run_is_known_and_says_so() -> None:
     assert "unit clock.tool is not running; try again" in bed.call("now").failure
     bed.host.unit_failed(CLOCK.name, "exit code 1")
     assert "unit clock.tool has failed: exit code 1; go on" in bed.call("now").failure
-    clock = bed.start(CLOCK, tool("now"))
+    clock = bed.run(CLOCK)
+    assert "is not running; try again" in bed.call("now").failure
+    clock.greet()
+    clock.list(tool("now"))
     asking = bed.call("now")
     clock.finish()
     assert asking.text == "done"
