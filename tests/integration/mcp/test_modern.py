@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from anyclawd.mcp import listening as module
 from anyclawd.mcp.listening import STREAMS_PER_TOKEN
 from anyclawd.model.value import Json
 from anyclawd.wire.jsonrpc import INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND
@@ -200,6 +201,20 @@ async def test_a_stream_says_first_what_it_will_tell(loop: asyncio.Runner, serve
     await served.wait_until(lambda: bool(served.host.watched))
     assert served.host.watched == [("resources/unsubscribe", "test://a")]
     assert served.host.followers == []
+
+
+async def test_what_a_stream_will_tell_is_said_once_all_tools_have_answered(
+    loop: asyncio.Runner, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not when the time for it is over, if they have."""
+    monkeypatch.setattr(module, "_ACKNOWLEDGE_S", 3600.0)
+    uris = ["test://slow", "test://deaf", "test://a"]
+    async with posted(served, listen(resourceSubscriptions=uris)) as connection:
+        (await served.host.asked.get()).answered(b"{}")
+        await connection.head()
+        acknowledged = await anext(connection.events())
+        honoured = {"resourceSubscriptions": ["test://slow", "test://a"]}
+        assert acknowledged["params"]["notifications"] == honoured
 
 
 async def test_who_hangs_up_before_a_tool_watches_is_not_watched_for(
