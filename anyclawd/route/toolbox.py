@@ -61,6 +61,7 @@ class Index(NamedTuple):
 
     view: Mapping[str, Found]  #: what is seen
     found: Mapping[str, Found]  #: what is found, by every name that it has
+    described: tuple[tuple[str, str], ...]  #: names and descriptions of what is seen
 
 
 class Toolbox:
@@ -122,12 +123,12 @@ class Toolbox:
         return index
 
     def _make_index(self, scope: Scope) -> Index:
-        allowed = [
-            Found(unit, one.name)
+        allowed = {
+            Found(unit, one.name): one.description
             for unit in scope.units
             for one in self._known.get(unit, ())
             if may_use(scope.access, unit, one.name)
-        ]
+        }
         how_many = Counter(found.name for found in allowed)
         prefixes = prefixes_of(scope.units)
         whole: dict[str, Found] = {}
@@ -147,17 +148,12 @@ class Toolbox:
             name = found.name if is_plain(found) else f"{prefixes[found.unit]}__{found.name}"
             shown.setdefault(name, found)
         view = {name: found for name, found in shown.items() if found.unit in self._up}
-        return Index(MappingProxyType(view), whole | shown)
+        described = tuple((name, allowed[found]) for name, found in view.items())
+        return Index(MappingProxyType(view), whole | shown, described)
 
     def described(self, route: AgentRoute, names: ToolNames) -> tuple[tuple[str, str], ...]:
         """Names and descriptions of all that an agent may use, for its first prompt."""
-        texts = {
-            Found(unit, one.name): one.description
-            for unit in route.granted
-            for one in self._known.get(unit, ())
-        }
-        view = self.view(Scope(route.granted, route.tool_access, names))
-        return tuple((name, texts[found]) for name, found in view.items())
+        return self._index(Scope(route.granted, route.tool_access, names)).described
 
 
 def prefixes_of(units: Iterable[UnitName]) -> Mapping[UnitName, str]:
