@@ -40,8 +40,9 @@ from anyclawd.wire.mcp_lists import Offer
 
 log = logging.getLogger("anyclawd.gateway")
 
-#: How long after the end of a stream of changes the next one is asked for.
-LISTEN_AGAIN_S = 1.0
+#: How long after the end of a stream of changes the next one is asked for: at first, and at most
+#: where one ends soon after the other. One that has lasted for so long makes it the first again.
+LISTEN_AGAIN_S, LISTEN_AGAIN_MAX_S = 1.0, 60.0
 #: Requests that wait until a tool reads again; one more, and it is refused at once.
 HELD_MAX = 100
 
@@ -122,6 +123,9 @@ class ToolPeer:
         self._held: list[ToolCall] = []  # until it reads again
         self._last_number = 0
         self._listening = 0  # the handle of `subscriptions/listen`
+        self._listened_at = self._again_s = (
+            0.0  # when that was asked for, and how long after an end
+        )
         self._again: asyncio.TimerHandle | None = None  # until it is asked once more
         self._voice = Voice(unit.name, partial(watcher.tool_told, self))
         self.uris: set[str] = set()  #: resources whose changes are wanted
@@ -170,8 +174,9 @@ class ToolPeer:
 
     def listen(self) -> None:
         """Have it tell what changes; in the handshake era it does so by itself."""
-        if self.era is not Era.MODERN or not self._is_ready:
+        if self.era is not Era.MODERN or not self.is_up:
             return
+        self._listened_at = asyncio.get_running_loop().time()
         former, self._listening = self._listening, 0
         if wanted := mcp_client.listen_filter(self.server, self.uris):
             params = {"notifications": wanted, "_meta": self._meta}
@@ -183,9 +188,13 @@ class ToolPeer:
         """A server may end its stream at any time; one that refuses it is not asked again."""
         self._listening = 0
         log.debug("%s: tells of no changes any more: %s", self.unit.name, error or "it ended")
-        if error is None:
-            loop = asyncio.get_running_loop()
-            self._again = loop.call_later(LISTEN_AGAIN_S, self._listen_again)
+        if error is not None or not self.is_up:
+            return
+        loop = asyncio.get_running_loop()
+        has_lasted = loop.time() - self._listened_at >= LISTEN_AGAIN_MAX_S
+        longer_s = min(2 * self._again_s or LISTEN_AGAIN_S, LISTEN_AGAIN_MAX_S)
+        self._again_s = LISTEN_AGAIN_S if has_lasted else longer_s
+        self._again = loop.call_later(self._again_s, self._listen_again)
 
     def _listen_again(self) -> None:
         """What has changed meanwhile was told to nobody, so everything is read anew."""

@@ -117,6 +117,34 @@ async def test_a_modern_tool_that_ends_its_stream_is_asked_for_another(
     assert bed.names() == ["then"]
 
 
+async def test_a_modern_tool_that_ends_each_stream_is_asked_later_and_later() -> None:
+    bed = Toolbed(MODERN)
+    clock = open_modern(bed, one("now"), tools={"listChanged": True})
+    peer = bed.host._peers[MODERN.name]
+    waits = []
+    for _ in range(9):
+        clock.answer(clock.take("subscriptions/listen"), {"resultType": "complete"})
+        assert peer._again is not None
+        peer._again.cancel()
+        waits.append(peer._again_s)
+        peer.listen()
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    peer._listened_at -= tool.LISTEN_AGAIN_MAX_S
+    clock.answer(clock.take("subscriptions/listen"), {"resultType": "complete"})
+    assert peer._again_s == 1
+
+
+async def test_a_modern_tool_that_ends_its_stream_as_it_stops_is_asked_for_no_other() -> None:
+    bed = Toolbed(MODERN)
+    clock = open_modern(bed, one("now"), tools={"listChanged": True})
+    peer = bed.host._peers[MODERN.name]
+    clock.sink.close()
+    clock.answer(clock.take("subscriptions/listen"), {"resultType": "complete"})
+    assert peer._again is None
+    peer.listen()
+    assert not clock.has("subscriptions/listen")
+
+
 async def test_a_modern_tool_that_refuses_a_stream_is_used_all_the_same() -> None:
     bed = Toolbed(MODERN)
     clock = open_modern(bed, one("now"), tools={"listChanged": True})
