@@ -277,6 +277,21 @@ async def test_a_prompt_that_is_cancelled_while_it_waits_is_never_sent() -> None
         assert blocks == [{"type": "text", "text": "next"}]
 
 
+async def test_who_cancels_cancels_for_nobody_else() -> None:
+    async with stand() as (here, store):
+        store.gate.clear()
+        here.send(part(store, "image", "a.png"))
+        await store.asked.get()
+        here.channel.message("", peer="bob", content=[part(store, "image", "a.png")])
+        here.agent.open("s2")
+        await store.asked.get()
+        here.channel.message("/cancel")
+        store.gate.set()
+        prompt = await here.agent.wait_for("session/prompt")
+        assert prompt["params"]["sessionId"] == "s2"
+        assert prompt["params"]["prompt"][0]["data"] == PNG_BASE64
+
+
 async def test_a_new_conversation_forgets_a_prompt_that_waits() -> None:
     async with stand() as (here, store):
         store.gate.clear()
