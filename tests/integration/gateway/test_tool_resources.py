@@ -158,6 +158,16 @@ async def test_a_resource_that_nobody_lists_is_looked_for_in_one_unit_after_the_
     assert "unit clock.tool has ended" in asking.error.message
 
 
+async def test_a_unit_that_has_gone_when_its_turn_comes_keeps_nobody_waiting() -> None:
+    bed = Toolbed(CLOCK, FILES)
+    clock, files = offering(bed, "clock"), offering(bed, "files")
+    asking = bed.ask("resources/read", uri="x:1")
+    files.die()
+    clock.refuse(clock.take("resources/read"), -32002, "not here")
+    assert asking.error.code == INTERNAL_ERROR
+    assert "unit files.tool is not running" in asking.error.message
+
+
 async def test_a_search_can_be_cancelled_while_any_unit_is_asked() -> None:
     bed = Toolbed(CLOCK, FILES)
     clock, files = offering(bed, "clock"), offering(bed, "files")

@@ -43,6 +43,18 @@ async def test_a_tool_without_tools_need_not_know_the_list_of_them() -> None:
     assert bed.names() == []
 
 
+async def test_a_tool_that_says_nothing_any_more_is_asked_nothing_any_more() -> None:
+    """Its process may live on for a while; nothing of it can be heard."""
+    bed = Toolbed(CLOCK)
+    clock = bed.start(CLOCK, tool("now"))
+    asking = bed.call("now")
+    clock.sink.eof_received()
+    assert "has ended before it answered" in asking.failure
+    assert bed.names() == []
+    assert "is not running" in bed.call("now").failure
+    clock.sink.connection_lost()
+
+
 FAILURES = {
     "error": {"error": {"code": -32603, "message": "disk"}},
     "no-list": {"result": {"tools": "many"}},
