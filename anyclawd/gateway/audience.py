@@ -92,6 +92,10 @@ class Audience:
         """Those that look at a unit."""
         return (one for one in self if unit in one.scope.units)
 
+    def is_watched(self, unit: UnitName, uri: str) -> bool:
+        """Whether anybody has subscribed to a resource of a unit."""
+        return any(one.uris.get(uri) == unit for one in self._listeners.values())
+
     def uris_of(self, unit: UnitName) -> set[str]:
         """What anybody has subscribed to at a unit."""
         return {uri for one in self for uri, owner in one.uris.items() if owner == unit}

@@ -91,7 +91,7 @@ class News:
     def _unwatch(self, unit: UnitName, uri: str) -> None:
         """The tool is told when nobody is left who wants it."""
         peer = self._peers.get(unit)
-        if peer is None or uri in self._audience.uris_of(unit):
+        if peer is None or self._audience.is_watched(unit, uri):
             return
         peer.uris.discard(uri)
         if peer.era is Era.MODERN:
