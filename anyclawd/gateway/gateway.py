@@ -3,8 +3,6 @@
 It makes the sink of every protocol process, turns what they report into the router's events, and
 performs the commands that come back, in their order; those of a session not before what was
 recorded of it is in the store (`gateway.lanes`). It decides nothing about messages itself.
-
-Until the store is read, what channels send waits here: what an earlier daemon has left comes first.
 """
 
 import asyncio
@@ -12,7 +10,6 @@ import logging
 import time
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from random import SystemRandom
 from typing import assert_never
@@ -27,6 +24,7 @@ from anyclawd.gateway.counters import Counters
 from anyclawd.gateway.handshake import revealed_options
 from anyclawd.gateway.hooked_agent import HookedAgent
 from anyclawd.gateway.hooks import HookPeer, Hooks
+from anyclawd.gateway.inlet import Inlet, Received
 from anyclawd.gateway.lanes import Barrier, Lanes
 from anyclawd.gateway.mcp_servers import McpServers
 from anyclawd.gateway.outbox import Outbox
@@ -40,7 +38,7 @@ from anyclawd.model.errors import RequestError
 from anyclawd.model.plan import Plan
 from anyclawd.model.unit import Ack, Kind, Protocol, Unit, kind_of
 from anyclawd.model.value import Json
-from anyclawd.route import commands, events, platform, texts
+from anyclawd.route import commands, events
 from anyclawd.route.access import make_code
 from anyclawd.route.commands import (
     Command,
@@ -59,7 +57,7 @@ from anyclawd.route.session import Phase, Session
 from anyclawd.route.table import VIRTUAL, compile_routes, entry_name
 from anyclawd.runtime.connection import Connection
 from anyclawd.runtime.seam import Report, Sink, Wire
-from anyclawd.store.failure import AlreadyKnown, Failure
+from anyclawd.store.failure import Failure
 from anyclawd.wire import acp, channel, jsonrpc
 from anyclawd.wire.channel import Inbound
 from anyclawd.wire.service import Installation
@@ -68,9 +66,6 @@ log = logging.getLogger("anyclawd.gateway")
 
 #: The unit that keeps conversations.
 STORE = UnitName("store.core")
-#: Messages that wait for the store to be read, and their bytes; one more is refused.
-_UNREAD_MAX = 10_000
-_UNREAD_MAX_BYTES = 64 * 2**20
 #: Of the daemon's birth in the names of questions, which chat networks want short.
 _RUN_CHARS = 5
 #: Beginnings of frames that are remembered, one for each session.
@@ -81,20 +76,6 @@ _RETRY_S = 1.0
 
 def _wall_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class _Received:
-    """A message on its way to the router."""
-
-    id: MessageId
-    channel: str
-    inbound: Inbound
-    size_bytes: int
-    agent: UnitName | None = None
-    answer: OnAccepted | None = None
-    caller: Caller | None = None
-    is_trusted: bool = False  #: it needs no leave to talk
 
 
 class Gateway:
@@ -137,15 +118,11 @@ class Gateway:
         self._heads: dict[SessionKey, str] = {}
         self._timers: dict[Timer, asyncio.TimerHandle] = {}
         self._callers = Callers()
-        self._answers: dict[MessageId, OnAccepted] = {}  # of those who wait for acceptance
+        self._inlet = Inlet(self._callers, self.counters, self._decide, self._refuse_in_chat)
         self._lanes = Lanes(self._do)
         self._retries: dict[Barrier, asyncio.TimerHandle] = {}  # records that are not in yet
         self._tasks: asyncio.TaskGroup | None = None  # while it runs
-        self._is_read = False  # the store
-        self._store_failure = ""  # why it will not be, for now
         self._has_routes = False
-        self._unread: deque[_Received] = deque()  # what came before the store was read
-        self._unread_bytes = 0
         self._begun: dict[Token, AgentPeer | None] = {}  # for which process a prompt was decided
         self.start_worker: Callable[[UnitName], None] = _ignore  # of a pool, see `daemon.assemble`
         self.stop_worker: Callable[[UnitName], None] = _ignore
@@ -228,7 +205,7 @@ class Gateway:
         """Live until cancelled; then no timer and no caller is left."""
         try:
             async with asyncio.TaskGroup() as self._tasks:
-                if not self._is_read:
+                if not self._inlet.is_read:
                     self._spawn(self._read_store(), "read the store")
                 await asyncio.get_running_loop().create_future()
         finally:
@@ -241,7 +218,7 @@ class Gateway:
     def start(self) -> None:
         """The routes stand: what waits may run as soon as the store is read."""
         self._has_routes = True
-        if self._is_read:
+        if self._inlet.is_read:
             self._step(events.IntakeOpened())
 
     async def _read_store(self) -> None:
@@ -249,12 +226,10 @@ class Gateway:
 
     def take_up(self, restored: Restored) -> None:
         """Go on with what an earlier daemon has left; then with what has come meanwhile."""
-        self._is_read, self._store_failure = True, ""
+        self._inlet.open()
         self._step(events.StoreRead(restored))
         self.tool_desk.go_on()
-        while self._unread:
-            self._take(self._unread.popleft())
-        self._unread_bytes = 0
+        self._inlet.go_on()
         if self._has_routes and self.router.intake is Intake.WAITING:
             self._step(events.IntakeOpened())
 
@@ -329,10 +304,8 @@ class Gateway:
                 self._step(events.ChannelFailed(entry_name(unit.name)))
             case Kind.TOOL:
                 self.tools.unit_failed(unit.name, reason)
-            case Kind.CORE if unit.name == STORE and not self._is_read:
-                self._store_failure = reason
-                while self._unread:
-                    self._refuse_unread(self._unread.popleft())
+            case Kind.CORE if unit.name == STORE and not self._inlet.is_read:
+                self._inlet.give_up(reason)
                 self.tool_desk.give_up(reason)
                 self.flush()
             case _:
@@ -411,10 +384,10 @@ class Gateway:
             can_ask=message.get("can_ask") is not False,
         )
         inbound = Inbound(peer, content, None)
-        received = _Received(
+        received = Received(
             self.mint(), name, inbound, len(jsonrpc.encode_value(content)), agent, None, caller
         )
-        self._receive(received)
+        self._inlet.receive(received)
         self.flush()
         return self._stream(caller, name, peer)
 
@@ -532,7 +505,7 @@ class Gateway:
         self, name: str, message: Inbound, size_bytes: int, answer: OnAccepted | None
     ) -> None:
         """Take a message; `answer` is told what has become of it."""
-        self._receive(_Received(self.mint(), name, message, size_bytes, None, answer))
+        self._inlet.receive(Received(self.mint(), name, message, size_bytes, None, answer))
 
     def channel_receipt(self, name: str, delivery_id: str) -> None:
         self._step(events.DeliveryConfirmed(name, DeliveryId(delivery_id)))
@@ -624,6 +597,10 @@ class Gateway:
                 f"agent {entry_name(unit)!r} is not connected; see anyclawctl status"
             )
         return peer
+
+    def _decide(self, event: Event) -> None:
+        """Decide and perform; whoever calls sees to the flush."""
+        self._step(event, flush=False)
 
     def _step(self, event: Event, *, flush: bool = True) -> None:
         """Decide and perform; what is reported meanwhile comes after it."""
@@ -778,36 +755,22 @@ class Gateway:
         self._last_message += 1
         return MessageId(f"{self._birth}-{self._last_message:x}")
 
-    def _receive(self, received: _Received) -> None:
-        self.counters.messages += 1
-        if self._is_read:
-            self._take(received)
-        elif self._store_failure or self._has_enough_unread:
-            self._refuse_unread(received)
-        else:
-            self._unread.append(received)
-            self._unread_bytes += received.size_bytes
-
-    @property
-    def _has_enough_unread(self) -> bool:
-        return len(self._unread) >= _UNREAD_MAX or self._unread_bytes >= _UNREAD_MAX_BYTES
-
     @property
     def is_read(self) -> bool:
         """Whether it is known which chats there are."""
-        return self._is_read
+        return self._inlet.is_read
 
     @property
     def store_failure(self) -> str:
         """Why that is not known, for now; empty where it will be at once."""
-        return self._store_failure
+        return self._inlet.failure
 
     def receive_trusted(
         self, name: str, message: Inbound, size_bytes: int, answer: OnAccepted
     ) -> None:
         """Take a message of somebody who needs no leave to talk in this chat."""
-        received = _Received(self.mint(), name, message, size_bytes, answer=answer, is_trusted=True)
-        self._receive(received)
+        received = Received(self.mint(), name, message, size_bytes, answer=answer, is_trusted=True)
+        self._inlet.receive(received)
         self.flush()
 
     def workspace_of(self, agent: UnitName) -> str:
@@ -818,62 +781,16 @@ class Gateway:
         unit = self._plan.units.get(agent)
         return "" if unit is None else unit.working_dir
 
-    def _refuse_unread(self, received: _Received) -> None:
-        """Nothing can be kept, so nothing is accepted."""
-        count = len(self._unread)
-        reason = self._store_failure or f"{count} messages wait for the store already"
-        text = texts.NOT_STORED if received.caller is None else texts.not_stored(reason)
-        refusal = channel.Refusal(channel.RefusalReason.STORE, text)
-        self.counters.note_refusal(refusal.reason)
-        if received.answer is not None:
-            received.answer(channel.Acceptance(received.id, refusal=refusal))
-        elif received.caller is not None:
-            received.caller.refuse(refusal.text)
-        else:
-            peer, key = received.inbound.peer, session_key(received.channel, received.inbound.peer)
-            self._send(received.channel, key, channel.session_created(key, peer))
-            content = channel.error_content(refusal.text)
-            self._deliver(commands.Deliver(received.channel, key, content))
-
-    def _take(self, received: _Received) -> None:
-        id_, caller, inbound = received.id, received.caller, received.inbound
-        if caller is not None:
-            self._callers.add(id_, caller)
-            if platform.read(inbound.content):
-                self._callers.read_along(id_)
-        if received.answer is not None:
-            self._answers[id_] = received.answer
-        peer, content, metadata, source_id = inbound
-        event = events.MessageReceived(
-            id_,
-            received.channel,
-            peer,
-            content,
-            metadata,
-            received.size_bytes,
-            received.agent,
-            source_id,
-            has_acceptance=received.answer is not None or caller is not None,
-            is_trusted=received.is_trusted or caller is not None,
-        )
-        self._step(event, flush=False)
+    def _refuse_in_chat(self, received: Received, refusal: channel.Refusal) -> None:
+        """Show whoever cannot be answered that nothing was accepted."""
+        peer, key = received.inbound.peer, session_key(received.channel, received.inbound.peer)
+        self._send(received.channel, key, channel.session_created(key, peer))
+        content = channel.error_content(refusal.text)
+        self._deliver(commands.Deliver(received.channel, key, content))
 
     def _stored(self, message: MessageId, failure: Failure | None) -> None:
         """What has become of a message in the store."""
-        answer = self._answers.pop(message, None) if failure is None else None
-        match failure:
-            case None:
-                if answer is not None:
-                    answer(channel.Acceptance(message))
-                self._callers.accept(message)
-                self._step(events.MessageStored(message), flush=False)
-            case AlreadyKnown(first, state):
-                if known := self._answers.pop(message, None):
-                    known(channel.Acceptance(first, is_duplicate=True, state=str(state)))
-                self.counters.duplicates += 1
-                self._step(events.MessageKnown(message), flush=False)
-            case _:
-                self._step(events.MessageNotStored(message, failure.reason), flush=False)
+        self._inlet.stored(message, failure)
         self.flush()
 
     # --- the store --------------------------------------------------------------------------------
@@ -1000,8 +917,7 @@ class Gateway:
         if command.reason is not None:
             self.counters.note_refusal(command.reason)
             refusal = channel.Refusal(command.reason, text, command.retry_after_s or None)
-        if answer := self._answers.pop(message, None):  # done, or refused, before it was kept
-            answer(channel.Acceptance(message, refusal=refusal))
+        self._inlet.settle(message, refusal)  # done, or refused, before it was kept
         began = self._turns.pop(message, None)
         if began is not None:
             agent, began_at = began
