@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 
     #: (kind, name, content) as the compiler reports them.
     Input: TypeAlias = tuple[str, str, bytes | bool]
-    #: `supervisor.cgroup`, and spawns in their order, each with the units on whose start it
-    #: depends, its own included.
-    Wave: TypeAlias = tuple[str, tuple[tuple[Order, frozenset[str]], ...]]
+    #: Spawns in their order, each with the units on whose start it depends, its own included.
+    Orders: TypeAlias = tuple[tuple[Order, frozenset[str]], ...]
+    #: `supervisor.cgroup`, and what is started first.
+    Wave: TypeAlias = tuple[str, Orders]
     #: Whatever else a plan depends on; compared, and never looked into.
     Key: TypeAlias = tuple[object, ...]
 
@@ -47,7 +48,7 @@ _CODE = (
     *("compile/policies.py", "compile/supervision.py", "compile/build.py", "compile/link.py"),
     *("compile/conversations.py", "compile/pool.py", "compile/role.py", "compile/anyclaw.py"),
     *("engine/manager.py", "engine/transaction.py", "engine/obstacles.py", "engine/links.py"),
-    *("engine/needs.py", "engine/unit_fsm.py", "daemon/main.py", "runtime/order.py"),
+    *("engine/needs.py", "engine/unit_fsm.py", "daemon/first_wave.py", "runtime/order.py"),
     *("runtime/spawn.py", "compile/tools.py", "compile/compiler.py"),
 )
 

@@ -7,29 +7,21 @@ import marshal
 import os
 import signal
 import sys
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
 import uvloop
 
-from anyclawd.daemon import cache, compilation, logs, places
+from anyclawd.daemon import cache, logs, places
 from anyclawd.daemon.assemble import Assembly
-from anyclawd.daemon.stage0 import Handover, enter_cgroups
-from anyclawd.engine.commands import Spawn
-from anyclawd.engine.events import BootRequested, Invocation
-from anyclawd.engine.manager import Manager
-from anyclawd.model.deps import UnitName
+from anyclawd.daemon.first_wave import first_wave
+from anyclawd.daemon.stage0 import Handover
 from anyclawd.model.plan import Plan, from_plain
-from anyclawd.runtime.order import order_of
 
 log = logging.getLogger("anyclawd.daemon")
 
 if TYPE_CHECKING:
     from anyclawd.daemon.compilation import Fresh
-
-#: The configuration cannot be used. Source: sysexits.h, EX_CONFIG.
-EX_CONFIG = 78
 
 #: Whose a process is that shows no environment: it was started without it, or is about to end.
 _NOBODY = "an unknown unit"
@@ -45,14 +37,7 @@ def run(handover: Handover) -> NoReturn:
 
 
 def _run(handover: Handover) -> int:
-    try:
-        plan, fresh = _load(handover)
-    except places.StartError as error:
-        sys.stderr.write(f"{error}\n")
-        places.note_clean_end(handover.state_dir)
-        return error.code
-    if handover.log_level:
-        plan = replace(plan, settings=replace(plan.settings, log_level=handover.log_level))
+    plan, fresh = _load(handover)
     warnings = logs.set_up(plan.settings.log_level, plan.settings.log_format, os.environ)
     for text in (*map(str, plan.warnings), *warnings):
         log.warning("%s", text)
@@ -65,18 +50,17 @@ def _run(handover: Handover) -> int:
 def _load(handover: Handover) -> "tuple[Plan, Fresh | None]":
     """The plan, and what is to be kept of it where it was compiled just now.
 
-    The bytes of a cached plan are as large as itself and are let go. Raises StartError with the
-    compiler's findings where there is no plan.
+    The bytes of a cached plan are as large as itself and are let go.
     """
-    if handover.compiler is not None:
-        fresh = _compiled(*handover.compiler)
-        handover.inputs = fresh[1]
-        plan: Plan = from_plain(marshal.loads(fresh[0]))
-        enter_cgroups(handover, plan.settings.cgroup)
-        return plan, fresh
+    if handover.fresh is not None:
+        fresh, handover.fresh = handover.fresh, None
+        return fresh
     plain, handover.plan = handover.plan, None
     assert plain is not None, "stage 0 starts the compiler where it finds no plan"
-    return from_plain(marshal.loads(plain)), None
+    plan: Plan = from_plain(marshal.loads(plain))
+    if handover.log_level:
+        plan = replace(plan, settings=replace(plan.settings, log_level=handover.log_level))
+    return plan, None
 
 
 async def _supervise(plan: Plan, fresh: "Fresh | None", handover: Handover) -> int:
@@ -125,21 +109,6 @@ async def _tidy(
         await assembly.reloader.keep_first(plan, fresh)
 
 
-def _compiled(pid: int, pipe: int) -> "Fresh":
-    """What the compiler has made: the plan in its plain form, marshalled, and its inputs.
-
-    Raises StartError with its findings where there is no plan.
-    """
-    with open(pipe, "rb") as file:
-        content = file.read()
-    _, status = os.waitpid(pid, 0)
-    try:
-        return compilation.read(content, os.waitstatus_to_exitcode(status))
-    except compilation.NotCompiled as error:
-        code = EX_CONFIG if error.findings else 1
-        raise places.StartError(str(error), code) from error
-
-
 def _keep(plan: Plan, fresh: "Fresh", handover: Handover) -> None:
     """Keep a plan, and the wave that the engine decides for a boot of it."""
     plain, inputs = fresh
@@ -150,32 +119,6 @@ def _keep(plan: Plan, fresh: "Fresh", handover: Handover) -> None:
         log.warning("cannot keep the compiled plan: %s; the next start compiles again", error)
     except Exception:
         log.exception("cannot keep the compiled plan; the next start compiles again")
-
-
-def first_wave(plan: Plan, instance: str) -> "cache.Wave":
-    """The orders that the engine gives for a boot before anything has answered."""
-    manager = Manager(plan, lambda: 0.0, lambda _: Invocation("wave"))
-    commands = manager.handle(BootRequested(), time.monotonic())
-    names = [command.unit for command in commands if isinstance(command, Spawn)]
-    spawned = [name for name in names if not plan.units[name].notifies]  # theirs takes a socket
-    # Who starts of two that conflict changes with either of them, and so may the whole order.
-    contested = frozenset(manager.links.conflicts)
-    orders = (
-        (order_of(plan.units[name], plan.settings, instance), contested | _needs(manager, name))
-        for name in spawned
-    )
-    return str(plan.settings.cgroup), tuple(orders)
-
-
-def _needs(manager: Manager, name: UnitName) -> set[str]:
-    """All that a unit requires, and what that requires, itself included."""
-    found: set[str] = set()
-    agenda = [name]
-    while agenda:
-        if (one := agenda.pop()) not in found:
-            found.add(one)
-            agenda += manager.links.requires.get(one, ())
-    return found
 
 
 def _report_sweep(handover: Handover) -> None:

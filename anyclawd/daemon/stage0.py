@@ -4,7 +4,8 @@ Importing asyncio, uvloop and the model takes ten times as long as starting ten 
 can be decided from a plan that is known to hold is performed first: take the lock, sweep what an
 unclean end has left, make the subtree of cgroups, start the wave. Where no cached plan holds, the
 compiler is started instead and runs beside the imports; only its plan tells whether cgroups are
-wanted. Then `main` takes over with what is in the `Handover`.
+wanted, and `first_wave` starts what it begins with. Then `main` takes over with what is in the
+`Handover`.
 
 Nothing is decided here: the wave was decided by the engine when the plan was cached, and it
 decides again for the same boot when it has been loaded; the driver pairs the two. Signals that end
@@ -22,7 +23,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from anyclawd.daemon.cache import Input, Key
+    from anyclawd.daemon.cache import Input, Key, Orders
+    from anyclawd.daemon.compilation import Fresh
+    from anyclawd.model.plan import Plan
     from anyclawd.runtime.cgroup import Cgroups
     from anyclawd.runtime.driver import Early
     from anyclawd.runtime.spawn import Order, Spawned
@@ -46,6 +49,7 @@ class Handover:
         self.inputs: tuple[Input, ...] = ()  #: all that the plan depends on
         self.plan: bytes | None = None  #: a cached plan that holds, marshalled
         self.compiler: tuple[int, int] | None = None  #: pid, and its stdout, where none does
+        self.fresh: tuple[Plan, Fresh] | None = None  #: what it has made
         self.early: dict[str, Early] = {}
         self.early_at: dict[str, float] = {}  #: when they were spawned
         self.stopped: frozenset[str] = frozenset()
@@ -79,6 +83,11 @@ def main() -> int:
     except StartError as error:
         sys.stderr.write(f"anyclawd: {error}\n")
         return error.code
+    if handover.compiler is not None:
+        from anyclawd.daemon import first_wave
+
+        if code := first_wave.start(handover):
+            return code
     from anyclawd.daemon.main import run
 
     return run(handover)
@@ -135,6 +144,11 @@ def _prepare(handover: Handover) -> None:
         return
     handover.plan, (cgroup_use, wave), handover.inputs = cached
     enter_cgroups(handover, cgroup_use)
+    perform(wave, handover, environ)
+
+
+def perform(wave: "Orders", handover: Handover, environ: "Mapping[str, str]") -> None:
+    """Start the units of a wave, but for what was stopped by hand and what needs that."""
     for order, needs in wave:
         if not needs & handover.stopped:
             invocation = os.urandom(16).hex()

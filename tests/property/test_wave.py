@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from anyclawd.daemon.main import first_wave
+from anyclawd.daemon.first_wave import first_wave
 from anyclawd.engine.commands import Spawn
 from anyclawd.engine.events import BootRequested, Invocation
 from anyclawd.engine.manager import Manager

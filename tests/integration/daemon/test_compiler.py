@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from anyclawd.daemon.main import _compiled
+from anyclawd.daemon.first_wave import _compiled
 from anyclawd.daemon.places import StartError
 
 
