@@ -166,6 +166,7 @@ def test_a_line_in_two_pieces_makes_a_unit_ready(tmp_path: Path, stream: int) ->
     with started(tmp_path, system(units=units)) as daemon:
         with gate.open("w"):  # opened once it has written the first half
             daemon.wait_log_text("a.service: start")
+            daemon.wait_log_text("admin socket: ")
             assert daemon.unit("a.service")["sub"] == "start"
         daemon.wait_ready()
         assert daemon.unit("a.service")["sub"] == "running"
