@@ -358,6 +358,7 @@ class Manager:
             self.sub,
             busy=self.jobs,
             left_out=self.stopped_by_hand,
+            stopping=self._stopping,
             alone=mode is JobMode.IGNORE_DEPENDENCIES,
         )
         for name, wanted in jobs.items():
@@ -404,6 +405,11 @@ class Manager:
         for name in event.units:
             self._apply(name, Reset())
 
+    @property
+    def _stopping(self) -> frozenset[UnitName]:
+        """The units that have a job to stop, begun or not."""
+        return frozenset(name for name, job in self.jobs.items() if job.type is JobType.STOP)
+
     def _on_boot(self, event: BootRequested) -> None:
         if self.is_stopping:
             return
@@ -445,6 +451,7 @@ class Manager:
             lambda name: self.states[name].sub if name in self.states else Sub.DEAD,
             busy=self.jobs,
             left_out=self.stopped_by_hand,
+            stopping=self._stopping,
             spares_requirers=True,
         )
         self._leaving = leaving

@@ -48,13 +48,15 @@ def build(
     *,
     busy: Container[UnitName] = (),
     left_out: Container[UnitName] = (),
+    stopping: Container[UnitName] = (),
     alone: bool = False,
 ) -> Transaction:
     """The jobs that `type_` for `anchors` amounts to, anchors first.
 
     `busy` are units that have a job, so that where they are now is not where they stay;
     `left_out` are units that nothing but an anchor or a requirement may start, so that what they
-    are part of does not restart them; `alone` ignores all relations. Raises RequestError where
+    are part of does not restart them; `stopping` are those with a job to stop, which a restart of
+    what they need does not bring back; `alone` ignores all relations. Raises RequestError where
     jobs that matter contradict each other.
     """
     wishes = {
@@ -64,7 +66,7 @@ def build(
     }
     if alone:
         return wishes
-    return build_mixed(wishes, links, subs, busy=busy, left_out=left_out)
+    return build_mixed(wishes, links, subs, busy=busy, left_out=left_out, stopping=stopping)
 
 
 def build_mixed(
@@ -74,6 +76,7 @@ def build_mixed(
     *,
     busy: Container[UnitName] = (),
     left_out: Container[UnitName] = (),
+    stopping: Container[UnitName] = (),
     spares_requirers: bool = False,
 ) -> Transaction:
     """The same for anchors of several types, some of which may not matter.
@@ -81,7 +84,7 @@ def build_mixed(
     `spares_requirers` as for a changed configuration. Where no job matters, nothing is refused.
     """
     transaction: Transaction = {}
-    pulled = _Pull(links, subs, left_out, spares_requirers=spares_requirers)
+    pulled = _Pull(links, subs, left_out, stopping, spares_requirers=spares_requirers)
     agenda = deque(anchors.items())
     while agenda:
         name, wanted = agenda.popleft()
@@ -144,10 +147,12 @@ class _Pull:
         links: Links,
         subs: Callable[[UnitName], Sub],
         left_out: Container[UnitName],
+        stopping: Container[UnitName],
         *,
         spares_requirers: bool,
     ) -> None:
         self._links, self._subs, self._left_out = links, subs, left_out
+        self._stopping = stopping
         self._takes_along = (
             (links.bound_by, Relation.BINDS_TO)
             if spares_requirers
@@ -176,7 +181,8 @@ class _Pull:
     def _with_stop(self, name: UnitName, wanted: Wanted) -> Iterator[tuple[UnitName, Wanted]]:
         for table, relation in (self._takes_along, (self._links.parts, Relation.PART_OF)):
             for other in table.get(name, ()):
-                is_up = self._subs(other) in _UP_OR_COMING and other not in self._left_out
+                stays_down = other in self._left_out or other in self._stopping
+                is_up = self._subs(other) in _UP_OR_COMING and not stays_down
                 if wanted.type is JobType.STOP or is_up:
                     yield other, Wanted(wanted.type, wanted.matters, name, relation)
 

@@ -18,6 +18,28 @@ def reason_of(world: World, name: str) -> str:
     return world.manager.states[UnitName(name)].reason
 
 
+def test_a_restart_brings_back_nobody_who_is_about_to_stop() -> None:
+    """What was stopped by hand stays so, though one that needs it is still up and needs another."""
+    world = World(
+        make_plan(
+            make_unit(A),
+            make_unit(B),
+            link(make_unit(C), binds_to=[A, B]),
+            link(make_unit(D), binds_to=[C], after=[C]),
+        )
+    )
+    world.boot()
+    world.stop(A)
+    world.exit(A, signal=15)
+    assert world.sub(C) == "running"  # its stop waits for that of d.service
+    world.restart(B)
+    for name in (D, C, B):
+        world.exit(name, signal=15)
+    assert world.subs() == {A: "dead", B: "running", C: "blocked", D: "blocked"}
+    world.start(A)
+    assert world.subs() == dict.fromkeys((A, B, C, D), "running")
+
+
 # -- a requirement that is not there -----------------------------------------------------------
 
 
