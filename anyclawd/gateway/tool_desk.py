@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from anyclawd.model.deps import UnitName
 from anyclawd.model.value import Json
 from anyclawd.route import events, texts
-from anyclawd.route.record import DeliveryId, SessionKey
-from anyclawd.route.table import VIRTUAL, AgentRoute, entry_name
+from anyclawd.route.record import Conversation, DeliveryId, SessionKey
+from anyclawd.route.session import Session
+from anyclawd.route.table import VIRTUAL, entry_name
 from anyclawd.wire import channel
 from anyclawd.wire.channel import Inbound, RefusalReason
 
@@ -37,17 +38,13 @@ class ToolDesk:
         self._early: list[tuple[Callable[[], None], OnAccepted]] = []  # before the store is read
         self._early_bytes = 0
 
-    def route_of(self, agent: UnitName) -> AgentRoute | None:
-        """What the router knows of an agent now; None of one that is configured no more."""
-        return self._router.routes.agents.get(agent)
-
     def workspace_of(self, agent: UnitName) -> str:
         """The directory that is an agent's own; empty where it is given none."""
         return self._gateway.workspace_of(agent)
 
     def channel_of(self, session: SessionKey) -> str:
         """The configuration key of a chat's channel; empty where there is no such chat."""
-        found = self._router.sessions.get(session) or self._router.put_away.get(session)
+        found = self._chat(session)
         return "" if found is None else found.channel
 
     def deliver(self, session: SessionKey, content: Sequence[Json]) -> str:
@@ -78,7 +75,7 @@ class ToolDesk:
             again = partial(self.inject, unit, session, content, source_id, size_bytes, answer)
             self._wait(again, size_bytes, answer)
             return
-        found = self._router.sessions.get(session) or self._router.put_away.get(session)
+        found = self._chat(session)
         refusal = None
         if found is None:
             refusal = f"there is no chat {session!r}"
@@ -123,6 +120,10 @@ class ToolDesk:
     def _refuse(self, answer: "OnAccepted", reason: RefusalReason, text: str) -> None:
         told = channel.Refusal(reason, text)
         answer(channel.Acceptance(self._gateway.mint(), refusal=told))
+
+    def _chat(self, session: SessionKey) -> Session | Conversation | None:
+        """A chat that is live, or the row of one that was put away."""
+        return self._router.sessions.get(session) or self._router.put_away.get(session)
 
     def _may_use(self, unit: UnitName, channel_name: str) -> bool:
         routes = self._router.routes

@@ -203,9 +203,7 @@ async def test_a_tool_learns_the_workspace_and_the_channel_of_a_chat() -> None:
     desk = ToolDesk(gateway)
     assert (desk.channel_of(KEY), desk.workspace_of(AGENT)) == ("web", "/work")
     assert desk.workspace_of(UnitName("gone.agent")) == ""
-    route = desk.route_of(AGENT)
-    assert route is not None
-    assert route.granted == (CLOCK, FILES)
+    assert gateway.router.routes.agents[AGENT].granted == (CLOCK, FILES)
 
 
 async def test_the_directory_of_the_daemon_is_no_workspace() -> None:
