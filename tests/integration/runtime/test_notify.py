@@ -154,7 +154,8 @@ async def test_another_unit_is_not_heard(
     note = tmp_path / "socket"
     victim = python(
         "one",
-        f"open({str(note)!r}, 'w').write(os.environ['NOTIFY_SOCKET'])\nsay('STATUS=own')\n{STAY}",
+        # its own word is on the way before anybody else can know where to
+        f"say('STATUS=own')\nopen({str(note)!r}, 'w').write(os.environ['NOTIFY_SOCKET'])\n{STAY}",
         readiness=ReadinessType.NOTIFY,
         timeouts=Timeouts(start_s=0),
     )
