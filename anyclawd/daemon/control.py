@@ -218,7 +218,7 @@ class DaemonControl:
             "status": "healthy" if is_healthy else "degraded",
             "agents": agents,
             "channels": self._gateway.channels(),
-            "mcp_servers": [],
+            "mcp_servers": self._gateway.tool_servers(),
         }
 
     async def logs(self, query: LogQuery) -> AsyncIterator[Json]:

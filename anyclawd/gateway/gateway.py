@@ -334,6 +334,15 @@ class Gateway:
     def channels(self) -> list[str]:
         return [name for name, outbox in self._outboxes.items() if outbox.is_connected]
 
+    def tool_servers(self) -> list[str]:
+        """The tools that have said what they offer and are up, by their names as entries."""
+        is_up = self.router.toolbox.is_up
+        return [
+            entry_name(unit.name)
+            for unit in self._plan.units.values()
+            if unit.kind is Kind.TOOL and is_up(unit.name)
+        ]
+
     def queue_depths(self) -> dict[str, int]:
         """Messages that wait for their turn, by agent as users see it."""
         waiting, depths = self.waiting_messages(), Counter[str]()

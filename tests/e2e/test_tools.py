@@ -166,6 +166,9 @@ def test_a_tool_that_ends_at_once_harms_nobody(shop: Shop) -> None:
     assert not [name for name in shop.merged.names() if name.startswith("t9__")]
     shop.all_work()
     assert [shop.pid(key) for key in EIGHT] == pids
+    served = json.loads(shop.daemon.tcp("/health")[1])["mcp_servers"]
+    assert set(EIGHT) <= set(served)
+    assert "t9" not in served
 
 
 def test_a_tool_that_lists_nothing_harms_nobody(shop: Shop) -> None:
