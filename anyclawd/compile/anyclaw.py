@@ -159,6 +159,11 @@ def escape(name: str) -> str:
     return "".join(out)
 
 
+_NO_DOCKER = (
+    "docker workspaces are not supported by this version; say workspace: {type: local} with the"
+    " agent's program, or with docker run as the program"
+)
+_NO_WASM = "wasm tools are not supported by this version; name an MCP server as binary"
 _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789:_.-")
 
 
@@ -259,7 +264,7 @@ def _agent(declaration: Declaration, entry: Mapping[str, Node], _report: Report)
         settings["environment"] = environment
     kind, directory = workspace["type"], workspace["working_dir"]
     if kind is not None and kind.value == "docker":
-        declaration.problems.append("docker workspaces are not supported by this version")
+        declaration.problems.append(_NO_DOCKER)
         if directory is not None:
             declaration.container_dir = directory.value
         return settings
@@ -280,7 +285,7 @@ def _channel(
 def _tool(declaration: Declaration, entry: Mapping[str, Node], report: Report) -> dict[str, Node]:
     kind = entry.get("tool_type")
     if kind is not None and kind.value == "wasm":
-        declaration.problems.append("wasm tools are not supported by this version")
+        declaration.problems.append(_NO_WASM)
         needed = ["module"]
     else:
         needed = ["binary", "exec"]

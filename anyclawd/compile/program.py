@@ -129,7 +129,7 @@ class Programs:
         ):
             return Resolved(argv=(original, *arguments))
         if place is not None:
-            return self._ours(place, arguments)
+            return self._ours(place, arguments, original)
         if self.extensions_dir_is_set:
             return Resolved(argv=(original, *arguments))  # the world pass says that it is missing
         text = f"no built-in extension {named(node, name)}"
@@ -146,10 +146,13 @@ class Programs:
             self.report.error(node.span, program.key, text, word=place, among=known)
         return self._ours(place, arguments)
 
-    def _ours(self, place: str, arguments: tuple[str, ...]) -> Resolved:
+    def _ours(self, place: str, arguments: tuple[str, ...], original: str = "") -> Resolved:
+        """An extension of ours; `original` is where one made for the original was looked for."""
         problem = ""
         if not self._is_ours(place):
             problem = f"the extension {place} is not part of this version"
+            if original:
+                problem += f", and {original} is no program; put one there, or disable the unit"
         directory = posixpath.join(self.data, "ext", place)
         return Resolved(
             argv=(sys.executable, directory, *arguments), extension=place, problem=problem

@@ -112,7 +112,10 @@ def test_what_is_switched_off_is_not_in_the_graph(compile_text: Compile) -> None
     on = compile_text(FAKE_AGENT, environ={"TELEGRAM_ENABLED": "true"})
     assert on.plan is not None
     telegram = on.plan.units["telegram.channel"]
-    assert telegram.problem == "the extension channels/telegram is not part of this version"
+    assert telegram.problem == (
+        "the extension channels/telegram is not part of this version, and"
+        " /usr/local/bin/channels/telegram is no program; put one there, or disable the unit"
+    )
     assert telegram.channel is not None
     assert telegram.channel.ack == Ack(
         reaction=True, typing=True, reaction_lifecycle=ReactionLifecycle.REPLACE_DONE
@@ -146,7 +149,10 @@ def test_the_boot_order_is_the_originals(compile_text: Compile) -> None:
 def test_the_real_agent_example_compiles_and_says_what_cannot_start(compile_text: Compile) -> None:
     found = units(compile_text, REAL_AGENT, environ=KEYS)
     agent, tool = found["opencode.agent"], found["system-info.tool"]
-    assert agent.problem == "docker workspaces are not supported by this version"
+    assert agent.problem == (
+        "docker workspaces are not supported by this version; say workspace: {type: local} with the"
+        " agent's program, or with docker run as the program"
+    )
     assert agent.environment == {
         "ANTHROPIC_API_KEY": {"!secret": {"env": "ANTHROPIC_API_KEY", "default": None}},
         "DEBUG": "true",
@@ -265,7 +271,7 @@ def test_a_one_shot_is_not_started_again_after_success(compile_text: Compile) ->
 def test_wasm_tools_cannot_start_yet(compile_text: Compile) -> None:
     text = "tools_manager: {tools: {w: {tool_type: wasm, module: x.wasm}}}\n"
     problem = units(compile_text, text)["w.tool"].problem
-    assert problem == "wasm tools are not supported by this version"
+    assert problem == ("wasm tools are not supported by this version; name an MCP server as binary")
 
 
 NAMES = {

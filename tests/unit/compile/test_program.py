@@ -66,7 +66,10 @@ def test_a_legacy_name_still_works_and_is_warned_of(
 
 def test_an_extension_that_does_not_exist_yet_is_the_unit_s_problem(compile_text: Compile) -> None:
     unit, _ = service(compile_text, '"@built-in/services/service-proxy"')
-    assert unit.problem == "the extension services/proxy is not part of this version"
+    assert unit.problem == (
+        "the extension services/proxy is not part of this version, and"
+        " /usr/local/bin/services/service-proxy is no program; put one there, or disable the unit"
+    )
 
 
 def test_the_original_s_program_runs_where_we_have_none(compile_text: Compile) -> None:

@@ -86,7 +86,10 @@ def test_a_hook_of_an_extension_that_is_not_there_is_the_unit_s_problem(
     compile_text: Compile,
 ) -> None:
     unit = service(compile_text, 'exec_stop_post: "@built-in/services/service-proxy"')
-    assert unit.problem == "the extension services/proxy is not part of this version"
+    assert unit.problem == (
+        "the extension services/proxy is not part of this version, and"
+        " /usr/local/bin/services/service-proxy is no program; put one there, or disable the unit"
+    )
 
 
 def test_a_condition_names_absolute_paths(compile_text: Compile) -> None:

@@ -40,7 +40,8 @@ def test_what_the_machine_lacks_is_told_apart(compile_text: Compile) -> None:
         ),
         (
             "5:5: warning: agents_manager.agents.docker: cannot be started: docker workspaces are"
-            " not supported by this version"
+            " not supported by this version; say workspace: {type: local} with the agent's program,"
+            " or with docker run as the program"
         ),
         (
             "7:25: error: units.plain.service.exec: '/etc/claw/anyclaw.yaml' is not an executable"
