@@ -143,7 +143,8 @@ def written(page: Page, date: str) -> str:
         f'.\\" Made of docs/reference/{page.source} by packaging/man/make.py.',
         f'.TH {page.name.upper()} {page.section} {date} "anyclawd {version[1]}" anyclawd',
         ".nh",  # names are not to be cut,
-        ".ad l",  # and a justified line with names in it has holes
+        ".ad l",  # and justified lines with names in them have holes;
+        ".ds AD l",  # this is how groff 1.23 is told
         re.sub(r"^(\.S[HS] .*)\n\.PP$", r"\1", body, flags=re.MULTILINE),  # which is implied
     ]
     return "\n".join(lines)

@@ -1,0 +1,87 @@
+"""The man pages have all that the reference has, and man and its linters find nothing in them."""
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+MAKE = ROOT / "packaging" / "man" / "make.py"
+_SPEC = importlib.util.spec_from_file_location("man_make", MAKE)
+assert _SPEC is not None
+assert _SPEC.loader is not None
+make = importlib.util.module_from_spec(_SPEC)
+sys.modules["man_make"] = make
+_SPEC.loader.exec_module(make)
+
+NAMES = [page.file for page in make.PAGES]
+ENVIRON = {**os.environ, "SOURCE_DATE_EPOCH": "1700000000"}
+
+
+def needs(program: str) -> pytest.MarkDecorator:
+    return pytest.mark.skipif(shutil.which(program) is None, reason=f"there is no {program} here")
+
+
+pytestmark = needs("pandoc")
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory that the pages are in."""
+    directory = tmp_path_factory.mktemp("man")
+    done = subprocess.run(
+        [sys.executable, MAKE, directory], env=ENVIRON, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    return directory
+
+
+def test_four_pages_are_made(pages: Path) -> None:
+    assert sorted(path.name for path in pages.iterdir()) == sorted(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_page_begins_and_ends_as_man_pages_do(pages: Path, name: str) -> None:
+    lines = (pages / name).read_text("utf-8").splitlines()
+    bare, _, section = name.rpartition(".")
+    assert re.fullmatch(
+        rf'\.TH {bare.upper()} {section} 2023-11-14 "anyclawd [\d.]+" anyclawd', lines[1]
+    )
+    sections = [line.removeprefix(".SH ") for line in lines if line.startswith(".SH ")]
+    assert sections[:3] == ["NAME", "SYNOPSIS", "DESCRIPTION"]
+    assert sections[-1] == "SEE ALSO"
+    assert len(sections) == len(set(sections))
+
+
+@needs("mandoc")
+@pytest.mark.parametrize("name", NAMES)
+def test_mandoc_finds_nothing(pages: Path, name: str) -> None:
+    done = subprocess.run(
+        ["mandoc", "-Tlint", pages / name], capture_output=True, text=True, check=False
+    )
+    assert done.stdout == ""
+
+
+@needs("man")
+@pytest.mark.parametrize("name", NAMES)
+def test_man_finds_nothing(pages: Path, name: str) -> None:
+    """As lintian asks it."""
+    environ = {**ENVIRON, "LC_ALL": "C.UTF-8", "MANROFFSEQ": "", "MANWIDTH": "80"}
+    command = ["man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", pages / name]
+    done = subprocess.run(
+        command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=True
+    )
+    assert done.stderr == b""
+
+
+def test_the_same_date_makes_the_same_pages(pages: Path, tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, MAKE, tmp_path], env={**ENVIRON, "TZ": "Asia/Tokyo"}, check=True
+    )
+    for name in NAMES:
+        assert (tmp_path / name).read_bytes() == (pages / name).read_bytes()
