@@ -15,6 +15,9 @@ from anyclawd.runtime import mark, spawn
 
 ROOT = Path(__file__).parents[3]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("ext/**/*.md")])
+EXAMPLES = sorted(
+    path for path in ROOT.glob("docs/examples/**/*.yaml") if path.name != "compose.yaml"
+)
 LINK = re.compile(r"\[[^\]]*\]\(([^)#]+)(?:#[^)]*)?\)")
 YAML_BLOCK = re.compile(r"^```yaml\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
@@ -31,7 +34,7 @@ def test_every_link_leads_to_a_file(page: Path) -> None:
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
-@pytest.mark.parametrize("example", sorted(ROOT.glob("docs/examples/*.yaml")), ids=lambda e: e.name)
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_example_compiles(example: Path) -> None:
     assert findings(example) == []
 
