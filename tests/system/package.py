@@ -1,0 +1,162 @@
+"""The Debian package of this very checkout, built as a developer of Debian would build it.
+
+It is built of what is committed, in a clean tree of the release, by a user, without a network and
+with nothing installed but what debian/control asks for. What comes out is kept in the cache of trees
+by the content of the commit; tests, which no package holds, decide nothing of it.
+"""
+
+import hashlib
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.system import tree
+from tests.system.tree import Release, Tree
+
+ROOT = Path(__file__).parents[2]
+
+#: What a build begins with: /source holds the upstream tarball, and debian/ in another.
+_BUILD = """
+useradd --create-home "$BUILDER"
+install --directory --owner "$BUILDER" "$PLACE"
+cd "$PLACE"
+exec runuser --user "$BUILDER" -- sh -euc '
+umask "$MASK"
+cp /source/* .
+for tarball in *.tar.xz; do tar --extract --file "$tarball"; done
+cd anyclawd-*/
+exec dpkg-buildpackage --no-sign
+'
+"""
+
+#: Parts of the checkout that no package holds.
+_UNPACKAGED = ("tests/", ".ci/")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conditions:
+    """What differs between machines that build the same package."""
+
+    user: str = "builder"
+    place: str = "/build"
+    umask: str = "022"
+    locale: str = "C.UTF-8"
+    zone: str = "UTC"
+    tests: bool = False  #: whether the build passes the tests, as it does for Debian
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """What a build has left in a directory."""
+
+    release: Release
+    directory: Path
+
+    @property
+    def deb(self) -> Path:
+        """The package itself: the one file that is installed."""
+        return self._one("anyclawd_*_all.deb")
+
+    @property
+    def documentation(self) -> Path:
+        return self._one("anyclawd-doc_*_all.deb")
+
+    @property
+    def changes(self) -> Path:
+        return self._one("anyclawd_*.changes")
+
+    @property
+    def log(self) -> Path:
+        return self.directory / "build.log"
+
+    def _one(self, pattern: str) -> Path:
+        [found] = self.directory.glob(pattern)
+        return found
+
+
+def built(release: Release) -> Built:
+    """The packages of this checkout for a release, built now or before.
+
+    Raises Unavailable where they cannot be built here, and CalledProcessError where the build ends
+    in failure; its output is the log.
+    """
+    room = builder(release)
+    with _checkout() as (source, content):
+        digest = hashlib.sha256(f"{room.layers[0].name}\n{content}".encode()).hexdigest()[:12]
+        kept = tree.cache() / f"{release}+package-{digest}"
+        with tree.making(kept) as is_missing:
+            if is_missing:
+                with tempfile.TemporaryDirectory(dir=tree.cache(), prefix="making-") as work:
+                    output = Path(work, "output")
+                    _build(room, source, output, Conditions())
+                    output.rename(kept)
+    return Built(release=release, directory=kept)
+
+
+def build(release: Release, output: Path, conditions: Conditions) -> Built:
+    """Build the packages in other conditions, into a directory that is not there yet."""
+    with _checkout() as (source, _):
+        _build(builder(release), source, output, conditions)
+    return Built(release=release, directory=output)
+
+
+def builder(release: Release) -> Tree:
+    """A tree that has what the package declares to need for its build."""
+    control = (ROOT / "debian/control").read_text()
+    [needs] = re.findall(r"^Build-Depends:\n((?: .*\n)+)", control, re.MULTILINE)
+    packages = [need.split()[0].rstrip(",") for need in needs.splitlines()]
+    return tree.layer(release, "build", ["build-essential", *packages])
+
+
+def _build(room: Tree, source: Path, output: Path, conditions: Conditions) -> None:
+    with tree.chroot(room) as chroot:
+        done = chroot.run(
+            *("sh", "-euc", _BUILD),
+            binds={"/source": source},
+            environment={
+                "BUILDER": conditions.user,
+                "PLACE": conditions.place,
+                "MASK": conditions.umask,
+                "LC_ALL": conditions.locale,
+                "TZ": conditions.zone,
+                "DEB_BUILD_OPTIONS": "" if conditions.tests else "nocheck",
+            },
+        )
+        if done.returncode:
+            raise subprocess.CalledProcessError(done.returncode, "dpkg-buildpackage", done.stdout)
+        output.mkdir()
+        (output / "build.log").write_text(done.stdout)
+        for path in Path(f"{chroot.files}{conditions.place}").iterdir():
+            if path.is_file():
+                shutil.copy(path, output)
+
+
+@contextmanager
+def _checkout() -> Iterator[tuple[Path, str]]:
+    """A directory with the two source tarballs of the checkout, and what names its content."""
+    with tempfile.TemporaryDirectory() as name:
+        rows = _git("ls-tree", "-r", "-z", "HEAD").split("\0")
+        packaged = [row for row in rows if not row.partition("\t")[2].startswith(_UNPACKAGED)]
+        source = Path(name, "source")
+        source.mkdir()
+        version = (ROOT / "debian/changelog").read_text().partition("(")[2].partition("-")[0]
+        for tarball, *paths in (
+            (f"anyclawd_{version}.orig.tar.xz", ":(exclude)debian"),
+            ("debian.tar.xz", "debian"),
+        ):
+            _git(
+                *("-c", "tar.umask=0022", "-c", "tar.tar.xz.command=xz -1c"),
+                *("archive", "--format=tar.xz", f"--prefix=anyclawd-{version}/"),
+                *(f"--output={source / tarball}", "HEAD", "--", *paths),
+            )
+        yield source, "\n".join(packaged)
+
+
+def _git(*words: str) -> str:
+    asked = subprocess.run(["git", *words], cwd=ROOT, check=True, capture_output=True, text=True)
+    return asked.stdout.strip()
