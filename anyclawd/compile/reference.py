@@ -94,8 +94,8 @@ Maps are merged key by key, lists and all else are replaced. A `readiness` or `h
 - An unknown key is an error in `units`, `admin`, `access`, `services_manager`, unit files and
   drop-ins, and a warning in the other sections; `--strict` makes it an error there too.
 
-The column *a change* says what a change means to a running system: `live` is applied at once,
-`reload` renews the part of the daemon that uses it, `restart` restarts the unit's process,
+*A change* tells what it means to a running system that a setting changes: `live` is applied at
+once, `reload` renews the part of the daemon that uses it, `restart` restarts the unit's process,
 `replace` stops the unit and starts another in its place.
 """
 
@@ -105,6 +105,62 @@ _UNITS = """\
 What a unit can say, in an entry beside the keys of its section, under `units`, in unit files and in
 drop-ins, stands in [units](units.md): programs, dependencies, readiness, health, hooks, conditions,
 restarts, limits, templates, and how a channel's messages wait and what an agent is served.
+"""
+
+_EXAMPLES = """\
+
+## Examples
+
+An agent that repeats what it is told, behind a channel that only this machine reaches:
+
+```yaml
+agents_manager:
+  agents:
+    default:
+      workspace: {type: local, binary: "@built-in/agents/mock"}
+channels_manager:
+  channels:
+    debug-http:
+      binary: "@built-in/channels/debug-http"
+      agent: default
+      options: {host: 127.0.0.1, port: 8080}
+access:
+  default: closed
+  rules:
+    - {channel: debug-http}
+```
+
+A real agent in its place, with a key from the daemon's environment, and a program that it needs:
+
+```yaml
+agents_manager:
+  agents:
+    default:
+      workspace:
+        type: local
+        binary: [npx, -y, "@example/coder-acp"]
+        working_dir: /srv/coder
+        env:
+          CODER_API_KEY: !env "CODER_API_KEY:"
+      requires: [database.service]
+      restart: on-failure
+units:
+  database.service:
+    exec: [/usr/bin/redis-server, --port, "6390"]
+    protocol: none
+    readiness: {type: tcp, port: 6390}
+```
+
+## Files
+
+| file | what it is |
+| --- | --- |
+| `/etc/anyclawd/anyclaw.yaml` | The configuration of the machine. |
+| `/etc/anyclawd/units.d/*.yaml` | Drop-ins: maps from unit names to settings. |
+| `/etc/anyclawd/<unit>.d/*.yaml` | Drop-ins of one unit, as `anyclawctl edit` makes them. |
+| `/run/anyclawd/dropins/` | Drop-ins that go with a reboot. |
+| `/usr/share/anyclawd/units/` | The unit files of what is shipped. |
+| `/usr/share/anyclawd/schema/` | JSON Schemas for editors; see `anyclawctl schema`. |
 """
 
 _ACCESS = """\
@@ -145,7 +201,7 @@ def _parts() -> Iterator[str]:
     yield from section("access.pairing", PAIRING)
     yield _ACCESS
     yield from section("admin", ADMIN)
-    yield _UNITS.rstrip("\n")
+    yield _UNITS + _EXAMPLES.rstrip("\n")
     yield ""
 
 

@@ -34,16 +34,14 @@ _INTRODUCTION = """\
 A unit is anything that anyclawd starts and stops: `<name>.<kind>`, or `<name>@<argument>.<kind>`
 for an instance of a [template](#templates).
 
-| kind | is | `protocol` | `readiness` by default |
+| kind | `protocol` | `readiness` by default | is |
 | --- | --- | --- | --- |
-| `service` | any process | `service`, or `hook` | `initialize` |
-| | | or `none` | `started` |
-| `tool` | an MCP server | `mcp` | `initialize` |
-| `channel` | a chat endpoint | `channel` | `initialize` |
-| `agent` | an AI backend | `acp` | `initialize` |
-| `target` | a named set, without a process | | when all it wants have settled |
-| `core` | part of the daemon: `admin.core`, `orchestrator.core`, | | when started |
-| | `store.core`, `mcp.core` | | |
+| `service` | `service`, `hook` or `none` | `initialize`, with `none` `started` | any process |
+| `tool` | `mcp` | `initialize` | an MCP server |
+| `channel` | `channel` | `initialize` | a chat endpoint |
+| `agent` | `acp` | `initialize` | an AI backend |
+| `target` | | when all it wants have settled | a named set, without a process |
+| `core` | | when started | part of the daemon, such as `store.core` |
 
 An entry `<key>` of a section of `anyclaw.yaml` is the unit `<key>.<kind>`; where a key is no unit
 name it is escaped as systemd-escape(1) does. Everything on this page can stand beside the keys of
@@ -69,8 +67,8 @@ reason: docker workspaces and wasm tools.
 
 ## Settings
 
-The column *a change* says what a change means to a running system: `live` is applied at once,
-`reload` renews the part of the daemon that uses it, `restart` restarts the unit's process,
+*A change* tells what it means to a running system that a setting changes: `live` is applied at
+once, `reload` renews the part of the daemon that uses it, `restart` restarts the unit's process,
 `replace` stops the unit and starts another in its place. Limits are applied at once where the unit
 has a control group that takes them.
 """
@@ -89,8 +87,8 @@ one of these:
 - `@python`: the Python that anyclawd runs on.
 
 No shell is involved: what needs one says `[sh, -c, "..."]`. A process gets the variables that
-`environment` gives it, those that `pass_environment` lists, and PATH, HOME, USER, LOGNAME, SHELL,
-LANG, LC_*, TZ, TMPDIR, XDG_*, those of proxies and certificate authorities.
+`environment` gives it, those that `pass_environment` lists, and a few more: see
+[environment](environment.md#given-to-every-unit).
 """
 
 _HOOKS = """\
@@ -108,7 +106,7 @@ units:
     exec: [/usr/sbin/nginx, -g, "daemon off;"]
     protocol: none
     exec_start_pre: [/usr/sbin/nginx, -t]
-    exec_start_post: [[sh, -c, "echo up"], [-/usr/local/bin/tell, web]]
+    exec_start_post: [[sh, -c, "echo up"], [-/opt/tell, web]]
     exec_reload: [sh, -c, "kill -HUP $MAINPID"]
     exec_stop_post: [sh, -c, "rm -f /run/web.sock"]
 ```
@@ -211,7 +209,11 @@ units:
   model.service:
     exec: [/opt/llama/server]
     protocol: none
-    health: {type: http, url: "http://127.0.0.1:8001/health", interval: 10s, failures: 2}
+    health:
+      type: http
+      url: "http://127.0.0.1:8001/health"
+      interval: 10s
+      failures: 2
     watchdog: 30s
   coder.agent:
     exec: [/opt/coder/acp]
@@ -250,14 +252,23 @@ units:
     requires: [db.service, {unit: cache.service, order: false}]
     after: [{unit: migrate.service, until: succeeded}]
     on_failure: [page.service]
-  db.service: {exec: [/opt/x/db], protocol: none, readiness: {type: notify}}
-  cache.service: {exec: [/opt/x/cache], protocol: none, part_of: [db.service]}
+  db.service:
+    exec: [/opt/x/db]
+    protocol: none
+    readiness: {type: notify}
+  cache.service:
+    exec: [/opt/x/cache]
+    protocol: none
+    part_of: [db.service]
   migrate.service:
     exec: [/opt/x/migrate]
     protocol: none
     readiness: {type: exited}
     requires: [db.service]
-  page.service: {exec: [/opt/x/page], protocol: none, readiness: {type: exited}}
+  page.service:
+    exec: [/opt/x/page]
+    protocol: none
+    readiness: {type: exited}
 ```
 
 What a kind says for its units:
@@ -297,7 +308,10 @@ units:
     instances: [8001, 8002]
   model@8002.service: {resources: {memory_max: 8g}}
   model@8003.service:
-  cache@.service: {exec: [/opt/x/cache, "%i"], protocol: none, part_of: ["model@%i.service"]}
+  cache@.service:
+    exec: [/opt/x/cache, "%i"]
+    protocol: none
+    part_of: ["model@%i.service"]
 ```
 
 In every text of a template and of an instance, but for `options_schema`, the names of options,
@@ -403,7 +417,10 @@ agents_manager:
       terminal: false
       history_replay: {turns: 10}
       hooks:
-        - {name: audit, events: [prompt], timeout: 2s, on_failure: refuse}
+        - name: audit
+          events: [prompt]
+          timeout: 2s
+          on_failure: refuse
 services_manager:
   services:
     audit: {binary: /opt/x/audit, protocol: hook}
@@ -449,7 +466,9 @@ agents_manager:
     default:
       workspace: {type: local, binary: "@built-in/agents/mock"}
       tools: [web, files]
-      tool_access: {allow: ["web/*", "read_*"], deny: ["web/delete_?"]}
+      tool_access:
+        allow: ["web/*", "read_*"]
+        deny: ["web/delete_?"]
 ```
 
 - `mcp_era`: `handshake` begins with `initialize`, as up to revision 2025-11-25; `modern` is
@@ -486,7 +505,10 @@ services_manager:
     store: {binary: /opt/x/blob-store}
 tools_manager:
   tools:
-    web: {binary: /opt/x/web-search, services: [store], state_directory: true}
+    web:
+      binary: /opt/x/web-search
+      services: [store]
+      state_directory: true
 ```
 
 Variables of an installation are weaker than the unit's own `environment`; a URL named `store` is

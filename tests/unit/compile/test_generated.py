@@ -17,7 +17,9 @@ PAGES = {
     "configuration.md": ("reference", reference.page),
     "units.md": ("unit_reference", unit_reference.page),
 }
-EXAMPLES = re.findall(r"^```yaml\n(.*?)^```", unit_reference.page(), re.DOTALL | re.MULTILINE)
+EXAMPLES = re.findall(
+    r"^```yaml\n(.*?)^```", reference.page() + unit_reference.page(), re.DOTALL | re.MULTILINE
+)
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
@@ -41,7 +43,7 @@ def test_the_page_of_units_has_every_setting() -> None:
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_an_example_of_the_page_of_units_compiles(compile_text: Compile, example: str) -> None:
+def test_an_example_of_a_page_compiles(compile_text: Compile, example: str) -> None:
     outcome = compile_text(example)
     assert lines(outcome) == []
     assert outcome.plan is not None
