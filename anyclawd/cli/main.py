@@ -49,6 +49,7 @@ VERBS = {
     "notify": "send a text to a chat, without an agent",
     "chat": "talk to an agent",
     "validate": "check a configuration, without a daemon",
+    "doctor": "tell what is wrong with this installation, and what to do about it",
     "schema": "print the JSON Schema of the configuration",
     "init": "write a first configuration",
     "demo": "boot a small system, send it a message, show what happened",

@@ -80,6 +80,14 @@ class Client:
         """`waits` says that the answer comes when work is done, however long that takes."""
         return self._whole("GET", target, None, None if waits else self._timeout_s)
 
+    def text(self, target: str) -> str:
+        """An answer that is text and no JSON, such as that of `/metrics`."""
+        response = self._request("GET", target, None, self._timeout_s)
+        try:
+            return b"".join(response.pieces()).decode("utf-8", "replace")
+        finally:
+            response.close()
+
     def post(self, target: str, body: Json, *, waits: bool = False) -> Json:
         """`waits` as with `get`."""
         return self._whole("POST", target, body, None if waits else self._timeout_s)

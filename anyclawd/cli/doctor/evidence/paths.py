@@ -1,0 +1,120 @@
+"""Modes and owners of what the daemon lives on."""
+
+import pwd
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from anyclawd.cli.doctor.scene import Scene
+from anyclawd.cli.doctor.verdict.permissions import PathFacts, Shape, Use
+from anyclawd.model import secret
+from anyclawd.model.plan import Plan
+from anyclawd.model.value import Json
+
+#: What the daemon keeps directly in its state directory; see `daemon.places`.
+_KEPT = ("lock", "instance", "running", "stopped", "plan")
+#: What lies beside a database and holds the same.
+_BESIDE = ("", "-wal", "-shm", "-journal")
+
+
+def facts_of(scene: Scene) -> Iterator[PathFacts]:
+    """Everything whose rights matter, each path once."""
+    seen: set[str] = set()
+    for path, use, holds_secrets in _paths(scene):
+        if path not in seen:
+            seen.add(path)
+            yield look(path, use, holds_secrets=holds_secrets)
+
+
+def look(path: str, use: Use, *, holds_secrets: bool = False) -> PathFacts:
+    """What there is to see of a path, links followed."""
+    try:
+        found = Path(path).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return PathFacts(path=path, use=use, shape=Shape.MISSING)
+    except OSError:
+        return PathFacts(path=path, use=use, shape=Shape.UNSEEN)
+    return PathFacts(
+        path=path,
+        use=use,
+        shape=_shape(found.st_mode),
+        mode=stat.S_IMODE(found.st_mode),
+        uid=found.st_uid,
+        owner=name_of(found.st_uid),
+        holds_secrets=holds_secrets,
+    )
+
+
+def is_directory(path: str) -> bool:
+    """Whether there is one, as far as we may look."""
+    return look(path, Use.CONFIG_DIRECTORY).shape is Shape.DIRECTORY
+
+
+def name_of(uid: int) -> str:
+    """A user's name, or its number where it has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
+
+
+def _paths(scene: Scene) -> Iterator[tuple[str, Use, bool]]:
+    yield scene.state_dir, Use.STATE, False
+    yield scene.runtime_dir, Use.RUNTIME, False
+    for name in _KEPT:
+        yield f"{scene.state_dir}/{name}", Use.PRIVATE, False
+    plan, outcome = scene.plan, scene.compiled.outcome
+    if plan is not None and plan.settings.session_store.path:
+        for end in _BESIDE:
+            yield f"{plan.settings.session_store.path}{end}", Use.PRIVATE, False
+    files = [scene.config] if scene.config else []
+    if outcome is not None:
+        files += [name for kind, name, _ in outcome.inputs if kind == "file" and name not in files]
+    own = [name for name in files if not _is_shipped(name, scene)]
+    for name in sorted({str(Path(name).parent) for name in own}):
+        yield name, Use.CONFIG_DIRECTORY, False
+    written = () if plan is None else _written(plan)
+    for name in own:
+        yield name, Use.CONFIG, _holds(name, written)
+
+
+def _is_shipped(name: str, scene: Scene) -> bool:
+    """Whether it came with anyclawd, and so is a package manager's business."""
+    from anyclawd.compile.tree import Machine
+
+    data = Machine(scene.environ).data_directory()
+    return data is not None and name.startswith(f"{data}/units/")
+
+
+def _written(plan: Plan) -> tuple[str, ...]:
+    """The texts of all secrets that stand in the configuration itself."""
+    values = [value for unit in plan.units.values() for value in (unit.environment, unit.options)]
+    return tuple({text for value in values for text in _texts(value)})
+
+
+def _texts(value: Json) -> Iterator[str]:
+    if secret.is_secret(value):
+        mark = value[secret.MARK]
+        text = mark.get("value") or mark.get("default")
+        if text:
+            yield str(text)
+    elif hasattr(value, "values"):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _texts(item)
+
+
+def _holds(path: str, texts: Iterable[str]) -> bool:
+    try:
+        content = Path(path).read_text("utf-8", "replace")
+    except OSError:
+        return False
+    return any(text in content for text in texts)
+
+
+def _shape(mode: int) -> Shape:
+    if stat.S_ISDIR(mode):
+        return Shape.DIRECTORY
+    return Shape.FILE if stat.S_ISREG(mode) else Shape.OTHER

@@ -1,0 +1,1 @@
+"""What evidence means: pure functions to findings, each with what to do about it."""

@@ -1,0 +1,87 @@
+"""Who has the ports that a daemon would listen on. Asked while none runs."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from anyclawd.cli.doctor.finding import Finding, error, note, ok
+
+#: Below it, a port takes a right of its own. Source: ip(7), ip_unprivileged_port_start.
+_PRIVILEGED = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A port that is to be listened on."""
+
+    who: str  #: a unit, or the daemon's own setting
+    host: str  #: a name or an address
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """A TCP socket that listens."""
+
+    address: str  #: as an IP address; of version 6 without brackets
+    port: int
+    owner: str = ""  #: `pid 12 (name)` as far as it can be seen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortFacts:
+    wanted: tuple[Wanted, ...]
+    listeners: tuple[Listener, ...] | None  #: None where /proc does not tell
+    unprivileged_from: int = _PRIVILEGED
+
+
+def findings(facts: PortFacts | None, *, is_root: bool) -> Iterator[Finding]:
+    """`facts` is None where there is no plan to speak of."""
+    if facts is None:
+        yield note("", "left out: there is no compiled configuration to look at")
+        return
+    if facts.listeners is None:
+        yield note("", "cannot tell which ports are taken: /proc/net does not say")
+        return
+    found = [*_taken(facts), *_twice(facts.wanted), *_privileged(facts, is_root=is_root)]
+    yield from found
+    if not found:
+        ports = ", ".join(str(one.port) for one in facts.wanted) or "none is asked for"
+        yield ok("", f"free: {ports}" if facts.wanted else ports)
+
+
+def _taken(facts: PortFacts) -> Iterator[Finding]:
+    for one in facts.wanted:
+        for listener in facts.listeners or ():
+            if listener.port == one.port and _collide(one.host, listener.address):
+                by = listener.owner or "a process that cannot be seen from here"
+                text = f"port {one.port} is taken by {by}"
+                yield error(one.who, text, "stop that, or set another port (0 takes a free one)")
+                break
+
+
+def _twice(wanted: Iterable[Wanted]) -> Iterator[Finding]:
+    first: dict[int, Wanted] = {}
+    for one in wanted:
+        earlier = first.setdefault(one.port, one)
+        if earlier is not one and _collide(one.host, earlier.host):
+            text = f"port {one.port} is that of {earlier.who} as well; only one can have it"
+            yield error(one.who, text, "set another port for one of them")
+
+
+def _privileged(facts: PortFacts, *, is_root: bool) -> Iterator[Finding]:
+    for one in facts.wanted:
+        if one.port < facts.unprivileged_from and not is_root:
+            text = f"port {one.port} is for root, or for who has CAP_NET_BIND_SERVICE"
+            yield note(one.who, text, f"set one from {facts.unprivileged_from} up")
+
+
+def _collide(one: str, other: str) -> bool:
+    """Whether two sockets of one port cannot be there side by side; names count as loopback's."""
+    return one in _ANY or other in _ANY or _plain(one) == _plain(other)
+
+
+_ANY = frozenset({"0.0.0.0", "::", ""})
+
+
+def _plain(host: str) -> str:
+    return "127.0.0.1" if host == "localhost" else host.removeprefix("::ffff:")
