@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 #: What the compiler says of a drop-in that belongs to no unit.
 _NOBODYS = "no unit"
+#: The rights that a file takes over from the configuration, and a directory from the one above it.
+_FILE, _DIRECTORY = 0o666, 0o775
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +147,7 @@ def _compiled(config: Path) -> "Outcome":
     from anyclawd.compile.compiler import compile_config
     from anyclawd.compile.tree import Machine
 
-    return compile_config(str(config), os.environ, Machine())
+    return compile_config(str(config), os.environ, Machine(), has_credentials=False)
 
 
 def _findings(config: Path) -> tuple[str, ...]:
@@ -168,7 +170,7 @@ def _refuse_nobodys(path: Path, findings: Iterable[str]) -> None:
 @contextmanager
 def _locked(directory: Path) -> Iterator[None]:
     """One at a time changes drop-ins here: what is read is still so when it is written."""
-    directory.mkdir(mode=0o700, exist_ok=True)  # the runtime one comes with its first drop-in
+    _make(directory)  # the runtime one comes with its first drop-in
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -187,18 +189,43 @@ def _replace(place: Place, path: Path, content: bytes | None) -> None:
         if path.parent.is_dir() and not any(path.parent.iterdir()):
             path.parent.rmdir()
         return
-    path.parent.mkdir(exist_ok=True)
+    _make(path.parent)
     new = path.with_name(f".{path.name}.new")
-    mode = place.config.stat().st_mode & 0o666
     new.unlink(missing_ok=True)
-    new.touch(0o600)
     try:
-        with new.open("wb") as file:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        with os.fdopen(os.open(new, flags, 0o600), "wb") as file:
             file.write(content)
             file.flush()
-            os.fchmod(file.fileno(), mode)
+            _share(file.fileno(), place.config.stat(), _FILE)
             os.fsync(file.fileno())
         new.replace(path)
     except BaseException:
         new.unlink(missing_ok=True)
         raise
+
+
+def _make(directory: Path) -> None:
+    """Make a directory, unless it is there, for whoever has the one above it."""
+    try:
+        directory.mkdir(mode=0o700)
+    except FileExistsError:
+        if not directory.is_dir():
+            raise
+        return
+    # It may be swapped by now: the one above is the daemon's, whose units run as the same user.
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        _share(descriptor, directory.parent.stat(), _DIRECTORY)
+    finally:
+        os.close(descriptor)
+
+
+def _share(descriptor: int, like: os.stat_result, rights: int) -> None:
+    """Give what was made here the rights of `like`, and, as root, its owner and its group.
+
+    The daemon reads it, which may run as another user than the one who writes.
+    """
+    if os.geteuid() == 0:
+        os.fchown(descriptor, like.st_uid, like.st_gid)
+    os.fchmod(descriptor, like.st_mode & rights)

@@ -151,8 +151,30 @@ def test_a_runtime_property_is_written_where_the_daemon_says(served: Served, con
     assert done.returncode == 0
     directory = Path(served.control.dropins)
     assert (directory / "web.service.d" / "50-set-property.yaml").exists()
-    assert directory.stat().st_mode & 0o777 == 0o700
+    assert directory.stat().st_mode == directory.parent.stat().st_mode
     assert list(config.parent.iterdir()) == [config]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root writes for a daemon of another user")
+def test_a_daemon_of_another_user_can_read_what_root_writes(served: Served, config: Path) -> None:
+    above = Path(served.control.dropins).parent
+    for path, owner, mode in ((config, 0, 0o640), (config.parent, 0, 0o750), (above, 65534, 0o750)):
+        os.chown(path, owner, 65534)
+        path.chmod(mode)
+    set_property = ("set-property", "web.service", "user=me")
+    assert anyclawctl(served, *set_property).returncode == 0
+    assert anyclawctl(served, *set_property, "--runtime").returncode == 0
+    owners = {}
+    for top in (config.parent, Path(served.control.dropins)):
+        for path in (top / "web.service.d", top / "web.service.d" / "50-set-property.yaml"):
+            found = path.stat()
+            owners[path.relative_to(above)] = (found.st_uid, found.st_gid, found.st_mode & 0o777)
+    assert list(owners.values()) == [
+        (0, 65534, 0o750),
+        (0, 65534, 0o640),
+        (65534, 65534, 0o750),
+        (0, 65534, 0o640),
+    ]
 
 
 def test_what_the_daemon_refuses_leaves_nothing(served: Served, config: Path) -> None:
