@@ -139,13 +139,15 @@ def written(page: Page, date: str) -> str:
     version = re.search(r'__version__ = "(.*)"', (ROOT / "anyclawd/__init__.py").read_text("utf-8"))
     assert version is not None
     body = pandoc("json", "man", json.dumps(document(page)))
+    body = re.sub(r"^(\.S[HS] .*)\n\.PP$", r"\1", body, flags=re.MULTILINE)  # which is implied
+    body = re.sub(r"(?<![\\[])-", r"\\-", body)  # what older pandocs leave to be cut behind it
     lines = [
         f'.\\" Made of docs/reference/{page.source} by packaging/man/make.py.',
         f'.TH {page.name.upper()} {page.section} {date} "anyclawd {version[1]}" anyclawd',
         ".nh",  # names are not to be cut,
         ".ad l",  # and justified lines with names in them have holes;
         ".ds AD l",  # this is how groff 1.23 is told
-        re.sub(r"^(\.S[HS] .*)\n\.PP$", r"\1", body, flags=re.MULTILINE),  # which is implied
+        body,
     ]
     return "\n".join(lines)
 
@@ -248,7 +250,7 @@ class Reader:
             term, *rest = [self._inlines(_cell(cell)) for cell in cells]
             said = [rest[-1]] if rest[-1] else []
             facts = [
-                [_emph(name), *_text(": "), *fact]
+                fact if fact == _text("required") else [_emph(name), *_text(": "), *fact]
                 for name, fact in zip(names[1:-1], rest[:-1], strict=True)
                 if fact
             ]
@@ -392,7 +394,7 @@ def _used(text: str) -> list[Node]:
 def _example(text: str) -> Node:
     """Lines as they are. Pandoc's own way asks for a font that terminals do not have."""
     lines = [re.sub(r"^(?=[.'])", r"\\&", line.translate(_ESCAPES)) for line in text.splitlines()]
-    made = "\n".join([".IP", ".nf", *lines, ".fi"])
+    made = "\n".join([".sp", ".RS 4", ".nf", *lines, ".fi", ".RE"])
     return {"t": "RawBlock", "c": ["man", made]}
 
 

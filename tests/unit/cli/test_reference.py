@@ -45,6 +45,11 @@ def words_of(parser: ArgumentParser) -> list[str]:
 GLOBAL = ("-h", "--help", "-s", "--socket", "-c", "--config", "--json")
 
 
+def test_each_verb_is_in_the_list_of_them() -> None:
+    rows = PAGE.partition("\n## Commands\n")[2].partition("\n\nWhere")[0].splitlines()[3:]
+    assert sorted(re.findall(r"`([\w-]+)`", "".join(rows))) == sorted(main.VERBS)
+
+
 @pytest.mark.parametrize("verb", main.VERBS)
 def test_each_verb_tells_its_json(verb: str) -> None:
     without = ("schema", "run")  # the one prints JSON anyway, the other becomes the daemon

@@ -58,6 +58,43 @@ def test_a_page_begins_and_ends_as_man_pages_do(pages: Path, name: str) -> None:
     assert len(sections) == len(set(sections))
 
 
+def read(page: Path) -> str:
+    """A page as a person has it, on a terminal of 80 columns."""
+    environ = {**ENVIRON, "LC_ALL": "C.UTF-8", "MANWIDTH": "80", "MANOPT": ""}
+    return subprocess.run(["man", "-l", page], env=environ, stdout=-1, text=True, check=True).stdout
+
+
+@needs("man")
+@pytest.mark.parametrize("page", make.PAGES, ids=NAMES)
+def test_a_page_has_all_that_its_source_names(pages: Path, page: make.Page) -> None:
+    """Verbs, options, settings, files and variables: what is code there, and what a heading is."""
+    source = (ROOT / "docs" / "reference" / page.source).read_text("utf-8")
+    prose = re.sub(r"^```.*?^```", "", source, flags=re.DOTALL | re.MULTILINE)
+    named = {*re.findall(r"`([^`]+)`", prose), *re.findall(r"^### ([^`\n]+)$", prose, re.MULTILINE)}
+    assert len(named) > 30
+    text = "".join(read(pages / page.file).split())
+    missing = [name for name in named if "".join(name.replace("\\|", "|").split()) not in text]
+    assert missing == []
+
+
+@needs("man")
+@pytest.mark.parametrize("page", make.PAGES, ids=NAMES)
+def test_a_page_has_the_sections_that_it_takes(pages: Path, page: make.Page) -> None:
+    text = read(pages / page.file)
+    assert [title for title, _, _ in page.taken if f"\n{title.upper()}\n" not in text] == []
+    for one in make.PAGES:
+        assert one is page or one.reference in text.partition("\nSEE ALSO\n")[2]
+
+
+@needs("man")
+@pytest.mark.parametrize("name", NAMES)
+def test_a_page_fits_a_terminal_and_has_no_markdown_left(pages: Path, name: str) -> None:
+    lines = read(pages / name).splitlines()
+    assert [line for line in lines if len(line) > 80] == []
+    leftover = re.compile(r"\]\(|`|\*\*|^ *\||^ *#+ ")
+    assert [line for line in lines if leftover.search(line)] == []
+
+
 @needs("mandoc")
 @pytest.mark.parametrize("name", NAMES)
 def test_mandoc_finds_nothing(pages: Path, name: str) -> None:
