@@ -16,7 +16,8 @@ from anyclawd.model.plan import Plan
 def outcome_of(options: Namespace, *, strict: bool = False) -> tuple[str, Outcome]:
     """The configuration that the options name, and what the compiler makes of it."""
     path = str(places.find_config(options, os.environ))
-    return path, compile_config(path, os.environ, Machine(), strict=strict)
+    machine = Machine()
+    return path, compile_config(path, os.environ, machine, strict=strict, has_credentials=False)
 
 
 def compiled(options: Namespace) -> Plan:

@@ -207,7 +207,7 @@ def _defaults(
 def _nested(node: Node, path: tuple[str, ...]) -> Node:
     """`node` below the maps that `path` names."""
     for name in reversed(path):
-        node = node._replace(value={name: node}, env=None)
+        node = node._replace(value={name: node}, origin=None)
     return node
 
 
@@ -217,7 +217,7 @@ def _put(settings: dict[str, Node], path: tuple[str, str], node: Node | None) ->
         return
     table, name = path
     inner = settings[table].value if table in settings else {}
-    settings[table] = node._replace(value={**inner, name: node}, env=None)
+    settings[table] = node._replace(value={**inner, name: node}, origin=None)
 
 
 def _common(entry: Mapping[str, Node]) -> dict[str, Node]:

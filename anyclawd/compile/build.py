@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from anyclawd.compile.draft import Draft, problem_of, protocol_of, readiness_of
+from anyclawd.compile.origin import Shown
 from anyclawd.compile.policies import (
     backoff_of,
     condition_of,
@@ -47,12 +48,12 @@ _PLAIN_UNIT = Unit(name=DEFAULT_TARGET, kind=Kind.TARGET, span=BUILT_IN)
 
 
 class Builder:
-    """Makes units out of drafts. `shown` learns which variables' values went into them.
+    """Makes units out of drafts. `shown` learns whose values went into them as they are.
 
     Where a unit does not say how often its health is looked at, it is `health_interval_s`.
     """
 
-    def __init__(self, working_directory: str, shown: set[str], health_interval_s: float) -> None:
+    def __init__(self, working_directory: str, shown: Shown, health_interval_s: float) -> None:
         self._working_directory, self._shown = working_directory, shown
         self._health_interval_s = health_interval_s
 
@@ -106,7 +107,7 @@ class Builder:
             ),
             stderr_rate=value_of(settings, "stderr_rate", _PLAIN_UNIT.stderr_rate),
             options=self._free(settings, "options"),
-            hidden=hidden_in(settings),
+            hidden=hidden_in(settings, self._shown),
             deps=deps,
             channel=channel,
             agent=agent,

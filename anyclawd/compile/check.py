@@ -5,19 +5,20 @@ it would show a secret, which its author may not have meant.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from anyclawd.compile.anyclaw import SECTION_OF
 from anyclawd.compile.command import words_of
 from anyclawd.compile.diagnose import quote
 from anyclawd.compile.draft import PROTOCOLS, Draft, protocol_of, readiness_of
+from anyclawd.compile.origin import Source
 from anyclawd.compile.read import Schema, one_of, show
-from anyclawd.compile.secret import looks_secret, marked
+from anyclawd.compile.secret import is_secret_origin, looks_secret
+from anyclawd.compile.sources import Sources
 from anyclawd.compile.supervision import check_supervision
-from anyclawd.compile.tree import Node, Sources
+from anyclawd.compile.tree import Node
 from anyclawd.model.policy import CgroupUse, ReadinessType
-from anyclawd.model.secret import reveal
 from anyclawd.model.unit import Kind, Protocol
 from anyclawd.model.value import Json
 
@@ -30,7 +31,7 @@ class Checker:
     """Judges drafts; every schema is compiled once, and jsonschema imported only for one."""
 
     def __init__(self, sources: Sources, cgroup: CgroupUse, health_interval_s: float) -> None:
-        self._report, self._environ = sources.report, sources.environ
+        self._report = sources.report
         self._cgroup, self._health_interval_s = cgroup, health_interval_s
         self._validators: dict[int, Validator | None] = {}
 
@@ -87,9 +88,9 @@ class Checker:
             programs.append(draft.settings["exec"].value)
         for program in programs:
             for node in program.nodes[1:]:
-                if node.env is not None and looks_secret(node.env.variable):
+                if node.origin is not None and is_secret_origin(node.origin):
                     text = (
-                        f"the secret {node.env.variable} on a command line can be read by everybody"
+                        f"the secret {node.origin.name} on a command line can be read by everybody"
                         " on this machine; hand it over in options or environment"
                     )
                     self._report.warning(node.span, program.key, text)
@@ -114,9 +115,8 @@ class Checker:
         options = draft.settings.get("options")
         if options is None:
             options = node._replace(value={}, line=0, column=0)
-        shown = reveal(marked(options, set()), _Lenient(self._environ))
         try:
-            errors = list(validator.iter_errors(shown))
+            errors = list(validator.iter_errors(_as_handed_over(options)))
         except RecursionError:
             text = "the references of the schema have no end"
             self._report.error(node.span, draft.key("options_schema"), text)
@@ -154,6 +154,8 @@ class Checker:
             at = child
             path = f"{path}[{step}]" if isinstance(step, int) else f"{path}.{step}"
             hidden = hidden or looks_secret(str(step))
+        if at.is_unknown or (error.validator in _JUDGES_INSIDE and _has_unknown(at)):
+            return
         span = at.span if at.line else draft.declaration.span
         key = draft.key(path)
         rule: Json = error.validator_value
@@ -191,14 +193,30 @@ class Checker:
                 say(child.key_span, path, "unknown option", word=name, among=known)
 
 
-class _Lenient(dict[str, str]):
-    """Variables to check options with; one that is not set has been reported and reads empty."""
+#: Rules of a schema that may refuse a map or a list for what is in it.
+_JUDGES_INSIDE = frozenset({"anyOf", "oneOf", "allOf", "not", "if", "const", "enum"})
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        super().__init__(environ)
 
-    def __missing__(self, name: str) -> str:
-        return ""
+def _as_handed_over(node: Node) -> Json:
+    """A free value as its process gets it; what is not known is the text that stands for it."""
+    match node.value:
+        case dict():
+            return {name: _as_handed_over(child) for name, child in node.value.items()}
+        case list():
+            return [_as_handed_over(child) for child in node.value]
+    origin = node.origin
+    if origin is not None and (origin.source is Source.CREDENTIAL or not origin.is_known):
+        return origin.text
+    return node.value
+
+
+def _has_unknown(node: Node) -> bool:
+    match node.value:
+        case dict():
+            return any(map(_has_unknown, node.value.values()))
+        case list():
+            return any(map(_has_unknown, node.value))
+    return node.is_unknown
 
 
 def _flaws(part: Json, schema: Json) -> Iterator[str]:

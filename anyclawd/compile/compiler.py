@@ -31,8 +31,9 @@ from anyclawd.compile.read import Items, Reader
 from anyclawd.compile.role import Roles
 from anyclawd.compile.settings import ANYCLAW
 from anyclawd.compile.shipped import Shipped
+from anyclawd.compile.sources import Input, Sources
 from anyclawd.compile.template import Instances, specified
-from anyclawd.compile.tree import Input, Sources, World
+from anyclawd.compile.tree import World
 from anyclawd.compile.workspace import check_workspace
 from anyclawd.compile.world import Place, Places, world_findings
 from anyclawd.model.deps import UnitName
@@ -61,10 +62,15 @@ def compile_config(
     *,
     strict: bool = False,
     dropins: str = "",
+    has_credentials: bool = True,
 ) -> Outcome:
-    """Compile one configuration. `dropins` is a further directory of drop-ins, the last to win."""
+    """Compile one configuration. `dropins` is a further directory of drop-ins, the last to win.
+
+    Without `has_credentials` who asks is not the service that is given them: those that it cannot
+    find are warned of, and stay unknown.
+    """
     report = Report()
-    sources = Sources(machine, report, environ)
+    sources = Sources(machine, report, environ, has_credentials=has_credentials)
     compilation = _Compilation(path, sources, strict=strict, dropins=dropins)
     plan = compilation.run()
     return Outcome(

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from anyclawd.compile.diagnose import Report
+from anyclawd.compile.origin import Origin, Source
 from anyclawd.compile.tree import Node, parse, resolve
 from anyclawd.model.span import Span
 from anyclawd.model.value import Json
@@ -26,7 +27,7 @@ def with_settings(
     Values are YAML: scalars, or lists and maps in braces. What cannot be read, in the drop-in or
     in a value, goes to the report. Without any setting left the text is empty.
     """
-    tree = parse(content, file, report, _any_variable) if has_settings(content) else None
+    tree = parse(content, file, report, _anything) if has_settings(content) else None
     root: dict[str, Node] = {}
     if tree is not None and isinstance(tree.value, dict):
         root = dict(tree.value)
@@ -48,9 +49,9 @@ def as_text(settings: dict[str, Json]) -> str:
     return "".join(f"{line}\n" for line in _lines(_nodes(settings).value, ""))
 
 
-def _any_variable(_variable: str) -> str:
-    """Whether `!env` finds its variable is for the compiler to say."""
-    return ""
+def _anything(source: Source, name: str, default: str | None, _where: Span, _key: str) -> Origin:
+    """Whether a tag finds what it names is for the compiler to say."""
+    return Origin(source, name, default, "")
 
 
 def _assign(root: dict[str, Node], key: str, text: str, report: Report) -> None:
@@ -89,7 +90,7 @@ def _value_of(key: str, text: str, report: Report) -> Node | None:
     if resolve(text.strip()) is None:
         report.error(place, "", f"null is no value; write {key}= to take the setting out")
         return None
-    return parse(text.encode(), place.file, report, _any_variable)
+    return parse(text.encode(), place.file, report, _anything)
 
 
 def _lines(settings: dict[str, Node], indent: str) -> Iterator[str]:
@@ -102,9 +103,9 @@ def _lines(settings: dict[str, Node], indent: str) -> Iterator[str]:
 
 
 def _inline(node: Node) -> str:
-    if node.env is not None:
-        default = "" if node.env.default is None else f":{node.env.default}"
-        return f"!env {_quoted(node.env.variable + default)}"
+    if node.origin is not None:
+        source, name, default, *_ = node.origin
+        return f"!{source} {_quoted(name if default is None else f'{name}:{default}')}"
     match node.value:
         case dict():
             pairs = (f"{_text(name)}: {_inline(inner)}" for name, inner in node.value.items())

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 
 from anyclawd.compile.anyclaw import Declaration, declarations
 from anyclawd.compile.read import Reader, show
-from anyclawd.compile.tree import Node, Sources
+from anyclawd.compile.sources import Sources
+from anyclawd.compile.tree import Node
 from anyclawd.model.deps import UnitName
 from anyclawd.model.plan import StoreType
 from anyclawd.model.span import Span

@@ -207,7 +207,7 @@ class Linker:
 
     def _alike(self, reference: Reference) -> Collection[UnitName]:
         """Names among which to look for what was meant: for an instance, with its argument."""
-        is_written = reference.node.env is None
+        is_written = reference.node.origin is None
         if not is_written or template_of(reference.unit) is None or not self._instances.templates:
             return self._drafts
         argument = reference.unit.partition("@")[2].rpartition(".")[0]

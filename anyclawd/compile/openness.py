@@ -122,7 +122,7 @@ def _names_somebody(draft: Draft) -> bool:
 def _has_key(draft: Draft) -> bool:
     options = draft.settings.get("options")
     items: Iterable[tuple[str, Node]] = options.value.items() if options is not None else ()
-    return any(looks_secret(name) and node.value for name, node in items)
+    return any(looks_secret(name) and (node.value or node.is_unknown) for name, node in items)
 
 
 def _allowing(node: Node) -> Iterator[Node]:
@@ -137,7 +137,8 @@ def _allowing(node: Node) -> Iterator[Node]:
 def _is_closed(node: Node) -> bool:
     """Whether a list of those who are let in leaves out somebody; one without an entry does."""
     held: Iterable[Node] = node.value if isinstance(node.value, list) else (node,)
-    return not any(one.value == ANY or one.value is True or one.value is None for one in held)
+    known = (one for one in held if not one.is_unknown)
+    return not any(one.value == ANY or one.value is True or one.value is None for one in known)
 
 
 def _option(draft: Draft, name: str) -> Node | None:

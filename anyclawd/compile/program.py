@@ -8,7 +8,8 @@ from types import MappingProxyType
 
 from anyclawd.compile.diagnose import Report
 from anyclawd.compile.read import Items, named
-from anyclawd.compile.tree import Node, Sources
+from anyclawd.compile.sources import Sources
+from anyclawd.compile.tree import Node
 
 BUILT_IN = "@built-in/"
 EXT = "@ext/"

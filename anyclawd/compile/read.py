@@ -40,6 +40,7 @@ from anyclawd.compile.kinds import (
     Whole,
 )
 from anyclawd.compile.merge import Anew
+from anyclawd.compile.origin import Origin, Shown, Source
 from anyclawd.compile.quantity import LARGEST_BYTES, LONGEST_S, duration_s, size_bytes
 from anyclawd.compile.settings import REFERRED_NAME, UNIT, UNIT_NAME, UNIT_TABLES, UNTIL
 from anyclawd.compile.tree import Node
@@ -85,17 +86,18 @@ class Commands(NamedTuple):
 
 
 class Reader:
-    """Reads trees by the table. `shown` learns which variables' values went into the result."""
+    """Reads trees by the table. `shown` learns whose values went into the result as they are."""
 
-    def __init__(self, report: Report, shown: set[str], *, strict: bool = False) -> None:
+    def __init__(self, report: Report, shown: Shown, *, strict: bool = False) -> None:
         self._report, self._shown, self._strict = report, shown, strict
 
     def read(self, node: Node, kind: ValueKind, key: str) -> Node | None:
         """The typed value, or None where there is none or it does not fit."""
-        if node.value is None:
+        is_program = isinstance(kind, Program | ProgramList)
+        if node.value is None and not (is_program and node.is_unknown):
             return None
-        if node.env is not None:
-            self._shown.add(node.env.variable)
+        if not is_program:
+            self._show(node, key)
         match kind:
             case Text():
                 return self._text(node, kind, key)
@@ -150,13 +152,13 @@ class Reader:
             text = f"{quote(name)} names no unit, expected {expected}"
             self._report.error(node.key_span, key, text)
             return None
-        if node.value is None and node.env is None and template_of(name) is not None:
+        if node.value is None and node.origin is None and template_of(name) is not None:
             node = node._replace(value={})  # all that there is to say of it says its template
         return self.read(node, UNIT_TABLES[kind], key)
 
     def _refuse(self, node: Node, key: str, expected: str, *, among: Collection[str] = ()) -> None:
-        if node.value is None and node.env is not None:
-            return  # a variable that is not set, which has been reported
+        if node.is_unknown:
+            return  # which has been reported
         word = node.value if isinstance(node.value, str) else ""
         text = f"expected {expected}, found {show(node)}"
         self._report.error(node.span, key, text, word=word, among=among)
@@ -210,7 +212,7 @@ class Reader:
             self._report.error(node.key_span, key, f"needs the key 'type', {words}")
             return None
         if tag.value is None:
-            return None  # a variable that is not set, which has been reported
+            return None  # it is not known, which has been reported
         if not isinstance(tag.value, str) or tag.value not in kind.variants:
             self._refuse(tag, f"{key}.type", one_of(kind.variants), among=kind.variants)
             return None
@@ -282,8 +284,8 @@ class Reader:
 
     def _text(self, node: Node, kind: Text, key: str) -> Node | None:
         value = node.value
-        if node.env is not None and not isinstance(value, str):
-            value = node.env.text  # digits in a variable are text where text is expected
+        if node.origin is not None and not isinstance(value, str) and not node.is_unknown:
+            value = node.origin.text  # digits from outside are text where text is expected
         elif kind.or_number and type(value) in (int, float) and 0 <= value <= MOST_AS_TEXT:
             return node._replace(value=f"{value:f}".rstrip("0").rstrip("."))
         elif kind.or_id and _is_id(value):
@@ -370,7 +372,7 @@ class Reader:
         return node._replace(value=size)
 
     def _mode(self, node: Node, key: str) -> Node | None:
-        value = node.value if node.env is None else node.env.text
+        value = node.value if node.origin is None else node.origin.text
         if not isinstance(value, str) or not _form(MODE).search(value):
             self._refuse(node, key, 'permissions in octal and in quotes, such as "0660"')
             return None
@@ -392,10 +394,14 @@ class Reader:
         words: list[Node] = []
         for index, item in enumerate(nodes):
             path = f"{key}[{index}]" if nodes is node.value else key
-            word = self._text(item, _WORD if index else first, path)
+            if item.origin is not None:
+                self._shown.add(item.origin)
+            if item.origin is not None and not item.origin.is_known:
+                word: Node | None = item._replace(value=item.origin.text)
+            else:
+                word = self._text(item, _WORD if index else first, path)
             if word is None:
                 return ()
-            self._show(item)
             words.append(word)
         if not words:
             self._refuse(node, key, "a program")
@@ -464,7 +470,7 @@ class Reader:
         return self._named(typed.value["unit"], until, key, order=order)
 
     def _named(self, node: Node, until: str, key: str, *, order: bool) -> Reference | None:
-        self._show(node)
+        self._show(node, key)
         if not _form(REFERRED_NAME).search(node.value):
             self._refuse(node, key, "the full name of a unit, <name>.<kind>")
             return None
@@ -497,21 +503,38 @@ class Reader:
             path = f"{key}.{name}"
             if not name or "=" in name or "\0" in name:
                 self._report.error(child.key_span, path, f"{quote(name)} names no variable")
+            elif child.origin is not None:
+                typed[name] = child._replace(value=child.origin.text)
             elif child.value is None or isinstance(child.value, dict | list):
                 self._refuse(child, path, "text")
-            elif isinstance(child.value, str) and "\0" in child.value:
-                self._report.error(child.span, path, "a variable cannot hold a NUL character")
             else:
-                text = as_variable(child.value) if child.env is None else child.env.text
-                typed[name] = child._replace(value=text)
+                typed[name] = child._replace(value=as_variable(child.value))
+        for name, child in typed.items():
+            self._check_variable(child, f"{key}.{name}")
         return node._replace(value=typed)
+
+    def _check_variable(self, node: Node, key: str) -> None:
+        """Report what no variable can hold, and the lines of a credential, which few expect."""
+        if "\0" in node.value:
+            self._report.error(node.span, key, "a variable cannot hold a NUL character")
+        elif "\n" in node.value and _is_credential(node.origin):
+            text = f"{node.origin} has several lines, a variable takes one; hand it over in options"
+            self._report.error(node.span, key, text)
 
     def _schema_map(self, node: Node, key: str) -> Node | None:
         return None if self._map(node, key) is None else node._replace(value=Schema(bare(node)))
 
-    def _show(self, node: Node) -> None:
-        if node.env is not None:
-            self._shown.add(node.env.variable)
+    def _show(self, node: Node, key: str) -> None:
+        """Note that a value goes into the plan as it is; warn where that is a secret's."""
+        if node.origin is None:
+            return
+        self._shown.add(node.origin)
+        if _is_credential(node.origin):
+            text = (
+                f"{node.origin} is kept out of the plan in options and environment alone; here it"
+                " becomes part of it, and such a plan is not kept for the next start"
+            )
+            self._report.warning(node.span, key, text)
 
 
 class Schema(NamedTuple):
@@ -531,10 +554,10 @@ def bare(node: Node) -> Json:
 
 
 def show(node: Node) -> str:
-    """What was found, for people: never a value that came from a variable."""
+    """What was found, for people: never a value that came from outside."""
     value = node.value
-    if node.env is not None:
-        return f"the value of the variable {node.env.variable}"
+    if node.origin is not None:
+        return f"the value of {node.origin}"
     match value:
         case None:
             return "nothing"
@@ -552,8 +575,8 @@ def show(node: Node) -> str:
 
 
 def named(node: Node, name: str) -> str:
-    """A name that was found at `node`, for people: never one that came from a variable."""
-    return quote(name) if node.env is None else f"of the name in the variable {node.env.variable}"
+    """A name that was found at `node`, for people: never one that came from outside."""
+    return quote(name) if node.origin is None else f"of the name in {node.origin}"
 
 
 def one_of(words: Collection[str]) -> str:
@@ -609,11 +632,15 @@ def _is_id(value: Json) -> bool:
     return is_number and abs(value) <= LARGEST_ID and value == int(value)
 
 
+def _is_credential(origin: Origin | None) -> bool:
+    return origin is not None and origin.source is Source.CREDENTIAL
+
+
 @cache
 def _form(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
 
 
 def _is_made(node: Node | None) -> bool:
-    """Whether a setting is made; an unset variable has been reported and counts as made."""
-    return node is not None and (node.value is not None or node.env is not None)
+    """Whether a setting is made; one that is not known has been reported and counts as made."""
+    return node is not None and (node.value is not None or node.origin is not None)

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 
 from anyclawd.compile.program import EXT, PYTHON
 from anyclawd.compile.read import Items, Reader
-from anyclawd.compile.tree import Node, Sources
+from anyclawd.compile.sources import Sources
+from anyclawd.compile.tree import Node
 from anyclawd.model.deps import UnitName
 from anyclawd.model.unit import Kind, kind_of
 

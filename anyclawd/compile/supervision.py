@@ -31,7 +31,7 @@ def check_supervision(draft: Draft, health_interval_s: float, report: Report) ->
 def check_least(duration: Node | None, least_s: float, key: str, report: Report) -> None:
     """Report a duration that is too short to mean anything."""
     if duration is not None and duration.value < least_s:
-        found = show(duration) if duration.env else format_duration(duration.value)
+        found = show(duration) if duration.origin else format_duration(duration.value)
         text = f"expected a duration of at least {format_duration(least_s)}, found {found}"
         report.error(duration.span, key, text)
 
@@ -45,7 +45,7 @@ def _check_readiness(draft: Draft, node: Node, report: Report) -> None:
         try:
             re.compile(pattern.value)
         except re.error as error:
-            why = f": {error}" if pattern.env is None else ""
+            why = f": {error}" if pattern.origin is None else ""
             text = f"{show(pattern)} is no regular expression{why}"
             report.error(pattern.span, draft.key("readiness.pattern"), text)
 

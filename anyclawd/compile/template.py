@@ -72,7 +72,7 @@ class Instances:
             for reference in node.value if node is not None else ():
                 name = UnitName(reference.unit)
                 template = template_of(name)
-                is_written = reference.node.env is None
+                is_written = reference.node.origin is None
                 if is_written and template in self.templates and name not in self._units:
                     self.referred.add(name)
                     self._make(name, self.templates[template], reference.node.span, reference.key)
@@ -83,7 +83,7 @@ class Instances:
         listed: Items = Items((), "") if node is None else node.value
         for index, item in enumerate(listed.nodes):
             name, key = UnitName(f"{prefix}@{item.value}.{template.kind}"), f"{listed.key}[{index}]"
-            if item.env is not None:
+            if item.origin is not None:
                 text = f"everybody sees the name of a unit, so it cannot hold {show(item)}"
                 self._report.error(item.span, key, text)
             elif name not in self._units:
@@ -136,7 +136,7 @@ def _known(node: Node) -> Node | None:
 
 def _is_left_open(node: Node) -> bool:
     value = node.value
-    if node.env is not None or isinstance(value, Schema):
+    if node.origin is not None or isinstance(value, Schema):
         return False
     match value:
         case str():
@@ -188,7 +188,7 @@ class _Specifiers:
 
     def _node(self, node: Node, key: str, *, hidden: bool) -> Node:
         value = node.value
-        if node.env is not None:
+        if node.origin is not None:
             return node
         match value:
             case str():

@@ -1,9 +1,9 @@
-"""From bytes to a tree with positions, and everything else the compiler asks of the machine.
+"""From bytes to a tree with positions, and the machine as the compiler sees it.
 
-The one module that imports PyYAML and the one that reads files. It knows YAML and `!env`, and
-nothing about what the keys mean. The dialect is YAML 1.2's core schema with our own resolution of
-scalars (`no` is text, `010` is ten), one document a file, text keys, no merge keys. Every input is
-bounded: bytes, depth, values, and how many of them aliases may stand for.
+The one module that imports PyYAML and the one that reads files. It knows YAML and the tags of
+`origin`, and nothing about what the keys mean. The dialect is YAML 1.2's core schema with our own
+resolution of scalars (`no` is text, `010` is ten), one document a file, text keys, no merge keys.
+Every input is bounded: bytes, depth, values, and how many of them aliases may stand for.
 """
 
 import os
@@ -12,7 +12,7 @@ import re
 import shutil
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -21,7 +21,7 @@ import yaml
 from yaml.cyaml import CParser  # type: ignore[attr-defined]  # the stubs leave it out
 
 from anyclawd.compile.diagnose import Report, quote
-from anyclawd.model.fingerprint import fingerprint, fingerprint_of_names
+from anyclawd.compile.origin import SOURCES, Lookup, Origin, Source, split
 from anyclawd.model.secret import retype
 from anyclawd.model.span import Span
 from anyclawd.model.value import Json
@@ -30,16 +30,6 @@ LARGEST_FILE_BYTES = 16 * 2**20
 DEEPEST = 64  #: levels of maps and lists
 MOST_VALUES = 1_000_000  #: values of one file
 MOST_ALIASED = 100_000  #: values that all aliases of a file together may stand for
-
-Input = tuple[str, str, bytes] | tuple[str, str, bool]
-
-
-class Env(NamedTuple):
-    """Where a value came from that was written as `!env VARIABLE:default`."""
-
-    variable: str
-    default: str | None
-    text: str  #: what the variable, or the default, says before it is given a type
 
 
 class Node(NamedTuple):
@@ -55,7 +45,12 @@ class Node(NamedTuple):
     column: int
     key_line: int = 0
     key_column: int = 0
-    env: Env | None = None
+    origin: Origin | None = None
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether it was to come from outside and could not be had; it has no value then."""
+        return self.origin is not None and not self.origin.is_known
 
     @property
     def span(self) -> Span:
@@ -139,76 +134,6 @@ def _data_places() -> Iterator[Path]:
     yield Path(sys.prefix) / "share" / "anyclawd"
     yield Path(sysconfig.get_path("data")) / "share" / "anyclawd"
     yield Path("/usr/share/anyclawd")
-
-
-@dataclass(slots=True)
-class Sources:
-    """Reads files and variables, and remembers which, so that a cached plan can be judged.
-
-    A variable counts as `shown` once its value has gone into the plan; of the others the plan
-    depends on no more than whether they are set.
-    """
-
-    world: World
-    report: Report
-    environ: Mapping[str, str]
-    variables: set[str] = field(default_factory=set)
-    shown: set[str] = field(default_factory=set)
-    _files: dict[str, bytes] = field(default_factory=dict)
-    _listings: dict[str, bytes] = field(default_factory=dict)
-
-    def document(self, path: str) -> Node | None:
-        """The tree of a YAML file; what is wrong with it goes to the report."""
-        try:
-            content = self.world.read(path)
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            self.report.error(Span(path), "", f"cannot read the file: {reason}")
-            return None
-        self._files[path] = fingerprint(content)
-        return parse(content, path, self.report, self._lookup)
-
-    def names_in(self, directory: str, suffix: str) -> tuple[str, ...]:
-        """The sorted names in a directory that end in `suffix`.
-
-        There are none where it does not exist or cannot be listed; what else lies in it, and comes
-        and goes there, is no input.
-        """
-        try:
-            listed = self.world.names_in(directory)
-        except (FileNotFoundError, NotADirectoryError):
-            listed = ()
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            self.report.error(Span(directory), "", f"cannot list the directory: {reason}")
-            return ()
-        names = tuple(name for name in listed if name.endswith(suffix))
-        self._listings[f"{directory}/*{suffix}"] = fingerprint_of_names(names)
-        return names
-
-    def which(self, program: str) -> str | None:
-        self.variables.add("PATH")
-        self.shown.add("PATH")
-        return self.world.which(program)
-
-    def inputs(self) -> tuple[Input, ...]:
-        """All that was read, as the cache of plans compares it: kind, name, content."""
-        files = [("file", path, content) for path, content in sorted(self._files.items())]
-        listings = [("glob", path, names) for path, names in sorted(self._listings.items())]
-        return (*files, *listings, *map(self._variable_input, sorted(self.variables)))
-
-    def _variable_input(self, name: str) -> Input:
-        if name not in self.shown:
-            return ("set", name, name in self.environ)
-        value = self.environ.get(name)
-        return ("env", name, b"" if value is None else fingerprint(os.fsencode(value)))
-
-    def _lookup(self, variable: str) -> str | None:
-        self.variables.add(variable)
-        return self.environ.get(variable)
-
-
-Lookup = Callable[[str], str | None]
 
 
 def parse(content: bytes, file: str, report: Report, lookup: Lookup) -> Node | None:
@@ -330,7 +255,7 @@ class _Composer:
                     text = "a second document begins here, expected one in a file"
                     self._stop(line, column, text)
         root = self._root
-        if root is None or (root.value is None and root.env is None):
+        if root is None or (root.value is None and root.origin is None):
             reason = "the file is empty, expected at least one section such as agents_manager"
             self._report.error(Span(self._file, 1, 1), "", reason)
             return None
@@ -347,10 +272,10 @@ class _Composer:
                 return
         if event.tag is None or event.tag == "!":
             value = resolve(text) if event.implicit[0] else text
-            env = None
+            origin = None
         else:
-            value, env = self._tagged(event, text, Span(self._file, line, column))
-        self._place(Node(value, self._file, line, column, 0, 0, env), event.anchor, 1, 0)
+            value, origin = self._tagged(event, text, Span(self._file, line, column))
+        self._place(Node(value, self._file, line, column, 0, 0, origin), event.anchor, 1, 0)
 
     def _key(self, frame: _Frame, event: Json, text: str, line: int, column: int) -> None:
         items = frame.items
@@ -369,37 +294,27 @@ class _Composer:
             self._anchors[event.anchor] = _Anchored(Node(text, self._file, line, column), 1, 0)
         frame.pending, frame.pending_line, frame.pending_column = text, line, column
 
-    def _tagged(self, event: Json, text: str, where: Span) -> tuple[Json, Env | None]:
+    def _tagged(self, event: Json, text: str, where: Span) -> tuple[Json, Origin | None]:
+        if event.tag in SOURCES:
+            return self._taken(SOURCES[event.tag], text, where)
         match event.tag:
-            case "!env":
-                return self._env(text, where)
             case "tag:yaml.org,2002:str":
                 return text, None
             case "tag:yaml.org,2002:int" | "tag:yaml.org,2002:float" | "tag:yaml.org,2002:bool":
                 return resolve(text), None
             case "tag:yaml.org,2002:null":
                 return None, None
-        reason = f"the tag {quote(event.tag)} is unknown, expected none or !env"
-        self._report.error(where, self._here(), reason)
+        self._report.error(where, self._here(), _unknown_tag(event.tag))
         return text, None
 
-    def _env(self, text: str, where: Span) -> tuple[Json, Env | None]:
-        variable, colon, rest = text.partition(":")
-        if not variable or "=" in variable or "\0" in variable:
-            reason = f"!env needs the name of a variable, found {quote(text)}"
-            self._report.error(where, self._here(), reason)
+    def _taken(self, source: Source, text: str, where: Span) -> tuple[Json, Origin | None]:
+        try:
+            name, default = split(source, text)
+        except ValueError as error:
+            self._report.error(where, self._here(), str(error))
             return None, None
-        default = rest if colon else None
-        value = self._lookup(variable)
-        if value is None:
-            value = default
-        if value is None:
-            reason = (
-                f'the variable {variable} is not set; set it, or write !env "{variable}:default"'
-            )
-            self._report.error(where, self._here(), reason)
-            return None, Env(variable, None, "")
-        return retype(value), Env(variable, default, value)
+        origin = self._lookup(source, name, default, where, self._here())
+        return retype(origin.text) if origin.is_known else None, origin
 
     def _open(self, event: Json, items: Json) -> None:
         line, column = _place_of(event)
@@ -408,11 +323,9 @@ class _Composer:
             self._stop(line, column, _TOO_DEEP)
         tag = event.tag
         if tag not in (None, "!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"):
-            reason = (
-                "!env needs the name of a variable, found a map or a list"
-                if tag == "!env"
-                else f"the tag {quote(tag)} is unknown, expected none or !env"
-            )
+            source = SOURCES.get(tag)
+            named = source and f"{tag} needs the name of a {source.noun}, found a map or a list"
+            reason = named or _unknown_tag(tag)
             self._report.error(Span(self._file, line, column), self._here(), reason)
         if stack and type(stack[-1].items) is dict and stack[-1].pending is None:
             self._stop(line, column, "a map or a list cannot be a key, expected text")
@@ -468,9 +381,9 @@ class _Composer:
         if frame.skipping:
             frame.skipping = False
             return
-        value, file, line, column, _, _, env = node
+        value, file, line, column, _, _, origin = node
         at = frame.pending_line, frame.pending_column
-        frame.items[key] = Node(value, file, line, column, *at, env)
+        frame.items[key] = Node(value, file, line, column, *at, origin)
 
     def _path(self, last: str) -> str:
         """The dotted path of `last` within what is being read."""
@@ -490,6 +403,10 @@ class _Composer:
 
 
 _TOO_DEEP = f"nested deeper than {DEEPEST} levels, the most that is read"
+
+
+def _unknown_tag(tag: str) -> str:
+    return f"the tag {quote(tag)} is unknown, expected none or {' or '.join(SOURCES)}"
 
 
 def _place_of(event: Json) -> tuple[int, int]:

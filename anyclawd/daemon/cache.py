@@ -7,8 +7,9 @@ units it depends on, so that a unit stopped by hand can be left out together wit
 they are to be put into cgroups.
 
 The file is trusted only if nobody else could have written it. Of a secret in options or environment
-that comes from a variable it holds the name alone; one that is written out, or that is part of a
-command line, is in it as well, so it is made for nobody but us to read.
+that comes from a variable or a credential it holds the name alone; one that is written out, or a
+variable that is part of a command line, is in it as well, so it is made for nobody but us to read.
+A plan that holds the text of a credential is not kept at all.
 
 Imports what the interpreter has loaded anyway, and `marshal`, which is built in.
 """
@@ -19,11 +20,12 @@ import sys
 
 from anyclawd import __version__
 from anyclawd.daemon import places
-from anyclawd.model.fingerprint import fingerprint, fingerprint_of_names
+from anyclawd.model.credential import path_of
+from anyclawd.model.fingerprint import fingerprint, fingerprint_of_names, fingerprint_of_secret
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import TypeAlias
 
     from anyclawd.model.value import Json
@@ -49,7 +51,8 @@ _CODE = (
     *("compile/conversations.py", "compile/pool.py", "compile/role.py", "compile/anyclaw.py"),
     *("engine/manager.py", "engine/transaction.py", "engine/obstacles.py", "engine/links.py"),
     *("engine/needs.py", "engine/unit_fsm.py", "daemon/first_wave.py", "runtime/order.py"),
-    *("runtime/spawn.py", "compile/tools.py", "compile/compiler.py"),
+    *("runtime/spawn.py", "compile/tools.py", "compile/compiler.py", "compile/origin.py"),
+    *("compile/sources.py", "model/secret.py"),
 )
 
 
@@ -72,7 +75,9 @@ def load(
 def store(
     state_dir: str, key: "Key", inputs: "tuple[Input, ...]", wave: "Wave", plan: bytes
 ) -> None:
-    """Keep a plan for the next start. Raises OSError."""
+    """Keep a plan for the next start, unless it shows a credential. Raises OSError."""
+    if any(kind == "shown-credential" for kind, _, _ in inputs):
+        return
     kept: Json = (key, inputs, wave, plan)
     places.write(f"{state_dir}/plan", marshal.dumps(kept))
 
@@ -91,20 +96,24 @@ def holds(inputs: "tuple[Input, ...]", environ: "Mapping[str, str]") -> bool:
 def _holds(found: "Input", environ: "Mapping[str, str]") -> bool:
     kind, name, content = found
     if kind == "file":
-        return _fingerprint_of_file(name) == content
+        return _fingerprint_of_file(name, fingerprint) == content
     if kind == "glob":
         directory, _, suffix = name.rpartition("/*")
         return _fingerprint_of_listing(directory, suffix) == content
     if kind == "env":
         value = environ.get(name)
         return (b"" if value is None else fingerprint(os.fsencode(value))) == content
+    if kind == "credential":
+        return _fingerprint_of_file(path_of(name, environ), fingerprint_of_secret) == content
+    if kind == "shown-credential":
+        return _fingerprint_of_file(path_of(name, environ), fingerprint) == content
     return (name in environ) is content
 
 
-def _fingerprint_of_file(path: str) -> bytes:
+def _fingerprint_of_file(path: str, of: "Callable[[bytes], bytes]") -> bytes:
     try:
         with open(path, "rb") as file:
-            return fingerprint(file.read())
+            return of(file.read())
     except OSError:
         return b""
 

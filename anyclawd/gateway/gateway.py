@@ -145,9 +145,8 @@ class Gateway:
         """Make the sink of a process that has just been started, and begin its handshake."""
         try:
             options = revealed_options(unit, self._environ)
-        except KeyError as error:
-            reason = f"options: variable {error.args[0]!r} is not set"
-            asyncio.get_running_loop().call_soon(report.failed, reason)
+        except secret.Unavailable as error:
+            asyncio.get_running_loop().call_soon(report.failed, f"options: {error}")
             options = {}
         connection = self._connect(unit, wire, report, options)
         former = self._connections.get(unit.name)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from anyclawd.model import secret
 from anyclawd.model.unit import Unit
 from anyclawd.model.value import Json
+from anyclawd.runtime import credential
 from anyclawd.wire.jsonrpc import RpcError
 
 #: Asks an agent or a channel how it is. Neither protocol has such a request, so any answer will do,
@@ -15,9 +16,9 @@ HEALTH_METHOD = "_anyclaw/health"
 def revealed_options(unit: Unit, environ: Mapping[str, str]) -> dict[str, Json]:
     """The unit's options with their secrets; they go to the unit's own process and nowhere else.
 
-    Raises KeyError naming a variable that is not set.
+    Raises Unavailable naming a variable or a credential that is not there.
     """
-    return dict(secret.reveal(unit.options, environ))
+    return dict(secret.reveal(unit.options, environ, credential.reader(environ)))
 
 
 def refusal(error: RpcError) -> str:

@@ -19,6 +19,11 @@ def fingerprint(content: bytes) -> bytes:
     return source_hash(_KEY, content) + b"%d" % len(content)
 
 
+def fingerprint_of_secret(content: bytes) -> bytes:
+    """Two bytes: enough to notice that a secret has changed, too little to test guesses of it."""
+    return source_hash(_KEY, content)[:2]
+
+
 def fingerprint_of_names(names: "Iterable[str]") -> bytes:
     """The fingerprint of names in a directory, in whatever order they are given."""
     encoded = sorted(name.encode("utf-8", "surrogateescape") for name in names)

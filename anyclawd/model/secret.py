@@ -1,23 +1,37 @@
 """Secrets inside plain values: marked where they are read, revealed only where they are used.
 
 A marked secret is a map with the one key `MARK`. Its value is `{"value": text}` for a secret that
-was written out, or `{"env": variable, "default": text or None}` for one that is taken from the
-daemon's environment, so that a stored plan holds the name of the variable and never its content.
+was written out, `{"env": variable, "default": text or None}` for one that is taken from the
+daemon's environment, and `{"credential": name, "default": text or None}` for one that the service
+manager hands over, so that a stored plan holds the name of either and never its content.
+
+A variable gets the type that its text looks like, as in the original; a credential stays text,
+since a password of digits is no number.
 """
 
 from collections.abc import Iterable, Mapping
 
+from anyclawd.model.credential import not_given
+
 TYPE_CHECKING = False  # `typing` takes longer than the spawn that reveals a secret
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from typing import TypeAlias
 
     from anyclawd.model.value import Json
+
+    #: Tells the text of a credential, None where it is not given. Raises Unavailable.
+    Credential: TypeAlias = Callable[[str], str | None]
 
 MARK = "!secret"
 SHOWN_AS = "<secret>"
 
 #: Shorter secrets are not searched for in other texts: they would hit by chance.
 _SEARCHED_LENGTH = 6
+
+
+class Unavailable(Exception):
+    """A secret cannot be had; the text says which one, and the next move."""
 
 
 def is_secret(value: object) -> bool:
@@ -45,28 +59,42 @@ def retype(text: str) -> bool | int | float | str:
     return int(text) if is_whole and -(2**63) <= int(text) < 2**63 else number
 
 
-def reveal(value: "Json", environ: Mapping[str, str]) -> "Json":
-    """The value with every secret in its place. Raises KeyError naming an unset variable."""
+def reveal(value: "Json", environ: Mapping[str, str], credential: "Credential") -> "Json":
+    """The value with every secret in its place. Raises Unavailable."""
     if is_secret(value):
         mark = value[MARK]
         if "value" in mark:
             return mark["value"]
-        default = mark.get("default")
-        variable = mark["env"]
-        return retype(environ[variable] if default is None else environ.get(variable, default))
+        text = _taken(mark, environ, credential)
+        return retype(text) if "env" in mark else text
     if isinstance(value, Mapping):
-        return {key: reveal(item, environ) for key, item in value.items()}
+        return {key: reveal(item, environ, credential) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [reveal(item, environ) for item in value]
+        return [reveal(item, environ, credential) for item in value]
     return value
 
 
-def reveal_text(value: "Json", environ: Mapping[str, str]) -> str:
+def reveal_text(value: "Json", environ: Mapping[str, str], credential: "Credential") -> str:
     """The text of an environment variable; a secret alone is passed on as it is written."""
-    if is_secret(value) and "env" in value[MARK]:
-        variable, default = value[MARK]["env"], value[MARK].get("default")
-        return environ[variable] if default is None else environ.get(variable, default)
-    return as_variable(reveal(value, environ))
+    if is_secret(value) and "value" not in value[MARK]:
+        return _taken(value[MARK], environ, credential)
+    return as_variable(reveal(value, environ, credential))
+
+
+def _taken(mark: "Json", environ: Mapping[str, str], credential: "Credential") -> str:
+    """The text that a mark refers to."""
+    default: str | None = mark.get("default")
+    if "env" in mark:
+        variable = mark["env"]
+        if (text := environ.get(variable, default)) is None:
+            reason = f"variable {variable!r} is not set; set it where the daemon is started"
+            raise Unavailable(reason)
+        return text
+    name = mark["credential"]
+    found = credential(name)
+    if (text := default if found is None else found) is None:
+        raise Unavailable(not_given(name, environ))
+    return text
 
 
 def redact(value: "Json") -> "Json":

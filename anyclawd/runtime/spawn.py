@@ -238,7 +238,7 @@ def environment_of(
 ) -> "dict[str, str]":
     """The whole environment of a child: what is passed on, what is declared, and our marks.
 
-    Raises OSError(EINVAL) naming a variable that a secret is taken from and that is not set.
+    Raises OSError(EINVAL) naming a variable or a credential that is not there for a secret.
     """
     name, _, declared, passed, _, _, _, _, instance, _, _ = order
     variables = {key: environ[key] for key in PASSED_ON if key in environ}
@@ -258,12 +258,12 @@ def environment_of(
 
 def _revealed(value: "Json", environ: "Mapping[str, str]") -> str:
     from anyclawd.model import secret  # only units with secrets pay for it
+    from anyclawd.runtime import credential
 
     try:
-        return secret.reveal_text(value, environ)
-    except KeyError as error:
-        text = f"variable {error.args[0]!r} is not set; set it where the daemon is started"
-        raise OSError(errno.EINVAL, text) from error
+        return secret.reveal_text(value, environ, credential.reader(environ))
+    except secret.Unavailable as error:
+        raise OSError(errno.EINVAL, str(error)) from error
 
 
 def _preparing(

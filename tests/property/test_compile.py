@@ -36,10 +36,12 @@ from anyclawd.compile.kinds import (
     Whole,
 )
 from anyclawd.compile.merge import Anew, merge
+from anyclawd.compile.origin import Shown
 from anyclawd.compile.quantity import duration_s, format_duration, format_size, size_bytes
 from anyclawd.compile.read import Reader
 from anyclawd.compile.schema import anyclaw_schema
 from anyclawd.compile.settings import ANYCLAW, UNIT_TABLES
+from anyclawd.compile.sources import Sources
 from anyclawd.compile.tree import Node, parse, resolve
 from anyclawd.model.deps import UnitName
 from anyclawd.model.plan import from_plain, to_plain
@@ -128,7 +130,7 @@ def test_any_scalar_resolves(text: str) -> None:
 @given(st.binary(max_size=200))
 def test_no_bytes_crash_the_reader(content: bytes) -> None:
     report = Report()
-    tree = parse(content, "f", report, {}.get)
+    tree = parse(content, "f", report, Sources(PaperWorld(), report, {}).look_up)
     assert tree is not None or report.has_errors
 
 
@@ -379,7 +381,7 @@ STRICT = Draft202012Validator(anyclaw_schema(env=False))
 @given(documents(ANYCLAW))
 def test_jsonschema_says_of_a_document_what_the_typed_reader_says(document: Json) -> None:
     report = Report()
-    Reader(report, set()).read(node(document), ANYCLAW, "")
+    Reader(report, Shown()).read(node(document), ANYCLAW, "")
     errors = list(STRICT.iter_errors(document))
     found = [str(finding) for finding in report.findings()]
     assert report.has_errors is bool(errors), (found, [error.message for error in errors])

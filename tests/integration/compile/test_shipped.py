@@ -6,10 +6,12 @@ import pytest
 
 from anyclawd.compile.compiler import compile_config
 from anyclawd.compile.diagnose import Report
+from anyclawd.compile.origin import Shown
 from anyclawd.compile.program import BUILT_IN_NAMES
 from anyclawd.compile.read import Reader
 from anyclawd.compile.shipped import Shipped
-from anyclawd.compile.tree import Machine, Sources, parse
+from anyclawd.compile.sources import Sources
+from anyclawd.compile.tree import Machine, parse
 from anyclawd.model.unit import Kind, kind_of
 
 ROOT = Path(__file__).resolve().parent.parent.parent.parent
@@ -19,10 +21,11 @@ FILES = sorted((ROOT / "units").iterdir())
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_a_shipped_unit_file_is_a_good_one(path: Path) -> None:
     report = Report()
-    tree = parse(path.read_bytes(), str(path), report, {}.get)
+    sources = Sources(Machine({}), report, {})
+    tree = parse(path.read_bytes(), str(path), report, sources.look_up)
     name = path.name.removesuffix(".yaml")
     assert tree is not None
-    assert Reader(report, set(), strict=True).unit(name, tree, name) is not None
+    assert Reader(report, Shown(), strict=True).unit(name, tree, name) is not None
     assert report.findings() == ()
 
 
@@ -44,7 +47,7 @@ def test_an_extension_s_unit_file_meets_its_program(path: Path, tmp_path: Path) 
     assert extension in BUILT_IN_NAMES.values()
     report = Report()
     sources = Sources(Machine({}), report, {})
-    shipped = Shipped(str(ROOT / "units"), sources, Reader(report, set()))
+    shipped = Shipped(str(ROOT / "units"), sources, Reader(report, Shown()))
     defaults = shipped.defaults(extension)
     assert defaults is not None
     assert "options_schema" in defaults.value

@@ -6,8 +6,10 @@ from hypothesis import strategies as st
 
 from anyclawd.compile.diagnose import Report
 from anyclawd.compile.dropin import as_text, has_settings, with_settings
+from anyclawd.compile.sources import Sources
 from anyclawd.compile.tree import Node, parse
 from anyclawd.model.value import Json
+from tests.fakes.paper_world import PaperWorld
 
 
 def changed(content: str, *assignments: str) -> str:
@@ -108,7 +110,8 @@ def plain(node: Node) -> Json:
 @given(st.dictionaries(st.text(st.characters(codec="utf-8"), min_size=1), VALUES, min_size=1))
 def test_what_is_written_is_read(settings: dict[str, Json]) -> None:
     report = Report()
-    tree = parse(as_text(settings).encode(), "f", report, lambda _: None)
+    sources = Sources(PaperWorld(), report, {})
+    tree = parse(as_text(settings).encode(), "f", report, sources.look_up)
     assert report.findings() == ()
     assert tree is not None
     assert plain(tree) == settings

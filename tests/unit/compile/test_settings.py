@@ -18,6 +18,7 @@ from anyclawd.compile.kinds import (
     ValueKind,
     Whole,
 )
+from anyclawd.compile.origin import Shown
 from anyclawd.compile.read import Reader
 from anyclawd.compile.settings import ANYCLAW, UNIT
 from anyclawd.compile.tree import Node, resolve
@@ -78,5 +79,5 @@ def test_a_row_is_documented_in_one_sentence(row: Setting) -> None:
 )
 def test_a_default_is_a_value_of_its_kind(row: Setting) -> None:
     report = Report()
-    Reader(report, set()).read(Node(resolve(row.default), "f", 1, 1), row.kind, row.name)
+    Reader(report, Shown()).read(Node(resolve(row.default), "f", 1, 1), row.kind, row.name)
     assert report.findings() == ()

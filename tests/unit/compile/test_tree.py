@@ -6,8 +6,11 @@ from collections.abc import Mapping
 import pytest
 
 from anyclawd.compile.diagnose import Report
+from anyclawd.compile.origin import Origin, Source
 from anyclawd.compile.read import bare
-from anyclawd.compile.tree import LARGEST_FILE_BYTES, Env, Node, parse, resolve
+from anyclawd.compile.sources import Sources
+from anyclawd.compile.tree import LARGEST_FILE_BYTES, Node, parse, resolve
+from tests.fakes.paper_world import PaperWorld
 
 SCALARS = {
     "no": "no",
@@ -53,7 +56,8 @@ def tree(
 ) -> tuple[Node | None, list[str]]:
     report = Report()
     content = text if isinstance(text, bytes) else text.encode()
-    node = parse(content, "f.yaml", report, (environ or {}).get)
+    sources = Sources(PaperWorld(), report, environ or {})
+    node = parse(content, "f.yaml", report, sources.look_up)
     return node, [str(finding) for finding in report.findings()]
 
 
@@ -108,7 +112,7 @@ def test_a_default_begins_at_the_first_colon() -> None:
 def test_a_value_from_a_variable_knows_its_origin() -> None:
     node, _ = tree('a: !env "V:7"', {})
     assert node is not None
-    assert node.value["a"].env == Env("V", "7", "7")
+    assert node.value["a"].origin == Origin(Source.VARIABLE, "V", "7", "7")
 
 
 NOT_CLOSED = (
@@ -160,11 +164,11 @@ BAD = {
     ),
     "unknown-tag": (
         "a: !python x",
-        "f.yaml:1:4: error: a: the tag '!python' is unknown, expected none or !env",
+        "f.yaml:1:4: error: a: the tag '!python' is unknown, expected none or !env or !credential",
     ),
     "unknown-tag-of-a-map": (
         "a: !x {}",
-        "f.yaml:1:4: error: a: the tag '!x' is unknown, expected none or !env",
+        "f.yaml:1:4: error: a: the tag '!x' is unknown, expected none or !env or !credential",
     ),
     "merge-key": (
         "a: &x {k: 1}\nb:\n  <<: *x\n",

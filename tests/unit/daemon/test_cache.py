@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from anyclawd.daemon import cache
-from anyclawd.model.fingerprint import fingerprint, fingerprint_of_names
+from anyclawd.model.fingerprint import fingerprint, fingerprint_of_names, fingerprint_of_secret
 
 PLAN = b"a plan"
 WAVE = ("never", ())
@@ -81,6 +81,39 @@ def test_of_a_secret_only_matters_whether_it_is_set(state: str, config: Path) ->
     assert cache.load(state, key(config), {"TOKEN": "one"}) is not None
     assert cache.load(state, key(config), {"TOKEN": "two"}) is not None
     assert cache.load(state, key(config), {}) is None
+
+
+def test_a_changed_credential_ends_it(state: str, config: Path, tmp_path: Path) -> None:
+    credential, environ = tmp_path / "key", {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    keep(state, config, ("credential", "key", fingerprint_of_secret(b"one\n")))
+    assert cache.load(state, key(config), environ) is None
+    credential.write_text("one\n")
+    assert cache.load(state, key(config), environ) is not None
+    assert cache.load(state, key(config), {}) is None
+    credential.write_text("two\n")
+    assert cache.load(state, key(config), environ) is None
+
+
+def test_a_credential_that_was_not_given_is_not_given(
+    state: str, config: Path, tmp_path: Path
+) -> None:
+    keep(state, config, ("credential", "key", b""))
+    environ = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    assert cache.load(state, key(config), {}) is not None
+    assert cache.load(state, key(config), environ) is not None
+    (tmp_path / "key").touch()
+    assert cache.load(state, key(config), environ) is None
+
+
+def test_a_plan_that_shows_a_credential_is_judged_and_not_kept(
+    state: str, config: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "key").write_text("one")
+    inputs = (("shown-credential", "key", fingerprint(b"one")),)
+    assert cache.holds(inputs, {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    assert not cache.holds(inputs, {})
+    keep(state, config, *inputs)
+    assert list(Path(state).iterdir()) == []
 
 
 def test_another_configuration_or_other_drop_ins_do_not_meet_it(state: str, config: Path) -> None:

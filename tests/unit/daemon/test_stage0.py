@@ -18,7 +18,8 @@ import sys
 before = set(sys.modules)
 import anyclawd.daemon.stage0
 from anyclawd.daemon import cache, places
-from anyclawd.runtime import spawn, tree
+from anyclawd.model import secret
+from anyclawd.runtime import credential, spawn, tree
 import fcntl
 tree.become_subreaper()
 print("\\n".join(sorted(set(sys.modules) - before)))

@@ -5,6 +5,7 @@ import pytest
 from anyclawd.model.secret import (
     MARK,
     SHOWN_AS,
+    Unavailable,
     as_variable,
     is_secret,
     redact,
@@ -44,6 +45,7 @@ def test_retype(text: str, value: bool | int | float | str) -> None:
 
 WRITTEN = {MARK: {"value": "hunter2"}}
 FROM_ENV = {MARK: {"env": "TOKEN", "default": None}}
+GIVEN = {MARK: {"credential": "key", "default": None}}
 WITH_DEFAULT = {MARK: {"env": "TOKEN", "default": "none"}}
 
 
@@ -63,14 +65,24 @@ def test_only_a_map_with_that_one_key_is_a_secret(value: Json, is_one: bool) -> 
 
 
 def test_secrets_are_revealed_wherever_they_are() -> None:
-    value = {"a": WRITTEN, "b": [FROM_ENV, {"c": WITH_DEFAULT}], "d": 1}
-    assert reveal(value, {"TOKEN": "t0p"}) == {"a": "hunter2", "b": ["t0p", {"c": "t0p"}], "d": 1}
+    value = {"a": WRITTEN, "b": [FROM_ENV, {"c": WITH_DEFAULT}], "d": 1, "e": GIVEN}
+    revealed = {"a": "hunter2", "b": ["t0p", {"c": "t0p"}], "d": 1, "e": "k3y"}
+    assert reveal(value, {"TOKEN": "t0p"}, {"key": "k3y"}.get) == revealed
 
 
-def test_a_variable_that_is_not_set_is_named_unless_there_is_a_default() -> None:
-    with pytest.raises(KeyError, match="TOKEN"):
-        reveal(FROM_ENV, {})
-    assert reveal(WITH_DEFAULT, {}) == "none"
+def test_what_is_not_there_is_named_unless_there_is_a_default() -> None:
+    with pytest.raises(Unavailable, match="variable 'TOKEN' is not set"):
+        reveal(FROM_ENV, {}, {}.get)
+    assert reveal(WITH_DEFAULT, {}, {}.get) == "none"
+    with pytest.raises(Unavailable, match="add LoadCredential=key:/path to a drop-in"):
+        reveal(GIVEN, {}, {}.get)
+    assert reveal({MARK: {"credential": "key", "default": ""}}, {}, {}.get) == ""
+
+
+@pytest.mark.parametrize("text", ["0012", "1e5", "true", "", " padded "])
+def test_a_credential_is_text_whatever_it_looks_like(text: str) -> None:
+    """A password of digits is no number, and would be another one without its zeros."""
+    assert reveal(GIVEN, {}, {"key": text}.get) == text
 
 
 def test_nothing_of_a_secret_is_shown() -> None:

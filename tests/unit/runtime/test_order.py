@@ -95,7 +95,13 @@ def test_the_environment_is_clean_but_for_what_programs_need() -> None:
         "HTTPS_PROXY": "http://proxy",
         "NODE_EXTRA_CA_CERTS": "/ca.pem",
     }
-    environ = {**passed_on, "AWS_SECRET": "x", "LD_PRELOAD": "x", "PYTHONPATH": "x", "LCX": "x"}
+    environ = {
+        **passed_on,
+        "CREDENTIALS_DIRECTORY": "/run/c",
+        "LD_PRELOAD": "x",
+        "PYTHONPATH": "x",
+        "LCX": "x",
+    }
     assert environment(unit(), environ) == {
         **passed_on,
         "RUST_LOG": "debug",
