@@ -9,13 +9,13 @@ A variable gets the type that its text looks like, as in the original; a credent
 since a password of digits is no number.
 """
 
-from collections.abc import Iterable, Mapping
+from _collections_abc import Mapping  # loaded already, unlike `collections.abc`
 
 from anyclawd.model.credential import not_given
 
 TYPE_CHECKING = False  # `typing` takes longer than the spawn that reveals a secret
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import TypeAlias
 
     from anyclawd.model.value import Json
