@@ -5,8 +5,10 @@ meanwhile waits in the listen backlog, and nobody waits for the import.
 """
 
 import errno
+import importlib.util
 import socket
 import sys
+from collections.abc import Iterator, Sequence
 
 from broadcast import Broadcast
 from events import event_of
@@ -15,6 +17,7 @@ from options import api_key_of, host_of, port_of
 from shelf import Shelf
 
 from anyclaw_sdk.channel import Channel, Outbound, PermissionBroker, run
+from anyclaw_sdk.check import CheckFinding, CheckRequest, is_check_asked
 from anyclaw_sdk.media import Media
 from anyclaw_sdk.types import (
     SERVER_ERROR,
@@ -40,6 +43,9 @@ class DebugHttp(Channel):
 
     def defaults(self) -> Message:
         return {"host": "127.0.0.1", "port": 0}
+
+    async def check(self, request: CheckRequest) -> Sequence[CheckFinding]:
+        return tuple(checked(request))
 
     async def on_initialize(self, request: ChannelInitialize) -> None:
         host = host_of(request.options.get("host"))
@@ -72,6 +78,27 @@ class DebugHttp(Channel):
 
     async def show_elicitation(self, request: Elicitation) -> None:
         """Nothing to push: clients read GET /elicitations/pending."""
+
+
+def checked(request: CheckRequest) -> Iterator[CheckFinding]:
+    """Whether it could listen, and whom it would let in. Raises RpcError for a wrong option."""
+    options = request.options
+    host, port = host_of(options.get("host")), port_of(options.get("port"))
+    api_key = api_key_of(options.get("api_key"))
+    if importlib.util.find_spec("aiohttp") is None:
+        yield CheckFinding.error("the library aiohttp is missing", "install python3-aiohttp")
+    try:
+        # While it runs the port is its own, and another one tells as well whether the host is ours.
+        with listen(host, 0 if request.is_running else port) as listener:
+            address = listener.getsockname()[0]
+    except RpcError as error:
+        yield CheckFinding.error(error.message)
+        return
+    if not api_key and not is_loopback(address):
+        text = f"open to everybody who reaches {address}"
+        yield CheckFinding.warning(text, "set option api_key, or host to 127.0.0.1")
+    else:
+        yield CheckFinding.ok(f"listens on {host}:{port or 'a free port'}")
 
 
 def is_loopback(address: str) -> bool:
@@ -107,6 +134,6 @@ def _bind(listener: socket.socket, address: tuple[str | bytes | int, ...]) -> so
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
+    if sys.argv[1:] and not is_check_asked(sys.argv[1:]):
         sys.stderr.write("arguments are ignored; set options host, port and api_key instead\n")
     run(DebugHttp())

@@ -25,10 +25,11 @@ channel where it has not. With `elicitation`, forms and links come to `show_elic
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
 
 from anyclaw_sdk._stdio import Stdio
+from anyclaw_sdk.check import CheckFinding, CheckRequest, is_check_asked, run_check
 from anyclaw_sdk.content import text_part
 from anyclaw_sdk.types import (
     SERVER_ERROR,
@@ -245,6 +246,10 @@ class Channel:
     async def on_session_created(self, created: SessionCreated) -> None:
         """A session exists; deliveries name it from now on."""
 
+    async def check(self, request: CheckRequest) -> Sequence[CheckFinding]:
+        """Look at what it needs of the world, instead of its work; see `anyclaw_sdk.check`."""
+        return ()
+
     async def handle_unknown(self, method: str, params: Message) -> Json:
         """Take any other message; the result answers a request.
 
@@ -254,7 +259,12 @@ class Channel:
 
 
 def run(channel: Channel) -> NoReturn:
-    """Speak the channel protocol on stdin and stdout until stdin ends, then exit."""
+    """Speak the channel protocol on stdin and stdout until stdin ends, then exit.
+
+    With `--check` make its check instead.
+    """
+    if is_check_asked(sys.argv[1:]):
+        run_check(channel.check, channel.defaults())
     stdio = Stdio.take()
     import asyncio  # 40 ms that no importer of this module shall pay
 

@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, NoReturn
 
 from anyclaw_sdk._stdio import Stdio
+from anyclaw_sdk.check import CheckFinding, CheckRequest, is_check_asked, run_check
 from anyclaw_sdk.types import Json, Message, MethodNotFound
 from anyclaw_sdk.types import ServiceInitialize as ServiceInitialize  # what `start` is given
 
@@ -98,13 +99,22 @@ class Service:
     async def stop(self) -> None:
         """Let go of everything; called once, after `start` has returned."""
 
+    async def check(self, request: CheckRequest) -> Sequence[CheckFinding]:
+        """Look at what it needs of the world, instead of its work; see `anyclaw_sdk.check`."""
+        return ()
+
     async def handle_unknown(self, method: str, params: Message) -> Json:
         """Answer any other request; for a notification the result is dropped."""
         raise MethodNotFound(method)
 
 
 def run_service(service: Service) -> NoReturn:
-    """Speak the service protocol on stdin and stdout until stdin ends, then exit."""
+    """Speak the service protocol on stdin and stdout until stdin ends, then exit.
+
+    With `--check` make its check instead.
+    """
+    if is_check_asked(sys.argv[1:]):
+        run_check(service.check, service.defaults())
     stdio = Stdio.take()
     import asyncio  # 40 ms that no importer of this module shall pay
 

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Generic, NoReturn, ParamSpec, TypeVar, overloa
 from anyclaw_sdk._signature import signature_of
 from anyclaw_sdk._stdio import Stdio
 from anyclaw_sdk._tool_result import ToolResult as ToolResult  # part of this module's face
+from anyclaw_sdk.check import CheckFinding, CheckRequest, is_check_asked, run_check
 from anyclaw_sdk.content import text_part
 from anyclaw_sdk.types import (
     Caller,
@@ -343,13 +344,22 @@ class ToolServer:
     async def on_close(self) -> None:
         """The supervisor has gone and no call runs any more."""
 
+    async def check(self, request: CheckRequest) -> Sequence[CheckFinding]:
+        """Look at what it needs of the world, instead of its work; see `anyclaw_sdk.check`."""
+        return ()
+
     async def handle_unknown(self, method: str, params: Message) -> Json:
         """Answer any other request, such as `resources/list`; of a notification nothing comes."""
         raise MethodNotFound(method)
 
 
 def run_server(server: ToolServer) -> NoReturn:
-    """Speak MCP on stdin and stdout until stdin ends, then exit."""
+    """Speak MCP on stdin and stdout until stdin ends, then exit.
+
+    With `--check` make its check instead.
+    """
+    if is_check_asked(sys.argv[1:]):
+        run_check(server.check, {})
     stdio = Stdio.take()
     import asyncio  # 40 ms that no importer of this module shall pay
 

@@ -8,8 +8,9 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from checkup import checked
 from images import IDLE_S, Images
 from intake import Intake
 from listener import base_url_of, listen
@@ -18,6 +19,7 @@ from quota import Quota
 from state import State
 from vault import Vault
 
+from anyclaw_sdk.check import CheckFinding, CheckRequest
 from anyclaw_sdk.service import (
     Health,
     Installation,
@@ -39,6 +41,9 @@ def wall() -> float:
 class MediaService(Service):
     def __init__(self, now: Callable[[], float] = wall) -> None:
         self._now = now  #: the wall clock, in seconds
+
+    async def check(self, request: CheckRequest) -> Sequence[CheckFinding]:
+        return tuple(checked(request, os.environ))
 
     async def start(self, initialize: ServiceInitialize) -> Started:
         options = read_options(initialize.options)

@@ -4,13 +4,16 @@ Whoever runs the agent says which hosts, methods and paths may be asked, and whi
 with each; the credential is put in here, and taken out of whatever comes back.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from checkup import checked
 from options import Settings, settings_of
 from refusal import Refusal
 from request import request_of
 from rules import METHODS
 
+from anyclaw_sdk.check import CheckFinding, CheckRequest
 from anyclaw_sdk.tool import Call, Host, Tool, ToolError, ToolServer, run_server
 from anyclaw_sdk.types import INVALID_PARAMS, Message, RpcError
 
@@ -91,6 +94,9 @@ class Program(ToolServer):
     def __init__(self) -> None:
         self._tool = HttpRequest()
         self.tools = (self._tool,)
+
+    async def check(self, request: CheckRequest) -> Sequence[CheckFinding]:
+        return await checked(request)
 
     async def on_start(self, host: Host) -> None:
         if not host.is_trusted:

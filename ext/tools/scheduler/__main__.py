@@ -5,10 +5,11 @@ import sys
 
 from program import Scheduler
 
+from anyclaw_sdk.check import is_check_asked
 from anyclaw_sdk.tool import run_server
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
+    if sys.argv[1:] and not is_check_asked(sys.argv[1:]):
         sys.stderr.write("arguments are ignored; set options instead\n")
     logging.basicConfig(format="%(levelname)s %(message)s", stream=sys.stderr)
     run_server(Scheduler())

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import view
+from checkup import checked
 from clockwork import Clockwork
 from desk import Desk, When
 from options import options_of
@@ -15,6 +16,7 @@ from store import Store, StoreError
 from task import Missed, Task
 
 from anyclaw_sdk.blocks import text_block
+from anyclaw_sdk.check import CheckFinding, CheckRequest
 from anyclaw_sdk.tool import Call, Host, Tool, ToolError, ToolResult, ToolServer, tool
 from anyclaw_sdk.types import SERVER_ERROR, Caller, RpcError
 
@@ -74,6 +76,9 @@ class Scheduler(ToolServer):
         new_id: Callable[[], str] = lambda: f"t{os.urandom(6).hex()}",
     ) -> None:
         self._environ, self._clock, self._new_id = environ, clock, new_id
+
+    async def check(self, request: CheckRequest) -> Sequence[CheckFinding]:
+        return tuple(checked(request, state_directory(self._environ), self._environ))
 
     async def on_start(self, host: Host) -> None:
         self._options = options = options_of(host.option, self._environ)

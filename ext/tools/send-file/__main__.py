@@ -5,12 +5,14 @@ To that chat and no other: where it goes is not the agent's to say, it follows f
 
 import asyncio
 import os
+from collections.abc import Iterator, Sequence
 
 from below import Found, open_below
 from carrier import part_of
 from kind import HEAD_BYTES, kind_of
 from refusal import Refusal
 
+from anyclaw_sdk.check import CheckFinding, CheckRequest
 from anyclaw_sdk.media import Media
 from anyclaw_sdk.tool import Call, Host, Tool, ToolError, ToolServer, run_server
 from anyclaw_sdk.types import INVALID_PARAMS, Json, Message, RpcError
@@ -101,12 +103,32 @@ def max_bytes_of(option: Json) -> int:
     return option
 
 
+def checked(workspaces: Sequence[str]) -> Iterator[CheckFinding]:
+    """Whether this process may read what agents are to send from."""
+    if not workspaces:
+        yield CheckFinding.note("no agent has this tool", "name it in the `tools` of an agent")
+    for workspace in workspaces:
+        if not workspace.strip("/"):
+            yield CheckFinding.warning(NO_WORKSPACE, "set working_dir of the agent")
+        elif not os.access(workspace, os.F_OK):
+            yield CheckFinding.warning(f"there is no workspace {workspace}", "make it")
+        elif not os.access(workspace, os.R_OK | os.X_OK):
+            text = f"the workspace {workspace} is not readable for the user that the tool runs as"
+            yield CheckFinding.error(text, "set user of the tool to that of the agent")
+        else:
+            yield CheckFinding.ok(f"files can be sent from {workspace}")
+
+
 class Program(ToolServer):
     name = "send-file"
 
     def __init__(self) -> None:
         self._tool = SendFile()
         self.tools = (self._tool,)
+
+    async def check(self, request: CheckRequest) -> Sequence[CheckFinding]:
+        max_bytes_of(request.options.get("max_bytes"))
+        return tuple(checked(request.workspaces))
 
     async def on_start(self, host: Host) -> None:
         self._tool.max_bytes = max_bytes_of(host.option("max_bytes"))

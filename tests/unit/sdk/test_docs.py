@@ -10,7 +10,18 @@ import pytest
 
 DOCS = Path(__file__).parents[3] / "docs"
 MODULES = [
-    *("agent", "blocks", "channel", "content", "hook", "media", "service", "testing", "tool"),
+    *(
+        "agent",
+        "blocks",
+        "channel",
+        "check",
+        "content",
+        "hook",
+        "media",
+        "service",
+        "testing",
+        "tool",
+    ),
     "types",
 ]
 

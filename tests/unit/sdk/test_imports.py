@@ -7,7 +7,18 @@ import pytest
 HEAVY = ("asyncio", "dataclasses", "inspect", "logging", "socket", "ssl", "subprocess")
 
 
-MODULES = ["agent", "blocks", "channel", "content", "hook", "media", "service", "tool", "types"]
+MODULES = [
+    "agent",
+    "blocks",
+    "channel",
+    "check",
+    "content",
+    "hook",
+    "media",
+    "service",
+    "tool",
+    "types",
+]
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -8,7 +8,8 @@ from typing import Generic, TypeVar
 from anyclaw_sdk._channel_harness import ChannelHarness
 from anyclaw_sdk._connection import Connection
 from anyclaw_sdk.channel import Channel
-from anyclaw_sdk.testing.tester import Tester
+from anyclaw_sdk.check import CheckFinding
+from anyclaw_sdk.testing.tester import Tester, checked
 from anyclaw_sdk.types import (
     UNKNOWN_MESSAGE,
     Elicitation,
@@ -78,6 +79,13 @@ class ChannelTester(Tester, Generic[AnyChannel]):
         }
         result = await self._near.request("initialize", params | ({"ack": ack} if ack else {}))
         return map_of(result)
+
+    async def check(
+        self, options: Message | None = None, *, is_running: bool = False
+    ) -> list[CheckFinding]:
+        """What its check finds; the context need not be entered for it."""
+        channel = self.channel
+        return await checked(channel.check, options, channel.defaults(), is_running=is_running)
 
     async def deliver(
         self,

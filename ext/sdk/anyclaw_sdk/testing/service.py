@@ -5,8 +5,9 @@ from typing import Generic, TypeVar
 
 from anyclaw_sdk._connection import Connection
 from anyclaw_sdk._service_harness import ServiceHarness
+from anyclaw_sdk.check import CheckFinding
 from anyclaw_sdk.service import Health, Installation, Service, Started
-from anyclaw_sdk.testing.tester import Tester
+from anyclaw_sdk.testing.tester import Tester, checked
 from anyclaw_sdk.types import Message, list_of, map_of, text_of
 
 AnyService = TypeVar("AnyService", bound=Service)
@@ -33,6 +34,13 @@ class ServiceTester(Tester, Generic[AnyService]):
         variables, urls = map_of(raw.get("environment")), map_of(raw.get("urls"))
         installation = Installation(variables, urls, tuple(list_of(raw.get("volumes"))))
         return Started(answer.get("port", 0), installation)
+
+    async def check(
+        self, options: Message | None = None, *, is_running: bool = False
+    ) -> list[CheckFinding]:
+        """What its check finds; the context need not be entered for it."""
+        service = self.service
+        return await checked(service.check, options, service.defaults(), is_running=is_running)
 
     async def health(self) -> Health:
         answer = map_of(await self.request("health", {}))

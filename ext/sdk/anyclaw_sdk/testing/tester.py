@@ -5,13 +5,15 @@ what the extension sends; leaving it is the end of stdin, and waits until the ha
 """
 
 import asyncio
+import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
 from anyclaw_sdk import _frames
 from anyclaw_sdk._connection import Connection
+from anyclaw_sdk.check import CheckFinding, Checking, perform_check
 from anyclaw_sdk.types import Json, Message, MethodNotFound, RpcError
 
 
@@ -20,6 +22,21 @@ def connection_pair() -> tuple[Connection, Connection]:
     near = Connection(lambda data: far.feed(data))
     far = Connection(near.feed)
     return near, far
+
+
+async def checked(
+    check: Checking,
+    options: Message | None,
+    defaults: Message,
+    *,
+    is_running: bool,
+    workspaces: Sequence[str] = (),
+) -> list[CheckFinding]:
+    """What a check finds, by way of the lines that it writes."""
+    wire: Message = {"options": options or {}, "unit": "test", "running": is_running}
+    wire["workspaces"] = list(workspaces)
+    lines = await perform_check(check, json.loads(json.dumps(wire)), defaults)
+    return [CheckFinding.from_wire(json.loads(json.dumps(line))) for line in lines]
 
 
 class Serving(Protocol):

@@ -9,7 +9,8 @@ from typing import NamedTuple, Self
 from anyclaw_sdk import _frames, _mcp
 from anyclaw_sdk._connection import Connection
 from anyclaw_sdk._tool_harness import ToolHarness
-from anyclaw_sdk.testing.tester import Tester
+from anyclaw_sdk.check import CheckFinding
+from anyclaw_sdk.testing.tester import Tester, checked
 from anyclaw_sdk.tool import Tool, ToolResult, ToolServer, server_of
 from anyclaw_sdk.types import (
     SERVER_ERROR,
@@ -118,6 +119,16 @@ class ToolTester(Tester):
         result = await self.request("initialize", params)
         self._near.notify("notifications/initialized", {})
         return result
+
+    async def check(self, *, is_running: bool = False) -> "list[CheckFinding]":
+        """What its check finds; the context need not be entered for it."""
+        return await checked(
+            self.server.check,
+            self._options,
+            {},
+            is_running=is_running,
+            workspaces=(self._caller["workspace"],),
+        )
 
     async def list(self) -> "list[Message]":
         """The tools as `tools/list` shows them."""
