@@ -13,6 +13,7 @@ from anyclawd.compile.command import words_of
 from anyclawd.compile.diagnose import quote
 from anyclawd.compile.draft import PROTOCOLS, Draft, protocol_of, readiness_of
 from anyclawd.compile.origin import Source
+from anyclawd.compile.policies import value_of
 from anyclawd.compile.read import Schema, one_of, show
 from anyclawd.compile.secret import is_secret_origin, looks_secret
 from anyclawd.compile.sources import Sources
@@ -103,6 +104,7 @@ class Checker:
             self._report.warning(weight.key_span, draft.key("resources.cpu_weight"), text)
 
     def _check_options(self, draft: Draft) -> None:
+        self._check_variables(draft)
         node = draft.settings.get("options_schema")
         if node is None or (draft.is_template and "options" not in draft.settings):
             return  # a template may leave its options to its instances
@@ -126,6 +128,20 @@ class Checker:
         if "additionalProperties" not in schema.value and "properties" in schema.value:
             known = schema.value["properties"]
             self._unknown_options(options, draft.key("options"), known, self._report.warning)
+
+    def _check_variables(self, draft: Draft) -> None:
+        """Report options that cannot be handed over as variables, where they are."""
+        options = draft.settings.get("options")
+        is_told = value_of(draft.settings, "trusted", default=False)
+        if options is None or draft.declaration.kind not in (Kind.CHANNEL, Kind.TOOL) or is_told:
+            return
+        for name, child in options.value.items():
+            text = child.value if child.origin is None else child.origin.text
+            if isinstance(text, str) and "\0" in text:
+                reason = "a variable cannot hold a NUL character, and the options of this unit are"
+                self._report.error(
+                    child.span, draft.key(f"options.{name}"), f"{reason} variables too"
+                )
 
     def _validator(self, draft: Draft, node: Node, schema: Json) -> "Validator | None":
         from jsonschema import Draft202012Validator  # 80 ms, so only where there is a schema

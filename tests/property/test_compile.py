@@ -5,6 +5,7 @@ import marshal
 import re
 from dataclasses import replace
 
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
@@ -138,8 +139,9 @@ YAML_BITS = st.lists(
     st.sampled_from(
         [
             "units:\n", "  ", "a.service: ", "{", "}", "[", "]", ": ", "- ", "\n", "&a ", "*a",
-            "!env X", "!env X:1", "exec", "agents_manager", "agents", "'", '"', "\t", "#", ",",
-            "null", "1", "true", "after", "<<", "|", "\n---\n", "!", "é", "\x00",
+            "!env X", "!env X:1", "!credential X", "!credential X:1", "exec", "agents_manager",
+            "agents", "'", '"', "\t", "#", ",", "null",
+            "1", "true", "after", "<<", "|", "\n---\n", "!", "é", "\x00",
         ]
     ),
     max_size=30,
@@ -204,6 +206,7 @@ units:
 """
 PIECES = st.sampled_from(
     ["null", "[]", "{}", "''", "3", "-1", "true", ".nan", "x", "a.service", "!env T", "!env Q",
+     "!credential C", "!credential D", '!credential "D:1"', "!credential E", "!credential ..",
      "&a ", "*a", "\n", "  ", "- ", ": ", "[", "}", "@ext/agents/mock", "@python", "1e400",
      "%", "%i", "@", "c@4.service", "pool@1.agent", "pool.agent"]
 )  # fmt: skip
@@ -213,15 +216,19 @@ CHANGES = st.lists(
 
 
 @settings(max_examples=300, deadline=None)
-@given(CHANGES)
+@given(CHANGES, st.booleans())
 def test_no_mistake_in_a_good_text_crashes_the_compiler_or_shows_a_secret(
-    changes: list[tuple[int, int, str]],
+    changes: list[tuple[int, int, str]], has_credentials: bool
 ) -> None:
     text, path = EXAMPLE, "/etc/claw/anyclaw.yaml"
     for start, length, piece in changes:
         text = text[:start] + piece + text[start + length :]
-    world = PaperWorld(files={path: text.encode()}, environ={"PATH": "/bin", "T": "hunter2"})
-    outcome = compile_config(path, world.environ, world)
+    environ = {"PATH": "/bin", "T": "hunter2"}
+    if has_credentials:
+        environ["CREDENTIALS_DIRECTORY"] = "/run/c"
+    files = {path: text.encode(), "/run/c/C": b"hunter2\n", "/run/c/E": b"hunter2\xff"}
+    world = PaperWorld(files=files, environ=environ)
+    outcome = compile_config(path, world.environ, world, has_credentials=has_credentials)
     assert (outcome.plan is None) is any(found.severity == "error" for found in outcome.findings)
     assert "hunter2" not in "".join(map(str, outcome.findings))
 
@@ -317,6 +324,44 @@ def documents(table: Table) -> st.SearchStrategy[Json]:
         return document
 
     return build()
+
+
+def scalars(text: str) -> list[tuple[int, int]]:
+    """Where the scalars of a document begin and end, keys left out."""
+    found = []
+    keys = set()
+    for event in yaml.parse(text):
+        if isinstance(event, yaml.ScalarEvent):
+            found.append((event.start_mark.index, event.end_mark.index))
+            if text[event.end_mark.index :].startswith(":"):
+                keys.add(found[-1])
+    return [place for place in found if place not in keys and place[0] < place[1]]
+
+
+def errors_of(text: str) -> set[tuple[str, str]]:
+    path = "/etc/claw/anyclaw.yaml"
+    world = PaperWorld(files={path: text.encode()})
+    outcome = compile_config(path, world.environ, world, has_credentials=False)
+    errors = {(it.key, it.text) for it in outcome.findings if it.severity == "error"}
+    assert (outcome.plan is None) is bool(errors)
+    return errors
+
+
+UNTAGGED = EXAMPLE.replace("!env ", "")
+#: But for the one whose meaning another unit depends on.
+SCALARS = [(start, end) for start, end in scalars(UNTAGGED) if UNTAGGED[start:end] != "hook"]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from(SCALARS), min_size=1, max_size=4, unique=True))
+def test_a_credential_may_stand_for_any_value_where_nobody_has_it(
+    places: list[tuple[int, int]],
+) -> None:
+    """Whatever is not known: it compiles, and all that is said of that is that it is not known."""
+    text = UNTAGGED
+    for start, end in sorted(places, reverse=True):
+        text = f"{text[:start]}!credential C{text[end:]}"
+    assert errors_of(text) <= errors_of(UNTAGGED)
 
 
 ARGUMENTS = st.text("abcXYZ0189:_.-\\", min_size=1, max_size=12)

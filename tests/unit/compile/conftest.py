@@ -8,12 +8,16 @@ from anyclawd.compile.compiler import Outcome, compile_config
 from tests.fakes.paper_world import PaperWorld
 
 CONFIG = "/etc/claw/anyclaw.yaml"
+CREDENTIALS = "/run/credentials/claw.service"
 Compile = Callable[..., Outcome]
 
 
 @pytest.fixture
 def compile_text() -> Compile:
-    """Compile a text as `/etc/claw/anyclaw.yaml`; other files by path, variables by name."""
+    """Compile a text as `/etc/claw/anyclaw.yaml`; other files by path, variables by name.
+
+    With `credentials`, if only an empty map, the service manager has set their directory.
+    """
 
     def compile_it(
         text: str | bytes,
@@ -22,13 +26,24 @@ def compile_text() -> Compile:
         environ: Mapping[str, str] | None = None,
         strict: bool = False,
         dropins: str = "",
+        credentials: Mapping[str, bytes] | None = None,
+        has_credentials: bool = True,
     ) -> Outcome:
         content = text if isinstance(text, bytes) else text.encode()
         more = {path: body.encode() for path, body in (files or {}).items()}
-        world = PaperWorld(
-            files={CONFIG: content, **more}, environ={"PATH": "/bin", **(environ or {})}
+        variables = {"PATH": "/bin", **(environ or {})}
+        if credentials is not None:
+            variables["CREDENTIALS_DIRECTORY"] = CREDENTIALS
+            more |= {f"{CREDENTIALS}/{name}": body for name, body in credentials.items()}
+        world = PaperWorld(files={CONFIG: content, **more}, environ=variables)
+        return compile_config(
+            CONFIG,
+            world.environ,
+            world,
+            strict=strict,
+            dropins=dropins,
+            has_credentials=has_credentials,
         )
-        return compile_config(CONFIG, world.environ, world, strict=strict, dropins=dropins)
 
     return compile_it
 
