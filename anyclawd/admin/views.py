@@ -39,6 +39,7 @@ def unit_view(unit: Unit) -> Json:
         "pass_environment": list(unit.pass_environment),
         "working_dir": unit.working_dir,
         "state_directory": unit.has_state_directory,
+        "check": unit.has_check,
         "user": unit.user,
         "template": unit.template or "",
         "isolate": str(unit.isolate),

@@ -85,6 +85,7 @@ class Builder:
             pass_environment=items_of(settings, "pass_environment", ()),
             working_dir=self.directory(draft),
             has_state_directory=value_of(settings, "state_directory", default=False),
+            has_check=value_of(settings, "check", default=False),
             services=tuple(ref.unit for ref in services),
             user=value_of(settings, "user", ""),
             readiness=readiness,

@@ -750,6 +750,13 @@ UNIT: Mapping[str, Setting] = _rows(
         doc="Whether it gets a directory of its own that outlives it, named in `STATE_DIRECTORY`.",
     ),
     Setting(
+        name="check",
+        kind=Flag(),
+        default=_yes_no(value=False),
+        doc="Whether `anyclawctl doctor` may call its program with `--check`.",
+        effect=Effect.LIVE,
+    ),
+    Setting(
         name="user",
         kind=Text(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\$?$", expected="the name of a user"),
         default="the daemon's",

@@ -527,6 +527,17 @@ outlives the process, the daemon and the configuration. Programs beside the main
 Where `user` changes the directory changes hands; what lies in it stays whose it was.
 """
 
+_CHECKS = """\
+## Checks
+
+With `check: true` a program says what is wrong with its place in the world when it is called with
+`--check` behind its usual command line: a port that is taken, a directory that it may not write to.
+`anyclawctl doctor` calls it, and nothing else does; see
+[checks of extensions](doctor.md#checks-of-extensions). The unit files that are shipped say it where
+their extension has a check. A program that knows no `--check` must not have it: it would be started
+as usual.
+"""
+
 
 def page() -> str:
     """The whole page."""
@@ -569,6 +580,7 @@ def _parts() -> Iterator[str]:
     yield from section("tool_access", TOOL_ACCESS)
     yield _SERVICES
     yield _STATE
+    yield _CHECKS
 
 
 if __name__ == "__main__":

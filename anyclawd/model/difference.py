@@ -64,6 +64,7 @@ UNIT_ROWS: Mapping[str, Row] = MappingProxyType(
         "pass_environment": Row("pass_environment", _RESTART),
         "working_dir": Row("working_dir", _RESTART),
         "has_state_directory": Row("state_directory", _RESTART),
+        "has_check": Row("check", _LIVE),
         "services": Row("services", _RESTART),
         "user": Row("user", _RESTART),
         "readiness": Row("readiness.type", _RESTART),

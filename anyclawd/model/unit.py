@@ -118,6 +118,7 @@ class Unit:
     pass_environment: tuple[str, ...] = ()
     working_dir: str = ""  #: absolute; empty means the daemon's own
     has_state_directory: bool = False  #: it is given a directory of its own that outlives it
+    has_check: bool = False  #: its program can be called with `--check`
     services: tuple[UnitName, ...] = ()  #: whose installations are applied to its process
     user: str = ""
     readiness: ReadinessType = ReadinessType.NONE

@@ -80,6 +80,7 @@ def test_every_field_of_a_unit_is_shown() -> None:
         "notify_access": "readiness",
         "watchdog_s": "watchdog",
         "has_state_directory": "state_directory",
+        "has_check": "check",
     }
     keys = set(unit_view(PLAN.units[AGENT])) | set(unit_view(PLAN.units[CHANNEL])) | {"tool", None}
     fields = Unit.__dataclass_fields__

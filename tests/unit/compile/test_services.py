@@ -164,3 +164,13 @@ def test_a_unit_that_is_switched_off_may_list_what_is_too(compile_text: Compile)
         + "services_manager: {services: {media: {binary: sh, enabled: false}}}\n"
     )
     assert lines(outcome) == []
+
+
+def test_a_check_is_wished_for_and_the_shipped_units_that_have_one_say_so(
+    compile_text: Compile,
+) -> None:
+    text = "tools_manager: {tools: {x: {binary: sh, check: true}, y: {binary: sh}}}\n"
+    assert unit(compile_text, text, "x.tool").has_check
+    assert not unit(compile_text, text, "y.tool").has_check
+    text = 'tools_manager: {tools: {z: {binary: "@built-in/tools/scheduler"}}}\n'
+    assert unit(compile_text, text, "z.tool").has_check

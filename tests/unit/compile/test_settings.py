@@ -32,7 +32,7 @@ EVERY_SETTING = {
     "exec_start_post", "exec_reload", "exec_stop_post", "condition", "isolate", "instances",
     "queue", "recovery", "delivery_ttl", "rate_limits", "fs", "terminal", "history_replay",
     "hooks", "min_workers", "max_workers", "worker_idle", "mcp_era", "trusted", "call_timeout",
-    "tool_access", "services", "state_directory",
+    "tool_access", "services", "state_directory", "check",
     *(relation.value for relation in Relation),
 }  # fmt: skip
 
