@@ -1,8 +1,8 @@
 """The Debian package of this very checkout, built as a developer of Debian would build it.
 
 It is built of what is committed, in a clean tree of the release, by a user, without a network and
-with nothing installed but what debian/control asks for. What comes out is kept in the cache of trees
-by the content of the commit; tests, which no package holds, decide nothing of it.
+with nothing installed but what debian/control asks for. What comes out is kept in the cache of
+trees by the content of the commit; tests, which no package holds, decide nothing of it.
 """
 
 import hashlib

@@ -25,7 +25,7 @@ MODULES = [
 def test_importing_the_sdk_loads_nothing_heavy(module: str) -> None:
     script = f"import sys, anyclaw_sdk.{module}; print(*sorted(sys.modules))"
     output = subprocess.run(
-        [sys.executable, "-I", "-c", script], check=True, capture_output=True, text=True
+        [sys.executable, "-P", "-c", script], check=True, capture_output=True, text=True
     ).stdout
     assert not set(HEAVY) & set(output.split())
 
@@ -33,7 +33,7 @@ def test_importing_the_sdk_loads_nothing_heavy(module: str) -> None:
 def test_the_sdk_imports_the_standard_library_only() -> None:
     script = "import sys, anyclaw_sdk.testing; print(*sys.modules)"
     output = subprocess.run(
-        [sys.executable, "-I", "-c", script], check=True, capture_output=True, text=True
+        [sys.executable, "-P", "-c", script], check=True, capture_output=True, text=True
     ).stdout
     roots = {name.partition(".")[0] for name in output.split()}
     before = {"__main__", "anyclaw_sdk", "_distutils_hack", "__mp_main__"}
