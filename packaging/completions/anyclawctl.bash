@@ -37,10 +37,11 @@ _anyclawctl() {
     return
   fi
   mapfile -t found < <("$1" complete -- "${words[@]:1}" 2>/dev/null)
-  if [[ ${found[0]-} == :files ]]; then
-    compopt -o default
-    return
-  fi
+  case ${found[0]-} in
+    :files) compopt -o default; return ;;
+    :directories) compopt -o dirnames; return ;;
+    *=) compopt -o nospace ;;  # a value comes next
+  esac
   # Readline replaces only what is behind the last of the signs that it cuts words at, and @ itself.
   for sign in : = @; do
     if [[ $COMP_WORDBREAKS == *"$sign"* && $last == *"$sign"* ]]; then

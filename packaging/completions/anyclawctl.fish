@@ -3,10 +3,13 @@
 function __anyclawctl_complete
     set -l words (commandline -opc)
     set -l found (command $words[1] complete -- $words[2..-1] (commandline -ct) 2>/dev/null)
-    if test "$found[1]" = ":files"
-        __fish_complete_path (commandline -ct)
-    else
-        printf '%s\n' $found
+    switch "$found[1]"
+        case :files
+            __fish_complete_path (commandline -ct)
+        case :directories
+            __fish_complete_directories (commandline -ct)
+        case '*'
+            printf '%s\n' $found
     end
 end
 
@@ -45,6 +48,7 @@ complete -c anyclawctl -n __fish_use_subcommand -a send -d 'send a message to an
 complete -c anyclawctl -n __fish_use_subcommand -a notify -d 'send a text to a chat, without an agent'
 complete -c anyclawctl -n __fish_use_subcommand -a chat -d 'talk to an agent'
 complete -c anyclawctl -n __fish_use_subcommand -a validate -d 'check a configuration, without a daemon'
+complete -c anyclawctl -n __fish_use_subcommand -a doctor -d 'tell what is wrong with this installation, and what to do about it'
 complete -c anyclawctl -n __fish_use_subcommand -a schema -d 'print the JSON Schema of the configuration'
 complete -c anyclawctl -n __fish_use_subcommand -a init -d 'write a first configuration'
 complete -c anyclawctl -n __fish_use_subcommand -a demo -d 'boot a small system, send it a message, show what happened'
