@@ -45,9 +45,13 @@ _STATUS_OF = {
 
 
 def find_socket(given: str | None, environ: Mapping[str, str]) -> str:
-    """The admin socket to use: what was given, the user's own daemon, else the system's."""
-    if given or environ.get("ANYCLAWD_SOCKET"):
-        return given or environ["ANYCLAWD_SOCKET"]
+    """The admin socket to use: what was given, the user's own daemon, else the system's.
+
+    `@NAME` is that of the deployment anyclawd@NAME.
+    """
+    named = given or environ.get("ANYCLAWD_SOCKET")
+    if named:
+        return f"/run/anyclawd{named}/admin.sock" if named.startswith("@") else named
     runtime_dir = environ.get("XDG_RUNTIME_DIR")
     if runtime_dir:
         own = f"{runtime_dir}/anyclawd/admin.sock"

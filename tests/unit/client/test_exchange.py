@@ -111,6 +111,8 @@ def test_the_request_is_whole_and_ends_the_connection(
         ("/a", {"ANYCLAWD_SOCKET": "/b"}, "/a"),
         (None, {"ANYCLAWD_SOCKET": "/b"}, "/b"),
         (None, {"XDG_RUNTIME_DIR": "/nowhere"}, "/run/anyclawd/admin.sock"),
+        ("@shop", {"ANYCLAWD_SOCKET": "/b"}, "/run/anyclawd@shop/admin.sock"),
+        (None, {"ANYCLAWD_SOCKET": "@shop"}, "/run/anyclawd@shop/admin.sock"),
         (None, {}, "/run/anyclawd/admin.sock"),
     ],
 )
