@@ -25,6 +25,7 @@ from anyclawd.compile.origin import SOURCES, Lookup, Origin, Source, split
 from anyclawd.model.secret import retype
 from anyclawd.model.span import Span
 from anyclawd.model.value import Json
+from anyclawd.model.world import HEAD_BYTES
 
 LARGEST_FILE_BYTES = 16 * 2**20
 DEEPEST = 64  #: levels of maps and lists
@@ -67,6 +68,7 @@ class World(Protocol):
     @property
     def environ(self) -> Mapping[str, str]: ...
     def read(self, path: str) -> bytes: ...
+    def head(self, path: str) -> bytes: ...
     def names_in(self, directory: str) -> tuple[str, ...]: ...
     def working_directory(self) -> str: ...
     def which(self, program: str) -> str | None: ...
@@ -74,6 +76,7 @@ class World(Protocol):
     def is_dir(self, path: str) -> bool: ...
     def is_executable(self, path: str) -> bool: ...
     def has_user(self, user: str) -> bool: ...
+    def is_self(self, user: str) -> bool: ...
     def is_root(self) -> bool: ...
     def data_directory(self) -> str | None: ...
 
@@ -88,6 +91,11 @@ class Machine:
         """The content of a file, cut off one byte after the limit. Raises OSError."""
         with Path(path).open("rb") as file:
             return file.read(LARGEST_FILE_BYTES + 1)
+
+    def head(self, path: str) -> bytes:
+        """How a program begins. Raises OSError."""
+        with Path(path).open("rb") as file:
+            return file.read(HEAD_BYTES)
 
     def names_in(self, directory: str) -> tuple[str, ...]:
         """What a directory holds, sorted; raises OSError."""
@@ -112,11 +120,12 @@ class Machine:
 
     def has_user(self, user: str) -> bool:
         """Whether there is a user of this name or number."""
-        try:
-            pwd.getpwuid(int(user)) if user.isdecimal() else pwd.getpwnam(user)
-        except (KeyError, OverflowError):
-            return False
-        return True
+        return _account(user) is not None
+
+    def is_self(self, user: str) -> bool:
+        """Whether this process runs as the user of this name or number."""
+        account = _account(user)
+        return account is not None and account.pw_uid == os.geteuid()
 
     def is_root(self) -> bool:
         return os.geteuid() == 0
@@ -126,6 +135,13 @@ class Machine:
         for place in _data_places():
             if (place / "units" / "default.target.yaml").is_file():
                 return str(place)
+        return None
+
+
+def _account(user: str) -> pwd.struct_passwd | None:
+    try:
+        return pwd.getpwuid(int(user)) if user.isdecimal() else pwd.getpwnam(user)
+    except (KeyError, OverflowError):
         return None
 
 

@@ -4,7 +4,7 @@ A missing program is a matter of the machine and never of the text: `validate` a
 it an error, and at start it fails the one unit, with the same words, and stops no other.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from anyclawd.compile.diagnose import Report
 from anyclawd.compile.tree import World
 from anyclawd.model import world
 from anyclawd.model.deps import UnitName
-from anyclawd.model.errors import Finding, Scope
+from anyclawd.model.errors import Finding, Scope, Severity
 from anyclawd.model.plan import Plan
 from anyclawd.model.policy import HookCommand, Isolation, Probe
 from anyclawd.model.span import Span
@@ -30,6 +30,19 @@ class Place(NamedTuple):
 Places = Mapping[tuple[UnitName, str], Place]
 
 
+class Lack(NamedTuple):
+    """What a unit misses on this machine."""
+
+    unit: UnitName
+    setting: str  #: the setting that asks for it, as `Places` has it; empty for the whole unit
+    severity: Severity
+    text: str
+    remedy: str = ""  #: the next move, where one is known
+
+    def __str__(self) -> str:
+        return f"{self.text}; {self.remedy}" if self.remedy else self.text
+
+
 def world_findings(
     plan: Plan, machine: World, places: Places = MappingProxyType({})
 ) -> tuple[Finding, ...]:
@@ -38,33 +51,36 @@ def world_findings(
     A plan knows where its units stand; `places` tells where their settings do.
     """
     report = Report(scope=Scope.WORLD)
-    inherited = sorted(name for name in machine.environ if name.endswith("_API_KEY"))
-    for unit in plan.units.values():
-        where = _Where(unit, places)
-        if unit.problem:
-            report.warning(*where(""), f"cannot be started: {unit.problem}")
-        elif unit.is_process:
-            _check_world(unit, machine, where, report)
-            for setting, command in _commands(unit):
-                say = report.warning if command.may_fail else report.error
-                _check_program(command.argv[0], machine, where(setting), say)
-            _check_inherited(unit, inherited, where, report)
+    for lack in world_lacks(plan, machine):
+        say = report.error if lack.severity is Severity.ERROR else report.warning
+        say(*place_of(lack, plan, places), str(lack))
     return report.findings()
 
 
-class _Where:
-    """Places of one unit: that of a setting, else the unit's own."""
+def world_lacks(plan: Plan, machine: World) -> Iterator[Lack]:
+    """What the machine lacks for this plan, unit by unit."""
+    inherited = sorted(name for name in machine.environ if name.endswith("_API_KEY"))
+    for unit in plan.units.values():
+        if unit.problem:
+            yield Lack(unit.name, "", Severity.WARNING, f"cannot be started: {unit.problem}")
+        elif unit.is_process:
+            yield from _settings(unit, machine)
+            for setting, command in commands_of(unit):
+                severity = Severity.WARNING if command.may_fail else Severity.ERROR
+                for said in _program(command.argv[0], unit, machine):
+                    yield Lack(unit.name, setting, severity, *world.halves(said))
+            yield from _inherited(unit, inherited)
 
-    def __init__(self, unit: Unit, places: Places) -> None:
-        self._unit, self._places = unit, places
 
-    def __call__(self, setting: str) -> Place:
-        whole = self._places.get((self._unit.name, ""), Place(self._unit.span, self._unit.name))
-        return self._places.get((self._unit.name, setting), whole)
+def place_of(lack: Lack, plan: Plan, places: Places) -> Place:
+    """Where the setting was written, else the unit."""
+    whole = places.get((lack.unit, ""), Place(plan.units[lack.unit].span, lack.unit))
+    return places.get((lack.unit, lack.setting), whole)
 
 
-def _commands(unit: Unit) -> Iterator[tuple[str, HookCommand]]:
-    """The programs beside the main one, each with the name of its place."""
+def commands_of(unit: Unit) -> Iterator[tuple[str, HookCommand]]:
+    """Every program that a unit executes, its own first, each with the setting that names it."""
+    yield "exec", HookCommand(argv=unit.argv)
     hooks, condition = unit.hooks, unit.condition
     for setting, commands in (
         ("exec_start_pre", hooks.start_pre),
@@ -79,29 +95,49 @@ def _commands(unit: Unit) -> Iterator[tuple[str, HookCommand]]:
             yield f"{setting}[{index}]", command
 
 
+def interpreter_of(program: str, machine: World) -> tuple[str, str]:
+    """What a program that is a script asks for, as `model.world` says."""
+    try:
+        return world.interpreter_of(machine.head(program))
+    except OSError:
+        return "", ""  # that it may be executed does not mean that it may be read
+
+
 def _probe_command(probe: Probe | None) -> tuple[HookCommand, ...]:
     return (HookCommand(argv=probe.argv),) if probe is not None and probe.argv else ()
 
 
-def _check_program(program: str, machine: World, place: Place, say: Callable[..., None]) -> None:
+def _program(program: str, unit: Unit, machine: World) -> Iterator[str]:
+    """What is missing for one program to be executed; of several things the first."""
     found = program if "/" in program else machine.which(program)
     if found is None or not machine.is_file(found):
-        say(*place, world.no_program(program))
-    elif not machine.is_executable(found):
-        say(*place, world.not_executable(program))
+        yield world.no_program(program)
+        return
+    if not machine.is_executable(found):
+        yield world.not_executable(program)
+        return
+    interpreter, looked_up = interpreter_of(found, machine)
+    if interpreter.startswith("/") and not machine.is_file(interpreter):
+        yield world.no_interpreter(program, interpreter)
+    elif looked_up and "PATH" not in unit.environment and machine.which(looked_up) is None:
+        yield world.no_interpreter(program, looked_up)
 
 
-def _check_world(unit: Unit, machine: World, where: _Where, report: Report) -> None:
-    _check_program(unit.argv[0], machine, where("exec"), report.error)
+def _settings(unit: Unit, machine: World) -> Iterator[Lack]:
+    def lack(setting: str, said: str, severity: Severity = Severity.ERROR) -> Lack:
+        return Lack(unit.name, setting, severity, *world.halves(said))
+
     if unit.isolate is Isolation.PID and not machine.is_root():
-        report.error(*where("isolate"), world.CANNOT_ISOLATE)
+        yield lack("isolate", world.CANNOT_ISOLATE)
     if unit.working_dir and not machine.is_dir(unit.working_dir):
-        report.error(*where("working_dir"), world.no_working_dir(unit.working_dir))
+        yield lack("working_dir", world.no_working_dir(unit.working_dir))
     if unit.user and not machine.has_user(unit.user):
-        report.error(*where("user"), world.no_user(unit.user))
+        yield lack("user", world.no_user(unit.user))
+    elif unit.user and not machine.is_root() and not machine.is_self(unit.user):
+        yield lack("user", world.not_root(unit.user), Severity.WARNING)
 
 
-def _check_inherited(unit: Unit, inherited: list[str], where: _Where, report: Report) -> None:
+def _inherited(unit: Unit, inherited: list[str]) -> Iterator[Lack]:
     """Warn where an agent of the original's would have found a key that it does not get here."""
     missed = [
         name
@@ -109,6 +145,6 @@ def _check_inherited(unit: Unit, inherited: list[str], where: _Where, report: Re
         if name not in unit.environment and name not in unit.pass_environment
     ]
     if unit.kind is Kind.AGENT and missed:
-        names = ", ".join(missed)
-        text = f"does not inherit {names}; list in pass_environment what it needs"
-        report.warning(*where(""), text)
+        text = f"does not inherit {', '.join(missed)}"
+        remedy = "list in pass_environment what it needs"
+        yield Lack(unit.name, "", Severity.WARNING, text, remedy)

@@ -322,8 +322,7 @@ def _becoming(user: str, variables: "dict[str, str]") -> tuple[str, ...]:
     if account.pw_uid == posix.geteuid():
         return ()
     if posix.geteuid() != 0:
-        text = f"only root can run it as user {user!r}; remove user or run the daemon as root"
-        raise OSError(errno.EPERM, text)
+        raise OSError(errno.EPERM, world.not_root(user))
     variables["HOME"], variables["SHELL"] = account.pw_dir, account.pw_shell or "/bin/sh"
     variables["USER"] = variables["LOGNAME"] = account.pw_name
     ids = (f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--init-groups")
@@ -369,7 +368,10 @@ def _explained(error: OSError, program: str) -> OSError:
     """The same error with a text that names the next move."""
     match error.errno:
         case errno.ENOENT if _exists(program):
-            text = f"the interpreter named in the first line of {program!r} does not exist"
+            interpreter, _ = world.interpreter_of(_head(program))
+            text = world.no_loader(program)
+            if interpreter:
+                text = world.no_interpreter(program, interpreter)
         case errno.ENOENT | errno.ENOTDIR:
             text = world.no_program(program)
         case errno.EACCES:
@@ -384,6 +386,18 @@ def _explained(error: OSError, program: str) -> OSError:
         case _:
             text = f"cannot run {program!r}: {error.strerror}"
     return OSError(error.errno, text)
+
+
+def _head(program: str) -> bytes:
+    """How a program begins; nothing where it may be executed and not read."""
+    try:
+        descriptor = posix.open(program, posix.O_RDONLY | posix.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        return posix.read(descriptor, world.HEAD_BYTES)
+    finally:
+        posix.close(descriptor)
 
 
 def _pipe(opened: list[int]) -> tuple[int, int]:

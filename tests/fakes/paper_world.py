@@ -43,6 +43,9 @@ class PaperWorld:
             raise IsADirectoryError(21, "Is a directory", path)
         raise FileNotFoundError(2, "No such file or directory", path)
 
+    def head(self, path: str) -> bytes:
+        return self.read(path)[:256]
+
     def names_in(self, directory: str) -> tuple[str, ...]:
         if self.is_file(directory):
             raise NotADirectoryError(20, "Not a directory", directory)
@@ -73,6 +76,9 @@ class PaperWorld:
 
     def has_user(self, user: str) -> bool:
         return user in self.users
+
+    def is_self(self, user: str) -> bool:
+        return user in ("root", "0") if self.root else user == "me"
 
     def is_root(self) -> bool:
         return self.root

@@ -43,6 +43,7 @@ def test_a_world_answers_what_the_compiler_asks(world: World, tmp_path: Path) ->
     tool, listed = f"{tmp_path}/bin/tool", f"{tmp_path}/units.d"
     assert world.names_in(listed) == ("a.yaml", "b.yaml")
     assert world.read(f"{listed}/a.yaml") == b"a"
+    assert world.head(tool) == b"#!/bin/sh\n"
     assert (world.which("tool"), world.which("nonesuch")) == (tool, None)
     assert (world.is_file(tool), world.is_file(listed)) == (True, False)
     assert (world.is_dir(listed), world.is_dir(tool)) == (True, False)
@@ -58,6 +59,8 @@ def test_a_world_names_what_is_missing(world: World, tmp_path: Path) -> None:
         world.read(f"{tmp_path}/none")
     with pytest.raises(IsADirectoryError):
         world.read(f"{tmp_path}/units.d")
+    with pytest.raises(FileNotFoundError):
+        world.head(f"{tmp_path}/none")
     with pytest.raises(FileNotFoundError):
         world.names_in(f"{tmp_path}/none")
     with pytest.raises(NotADirectoryError):

@@ -115,7 +115,7 @@ FAILURES = {  # behaviour: (argv[0] below the folder of programs, errno, what th
     "folder": ("folder", errno.EACCES, "not an executable file"),
     "below-a-file": ("plain/x", errno.ENOTDIR, "no program"),
     "no-format": ("binary", errno.ENOEXEC, "neither a program for this machine nor a script"),
-    "no-interpreter": ("orphaned", errno.ENOENT, "interpreter"),
+    "no-interpreter": ("orphaned", errno.ENOENT, "no program '/no/such/interpreter', which the"),
 }
 
 

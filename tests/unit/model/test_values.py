@@ -231,6 +231,11 @@ def test_what_the_machine_lacks_is_told_with_the_next_move() -> None:
     assert world.no_program("/opt/x") == "no program '/opt/x'; install it or correct the path"
     assert "correct the path or its mode" in world.not_executable("/opt/x")
     assert "correct working_dir" in world.no_working_dir("/gone")
+    for said in (world.no_program("a; b"), world.no_user("x"), world.CANNOT_ISOLATE):
+        missing, remedy = world.halves(said)
+        assert f"{missing}; {remedy}" == said
+        assert ";" not in remedy
+    assert world.halves(world.no_loader("/opt/x"))[1] == "install one that was built for this one"
 
 
 # -- values ------------------------------------------------------------------------------------
