@@ -25,6 +25,7 @@ from anyclawd.compile.layers import MCP, STORE, Layers
 from anyclawd.compile.link import Linker
 from anyclawd.compile.merge import merge_all
 from anyclawd.compile.openness import check_endpoint, check_media, check_openness
+from anyclawd.compile.origin import Taken
 from anyclawd.compile.pool import Pools
 from anyclawd.compile.program import Programs
 from anyclawd.compile.read import Items, Reader
@@ -53,6 +54,7 @@ class Outcome:
     findings: tuple[Finding, ...]
     inputs: tuple[Input, ...]  #: all that the plan depends on
     places: Places  #: where things were written that the machine may lack
+    taken: tuple[Taken, ...] = ()  #: what `!env` and `!credential` have asked for
 
 
 def compile_config(
@@ -78,6 +80,7 @@ def compile_config(
         findings=report.findings(),
         inputs=sources.inputs(),
         places=compilation.places,
+        taken=sources.taken,
     )
 
 

@@ -43,6 +43,17 @@ class Origin(NamedTuple):
         return f"the {self.source.noun} {self.name}"
 
 
+class Taken(NamedTuple):
+    """A variable or a credential that a configuration asks for."""
+
+    source: Source
+    name: str
+    span: Span  #: where it is asked for first
+    key: str  #: the dotted path there
+    is_needed: bool  #: whether it has no default there
+    is_given: bool
+
+
 @dataclass(slots=True)
 class Shown:
     """Whose values have gone into the plan as they are, by name."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from anyclawd.compile.diagnose import Report
-from anyclawd.compile.origin import Origin, Shown, Source, unknown
+from anyclawd.compile.origin import Origin, Shown, Source, Taken, unknown
 from anyclawd.compile.tree import Node, World, parse
 from anyclawd.model import credential
 from anyclawd.model.fingerprint import fingerprint, fingerprint_of_names, fingerprint_of_secret
@@ -31,6 +31,7 @@ class Sources:
     shown: Shown = field(default_factory=Shown)
     _variables: set[str] = field(default_factory=set)
     _credentials: dict[str, bytes | None] = field(default_factory=dict)
+    _taken: dict[tuple[Source, str], Taken] = field(default_factory=dict)
     _unknown: set[str] = field(default_factory=set)  #: credentials that were warned of
     _files: dict[str, bytes] = field(default_factory=dict)
     _listings: dict[str, bytes] = field(default_factory=dict)
@@ -73,6 +74,26 @@ class Sources:
         self, source: Source, name: str, default: str | None, where: Span, key: str
     ) -> Origin:
         """See `Lookup`."""
+        origin = self._looked_up(source, name, default, where, key)
+        if (source, name) not in self._taken:
+            is_given = self._is_given(source, name)
+            taken = Taken(source, name, where, key, default is None, is_given)
+            self._taken[source, name] = taken
+        return origin
+
+    @property
+    def taken(self) -> tuple[Taken, ...]:
+        """Every variable and credential that was looked up for a value, in the order of reading."""
+        return tuple(self._taken.values())
+
+    def _is_given(self, source: Source, name: str) -> bool:
+        if source is Source.VARIABLE:
+            return name in self.environ
+        return self._credentials.get(name) is not None
+
+    def _looked_up(
+        self, source: Source, name: str, default: str | None, where: Span, key: str
+    ) -> Origin:
         if source is Source.CREDENTIAL:
             return self._credential(name, default, where, key)
         self._variables.add(name)
@@ -115,8 +136,7 @@ class Sources:
             self.report.error(where, key, credential.not_given(name, self.environ))
         elif name not in self._unknown:
             self._unknown.add(name)
-            reason = f"the credential {name} is not known here: the service manager alone has it"
-            self.report.warning(where, key, reason)
+            self.report.warning(where, key, credential.not_known(name))
         return unknown(Source.CREDENTIAL, name)
 
     def inputs(self) -> tuple[Input, ...]:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from anyclawd.compile.origin import Source
 from anyclawd.model.fingerprint import fingerprint, fingerprint_of_secret
 from anyclawd.model.plan import to_plain
 from anyclawd.model.secret import SHOWN_AS, scrub, written_texts
@@ -40,6 +41,22 @@ def test_a_plan_depends_on_credentials_by_a_fingerprint(compile_text: Compile) -
         ("credential", "b", b""),
     ]
     assert CREDENTIALS not in repr(outcome.inputs)
+
+
+def test_who_asks_is_told_what_a_configuration_takes_from_outside(compile_text: Compile) -> None:
+    text = UNIT + (
+        '    options: {a: !credential "a:x", b: !env B, c: !credential a, d: !credential d}\n'
+        '    environment: {A: !env "A:"}\n'
+    )
+    outcome = compile_text(text, credentials={"a": b"one"}, environ={"B": "two"})
+    assert [
+        (*it[:2], it.span.column, it.key, it.is_needed, it.is_given) for it in outcome.taken
+    ] == [
+        (Source.CREDENTIAL, "a", 18, "units.a.service.options.a", False, True),
+        (Source.VARIABLE, "B", 40, "units.a.service.options.b", True, True),
+        (Source.CREDENTIAL, "d", 69, "units.a.service.options.d", True, False),
+        (Source.VARIABLE, "A", 22, "units.a.service.environment.A", False, False),
+    ]
 
 
 BAD = {
