@@ -43,6 +43,11 @@ def text_of(content: bytes) -> str:
         raise ValueError(f"its byte {error.start + 1} is not UTF-8, expected UTF-8 text") from None
 
 
+def not_known(name: str) -> str:
+    """What is said where nobody but the daemon could have it."""
+    return f"the credential {name} is not known here: the service manager alone has it"
+
+
 def not_given(name: str, environ: "Mapping[str, str]") -> str:
     """Why there is no such credential, and the next move."""
     if environ.get(VARIABLE):
