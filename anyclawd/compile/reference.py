@@ -84,19 +84,46 @@ Maps are merged key by key, lists and all else are replaced. A `readiness` or `h
 - `!env NAME` is the value of a variable of the daemon's environment, and an error where it is not
   set; `!env "NAME:default"` has a default. `true`, `false` and numbers get their type. It can
   stand for any value, not for a key.
+- `!credential NAME` is a secret that the service manager hands to the daemon, and
+  `!credential "NAME:default"` has a default; see [credentials](#credentials).
 - `null` says that a setting is not made.
 - A duration is `0`, a number of seconds, or text such as `500ms` or `1min 30s`
   (units: us ms s sec m min h hr d day days w).
 - A size is a number of bytes, or text such as `512m` or `16 MiB`; units are powers of 1024.
 - What looks like a secret by its key or variable (passwords, keys, tokens, credentials) in
   `options` and `environment` is never shown, and never stored where it comes from a variable.
-  Nor is one shown that such a variable puts into a command line, a condition or a URL.
+  Nor is one shown that such a variable puts into a command line, a condition or a URL. A credential
+  is a secret whatever it is called.
 - An unknown key is an error in `units`, `admin`, `access`, `services_manager`, unit files and
   drop-ins, and a warning in the other sections; `--strict` makes it an error there too.
 
 *A change* tells what it means to a running system that a setting changes: `live` is applied at
 once, `reload` renews the part of the daemon that uses it, `restart` restarts the unit's process,
 `replace` stops the unit and starts another in its place.
+
+## Credentials
+
+The daemon reads `!credential NAME` from the file `NAME` in the directory that the variable
+`CREDENTIALS_DIRECTORY` names. systemd makes that directory for a service with `LoadCredential=`,
+`LoadCredentialEncrypted=` or `SetCredential=`, for instance in a drop-in (`systemctl edit`):
+
+```ini
+[Service]
+LoadCredential=anthropic:/etc/anyclawd/anthropic.key
+```
+
+- A name has 1 to 255 printable ASCII characters, none of them `/` or `:`.
+- A credential is UTF-8 text of at most 1 MiB. One newline at its end is not part of it.
+- In `options` it is text, also where it looks like a number; in `environment` it has one line. In
+  both the plan holds its name alone, and a process gets its text when it is started. Children are
+  not told the directory.
+- It may stand elsewhere too, where it gets the type that is asked for. There its text becomes part
+  of the plan, which is warned of, and such a plan is compiled anew at each start.
+- The daemon does not start, with exit code 78, where one is missing that has no default. The
+  verbs that compile by themselves, such as `validate` and `graph`, warn once for each name where
+  there is no such directory, also with `--strict`, and take it for a value that is not known.
+- systemd fills the directory when it starts the service. A changed credential is taken up by
+  `systemctl restart`; a reload finds what was there at the start.
 """
 
 _UNITS = """\

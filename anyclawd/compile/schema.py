@@ -1,8 +1,10 @@
 """The table of settings as JSON Schema, for editors and for everybody's own checks.
 
 Two forms: with `env`, as committed under `schema/`, every scalar may also be the text of an `!env`
-tag, which is what an editor sees; without it, the schema's verdict on a document whose tags are
-resolved is that of the typed reader. `python -m anyclawd.compile.schema anyclaw|unit` writes one.
+or `!credential` tag, which is what an editor sees; without it, the schema's verdict on a document
+whose tags are resolved is that of the typed reader.
+
+`python -m anyclawd.compile.schema anyclaw|unit` writes one.
 """
 
 import json
@@ -41,7 +43,7 @@ from anyclawd.model.value import Json
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _ENV: Json = {
-    "description": "The text of an !env tag: the name of a variable, and a default after a colon.",
+    "description": "The text of an !env or !credential tag: a name, and a default after a colon.",
     "type": "string",
     "pattern": "^[A-Z_][A-Z0-9_]*(:.*)?$",
 }
@@ -112,7 +114,7 @@ class _Writer:
         return {"description": row.doc + said, **schema}
 
     def kind(self, kind: ValueKind) -> dict[str, Json]:
-        """What a kind of value accepts, apart from null and `!env`."""
+        """What a kind of value accepts, apart from null and tags."""
         match kind:
             case Flag(or_text=or_text):
                 words: Json = {"enum": ["true", "false"]}
