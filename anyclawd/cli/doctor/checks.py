@@ -25,14 +25,13 @@ class Check(NamedTuple):
     fixes: str = ""  #: what `--fix` does of it
 
 
-_WARNING, _ERROR = Severity.WARNING, Severity.ERROR
+_ERROR = Severity.ERROR
 
 #: In the order in which they are performed and told.
 CHECKS = (
     Check(
         "daemon",
-        "Does a daemon answer, is it of this version, is its event loop on time, does the service"
-        " manager watch it?",
+        "Does a daemon answer, is it of this version, is its event loop on time?",
         _ERROR,
         fixes="removes an admin socket that nobody listens on",
     ),
@@ -44,7 +43,13 @@ CHECKS = (
     Check(
         "permissions",
         "Who may read and change the configuration, the state and the runtime directory, the"
-        " database and files with secrets in them?",
+        " database, and files with secrets in them?",
+        _ERROR,
+        fixes="takes the rights of others away",
+    ),
+    Check(
+        "credentials",
+        "Is every `!credential` handed over, and its file for nobody else to read?",
         _ERROR,
         fixes="takes the rights of others away",
     ),
@@ -56,14 +61,62 @@ CHECKS = (
         fixes="makes a missing `working_dir` whose parent is there",
     ),
     Check(
+        "versions",
+        "Are Python, its libraries, SQLite and the kernel there and recent enough?",
+        _ERROR,
+    ),
+    Check(
+        "store",
+        "Is the database whole, of a schema that is known, and was none set aside as damaged?",
+        _ERROR,
+    ),
+    Check(
+        "disk",
+        "Is there room, in bytes and in files, where state, database and workspaces are?",
+        _ERROR,
+    ),
+    Check(
+        "clock",
+        "Is it later than what was written last, and is the clock kept right?",
+        _ERROR,
+    ),
+    Check(
+        "containment",
+        "Is it guaranteed that nothing of a unit is left behind, and if not, why?",
+        _ERROR,
+    ),
+    Check(
+        "service",
+        "Does systemd look after the daemon: restart, watchdog, start with the machine?",
+        _ERROR,
+    ),
+    Check(
         "ports",
         "Are the ports free that the daemon and units are to listen on, and who has them?",
         _ERROR,
         When.OFFLINE,
     ),
     Check(
-        "disk",
-        "Is there room, in bytes and in files, where state, database and workspaces are?",
+        "extensions",
+        "What do units with `check: true` say of themselves?",
+        _ERROR,
+    ),
+    Check(
+        "agents",
+        "Does every agent answer `initialize`, and how soon? Without a daemon each is started,"
+        " asked and ended.",
+        _ERROR,
+    ),
+    Check(
+        "units",
+        "Which units have failed, are restarted again and again, blocked, degraded or unhealthy,"
+        " and why?",
+        _ERROR,
+        When.ONLINE,
+    ),
+    Check(
+        "messages",
+        "Do messages wait, are answers undelivered or given up, can they be kept?",
         _ERROR,
     ),
 )

@@ -1,54 +1,147 @@
-"""What performs each check of the table: its evidence is gathered, then judged."""
+"""What performs each check of the table: its evidence is gathered, then judged.
+
+Modules are imported by the check that needs them, so that a library that is missing spoils no
+other check, and what is told first is told soon.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 
 from anyclawd.cli.doctor.checks import Check, When
-from anyclawd.cli.doctor.evidence import configuration as config_evidence
-from anyclawd.cli.doctor.evidence import daemon as daemon_evidence
-from anyclawd.cli.doctor.evidence import disk as disk_evidence
-from anyclawd.cli.doctor.evidence import paths as path_evidence
-from anyclawd.cli.doctor.evidence import ports as port_evidence
-from anyclawd.cli.doctor.evidence import programs as program_evidence
-from anyclawd.cli.doctor.finding import Finding
+from anyclawd.cli.doctor.finding import Finding, error
 from anyclawd.cli.doctor.scene import Scene
-from anyclawd.cli.doctor.verdict import configuration, daemon, disk, permissions, ports, programs
 
 
 def _daemon(scene: Scene) -> Iterable[Finding]:
-    return daemon.findings(daemon_evidence.facts_of(scene))
+    from anyclawd.cli.doctor.evidence import daemon as evidence
+    from anyclawd.cli.doctor.verdict import daemon
+
+    return daemon.findings(evidence.facts_of(scene))
 
 
 def _configuration(scene: Scene) -> Iterable[Finding]:
-    facts = config_evidence.config_facts(scene)
-    return configuration.findings(facts, config_evidence.reload_facts(scene))
+    from anyclawd.cli.doctor.evidence import configuration as evidence
+    from anyclawd.cli.doctor.verdict import configuration
+
+    return configuration.findings(evidence.config_facts(scene), evidence.reload_facts(scene))
 
 
 def _permissions(scene: Scene) -> Iterable[Finding]:
-    return permissions.findings(path_evidence.facts_of(scene), scene.daemon_uid)
+    from anyclawd.cli.doctor.evidence import paths
+    from anyclawd.cli.doctor.verdict import permissions
+
+    return permissions.findings(paths.facts_of(scene), scene.daemon_uid)
+
+
+def _credentials(scene: Scene) -> Iterable[Finding]:
+    from anyclawd.cli.doctor.evidence import credentials as evidence
+    from anyclawd.cli.doctor.verdict import credentials
+
+    return credentials.findings(evidence.facts_of(scene))
 
 
 def _programs(scene: Scene) -> Iterable[Finding]:
-    return programs.findings(program_evidence.facts_of(scene))
+    from anyclawd.cli.doctor.evidence import programs as evidence
+    from anyclawd.cli.doctor.verdict import programs
+
+    return programs.findings(evidence.facts_of(scene))
 
 
-def _ports(scene: Scene) -> Iterable[Finding]:
-    return ports.findings(port_evidence.facts_of(scene), is_root=scene.daemon_uid == 0)
+def _versions(_scene: Scene) -> Iterable[Finding]:
+    from anyclawd.cli.doctor.evidence import versions as evidence
+    from anyclawd.cli.doctor.verdict import versions
+
+    return versions.findings(evidence.facts())
+
+
+def _store(scene: Scene) -> Iterable[Finding]:
+    from anyclawd.cli.doctor.verdict import store
+
+    return store.findings(scene.store)
 
 
 def _disk(scene: Scene) -> Iterable[Finding]:
-    return disk.findings(disk_evidence.facts_of(scene))
+    from anyclawd.cli.doctor.evidence import disk as evidence
+    from anyclawd.cli.doctor.verdict import disk
+
+    return disk.findings(evidence.facts_of(scene))
 
 
-#: By the name of the check.
+def _clock(scene: Scene) -> Iterable[Finding]:
+    from anyclawd.cli.doctor.evidence import clock as evidence
+    from anyclawd.cli.doctor.verdict import clock
+
+    newest = None if scene.store is None else scene.store.newest_wall_s
+    return clock.findings(evidence.facts(newest))
+
+
+def _containment(scene: Scene) -> Iterable[Finding]:
+    from anyclawd.cli.doctor.evidence import containment as evidence
+    from anyclawd.cli.doctor.verdict import containment
+
+    return containment.findings(evidence.facts_of(scene))
+
+
+def _service(scene: Scene) -> Iterable[Finding]:
+    from anyclawd.cli.doctor.verdict import service
+
+    return service.findings(scene.service)
+
+
+def _ports(scene: Scene) -> Iterable[Finding]:
+    from anyclawd.cli.doctor.evidence import ports as evidence
+    from anyclawd.cli.doctor.verdict import ports
+
+    return ports.findings(evidence.facts_of(scene), is_root=scene.daemon_uid == 0)
+
+
+def _extensions(scene: Scene) -> Iterable[Finding]:
+    from anyclawd.cli.doctor.evidence import extensions as evidence
+    from anyclawd.cli.doctor.verdict import extensions
+
+    return extensions.findings(evidence.facts_of(scene))
+
+
+def _agents(scene: Scene) -> Iterable[Finding]:
+    from anyclawd.cli.doctor.evidence import agents as evidence
+    from anyclawd.cli.doctor.verdict import agents
+
+    return agents.findings(evidence.facts_of(scene))
+
+
+def _units(scene: Scene) -> Iterable[Finding]:
+    from anyclawd.cli.doctor.evidence import units as evidence
+    from anyclawd.cli.doctor.verdict import units
+
+    return () if scene.online is None else units.findings(evidence.facts_of(scene.online))
+
+
+def _messages(scene: Scene) -> Iterable[Finding]:
+    from anyclawd.cli.doctor.evidence import messages as evidence
+    from anyclawd.cli.doctor.verdict import messages
+
+    return messages.findings(evidence.facts_of(scene))
+
+
+#: By the name of the check, in the order of the table.
 EXAMINATIONS: Mapping[str, Callable[[Scene], Iterable[Finding]]] = MappingProxyType(
     {
         "daemon": _daemon,
         "configuration": _configuration,
         "permissions": _permissions,
+        "credentials": _credentials,
         "programs": _programs,
-        "ports": _ports,
+        "versions": _versions,
+        "store": _store,
         "disk": _disk,
+        "clock": _clock,
+        "containment": _containment,
+        "service": _service,
+        "ports": _ports,
+        "extensions": _extensions,
+        "agents": _agents,
+        "units": _units,
+        "messages": _messages,
     }
 )
 
@@ -64,5 +157,9 @@ def is_due(check: Check, scene: Scene) -> bool:
             return scene.online is None
 
 
-def examine(check: Check, scene: Scene) -> tuple[Finding, ...]:
-    return tuple(EXAMINATIONS[check.name](scene))
+def examine(check: Check, scene: Scene) -> Iterable[Finding]:
+    """What a check finds, one by one as it is found."""
+    try:
+        yield from EXAMINATIONS[check.name](scene)
+    except ModuleNotFoundError as missing:
+        yield error(missing.name or "", "the check needs this module", "see the check 'versions'")

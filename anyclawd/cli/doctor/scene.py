@@ -1,6 +1,7 @@
 """What a doctor is called to: the configuration, the directories, and the daemon if one answers."""
 
 import os
+import pwd
 from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,10 +13,14 @@ from anyclawd.client.boots import find_state_dir
 from anyclawd.client.client import SYSTEM_SOCKET, Client, find_socket
 from anyclawd.client.exchange import ClientError
 from anyclawd.model.value import Json
+from anyclawd.runtime import tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from anyclawd.cli.doctor.evidence.metrics import Figures
+    from anyclawd.cli.doctor.evidence.trial import Stage
+    from anyclawd.cli.doctor.verdict.service import ServiceFacts
+    from anyclawd.cli.doctor.verdict.store import StoreFacts
     from anyclawd.compile.compiler import Outcome
     from anyclawd.model.plan import Plan
 
@@ -60,7 +65,44 @@ class Scene:
 
     @cached_property
     def compiled(self) -> Compiled:
-        return _compiled(self.config, self.environ)
+        return _compiled(self.config, self.environ, f"{self.runtime_dir}/dropins")
+
+    @cached_property
+    def service(self) -> "ServiceFacts":
+        """The unit of systemd that the daemon runs in, or would."""
+        from anyclawd.cli.doctor.evidence import service_manager
+
+        return service_manager.facts_of(self.pid)
+
+    @cached_property
+    def store(self) -> "StoreFacts | None":
+        """The database; several checks ask after it, and it is read through once."""
+        from anyclawd.cli.doctor.evidence import store
+
+        return store.facts_of(self)
+
+    @cached_property
+    def stage(self) -> "Stage":
+        """How the daemon starts its units; to be asked for only where there is a plan."""
+        from anyclawd.cli.doctor.evidence.trial import Stage
+
+        assert self.plan is not None
+        return Stage(
+            settings=self.plan.settings,
+            environ=self.environ,
+            state_dir=self.state_dir,
+            daemon_uid=self.daemon_uid,
+        )
+
+    @property
+    def pid(self) -> int | None:
+        return None if self.online is None else self.online.status["pid"]
+
+    @cached_property
+    def running(self) -> frozenset[str]:
+        """The units that have a process at the moment."""
+        rows = [] if self.online is None else self.online.status["units"]
+        return frozenset(row["name"] for row in rows if row["pid"] is not None)
 
     @cached_property
     def figures(self) -> "Figures":
@@ -83,7 +125,15 @@ class Scene:
             if owner is not None:
                 return owner
         owner = _owner_of(self.state_dir)
-        return self.uid if owner is None else owner
+        return self._expected_uid() if owner is None else owner
+
+    def _expected_uid(self) -> int:
+        """Of a daemon that has never run: as its unit of systemd says, else ours."""
+        user = self.service.user
+        try:
+            return pwd.getpwnam(user).pw_uid if user else self.uid
+        except KeyError:
+            return self.uid
 
 
 def scene_of(options: Namespace, environ: Mapping[str, str]) -> Scene:
@@ -96,7 +146,7 @@ def scene_of(options: Namespace, environ: Mapping[str, str]) -> Scene:
     if not options.runtime_dir and not environ.get("RUNTIME_DIRECTORY"):
         runtime = str(Path(socket).parent)
     return Scene(
-        environ=environ,
+        environ=environ if online is None else _environ_of(online.status["pid"], environ),
         socket=socket,
         config=config,
         no_config=why,
@@ -142,7 +192,16 @@ def _runtime_dir(given: str | None, environ: Mapping[str, str]) -> str:
     return str(Path(found).absolute()) if found else ""
 
 
-def _compiled(config: str, environ: Mapping[str, str]) -> Compiled:
+def _environ_of(pid: int, ours: Mapping[str, str]) -> Mapping[str, str]:
+    """The daemon's environment where we may see it, else our own."""
+    content = tree.read(f"/proc/{pid}/environ")
+    if not content:
+        return ours
+    items = content.decode("utf-8", "surrogateescape").split("\0")
+    return dict(item.partition("=")[::2] for item in items if item)
+
+
+def _compiled(config: str, environ: Mapping[str, str], dropins: str) -> Compiled:
     if not config:
         return Compiled(outcome=None)
     if not os.access(config, os.R_OK):
@@ -154,7 +213,10 @@ def _compiled(config: str, environ: Mapping[str, str]) -> Compiled:
         from anyclawd.compile.tree import Machine
     except ModuleNotFoundError as error:
         return Compiled(outcome=None, failure=f"the compiler lacks the module {error.name!r}")
-    return Compiled(outcome=compile_config(config, environ, Machine(environ)))
+    outcome = compile_config(
+        config, environ, Machine(environ), dropins=dropins, has_credentials=False
+    )
+    return Compiled(outcome=outcome)
 
 
 def _owner_of(path: str) -> int | None:

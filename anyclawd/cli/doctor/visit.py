@@ -2,7 +2,7 @@
 
 import sys
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from anyclawd.cli import render
 from anyclawd.cli.doctor.checks import CHECKS, Check
@@ -31,12 +31,12 @@ def visit(options: Namespace, environ: Mapping[str, str]) -> int:
     for check in CHECKS:
         if not is_due(check, scene):
             continue
-        found = examine(check, scene)
-        if options.fix and (repaired := _put_right(found, tell)):
+        if options.fix and check.fixes and (repaired := _put_right(examine(check, scene), tell)):
             done += repaired
-            found = examine(check, scene)
-        tell.findings(check, found)
-        told += ((check, one) for one in found)
+        tell.begin(check)
+        for found in examine(check, scene):
+            tell.finding(found)
+            told.append((check, found))
     findings = [one for _, one in told]
     status = exit_status(worst(findings))
     if options.json:
@@ -47,21 +47,24 @@ def visit(options: Namespace, environ: Mapping[str, str]) -> int:
 
 
 class _Teller:
-    """Prints what is found, a check at a time."""
+    """Prints what is found, when it is found."""
 
     def __init__(self) -> None:
         self._paint = render.Paint(sys.stdout)
+        self._name = ""
 
-    def findings(self, check: Check, found: tuple[Finding, ...]) -> None:
-        name = check.name
-        for one in found:
-            sign, colour = _MARKS[one.severity]
-            place = f"{one.subject}: " if one.subject else ""
-            line = f"{self._paint(sign, colour)} {name.ljust(_WIDTH)}  "
-            print(line + render.clean(f"{place}{one.text}"))
-            if one.remedy:
-                print(self._paint(f"{_INDENT}-> {render.clean(one.remedy)}", "dim"))
-            name = ""
+    def begin(self, check: Check) -> None:
+        """What is told from now on is of this check."""
+        self._name = check.name
+
+    def finding(self, one: Finding) -> None:
+        sign, colour = _MARKS[one.severity]
+        place = f"{one.subject}: " if one.subject else ""
+        line = f"{self._paint(sign, colour)} {self._name.ljust(_WIDTH)}  "
+        print(line + render.clean(f"{place}{one.text}"))
+        if one.remedy:
+            print(self._paint(f"{_INDENT}-> {render.clean(one.remedy)}", "dim"))
+        self._name = ""
         sys.stdout.flush()
 
     def repair(self, text: str, failure: str) -> None:
@@ -73,14 +76,17 @@ class _Teller:
 class _Silent:
     """Tells nothing before the end."""
 
-    def findings(self, check: Check, found: tuple[Finding, ...]) -> None:
+    def begin(self, check: Check) -> None:
+        """It is all in the JSON."""
+
+    def finding(self, one: Finding) -> None:
         """It is all in the JSON."""
 
     def repair(self, text: str, failure: str) -> None:
         """It is all in the JSON."""
 
 
-def _put_right(found: tuple[Finding, ...], tell: _Teller | _Silent) -> list[Json]:
+def _put_right(found: Iterable[Finding], tell: _Teller | _Silent) -> list[Json]:
     """Do what is safe, and tell each step, also one that could not be done."""
     steps: list[Json] = []
     for fix in dict.fromkeys(one.fix for one in found if one.fix is not None):

@@ -4,17 +4,20 @@ from anyclawd.cli.doctor.scene import Scene
 from anyclawd.cli.doctor.verdict.configuration import ConfigFacts, ReloadFacts
 from anyclawd.cli.reload import reload
 from anyclawd.client.exchange import ClientError
+from anyclawd.model import credential
 
 
 def config_facts(scene: Scene) -> ConfigFacts:
     compiled = scene.compiled
     outcome, plan = compiled.outcome, scene.plan
+    names = () if outcome is None else (name for _, name, _ in outcome.inputs)
     return ConfigFacts(
         path=scene.config,
         why_none=scene.no_config,
         failure=compiled.failure,
         is_unseen=compiled.is_unseen,
         found=() if outcome is None else outcome.findings,
+        told_elsewhere=frozenset(map(credential.not_known, names)),
         units=0 if plan is None else len(plan.units),
     )
 

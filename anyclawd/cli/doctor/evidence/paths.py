@@ -5,11 +5,10 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from anyclawd.cli.doctor.evidence.secrets import marks_of
 from anyclawd.cli.doctor.scene import Scene
 from anyclawd.cli.doctor.verdict.permissions import PathFacts, Shape, Use
-from anyclawd.model import secret
 from anyclawd.model.plan import Plan
-from anyclawd.model.value import Json
 
 #: What the daemon keeps directly in its state directory; see `daemon.places`.
 _KEPT = ("lock", "instance", "running", "stopped", "plan")
@@ -73,7 +72,7 @@ def _paths(scene: Scene) -> Iterator[tuple[str, Use, bool]]:
     own = [name for name in files if not _is_shipped(name, scene)]
     for name in sorted({str(Path(name).parent) for name in own}):
         yield name, Use.CONFIG_DIRECTORY, False
-    written = () if plan is None else _written(plan)
+    written = frozenset() if plan is None else _written(plan)
     for name in own:
         yield name, Use.CONFIG, _holds(name, written)
 
@@ -86,24 +85,10 @@ def _is_shipped(name: str, scene: Scene) -> bool:
     return data is not None and name.startswith(f"{data}/units/")
 
 
-def _written(plan: Plan) -> tuple[str, ...]:
+def _written(plan: Plan) -> frozenset[str]:
     """The texts of all secrets that stand in the configuration itself."""
-    values = [value for unit in plan.units.values() for value in (unit.environment, unit.options)]
-    return tuple({text for value in values for text in _texts(value)})
-
-
-def _texts(value: Json) -> Iterator[str]:
-    if secret.is_secret(value):
-        mark = value[secret.MARK]
-        text = mark.get("value") or mark.get("default")
-        if text:
-            yield str(text)
-    elif hasattr(value, "values"):
-        for item in value.values():
-            yield from _texts(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _texts(item)
+    texts = (mark.get("value") or mark.get("default") for mark in marks_of(plan))
+    return frozenset(str(text) for text in texts if text)
 
 
 def _holds(path: str, texts: Iterable[str]) -> bool:

@@ -21,6 +21,7 @@ class ConfigFacts:
     failure: str = ""  #: why it could not be compiled from here
     is_unseen: bool = False  #: for the lack of rights
     found: tuple[errors.Finding, ...] = ()  #: about its content
+    told_elsewhere: frozenset[str] = frozenset()  #: texts that are another check's
     units: int = 0
 
 
@@ -41,7 +42,7 @@ def findings(facts: ConfigFacts, running: ReloadFacts | None) -> Iterator[Findin
     if facts.failure:
         yield _unread(facts, is_judged=running is not None and not running.failure)
     elif running is None or running.failure:
-        yield from map(_told, facts.found)
+        yield from (_told(one) for one in facts.found if one.text not in facts.told_elsewhere)
         if all(one.severity is not errors.Severity.ERROR for one in facts.found):
             yield ok(facts.path, f"compiles to {facts.units} units")
     if running is not None:
@@ -72,10 +73,10 @@ def _running(path: str, running: ReloadFacts) -> Iterator[Finding]:
         return
     if running.findings:
         for line in running.findings:
-            yield error(path, line, "correct it; the daemon goes on with what it has until then")
+            yield error("", line, "correct it; the daemon goes on with what it has until then")
         return
     for line in running.answer["findings"]:
-        yield warning(path, line)
+        yield warning("", line)
     yield from _difference(path, running.answer)
 
 

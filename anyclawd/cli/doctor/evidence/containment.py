@@ -1,0 +1,31 @@
+"""What control groups there are for units."""
+
+from anyclawd.cli.doctor.scene import Scene
+from anyclawd.cli.doctor.verdict.containment import ContainmentFacts
+from anyclawd.model.policy import CgroupUse
+from anyclawd.runtime import cgroup, tree
+
+#: Where v2 is mounted: alone, or beside the hierarchies of v1.
+_ROOTS = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
+
+
+def facts_of(scene: Scene) -> ContainmentFacts:
+    use = CgroupUse.AUTO if scene.plan is None else scene.plan.settings.cgroup
+    service = scene.service
+    _, why_none = cgroup.find("doctor", CgroupUse.AUTO)
+    return ContainmentFacts(
+        said=scene.online.status["containment"] if scene.online is not None else "",
+        why_none=why_none,
+        unit=service.unit if service.is_loaded else "",
+        is_delegated=service.is_delegated,
+        controllers=_controllers(),
+        is_required=use is CgroupUse.REQUIRED,
+        is_refused=use is CgroupUse.NEVER,
+    )
+
+
+def _controllers() -> tuple[str, ...]:
+    for root in _ROOTS:
+        if listed := tree.read(f"{root}/cgroup.controllers").decode().split():
+            return tuple(listed)
+    return ()

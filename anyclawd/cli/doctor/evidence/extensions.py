@@ -1,0 +1,113 @@
+"""The checks of extensions: each is started like its unit with `--check` behind.
+
+See docs/reference/doctor.md, "Checks of extensions".
+"""
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+
+from anyclawd.cli.doctor.evidence.secrets import texts_in
+from anyclawd.cli.doctor.evidence.trial import Stage, Trial, why_not
+from anyclawd.cli.doctor.scene import Scene
+from anyclawd.cli.doctor.verdict.extensions import CheckFacts, Said
+from anyclawd.gateway.handshake import revealed_options
+from anyclawd.model.plan import Plan
+from anyclawd.model.secret import Unavailable, scrub
+from anyclawd.model.unit import Unit
+from anyclawd.model.value import Json
+from anyclawd.wire import jsonrpc
+from anyclawd.wire.lenient import as_text
+
+FLAG = "--check"
+TIMEOUT_S = 10.0
+OUTPUT_BYTES_MAX, FINDINGS_MAX, TEXT_CHARS_MAX = 64 * 1024, 100, 500
+
+
+def facts_of(scene: Scene) -> Iterator[CheckFacts] | None:
+    """One after the other, as they are asked for; None where there is no plan."""
+    plan = scene.plan
+    if plan is None:
+        return None
+    units = [unit for unit in plan.units.values() if unit.has_check and not unit.problem]
+    return (_made(unit, plan, scene) for unit in units if not _is_later_worker(unit))
+
+
+def _is_later_worker(unit: Unit) -> bool:
+    """The workers of a pool are alike: one speaks for all."""
+    return unit.is_worker and "@1." not in unit.name
+
+
+def _made(unit: Unit, plan: Plan, scene: Scene) -> CheckFacts:
+    stage = scene.stage
+    if reason := why_not(unit, stage):
+        return CheckFacts(unit=unit.name, why_not=reason)
+    try:
+        options = revealed_options(unit, stage.environ)
+    except Unavailable as error:
+        return CheckFacts(unit=unit.name, why_not=str(error))
+    request = {
+        "options": options,
+        "unit": unit.name,
+        "running": unit.name in scene.running,
+        "workspaces": _workspaces(unit, plan),
+    }
+    facts = _asked(unit, stage, request)
+    return _without(facts, texts_in(unit.secrets, stage.environ))
+
+
+def _asked(unit: Unit, stage: Stage, request: Json) -> CheckFacts:
+    deadline = time.monotonic() + TIMEOUT_S
+    try:
+        with Trial(unit, stage, FLAG) as trial:
+            trial.send(jsonrpc.encode(request), TIMEOUT_S)
+            trial.close_stdin()
+            content = b""
+            while len(content) < OUTPUT_BYTES_MAX and (piece := trial.read(deadline)):
+                content += piece
+            is_over = trial.wait(deadline)
+            trial.kill()
+            return CheckFacts(
+                unit=unit.name,
+                is_late=not is_over,
+                exit_code=trial.exit_code,
+                last_words=trial.last_words[:TEXT_CHARS_MAX],
+                said=tuple(_said(content[:OUTPUT_BYTES_MAX]))[:FINDINGS_MAX],
+            )
+    except OSError as error:
+        return CheckFacts(unit=unit.name, failure=error.strerror or str(error))
+
+
+def _said(content: bytes) -> Iterator[Said]:
+    """The lines that are findings."""
+    for line in content.splitlines():
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(value, dict) and (text := as_text(value.get("text"))):
+            remedy = as_text(value.get("remedy"))
+            severity = as_text(value.get("severity"))
+            yield Said(severity, text[:TEXT_CHARS_MAX], remedy[:TEXT_CHARS_MAX])
+
+
+def _workspaces(unit: Unit, plan: Plan) -> list[str]:
+    """The directories of the agents that a tool is granted to."""
+    agents = (one.agent for one in plan.units.values() if one.agent is not None)
+    return sorted({agent.cwd for agent in agents if unit.name in agent.tools})
+
+
+def _without(facts: CheckFacts, texts: Sequence[str]) -> CheckFacts:
+    """Without any of these texts, whatever the extension has said."""
+    hidden = tuple(texts)
+    return CheckFacts(
+        unit=facts.unit,
+        failure=scrub(facts.failure, hidden),
+        is_late=facts.is_late,
+        exit_code=facts.exit_code,
+        last_words=scrub(facts.last_words, hidden),
+        said=tuple(
+            Said(said.severity, scrub(said.text, hidden), scrub(said.remedy, hidden))
+            for said in facts.said
+        ),
+    )

@@ -1,0 +1,54 @@
+"""What has become of messages, by the daemon's figures and by the database."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from anyclawd.cli.doctor.scene import Online, Scene
+from anyclawd.cli.doctor.verdict.messages import MessageFacts
+
+_BUSY_S = 2.0
+_OPEN = "SELECT count(*) FROM messages WHERE state IN ('queued', 'running')"
+_UNDER_WAY = "SELECT channel, count(*) FROM deliveries WHERE closed_at IS NULL GROUP BY channel"
+_GIVEN_UP = "SELECT count(*) FROM deliveries WHERE closed_at IS NOT NULL AND NOT has_arrived"
+
+
+def facts_of(scene: Scene) -> MessageFacts | None:
+    if scene.online is not None:
+        return _live(scene, scene.online)
+    plan = scene.plan
+    path = "" if plan is None else plan.settings.session_store.path
+    store = scene.store
+    if not path or store is None or not store.version or store.is_foreign or store.damage:
+        return None
+    return _kept(Path(path), has_log=bool(store.log_bytes))
+
+
+def _live(scene: Scene, online: Online) -> MessageFacts:
+    figures, counted = scene.figures, online.status["conversations"]
+    queues = figures.by("anyclawd_queue_depth", "agent")
+    pending = figures.by("anyclawd_deliveries_pending", "channel")
+    return MessageFacts(
+        is_live=True,
+        open=counted["queued"] + counted["running"],
+        waiting={name: int(count) for name, count in queues},
+        undelivered={name: int(count) for name, count in pending},
+        store_trouble=counted["store"],
+        lost_steps=int(figures.value("anyclawd_store_lost_total") or 0),
+        truncated=int(figures.value("anyclawd_truncated_answers_total") or 0),
+    )
+
+
+def _kept(path: Path, *, has_log: bool) -> MessageFacts | None:
+    mode = "mode=ro" if has_log else "immutable=1"
+    uri = f"{path.absolute().as_uri()}?{mode}"
+    try:
+        with closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_S)) as db:
+            return MessageFacts(
+                is_live=False,
+                open=db.execute(_OPEN).fetchone()[0],
+                undelivered=dict(db.execute(_UNDER_WAY).fetchall()),
+                given_up=db.execute(_GIVEN_UP).fetchone()[0],
+            )
+    except sqlite3.Error:  # what is wrong with the file is told by the check of it
+        return None

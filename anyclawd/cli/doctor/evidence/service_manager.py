@@ -1,0 +1,135 @@
+"""What systemd knows of the daemon's own unit: its state, and its settings as they are written.
+
+Source: systemctl(1) `show` and `cat`, systemd.syntax(7), sd_booted(3).
+"""
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from anyclawd.cli.doctor.verdict.service import ServiceFacts
+from anyclawd.runtime import tree
+
+_BOOTED = "/run/systemd/system"
+_ANSWER_S = 5.0
+#: The unit that the package brings.
+_USUAL = "anyclawd.service"
+_ASKED = (
+    *("LoadState", "ActiveState", "SubState", "Result", "UnitFileState", "NRestarts"),
+    *("NeedDaemonReload", "WatchdogUSec", "Restart", "Delegate", "User", "WorkingDirectory"),
+)
+#: `/user.slice/user-1000.slice/user@1000.service/app.slice/anyclawd.service` and below.
+_OWN_MANAGER = re.compile(r"/user@(\d+)\.service/")
+_NUMBERED = re.compile(r"(\d+)(us|ms|s|min|h)\b")
+_UNITS_S = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
+
+
+def facts_of(pid: int | None) -> ServiceFacts:
+    """Of the unit that a process is in, else of the packaged one."""
+    if not os.access(_BOOTED, os.F_OK):
+        return ServiceFacts(is_booted=False)
+    unit, is_users = _unit_of(pid) if pid is not None else (_USUAL, False)
+    if not unit:
+        return ServiceFacts(is_booted=True, is_outside=True)
+    manager = ("--user",) if is_users else ()
+    said = _ask(*manager, "show", unit, f"--property={','.join(_ASKED)}")
+    if said is None:
+        return ServiceFacts(is_booted=True, unit=unit, is_silent=True)
+    shown = dict(line.partition("=")[::2] for line in said.splitlines())
+    if shown.get("LoadState") != "loaded":
+        return ServiceFacts(is_booted=True, unit=unit, is_users=is_users)
+    written = _ask(*manager, "cat", unit) or ""
+    return ServiceFacts(
+        is_booted=True,
+        unit=unit,
+        is_users=is_users,
+        is_loaded=True,
+        active=shown.get("ActiveState", ""),
+        result=shown.get("Result", ""),
+        enabled=shown.get("UnitFileState", ""),
+        restarts=_number(shown, "NRestarts"),
+        needs_reload=shown.get("NeedDaemonReload") == "yes",
+        restart=shown.get("Restart", ""),
+        watchdog_s=_seconds(shown.get("WatchdogUSec", "")),
+        is_delegated=shown.get("Delegate") == "yes",
+        user=shown.get("User", ""),
+        working_directory=shown.get("WorkingDirectory", "").removeprefix("!").removeprefix("-"),
+        lingers=not is_users or _lingers(),
+        credentials=tuple(_credentials(written)),
+    )
+
+
+def _unit_of(pid: int) -> tuple[str, bool]:
+    """The service whose control group a process is in, and whether a user's manager has it."""
+    for line in tree.read(f"/proc/{pid}/cgroup").decode("utf-8", "surrogateescape").splitlines():
+        path = line.split(":", 2)[-1]
+        is_users = _OWN_MANAGER.search(path) is not None
+        names = [name for name in path.split("/") if name.endswith(".service")]
+        own = [name for name in names if not name.startswith("user@")]
+        if own:
+            return own[0], is_users
+    return "", False
+
+
+def _ask(*words: str) -> str | None:
+    """What systemctl says; None where it does not."""
+    try:
+        done = subprocess.run(
+            ["systemctl", "--no-pager", *words],
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=_ANSWER_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None
+
+
+def _credentials(written: str) -> Iterator[tuple[str, str]]:
+    """(name or pattern, the file it is loaded from) of each credential; no value is kept.
+
+    The file is empty where the value stands in the unit, or where systemd looks for it by itself.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for line in written.splitlines():
+        setting, equals, value = line.strip().partition("=")
+        if not equals or setting not in _CREDENTIAL_SETTINGS:
+            continue
+        if not value:  # an empty one takes back what was said before
+            found.pop(setting, None)
+            continue
+        name, _, rest = value.partition(":")
+        found.setdefault(setting, {})[name] = rest if setting in _FROM_FILES else ""
+    for by_name in found.values():
+        yield from by_name.items()
+
+
+_FROM_FILES = frozenset({"LoadCredential", "LoadCredentialEncrypted"})
+_CREDENTIAL_SETTINGS = _FROM_FILES | {
+    "SetCredential",
+    "SetCredentialEncrypted",
+    "ImportCredential",
+}
+
+
+def _lingers() -> bool:
+    """Whether our services go on when we log out. Source: loginctl(1) `enable-linger`."""
+    import pwd
+
+    name = pwd.getpwuid(os.getuid()).pw_name
+    return Path("/var/lib/systemd/linger", name).exists()
+
+
+def _number(shown: Mapping[str, str], name: str) -> int:
+    text = shown.get(name, "")
+    return int(text) if text.isdecimal() else 0
+
+
+def _seconds(text: str) -> float:
+    """`30s`, `1min 30s`, `infinity`, or a number of microseconds."""
+    if text.isdecimal():
+        return int(text) / 1e6
+    return sum(int(number) * _UNITS_S[unit] for number, unit in _NUMBERED.findall(text))

@@ -1,0 +1,178 @@
+"""A process of a unit, started as the daemon would start it, and ended with all it has started.
+
+It has the unit's environment, user, directory and limits, a session of its own and the marks of an
+instance that is nobody's. What it says is read within a time and up to a size. At the end its
+session is killed, and so is what has left it: this process inherits what its children leave behind.
+"""
+
+import os
+import pwd
+import secrets
+import select
+import signal
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Self
+
+from anyclawd.model.plan import Settings
+from anyclawd.model.unit import Unit
+from anyclawd.runtime import spawn, tree
+from anyclawd.runtime.order import order_of
+from anyclawd.runtime.state_directory import VARIABLE as STATE_DIRECTORY
+
+_READ_BYTES = 64 * 1024
+#: How much of the end of its stderr is kept.
+_WORDS_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """What all trials have in common: how the daemon would start its units."""
+
+    settings: Settings
+    environ: Mapping[str, str]  #: the daemon's, as far as it can be known
+    state_dir: str
+    daemon_uid: int
+
+
+def why_not(unit: Unit, stage: Stage) -> str:
+    """Why we cannot start a process of a unit as the daemon would; empty where we can."""
+    if os.geteuid() == 0:
+        return ""
+    if stage.daemon_uid != os.geteuid():
+        return "only root and the daemon's own user can start it"
+    if unit.user and unit.user not in (str(os.geteuid()), _name_of(os.geteuid())):
+        return f"only root can start it, as user {unit.user!r}"
+    return ""
+
+
+class Trial:
+    """One process; to be entered with `with`."""
+
+    def __init__(self, unit: Unit, stage: Stage, *more: str) -> None:
+        """`more` are further words of its command line. Raises OSError with a text for people."""
+        # Its directory is named and not made: that would be the daemon's to do.
+        plain = replace(unit, has_state_directory=False, user=unit.user or _user_of(stage))
+        order = order_of(
+            plain,
+            stage.settings,
+            secrets.token_hex(16),
+            argv=(*unit.argv, *more),
+            has_stdin=True,
+        )
+        place = f"{stage.state_dir}/units/{unit.name}"
+        extra = ((STATE_DIRECTORY, place),) if unit.has_state_directory else ()
+        tree.become_subreaper()
+        spawned = spawn.spawn(order, secrets.token_hex(8), stage.environ, extra=extra)
+        self.pid, self._pidfd, self._stdin, self._stdout, self._stderr = spawned
+        self._open = {self._stdout, self._stderr}
+        self._words = b""
+        self.exit_code: int | None = None  #: once it has ended; that of a signal is negative
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.kill()
+        for descriptor in (self._stdin, self._stdout, self._stderr, self._pidfd):
+            if descriptor != -1:
+                os.close(descriptor)
+
+    @property
+    def last_words(self) -> str:
+        """The last line of its stderr."""
+        lines = self._words.decode("utf-8", "replace").strip().splitlines()
+        return lines[-1].strip() if lines else ""
+
+    def send(self, data: bytes, timeout_s: float) -> None:
+        """Write to its stdin; what it does not take in time, or any more, is not written."""
+        deadline = time.monotonic() + timeout_s
+        poll = select.poll()
+        poll.register(self._stdin, select.POLLOUT)
+        view = memoryview(data)
+        while view and (left_s := deadline - time.monotonic()) > 0:
+            if poll.poll(left_s * 1000):
+                try:
+                    view = view[os.write(self._stdin, view) :]
+                except BrokenPipeError:
+                    return
+
+    def close_stdin(self) -> None:
+        os.close(self._stdin)
+        self._stdin = -1
+
+    def read(self, deadline: float) -> bytes | None:
+        """What comes next on its stdout; None at its end, or at the deadline."""
+        while self._stdout in self._open:
+            ready = self._poll(deadline, self._open)
+            if not ready:
+                return None
+            if self._stderr in ready:
+                self._words = (self._words + self._take(self._stderr))[-_WORDS_BYTES:]
+            if self._stdout in ready and (piece := self._take(self._stdout)):
+                return piece
+        return None
+
+    def wait(self, deadline: float) -> bool:
+        """Whether it has ended by the deadline; what it says meanwhile on stdout is dropped."""
+        while self.exit_code is None:
+            ready = self._poll(deadline, {*self._open, self._pidfd})
+            if not ready:
+                return False
+            for descriptor in ready & self._open:
+                piece = self._take(descriptor)
+                if descriptor == self._stderr:
+                    self._words = (self._words + piece)[-_WORDS_BYTES:]
+            if self._pidfd in ready:
+                self._reap()
+        return True
+
+    def kill(self) -> None:
+        """End its session, and whatever of it has become ours."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        if self.exit_code is None:
+            self.wait(time.monotonic() + 5.0)
+        tree.kill_children(())
+
+    def terminate(self) -> None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGTERM)
+
+    def _reap(self) -> None:
+        _, status = os.waitpid(self.pid, 0)
+        self.exit_code = os.waitstatus_to_exitcode(status)
+
+    def _take(self, descriptor: int) -> bytes:
+        """Some bytes; at the end the descriptor is not listened to any more."""
+        piece = os.read(descriptor, _READ_BYTES)
+        if not piece:
+            self._open.discard(descriptor)
+        return piece
+
+    def _poll(self, deadline: float, wanted: set[int]) -> set[int]:
+        poll = select.poll()
+        for descriptor in wanted:
+            poll.register(descriptor, select.POLLIN)
+        left_s = max(0.0, deadline - time.monotonic())
+        return {descriptor for descriptor, _ in poll.poll(left_s * 1000)}
+
+
+def _user_of(stage: Stage) -> str:
+    """Whom the process has to become where its unit does not say it: the daemon's own user."""
+    return "" if stage.daemon_uid == os.geteuid() else str(stage.daemon_uid)
+
+
+def _name_of(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return ""

@@ -1,0 +1,67 @@
+"""What extensions say of themselves by their checks."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
+
+from anyclawd.cli.doctor.finding import Finding, Severity, error, note, ok
+
+
+class Said(NamedTuple):
+    """One line of a check, as far as it is one."""
+
+    severity: str
+    text: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckFacts:
+    """One run of a check. Of the first three fields the first that is set is all there is."""
+
+    unit: str
+    why_not: str = ""  #: it was not run
+    failure: str = ""  #: it could not be started
+    is_late: bool = False  #: it was killed; what it had said until then counts
+    exit_code: int | None = 0
+    last_words: str = ""  #: of its stderr
+    said: tuple[Said, ...] = ()
+
+
+_SEVERITIES: Mapping[str, Severity] = MappingProxyType({one.value: one for one in Severity})
+
+
+def findings(checks: Iterator[CheckFacts] | None) -> Iterator[Finding]:
+    """`checks` is None where there is no plan to name them."""
+    if checks is None:
+        yield note("", "left out: there is no compiled configuration to look at")
+        return
+    count = 0
+    for facts in checks:
+        count += 1
+        yield from _judge(facts)
+    if not count:
+        yield ok("", "no unit has a check of its own")
+
+
+def _judge(facts: CheckFacts) -> Iterator[Finding]:
+    unit = facts.unit
+    if facts.why_not:
+        yield note(unit, f"its check was not made: {facts.why_not}")
+        return
+    if facts.failure:
+        yield error(unit, f"its check cannot be started: {facts.failure}", "see 'programs'")
+        return
+    for said in facts.said:
+        severity = _SEVERITIES.get(said.severity, Severity.NOTE)
+        yield Finding(severity=severity, subject=unit, text=said.text, remedy=said.remedy)
+    if facts.is_late:
+        text = "its check did not end in time and was killed"
+        yield error(unit, text, "take check: true from the unit if it has none")
+    elif facts.exit_code != 0:
+        words = f": {facts.last_words}" if facts.last_words else ""
+        text = f"its check failed with exit code {facts.exit_code}{words}"
+        yield error(unit, text, "take check: true from the unit if it has none")
+    elif not facts.said:
+        yield ok(unit, "has nothing to say")
