@@ -2,8 +2,9 @@
 
 The completions in `packaging/completions/` ask for it; it is no verb for people. The other words
 are those before it, without `anyclawctl` itself. Each line is a candidate, a tab and what it means;
-the line `:files` alone says that a file is wanted. Whatever goes wrong, the answer is that there is
-nothing, within `_PATIENCE_S`: a shell waits for it, and prints what it is told.
+the line `:files` alone says that a file is wanted, and `:directories` that a directory is. Whatever
+goes wrong, the answer is that there is nothing, within `_PATIENCE_S`: a shell waits for it, and
+prints what it is told.
 
 What a verb takes is read off its own parser, so that nothing is written down a second time; which
 names go where an argument is missing is decided by its metavar.
@@ -15,11 +16,11 @@ import os
 from argparse import REMAINDER, Action, ArgumentParser, Namespace, _SubParsersAction
 from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
-from itertools import pairwise
 
 from anyclawd.cli.arguments import add_global_options
-from anyclawd.client.client import Client, find_socket, query, quote
-from anyclawd.client.exchange import ClientError
+from anyclawd.cli.complete.line import Line
+from anyclawd.client.client import Client, find_socket
+from anyclawd.client.exchange import NO_DAEMON, NOT_PERMITTED, ClientError
 
 TYPE_CHECKING = False  # typing itself costs 2 ms of import
 if TYPE_CHECKING:
@@ -28,10 +29,18 @@ if TYPE_CHECKING:
 #: How long a daemon may take for an answer.
 _PATIENCE_S = 1.0
 
-#: What is printed where the shell is to complete the name of a file.
-_FILES = ":files"
+#: What is printed where the shell is to complete the name of a file, or of a directory.
+_FILES, _DIRECTORIES = ":files", ":directories"
 
-_FILE_METAVARS = ("FILE", "PATH", "DIR")
+#: Verbs that mean another configuration than the daemon's where the line names one.
+_OF_CONFIGURATIONS = ("analyze", "edit", "graph", "set-property")
+
+#: Verbs for anything that a drop-in can be for.
+_OF_DROPINS = ("edit", "set-property")
+
+_HELP = "show this help message and exit"
+
+_LONGEST_MEANING = 100
 
 
 class _Recorder(ArgumentParser):
@@ -64,11 +73,13 @@ def run(options: Namespace) -> int:
     *before, last = words or [""]
     if options.socket:
         before = ["-s", options.socket, *before]
+    told: set[str] = set()
     for text, meaning in _candidates(before, last):
-        if text.startswith(last) or text == _FILES:
-            told = " ".join(meaning.split())
+        if text not in told and (text.startswith(last) or text in (_FILES, _DIRECTORIES)):
+            told.add(text)
+            short = " ".join(meaning.split())[:_LONGEST_MEANING]
             if text.isprintable():  # a shell would take anything else for something of its own
-                print(f"{text}\t{told}" if told else text)
+                print(f"{text}\t{short}" if short else text)
     return 0
 
 
@@ -79,21 +90,26 @@ def _candidates(before: list[str], last: str) -> Iterable[tuple[str, str]]:
     parser = _Recorder()
     add_global_options(parser)
     if position is None:
-        return _of_words(parser, before, last, dict(VERBS), before)
-    if before[position] not in VERBS:
+        parser.add_argument("--version", action="store_true", help="print versions and exit")
+        parser.add_argument("-h", "--help", action="store_true", help=_HELP)
+        return _of_words(parser, before, Line(before, (), (), last), dict(VERBS))
+    verb = before[position]
+    if verb not in VERBS:
         return ()
-    module = import_module(f"anyclawd.cli.cmd_{before[position].replace('-', '_')}")
+    module = import_module(f"anyclawd.cli.cmd_{verb.replace('-', '_')}")
+    parser.add_argument("-h", "--help", action="store_true", help=_HELP)
     module.configure(parser)
-    return _of_words(parser, before[:position] + before[position + 1 :], last, {}, before)
+    words = before[:position] + before[position + 1 :]
+    return _of_words(parser, words, Line(before, (verb,), (), last), {})
 
 
 def _of_words(
-    parser: _Recorder, words: list[str], last: str, verbs: dict[str, str], line: list[str]
+    parser: _Recorder, words: list[str], line: Line, verbs: dict[str, str]
 ) -> Iterable[tuple[str, str]]:
     """What the last word can become behind words that this parser would take."""
-    options = _options(parser)
+    options = {name: action for action in parser.actions for name in action.option_strings}
     arguments = [action for action in parser.actions if not action.option_strings]
-    taken = 0
+    given: list[str] = []
     waiting: Action | None = None  # an option whose value comes next
     for number, word in enumerate(words):
         if waiting is not None:
@@ -102,31 +118,32 @@ def _of_words(
             action = options.get(word)
             waiting = action if action is not None and action.nargs != 0 else None
         else:
-            nested = _at(arguments, taken)
+            nested = _at(arguments, len(given))
             if isinstance(nested, _SubParsersAction) and word in nested.choices:
-                return _of_words(nested.choices[word], words[number + 1 :], last, {}, line)
-            taken += 1
+                below = Line(line.words, (*line.verbs, word), (), line.last)
+                return _of_words(nested.choices[word], words[number + 1 :], below, {})
+            given.append(word)
+    line = Line(line.words, line.verbs, given, line.last)
     if waiting is not None:
-        return _values(waiting, line, last)
-    if last.startswith("-"):
-        return _of_option(options, last, line)
-    argument = _at(arguments, taken)
-    return verbs.items() if argument is None else _values(argument, line, last)
+        return _values(waiting, line)
+    if line.last.startswith("-"):
+        return _of_option(options, line)
+    argument = _at(arguments, len(given))
+    if argument is None:
+        return verbs.items()
+    return (pair for pair in _values(argument, line) if pair[0] not in given)
 
 
-def _of_option(options: dict[str, Action], last: str, line: list[str]) -> Iterable[tuple[str, str]]:
+def _of_option(options: dict[str, Action], line: Line) -> Iterable[tuple[str, str]]:
     """What an option that has begun can become, or its value in the same word."""
-    name, is_given, begun = last.partition("=")
+    name, is_given, begun = line.last.partition("=")
     if not is_given:
         return [(name, action.help or "") for name, action in options.items()]
     if name not in options:
         return ()
-    values = _values(options[name], line, begun)
-    return [(text if text == _FILES else f"{name}={text}", meaning) for text, meaning in values]
-
-
-def _options(parser: _Recorder) -> dict[str, Action]:
-    return {name: action for action in parser.actions for name in action.option_strings}
+    values = _values(options[name], Line(line.words, line.verbs, line.given, begun))
+    whole = (_FILES, _DIRECTORIES)
+    return [(text if text in whole else f"{name}={text}", meaning) for text, meaning in values]
 
 
 def _at(arguments: Sequence[Action], taken: int) -> Action | None:
@@ -137,68 +154,49 @@ def _at(arguments: Sequence[Action], taken: int) -> Action | None:
     return arguments[-1] if takes_more else None
 
 
-def _values(action: Action, line: list[str], last: str) -> Iterable[tuple[str, str]]:
+def _values(action: Action, line: Line) -> Iterable[tuple[str, str]]:
     if isinstance(action, _SubParsersAction):
         return [(name, own.description or "") for name, own in action.choices.items()]
     if action.choices is not None:
         return [(str(choice), "") for choice in action.choices]
-    if action.metavar in _FILE_METAVARS:
-        return [(_FILES, "")]
-    if action.metavar == "SIGNAL":
-        from signal import Signals
+    match wanted := str(action.metavar or action.option_strings[-1]):
+        case "FILE" | "PATH":
+            return [(_FILES, "")]
+        case "DIR":
+            return [(_DIRECTORIES, "")]
+        case "SIGNAL":
+            from signal import Signals
 
-        return [(signal.name, "") for signal in Signals]
-    return _names(str(action.metavar), line, last)
+            return [(signal.name, "") for signal in Signals]
+        case "WHEN":
+            return [(when, "") for when in ("today", "yesterday", "-10min", "-1h", "-1d")]
+        case "KEY=VALUE":
+            from anyclawd.cli.complete import properties
+
+            return properties.candidates(line.given[0], line.last)
+        case _:
+            return _names(wanted, line)
 
 
-def _names(metavar: str, line: list[str], last: str) -> Iterator[tuple[str, str]]:
-    """Names that the daemon knows; none where it cannot be asked, or knows none like this."""
+def _names(wanted: str, line: Line) -> Iterator[tuple[str, str]]:
+    """Names that the daemon knows, or the configuration where no daemon answers or is meant."""
+    from anyclawd.cli.complete import offline, online
+
     client = Client(_socket(line), _PATIENCE_S)
-    try:
-        match metavar:
-            case "UNIT":
-                for unit in client.get("/v1/units")["units"]:
-                    yield unit["name"], f"{unit['active']} ({unit['sub']})"
-            case "SESSION":
-                for row in client.get(f"/v1/sessions?session={quote(_beginning(last))}")[
-                    "sessions"
-                ]:
-                    yield row["session"], row["title"] or row["state"]
-            case "AGENT":
-                for agent in client.get("/health")["agents"]:
-                    yield agent["name"], "connected" if agent["connected"] else "not connected"
-            case "METHOD":
-                target = f"/v1/agents/{quote(line[-1])}/authenticate"
-                for method in client.get(target)["methods"]:
-                    yield method["id"], method["name"]
-            case "CHANNEL":
-                units = client.get(f"/v1/units?{query([('unit', '*.channel')])}")["units"]
-                for unit in units:
-                    yield unit["name"].removesuffix(".channel"), unit["active"]
-            case "JOB":
-                for job in client.get("/v1/jobs")["jobs"]:
-                    yield str(job["id"]), f"{job['type']} of {job['unit']}"
-            case "CODE":
-                for code in client.get("/v1/pairing")["codes"]:
-                    yield code["code"], f"{code['channel']}:{code['kind']}:{code['peer']}"
-            case "PEER":
-                for grant in client.get("/v1/pairing")["grants"]:
-                    yield f"{grant['channel']}:{grant['kind']}:{grant['peer']}", ""
-            case _:
-                pass  # a text, a number: nothing that anybody could know
-    except ClientError:
-        return
+    verb = line.verbs[0]
+    if verb not in _OF_CONFIGURATIONS or line.value_of("-c", "--config") is None:
+        try:
+            yield from online.names(wanted, line, client)
+            if verb in _OF_DROPINS:  # for what is no unit, as templates are, or not up to now
+                yield from offline.names(wanted, online.config_of(client))
+        except ClientError as error:
+            if error.exit_code not in (NO_DAEMON, NOT_PERMITTED):
+                return
+        else:
+            return
+    yield from offline.names(wanted, line.config(os.environ))
 
 
-def _beginning(word: str) -> str:
-    """A pattern for all that begins with a word: there may be thousands of sessions. glob(7)."""
-    return "".join(f"[{char}]" if char in "*?[" else char for char in word) + "*"
-
-
-def _socket(line: list[str]) -> str:
+def _socket(line: Line) -> str:
     """The socket that the line names, else the usual one."""
-    given = None
-    for option, value in pairwise(line):
-        if option in ("-s", "--socket"):
-            given = os.path.expanduser(value)  # noqa: PTH111 - quick to import
-    return find_socket(given, os.environ)
+    return find_socket(line.value_of("-s", "--socket"), os.environ)

@@ -24,7 +24,7 @@ def configure(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     client = connect(options)
     if options.units:
-        shown = [_everything(client, name) for name in names_of(client, options.units)]
+        shown = [everything(client, name) for name in names_of(client, options.units)]
     else:
         shown = [client.get("/v1/status")]
     if options.json:
@@ -34,7 +34,7 @@ def run(options: Namespace) -> int:
     return 0
 
 
-def _everything(client: Client, name: str) -> Json:
+def everything(client: Client, name: str) -> Json:
     """What runs and what was configured; where both have a name, what runs is meant."""
     settings = client.get(f"/v1/units/{quote(name)}/settings")["units"][name]
     running = client.get(f"/v1/units/{quote(name)}")
@@ -44,11 +44,16 @@ def _everything(client: Client, name: str) -> Json:
 
 
 def _lines(known: Json, properties: list[str] | None) -> Iterator[str]:
-    for name, value in flattened(known):
-        if name.partition(".")[0] in _LEFT_OUT:
-            continue
+    for name, value in properties_of(known):
         if properties is None or name in properties or name.partition(".")[0] in properties:
             yield f"{name}={clean(value)}"
+
+
+def properties_of(known: Json) -> Iterator[tuple[str, str]]:
+    """(dotted name, value as text) pairs of what this verb shows."""
+    for name, value in flattened(known):
+        if name.partition(".")[0] not in _LEFT_OUT:
+            yield name, value
 
 
 def flattened(value: Json, prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -21,7 +21,6 @@ from anyclawd.cli import reload, render
 from anyclawd.cli.daemon import connect
 from anyclawd.client.client import Client
 from anyclawd.client.exchange import NO_DAEMON, NO_SUCH_UNIT, ClientError
-from anyclawd.compile.settings import UNIT_NAME
 from anyclawd.model.value import Json
 
 if TYPE_CHECKING:
@@ -62,6 +61,8 @@ def configure(parser: ArgumentParser) -> None:
 
 def place_of(options: Namespace) -> Place:
     """Raises ClientError where there is no such unit name, no configuration, or no place."""
+    from anyclawd.compile.settings import UNIT_NAME  # who completes words has no time for it
+
     if not re.fullmatch(UNIT_NAME, options.unit):
         raise ClientError(f"no unit can be named {options.unit!r}", NO_SUCH_UNIT)
     client = None if options.config else connect(options)

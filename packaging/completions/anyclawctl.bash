@@ -1,14 +1,4 @@
-# bash completion for anyclawctl. What comes after a verb is asked of `anyclawctl complete`.
-
-_anyclawctl_verbs() {
-  local verbs="
-    status list-units list-dependencies list-jobs explain show cat start stop restart
-    try-restart reload cancel wait kill reset-failed is-active is-failed set-property edit top
-    logs graph analyze sessions message pair login logout send notify chat validate schema init
-    demo run
-  "
-  mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$1")
-}
+# bash completion for anyclawctl. All there is to complete is asked of `anyclawctl complete`.
 
 # The words up to the cursor as the shell would run them, into `words`: readline cuts them at colons
 # and at signs, which session keys have in them.
@@ -32,15 +22,10 @@ _anyclawctl() {
   COMPREPLY=()
   _anyclawctl_words
   last=${words[-1]}
-  if ((${#words[@]} == 2)) && [[ $last != -* ]]; then
-    _anyclawctl_verbs "$last"
-    return
-  fi
   mapfile -t found < <("$1" complete -- "${words[@]:1}" 2>/dev/null)
   case ${found[0]-} in
     :files) compopt -o default; return ;;
     :directories) compopt -o dirnames; return ;;
-    *=) compopt -o nospace ;;  # a value comes next
   esac
   # Readline replaces only what is behind the last of the signs that it cuts words at, and @ itself.
   for sign in : = @; do
@@ -52,6 +37,7 @@ _anyclawctl() {
   done
   for line in "${found[@]}"; do
     line=${line%%$'\t'*}
+    [[ $line == *= ]] && compopt -o nospace  # its value comes next
     printf -v quoted %q "${line#"$cut"}"  # names of chats are chosen by strangers
     COMPREPLY+=("$quoted")
   done
