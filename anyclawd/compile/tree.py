@@ -1,10 +1,10 @@
 """From bytes to a tree with positions, and the machine as the compiler sees it.
 
 The one module that imports PyYAML and the one that reads files, but for `outline`, which looks for
-names alone. It knows YAML and the tags of
-`origin`, and nothing about what the keys mean. The dialect is YAML 1.2's core schema with our own
-resolution of scalars (`no` is text, `010` is ten), one document a file, text keys, no merge keys.
-Every input is bounded: bytes, depth, values, and how many of them aliases may stand for.
+names alone. It knows YAML and the tags of `origin`, and nothing about what the keys mean. The
+dialect is YAML 1.2's core schema with our own resolution of scalars (`no` is text, `010` is ten),
+one document a file, text keys, no merge keys. Every input is bounded: bytes, depth, values, and how
+many of them aliases may stand for.
 """
 
 import os

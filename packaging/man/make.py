@@ -37,7 +37,7 @@ ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
 
 #: Where a distribution installs `docs/`.
-DOCUMENTATION = "/usr/share/doc/anyclawd"
+DOCUMENTATION = "/usr/share/doc/anyclawd/docs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
