@@ -160,6 +160,10 @@ def _values(action: Action, line: Line) -> Iterable[tuple[str, str]]:
     if action.choices is not None:
         return [(str(choice), "") for choice in action.choices]
     match wanted := str(action.metavar or action.option_strings[-1]):
+        case "PATH" if line.last.startswith("@"):
+            from anyclawd.cli.complete import offline
+
+            return offline.deployments("/run")
         case "FILE" | "PATH":
             return [(_FILES, "")]
         case "DIR":

@@ -39,5 +39,8 @@ class Line:
         named = self.value_of("-c", "--config") or environ.get("ANYCLAW_CONFIG")
         if named:
             return named
+        daemon = self.value_of("-s", "--socket") or environ.get("ANYCLAWD_SOCKET", "")
+        if daemon.startswith("@"):
+            return f"/etc/anyclawd{daemon}/anyclaw.yaml"
         places = ("anyclaw.yaml", "/etc/anyclawd/anyclaw.yaml")  # as in `cli.places`
         return next((place for place in places if os.access(place, os.R_OK)), "")

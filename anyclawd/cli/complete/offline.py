@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 TYPE_CHECKING = False  # typing itself costs 2 ms of import
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,6 +15,13 @@ _BUILT_IN = (
     *("default.target", "agents.target", "channels.target", "tools.target", "services.target"),
     *("orchestrator.core", "admin.core", "store.core", "mcp.core"),
 )
+
+
+def deployments(directory: str) -> Iterator[tuple[str, str]]:
+    """`@NAME` of each that has a directory for its socket. Source: systemd.exec(5)."""
+    for name in sorted(os.listdir(directory)):  # noqa: PTH208 - quick to import
+        if name.startswith("anyclawd@"):
+            yield name.removeprefix("anyclawd"), ""
 
 
 def names(wanted: str, config: str) -> Iterator[tuple[str, str]]:

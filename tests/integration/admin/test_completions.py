@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from anyclawd.cli.complete.line import Line
+from anyclawd.cli.complete.offline import deployments
 from anyclawd.cli.main import VERBS
 from tests.fakes.conversations import LIVE, OWN, session_row
 from tests.integration.admin.conftest import Served
@@ -200,6 +202,27 @@ def test_without_a_daemon_names_are_those_of_the_configuration(
     done = run(["complete", "--", *words], environ)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == expected
+
+
+def test_deployments_are_those_with_a_directory_for_a_socket(tmp_path: Path) -> None:
+    for name in ("anyclawd", "anyclawd@shop", "anyclawd@lab", "other@shop"):
+        (tmp_path / name).mkdir()
+    assert list(deployments(str(tmp_path))) == [("@lab", ""), ("@shop", "")]
+
+
+@pytest.mark.parametrize(
+    ("words", "environ", "config"),
+    [
+        (["-c", "x.yaml", "-s", "@shop"], {}, "x.yaml"),
+        (["-s", "@shop"], {}, "/etc/anyclawd@shop/anyclaw.yaml"),
+        ([], {"ANYCLAWD_SOCKET": "@shop"}, "/etc/anyclawd@shop/anyclaw.yaml"),
+        (["--socket=@shop"], {"ANYCLAW_CONFIG": "y.yaml"}, "y.yaml"),
+    ],
+)
+def test_a_deployment_has_a_configuration_of_its_own(
+    words: list[str], environ: dict[str, str], config: str
+) -> None:
+    assert Line(words, (), (), "").config(environ) == config
 
 
 def test_a_configuration_on_the_line_is_asked_before_the_daemon(
