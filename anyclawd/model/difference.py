@@ -300,7 +300,8 @@ def _walk(
             inner_row = Row(f"{row.key}.{key}", row.effect)
             yield from _walk(f"{path}.{key}", inner_row, values, {}, texts)
     elif not _is_same(old, new):
-        before, after = (_shown(secret.scrub(secret.redact(value), texts)) for value in pair)
+        plain = (secret.redact(_plain(value)) for value in pair)  # a probe may hold one as well
+        before, after = (_shown(secret.scrub(value, texts)) for value in plain)
         unit = "s" if path.endswith("_s") else ""
         yield KeyChange(
             key=row.key,

@@ -1,9 +1,12 @@
 """From the exec of the daemon to its exit: what starts, what does not, and what is said of it."""
 
+import json
 import signal
 import socket
 import subprocess
 import sys
+from contextlib import closing
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -23,6 +26,7 @@ from tests.fakes.daemon import (
     wait_dead,
     wait_no_zombie,
 )
+from tests.fakes.faces import everything_said
 from tests.fakes.puppet import Stage
 
 CTL = str(Path(sys.executable).with_name("anyclawctl"))
@@ -35,6 +39,17 @@ def program(code: str) -> list[str]:
 
 def local(*argv: str, **settings: Json) -> Json:
     return {"workspace": {"type": "local", "binary": list(argv)}, **settings}
+
+
+def environment_of_process(pid: int) -> dict[str, str]:
+    items = Path(f"/proc/{pid}/environ").read_text(errors="replace").split("\0")
+    return dict(item.partition("=")[::2] for item in items if item)
+
+
+def contents(*directories: Path) -> dict[str, bytes]:
+    """What lies in the files of directories."""
+    paths = [path for one in directories for path in one.rglob("*") if path.is_file()]
+    return {str(path): path.read_bytes() for path in paths}
 
 
 # -- degraded boots -----------------------------------------------------------------------------
@@ -247,41 +262,89 @@ def test_a_program_that_was_missing_is_found_once_it_is_there(tmp_path: Path) ->
 SECRET = "s3cr3t-0f-the-house"
 
 
-def test_a_secret_is_nowhere_but_where_it_is_needed(tmp_path: Path) -> None:
-    """Invariant I7. `api_key` reaches the channel's handshake and its variables, nothing else."""
-    text = (
-        "log_level: debug\n"
-        "supervisor: {admin_port: 0}\n"
-        "agents_manager:\n  agents:\n    default:\n"
-        "      workspace: {type: local, binary: '@built-in/agents/mock'}\n"
-        "      options: {thinking: false}\n"
-        "channels_manager:\n  channels:\n    debug-http:\n"
-        "      binary: '@built-in/channels/debug-http'\n"
-        "      options: {api_key: !env THE_API_KEY}\n"
-    )
-    for _ in range(2):  # compiled, then cached
-        with running(tmp_path, text, environ={"THE_API_KEY": SECRET}) as daemon:
+HOUSE = f"""\
+log_level: debug
+supervisor: {{admin_port: 0}}
+agents_manager:
+  agents:
+    default:
+      workspace: {{type: local, binary: "@built-in/agents/mock"}}
+      options: {{thinking: false}}
+channels_manager:
+  channels:
+    debug-http:
+      binary: "@built-in/channels/debug-http"
+      options: {{api_key: !credential house-key}}
+units:
+  mule.service:
+    exec: {json.dumps(FOREVER)}
+    protocol: none
+    start_limit: {{burst: 100}}
+    environment: {{WORD: !credential harmless, KEY: !env THE_API_KEY}}
+"""
+#: Where a user puts it in spite of all warnings.
+SPOKEN = "sp0ken-w0rd"
+
+
+def test_a_secret_is_nowhere_but_where_it_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Invariant I7. Secrets reach their processes, and nothing else by whatever it is asked."""
+    monkeypatch.setenv("EDITOR", "cat")
+    credentials = tmp_path / "credentials"
+    credentials.mkdir()
+    for name, text in {
+        "house-key": SECRET,
+        "harmless": f"{SECRET}\n",
+        "spoken": SPOKEN,
+        "url": f"http://127.0.0.1:9/health?key={SPOKEN}",
+    }.items():
+        (credentials / name).write_text(text)
+    environ = {"THE_API_KEY": SECRET, "CREDENTIALS_DIRECTORY": str(credentials)}
+    for is_cached in (False, True):
+        with running(tmp_path, HOUSE, environ=environ) as daemon:
             daemon.wait_until(lambda _: (daemon.state / "plan").exists(), "the cached plan")
             assert daemon.chat(key=SECRET).ask("GET", "/permissions/pending")[0] == 200
-            shown = [
-                daemon.ctl(*words).stdout
-                for words in (
-                    *(["status"], ["--json", "status"], ["status", "debug-http.channel"]),
-                    *(["show", "debug-http.channel"], ["cat", "debug-http.channel"]),
-                    *(["logs"], ["graph", "--format", "json"], ["--json", "list-units"]),
-                    ["explain", "debug-http.channel"],
-                )
-            ]
-            assert all(shown)
-            plan = (daemon.client.get("/v1/plan"), daemon.unit("debug-http.channel"))
-            lines = [
-                Path(f"/proc/{pid}/cmdline").read_bytes()
-                for pid in (daemon.pid, *daemon.descendants())
-            ]
-            files = [path.read_bytes() for path in daemon.state.iterdir() if path.is_file()]
-        for found in (*map(str.encode, shown), repr(plan).encode(), *lines, *files):
-            assert SECRET.encode() not in found
-        assert SECRET not in daemon.log_text()
+            given = [environment_of_process(pid) for pid in daemon.descendants()]
+            mule = next(one for one in given if one["ANYCLAWD_UNIT"] == "mule.service")
+            assert (mule["WORD"], mule["KEY"]) == (SECRET, SECRET)
+            assert not [one for one in given if "CREDENTIALS_DIRECTORY" in one]
+            said = shout(daemon, credentials) if is_cached else {}
+            said["log"] = daemon.log_text().encode()
+            for pid in (daemon.pid, *daemon.descendants()):
+                said[f"process {pid}"] = Path(f"/proc/{pid}/cmdline").read_bytes()
+            said |= contents(daemon.state, daemon.run)
+        assert [face for face, answer in said.items() if SECRET.encode() in answer] == []
+        told = [face for face, answer in said.items() if SPOKEN.encode() in answer]
+        assert [(face, said[face]) for face in told if not face.startswith("process ")] == []
+
+
+def shout(daemon: Daemon, credentials: Path) -> dict[str, bytes]:
+    """Do what makes it talk, and have everything told; `mule.service` is all over the place."""
+    said: dict[str, bytes] = {}
+    with closing(daemon.events()) as events:
+        next(events)
+        for setting in (
+            f"exec={json.dumps(FOREVER)[:-1]}, !credential spoken]",
+            "health={type: http, url: !credential url, interval: 0.1s, failures: 1000}",
+        ):
+            done = daemon.ctl("set-property", "mule.service", setting)
+            assert done.returncode == 0, done.stderr
+            said[setting] = (done.stdout + done.stderr).encode()
+        (credentials / "harmless").unlink()
+        done = daemon.ctl("restart", "mule.service")
+        assert "the credential harmless is not among those" in done.stderr
+        said["restart"] = done.stderr.encode()
+        (credentials / "harmless").write_text(SECRET)
+        assert daemon.ctl("restart", "mule.service").returncode == 0
+        daemon.wait_until(lambda units: units["mule.service"]["health"], "a failed check")
+        said |= everything_said(daemon, ("mule.service", "debug-http.channel"))
+        daemon.job("stop", "default.agent")
+        heard = takewhile(lambda event: event["unit"] != "default.agent", events)
+        said["events"] = repr([*heard]).encode()
+    for question in ("status", "logs -n 1000", "/metrics", "events"):
+        assert b"mule.service" in said[question]
+    return said
 
 
 # -- one daemon a state directory ---------------------------------------------------------------

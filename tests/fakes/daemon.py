@@ -37,7 +37,8 @@ _CGROUP_USE = {"marks": "never", "cgroup": "required"}
 #: What would tie the daemon to another configuration, to systemd or to its journal, and what would
 #: have every one of its modules compiled anew at each start.
 _FOREIGN = (
-    *("ANYCLAW_CONFIG", "ANYCLAWD_SOCKET", "INVOCATION_ID", "JOURNAL_STREAM", "NO_COLOR"),
+    *("ANYCLAW_CONFIG", "ANYCLAWD_SOCKET", "CREDENTIALS_DIRECTORY", "INVOCATION_ID"),
+    *("JOURNAL_STREAM", "NO_COLOR"),
     *("NOTIFY_SOCKET", "RUNTIME_DIRECTORY", "STATE_DIRECTORY", "WATCHDOG_PID", "WATCHDOG_USEC"),
     "PYTHONDONTWRITEBYTECODE",
 )

@@ -211,6 +211,21 @@ def test_a_secret_that_changes_is_told_and_not_shown() -> None:
     assert (found[1].old, found[1].new) == ("<secret>", "<secret>")
 
 
+def test_a_secret_in_a_probe_or_a_hook_that_comes_is_not_shown() -> None:
+    """What comes or goes as a whole is told as a whole."""
+    url = f"http://127.0.0.1/?key={SECRET}"
+    new = replace(
+        UNIT,
+        health=HealthCheck(probe=Probe(type=ProbeType.HTTP, url=url)),
+        hooks=Hooks(start_pre=(HookCommand(argv=("/bin/echo", SECRET)),)),
+        hidden=({MARK: {"value": SECRET}},),
+    )
+    found = of_unit(UNIT, new)
+    assert sorted(change.key for change in found) == ["exec_start_pre", "health"]
+    assert SECRET not in str(found)
+    assert all("<secret>" in change.new for change in found)
+
+
 @pytest.mark.parametrize(("old", "new"), [(1, True), ([1], [True]), (1, 1.0)])
 def test_what_python_finds_equal_may_differ(old: Json, new: Json) -> None:
     before, after = (replace(UNIT, options={"a": {"b": value}}) for value in (old, new))
