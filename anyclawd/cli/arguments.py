@@ -12,18 +12,26 @@ class Help(HelpFormatter):
     """Asks for the terminal's width by itself: argparse imports shutil for it, which costs 4 ms."""
 
     def __init__(self, prog: str) -> None:
-        try:
-            width = os.get_terminal_size().columns
-        except OSError:
-            width = 80
-        super().__init__(prog, width=width - 2)
+        super().__init__(prog, width=terminal_width())
+
+
+def terminal_width() -> int:
+    """How much of a line is to be filled."""
+    try:
+        return os.get_terminal_size().columns - 2
+    except OSError:
+        return 78
 
 
 def add_global_options(parser: ArgumentParser, *, is_nested: bool = False) -> None:
     """Those that may stand before or after the verb, and after the verb of a verb."""
     absent = SUPPRESS if is_nested else None
     parser.add_argument(
-        "-s", "--socket", metavar="PATH", default=absent, help="the daemon's admin socket"
+        "-s",
+        "--socket",
+        metavar="PATH",
+        default=absent,
+        help="the daemon's admin socket, or @NAME of a deployment",
     )
     parser.add_argument(
         "-c", "--config", metavar="FILE", default=absent, help="the configuration file"

@@ -9,57 +9,74 @@ before or after the verb.
 import os
 import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Iterator
 from importlib import import_module
 
-from anyclawd.cli.arguments import Help, add_global_options
+from anyclawd.cli.arguments import Help, add_global_options, terminal_width
 from anyclawd.client.exchange import FAILED, USAGE_ERROR, ClientError
 
-#: Verb to what it does, in the order of the help text.
-VERBS = {
-    "status": "show the daemon and its units, or some units in detail",
-    "list-units": "list units with their states",
-    "list-dependencies": "show what a unit pulls in, or with --reverse what pulls it in",
-    "list-jobs": "list the jobs that wait or run",
-    "explain": "tell why a unit is in the state it is in, and what happens next",
-    "show": "print everything known of a unit",
-    "cat": "print a unit's compiled settings as TOML",
-    "start": "start units and wait for the result",
-    "stop": "stop units and wait for the result; they stay stopped until started by hand",
-    "restart": "stop and start units and wait for the result",
-    "try-restart": "restart those units that are up",
-    "reload": "take up a changed configuration, or let units reload theirs",
-    "cancel": "take back jobs that wait or run",
-    "wait": "wait until units have ended; the exit status is theirs",
-    "kill": "send a signal to the processes of units",
-    "reset-failed": "forget that units have failed, and their start limits",
-    "is-active": "tell by exit status whether one of the units is active",
-    "is-failed": "tell by exit status whether one of the units has failed",
-    "set-property": "put settings of a unit into a drop-in, and take them up",
-    "edit": "edit a drop-in of a unit, and take it up",
-    "top": "show what units use, again and again",
-    "logs": "print what units wrote to stderr, and their state changes",
-    "graph": "draw the unit graph",
-    "analyze": "tell where the time of a boot went, lint the plan, predict the next boot",
-    "sessions": "list conversations, look into them, control, export and erase them",
-    "message": "tell what has become of a message",
-    "pair": "let in peers that were given a code, and take that back",
-    "login": "log in to an agent, or list how one can",
-    "logout": "log out of an agent",
-    "send": "send a message to an agent and print its answer",
-    "notify": "send a text to a chat, without an agent",
-    "chat": "talk to an agent",
-    "validate": "check a configuration, without a daemon",
-    "doctor": "tell what is wrong with this installation, and what to do about it",
-    "schema": "print the JSON Schema of the configuration",
-    "init": "write a first configuration",
-    "demo": "boot a small system, send it a message, show what happened",
-    "run": "run the daemon in the foreground",
+#: To what end, verb, and what it does; in the order of the help text.
+GROUPS = {
+    "look": {
+        "status": "show the daemon and its units, or some units in detail",
+        "list-units": "list units with their states",
+        "list-dependencies": "show what a unit pulls in, or with --reverse what pulls it in",
+        "list-jobs": "list the jobs that wait or run",
+        "explain": "tell why a unit is in the state it is in, and what happens next",
+        "show": "print everything known of a unit",
+        "cat": "print a unit's compiled settings as TOML",
+        "is-active": "tell by exit status whether one of the units is active",
+        "is-failed": "tell by exit status whether one of the units has failed",
+        "top": "show what units use, again and again",
+        "logs": "print what units wrote to stderr, and their state changes",
+        "graph": "draw the unit graph",
+        "analyze": "tell where the time of a boot went, lint the plan, predict the next boot",
+    },
+    "control": {
+        "start": "start units and wait for the result",
+        "stop": "stop units and wait for the result; they stay stopped until started by hand",
+        "restart": "stop and start units and wait for the result",
+        "try-restart": "restart those units that are up",
+        "reload": "take up a changed configuration, or let units reload theirs",
+        "set-property": "put settings of a unit into a drop-in, and take them up",
+        "edit": "edit a drop-in of a unit, and take it up",
+        "reset-failed": "forget that units have failed, and their start limits",
+        "cancel": "take back jobs that wait or run",
+        "wait": "wait until units have ended; the exit status is theirs",
+        "kill": "send a signal to the processes of units",
+    },
+    "talk": {
+        "send": "send a message to an agent and print its answer",
+        "chat": "talk to an agent",
+        "notify": "send a text to a chat, without an agent",
+    },
+    "care for conversations": {
+        "sessions": "list conversations, look into them, control, export and erase them",
+        "message": "tell what has become of a message",
+        "pair": "let in peers that were given a code, and take that back",
+        "login": "log in to an agent, or list how one can",
+        "logout": "log out of an agent",
+    },
+    "configure": {
+        "validate": "check a configuration, without a daemon",
+        "doctor": "tell what is wrong with this installation, and what to do about it",
+        "schema": "print the JSON Schema of the configuration",
+        "init": "write a first configuration",
+        "demo": "boot a small system, send it a message, show what happened",
+        "run": "run the daemon in the foreground",
+    },
 }
+
+#: Verb to what it does.
+VERBS = {verb: text for verbs in GROUPS.values() for verb, text in verbs.items()}
 
 #: What shells ask, and nobody types.
 HIDDEN = ("complete",)
 
 INTERRUPTED = 130
+
+#: Where the list of verbs tells what they do.
+_INDENT = 21
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -157,16 +174,30 @@ def _overview() -> ArgumentParser:
     class Verbatim(Help, RawDescriptionHelpFormatter):
         """Keeps the list of verbs as it is."""
 
-    verbs = "\n".join(f"  {verb:18} {text}" for verb, text in VERBS.items())
     parser = ArgumentParser(
         prog="anyclawctl",
         usage="anyclawctl [-s PATH] [-c FILE] [--json] VERB ...",
         description="Control anyclawd, the supervisor and gateway for AI agents.",
-        epilog=f"verbs:\n{verbs}\n\n'anyclawctl VERB --help' tells more.",
+        epilog="\n".join(_verbs()),
         formatter_class=Verbatim,
     )
     add_global_options(parser)
     return parser
+
+
+def _verbs() -> Iterator[str]:
+    """A list of them, as wide as the terminal."""
+    from textwrap import wrap
+
+    width = max(terminal_width() - _INDENT, _INDENT)
+    for end, verbs in GROUPS.items():
+        yield f"to {end}:"
+        for verb, text in verbs.items():
+            first, *rest = wrap(text, width)
+            yield f"  {verb:{_INDENT - 3}} {first}"
+            yield from (f"{'':{_INDENT}}{line}" for line in rest)
+        yield ""
+    yield "'anyclawctl VERB --help' tells more, and anyclawctl(1) all."
 
 
 def _nearest(verb: str) -> str:

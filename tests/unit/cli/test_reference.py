@@ -11,6 +11,7 @@ import pytest
 
 from anyclawd.cli import arguments, cmd_is_active, main
 from anyclawd.client import exchange
+from anyclawd.daemon import usage
 
 ROOT = Path(__file__).parents[3]
 REFERENCE = ROOT / "docs" / "reference"
@@ -45,9 +46,19 @@ def words_of(parser: ArgumentParser) -> list[str]:
 GLOBAL = ("-h", "--help", "-s", "--socket", "-c", "--config", "--json")
 
 
-def test_each_verb_is_in_the_list_of_them() -> None:
+def test_the_list_of_verbs_is_that_of_the_help() -> None:
     rows = PAGE.partition("\n## Commands\n")[2].partition("\n\nWhere")[0].splitlines()[3:]
-    assert sorted(re.findall(r"`([\w-]+)`", "".join(rows))) == sorted(main.VERBS)
+    listed = {row.split(" | ")[0].strip("| "): re.findall(r"`([\w-]+)`", row) for row in rows}
+    assert listed == {end: list(verbs) for end, verbs in main.GROUPS.items()}
+
+
+def test_each_option_of_the_daemon_is_described() -> None:
+    page = (REFERENCE / "anyclawd.md").read_text("utf-8")
+    synopsis = page.partition("\n## Synopsis\n")[2].partition("\n## ")[0]
+    for action in usage.parser()._actions:
+        assert [option for option in action.option_strings if f"`{option}" not in page] == []
+        form = f"[{action.option_strings[0]} {action.metavar}]" if action.metavar else ""
+        assert (form or action.option_strings[-1]) in synopsis
 
 
 @pytest.mark.parametrize("verb", main.VERBS)
