@@ -25,7 +25,8 @@ SETTINGS = (
     'timeouts: {stop: !credential "third:7s"}',
     "options_schema: {properties: {a: {pattern: '^[^x]*$'}}}",
 )
-CONTENTS = st.none() | st.sampled_from([b"hunter2", b"hunter2\n", b"2s", b"3min", b"x", b"", b"\xff"])
+TEXTS = [b"hunter2", b"hunter2\n", b"2s", b"3min", b"x", b"", b"\xff"]
+CONTENTS = st.none() | st.sampled_from(TEXTS)
 GIVEN = st.fixed_dictionaries(dict.fromkeys(("first", "second", "third"), CONTENTS))
 
 #: The plan, and what its process would be given; None where the daemon would not start.
