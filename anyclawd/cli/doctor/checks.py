@@ -23,6 +23,7 @@ class Check(NamedTuple):
     worst: Severity  #: that it can have
     when: When = When.ALWAYS
     fixes: str = ""  #: what `--fix` does of it
+    needs_plan: bool = False  #: it is about what the compiled configuration names
 
 
 _ERROR = Severity.ERROR
@@ -52,6 +53,7 @@ CHECKS = (
         "Is every `!credential` handed over, and its file for nobody else to read?",
         _ERROR,
         fixes="takes the rights of others away",
+        needs_plan=True,
     ),
     Check(
         "programs",
@@ -59,6 +61,7 @@ CHECKS = (
         " directories?",
         _ERROR,
         fixes="makes a missing `working_dir` whose parent is there",
+        needs_plan=True,
     ),
     Check(
         "versions",
@@ -69,6 +72,7 @@ CHECKS = (
         "store",
         "Is the database whole, of a schema that is known, and was none set aside as damaged?",
         _ERROR,
+        needs_plan=True,
     ),
     Check(
         "disk",
@@ -95,11 +99,13 @@ CHECKS = (
         "Are the ports free that the daemon and units are to listen on, and who has them?",
         _ERROR,
         When.OFFLINE,
+        needs_plan=True,
     ),
     Check(
         "extensions",
         "What do units with `check: true` say of themselves?",
         _ERROR,
+        needs_plan=True,
     ),
     Check(
         "agents",
@@ -120,3 +126,6 @@ CHECKS = (
         _ERROR,
     ),
 )
+
+#: Those that are left out where the configuration does not compile, or cannot be seen.
+NEED_PLAN = tuple(check.name for check in CHECKS if check.needs_plan)

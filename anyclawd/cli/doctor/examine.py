@@ -7,9 +7,12 @@ other check, and what is told first is told soon.
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 
-from anyclawd.cli.doctor.checks import Check, When
-from anyclawd.cli.doctor.finding import Finding, error
+from anyclawd.cli.doctor.checks import NEED_PLAN, Check, When
+from anyclawd.cli.doctor.finding import Finding, error, note
 from anyclawd.cli.doctor.scene import Scene
+
+#: Held by `is_due`.
+NEEDS_PLAN = "checks that need a plan are made where there is one"
 
 
 def _daemon(scene: Scene) -> Iterable[Finding]:
@@ -23,7 +26,9 @@ def _configuration(scene: Scene) -> Iterable[Finding]:
     from anyclawd.cli.doctor.evidence import configuration as evidence
     from anyclawd.cli.doctor.verdict import configuration
 
-    return configuration.findings(evidence.config_facts(scene), evidence.reload_facts(scene))
+    yield from configuration.findings(evidence.config_facts(scene), evidence.reload_facts(scene))
+    if scene.plan is None:
+        yield note("", f"for the lack of it these are left out: {', '.join(NEED_PLAN)}")
 
 
 def _permissions(scene: Scene) -> Iterable[Finding]:
@@ -37,14 +42,16 @@ def _credentials(scene: Scene) -> Iterable[Finding]:
     from anyclawd.cli.doctor.evidence import credentials as evidence
     from anyclawd.cli.doctor.verdict import credentials
 
-    return credentials.findings(evidence.facts_of(scene))
+    assert scene.plan is not None, NEEDS_PLAN
+    return credentials.findings(evidence.facts_of(scene, scene.plan))
 
 
 def _programs(scene: Scene) -> Iterable[Finding]:
     from anyclawd.cli.doctor.evidence import programs as evidence
     from anyclawd.cli.doctor.verdict import programs
 
-    return programs.findings(evidence.facts_of(scene))
+    assert scene.plan is not None, NEEDS_PLAN
+    return programs.findings(evidence.facts_of(scene, scene.plan))
 
 
 def _versions(_scene: Scene) -> Iterable[Finding]:
@@ -57,6 +64,7 @@ def _versions(_scene: Scene) -> Iterable[Finding]:
 def _store(scene: Scene) -> Iterable[Finding]:
     from anyclawd.cli.doctor.verdict import store
 
+    assert scene.store is not None, NEEDS_PLAN
     return store.findings(scene.store)
 
 
@@ -92,14 +100,16 @@ def _ports(scene: Scene) -> Iterable[Finding]:
     from anyclawd.cli.doctor.evidence import ports as evidence
     from anyclawd.cli.doctor.verdict import ports
 
-    return ports.findings(evidence.facts_of(scene), is_root=scene.daemon_uid == 0)
+    assert scene.plan is not None, NEEDS_PLAN
+    return ports.findings(evidence.facts_of(scene, scene.plan), is_root=scene.daemon_uid == 0)
 
 
 def _extensions(scene: Scene) -> Iterable[Finding]:
     from anyclawd.cli.doctor.evidence import extensions as evidence
     from anyclawd.cli.doctor.verdict import extensions
 
-    return extensions.findings(evidence.facts_of(scene))
+    assert scene.plan is not None, NEEDS_PLAN
+    return extensions.findings(evidence.facts_of(scene, scene.plan))
 
 
 def _agents(scene: Scene) -> Iterable[Finding]:
@@ -148,6 +158,8 @@ EXAMINATIONS: Mapping[str, Callable[[Scene], Iterable[Finding]]] = MappingProxyT
 
 def is_due(check: Check, scene: Scene) -> bool:
     """Whether a check has anything to look at: some are about a daemon, some about its absence."""
+    if check.needs_plan and scene.plan is None:
+        return False
     match check.when:
         case When.ALWAYS:
             return True

@@ -9,8 +9,9 @@ from functools import cached_property
 from pathlib import Path
 
 from anyclawd.cli import places
+from anyclawd.cli.doctor import deployment
 from anyclawd.client.boots import find_state_dir
-from anyclawd.client.client import SYSTEM_SOCKET, Client, find_socket
+from anyclawd.client.client import Client, find_socket
 from anyclawd.client.exchange import ClientError
 from anyclawd.model.value import Json
 from anyclawd.runtime import tree
@@ -22,10 +23,9 @@ if TYPE_CHECKING:
     from anyclawd.cli.doctor.verdict.service import ServiceFacts
     from anyclawd.cli.doctor.verdict.store import StoreFacts
     from anyclawd.compile.compiler import Outcome
+    from anyclawd.compile.sources import Input
+    from anyclawd.compile.world import Places
     from anyclawd.model.plan import Plan
-
-#: Where the packaged daemon has its things.
-_SYSTEM_CONFIG, _SYSTEM_STATE = "/etc/anyclawd", "/var/lib/anyclawd"
 
 #: How long the daemon may take for an answer.
 _ANSWER_S = 10.0
@@ -65,14 +65,38 @@ class Scene:
 
     @cached_property
     def compiled(self) -> Compiled:
-        return _compiled(self.config, self.environ, f"{self.runtime_dir}/dropins")
+        return _compiled(self)
+
+    @property
+    def inputs(self) -> "tuple[Input, ...]":
+        """What the plan depends on."""
+        outcome = self.compiled.outcome
+        return () if outcome is None else outcome.inputs
+
+    @property
+    def places(self) -> "Places":
+        """Where things stand in the configuration that the machine may lack."""
+        outcome = self.compiled.outcome
+        return {} if outcome is None else outcome.places
+
+    @cached_property
+    def working_directory(self) -> str:
+        """The daemon's, from which relative paths are read; ours where that is not known."""
+        if self.pid is not None and (found := _link(f"/proc/{self.pid}/cwd")):
+            return found
+        return self.service.working_directory or str(Path.cwd())
+
+    @cached_property
+    def holder(self) -> int | None:
+        """The pid of the daemon that has the state directory, whether it answers or not."""
+        return _holder(f"{self.state_dir}/lock")
 
     @cached_property
     def service(self) -> "ServiceFacts":
         """The unit of systemd that the daemon runs in, or would."""
         from anyclawd.cli.doctor.evidence import service_manager
 
-        return service_manager.facts_of(self.pid)
+        return service_manager.facts_of(self.pid, deployment.by_config(self.config, self.environ))
 
     @cached_property
     def store(self) -> "StoreFacts | None":
@@ -92,6 +116,7 @@ class Scene:
             environ=self.environ,
             state_dir=self.state_dir,
             daemon_uid=self.daemon_uid,
+            working_directory=self.working_directory,
         )
 
     @property
@@ -101,8 +126,12 @@ class Scene:
     @cached_property
     def running(self) -> frozenset[str]:
         """The units that have a process at the moment."""
-        rows = [] if self.online is None else self.online.status["units"]
-        return frozenset(row["name"] for row in rows if row["pid"] is not None)
+        if self.online is not None:
+            rows = self.online.status["units"]
+            return frozenset(row["name"] for row in rows if row["pid"] is not None)
+        # Which they are, only that daemon could say: what may be running is left in peace.
+        is_hidden = self.holder is not None and self.plan is not None
+        return frozenset(self.plan.units) if is_hidden and self.plan is not None else frozenset()
 
     @cached_property
     def figures(self) -> "Figures":
@@ -139,10 +168,9 @@ class Scene:
 def scene_of(options: Namespace, environ: Mapping[str, str]) -> Scene:
     """What the command line and the environment mean. A named socket that is silent is no error."""
     runtime = _runtime_dir(options.runtime_dir, environ)
-    socket = options.socket or (f"{runtime}/admin.sock" if options.runtime_dir else "")
-    socket = find_socket(socket or None, environ)
+    socket = _socket(options, environ)
     online, silence = (None, "") if options.offline else _call(socket)
-    config, why = _config_of(options, environ, online)
+    config, why = _config_of(options, environ, socket, online)
     if not options.runtime_dir and not environ.get("RUNTIME_DIRECTORY"):
         runtime = str(Path(socket).parent)
     return Scene(
@@ -150,7 +178,7 @@ def scene_of(options: Namespace, environ: Mapping[str, str]) -> Scene:
         socket=socket,
         config=config,
         no_config=why,
-        state_dir=_state_dir(options.state_dir, environ, socket, config),
+        state_dir=_state_dir(options.state_dir, environ, config),
         runtime_dir=runtime,
         online=online,
         silence=silence,
@@ -166,24 +194,37 @@ def _call(socket: str) -> tuple[Online | None, str]:
         return None, str(error)
 
 
+def _socket(options: Namespace, environ: Mapping[str, str]) -> str:
+    """The one that is named, by whatever option; else that of the deployment, or the usual one."""
+    if options.socket or options.runtime_dir:
+        return options.socket or f"{options.runtime_dir}/admin.sock"
+    deployed = deployment.by_config(options.config or "", environ)
+    if deployed is not None and not deployed.is_users and not environ.get("ANYCLAWD_SOCKET"):
+        return deployed.socket
+    return find_socket(None, environ)
+
+
 def _config_of(
-    options: Namespace, environ: Mapping[str, str], online: Online | None
+    options: Namespace, environ: Mapping[str, str], socket: str, online: Online | None
 ) -> tuple[str, str]:
     """Its absolute path, or why there is none. A daemon that runs knows best which one it is."""
     if not options.config and online is not None:
         return online.status["config"], ""
+    deployed = deployment.by_socket(options.socket or "")
+    if not options.config and deployed is not None:
+        return deployed.config, ""
     try:
         return str(places.find_config(options, environ).absolute()), ""
     except ClientError as error:
         return "", str(error)
 
 
-def _state_dir(given: str | None, environ: Mapping[str, str], socket: str, config: str) -> str:
-    """As the daemon finds it; the system's, too, for a user who asks after the system's daemon."""
+def _state_dir(given: str | None, environ: Mapping[str, str], config: str) -> str:
+    """That of the deployment, whoever asks after it; else as the daemon finds it."""
+    deployed = deployment.by_config(config, environ)
     is_told = given or environ.get("STATE_DIRECTORY")
-    is_systems = socket == SYSTEM_SOCKET and config.startswith(f"{_SYSTEM_CONFIG}/")
-    if not is_told and is_systems:
-        return _SYSTEM_STATE
+    if not is_told and deployed is not None and not deployed.is_users:
+        return deployed.state_dir
     return str(Path(find_state_dir(given, environ)).absolute())
 
 
@@ -201,7 +242,35 @@ def _environ_of(pid: int, ours: Mapping[str, str]) -> Mapping[str, str]:
     return dict(item.partition("=")[::2] for item in items if item)
 
 
-def _compiled(config: str, environ: Mapping[str, str], dropins: str) -> Compiled:
+def _holder(lock: str) -> int | None:
+    """The pid that holds a lock.
+
+    Read from the kernel's list, since to try the lock would keep a daemon out that starts just now.
+    Source: proc_locks(5).
+    """
+    try:
+        inode = Path(lock).stat().st_ino
+    except OSError:
+        return None
+    noted = tree.read(lock).strip()
+    for line in tree.read("/proc/locks").splitlines():
+        fields = line.split()
+        is_this = len(fields) > 5 and fields[5].rpartition(b":")[2] == b"%d" % inode
+        if is_this and fields[1] == b"FLOCK" and fields[4] == noted:
+            return int(noted)
+    return None
+
+
+def _link(path: str) -> str:
+    """Where a link leads; empty where we may not see it."""
+    try:
+        return str(Path(path).readlink())
+    except OSError:
+        return ""
+
+
+def _compiled(scene: Scene) -> Compiled:
+    config, environ = scene.config, scene.environ
     if not config:
         return Compiled(outcome=None)
     if not os.access(config, os.R_OK):
@@ -213,8 +282,17 @@ def _compiled(config: str, environ: Mapping[str, str], dropins: str) -> Compiled
         from anyclawd.compile.tree import Machine
     except ModuleNotFoundError as error:
         return Compiled(outcome=None, failure=f"the compiler lacks the module {error.name!r}")
+
+    @dataclass(frozen=True, slots=True)
+    class There(Machine):
+        """This machine, seen from where the daemon works."""
+
+        def working_directory(self) -> str:
+            return scene.working_directory
+
+    dropins = f"{scene.runtime_dir}/dropins"
     outcome = compile_config(
-        config, environ, Machine(environ), dropins=dropins, has_credentials=False
+        config, environ, There(environ), dropins=dropins, has_credentials=False
     )
     return Compiled(outcome=outcome)
 

@@ -20,6 +20,8 @@ from anyclawd.wire.framing import LineFramer
 _START_S_MAX = 30.0
 #: What it has between a polite request to end and its end.
 _END_S = 2.0
+#: Between the end of its stdout and its own.
+_GASP_S = 0.5
 _ID = 1
 
 
@@ -112,8 +114,8 @@ def _answer(trial: Trial, deadline: float, line_max_bytes: int) -> Json:
 
 
 def _ended(trial: Trial, failure: str) -> str:
-    """The failure, and how the process has ended if it has."""
-    is_over = trial.wait(time.monotonic())
+    """The failure, and how the process has ended if it has, or is about to."""
+    is_over = trial.wait(time.monotonic() + _GASP_S)
     ended = f", and ended with exit code {trial.exit_code}" if is_over else ""
     words = f": {trial.last_words:.300}" if trial.last_words else ""
     return f"{failure}{ended}{words}"

@@ -1,5 +1,8 @@
 """What control groups there are for units."""
 
+import os
+from pathlib import Path
+
 from anyclawd.cli.doctor.scene import Scene
 from anyclawd.cli.doctor.verdict.containment import ContainmentFacts
 from anyclawd.model.policy import CgroupUse
@@ -12,7 +15,9 @@ _ROOTS = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
 def facts_of(scene: Scene) -> ContainmentFacts:
     use = CgroupUse.AUTO if scene.plan is None else scene.plan.settings.cgroup
     service = scene.service
-    _, why_none = cgroup.find("doctor", CgroupUse.AUTO)
+    found, why_none = cgroup.find("doctor", CgroupUse.AUTO)
+    if found is not None and not os.access(Path(found.path).parent, os.W_OK):
+        why_none = "the control group is not ours to write to"
     return ContainmentFacts(
         said=scene.online.status["containment"] if scene.online is not None else "",
         why_none=why_none,

@@ -10,6 +10,7 @@ from anyclawd.cli.doctor.verdict.credentials import CredentialFacts
 from anyclawd.cli.doctor.verdict.permissions import PathFacts, Shape, Use
 from anyclawd.cli.doctor.verdict.service import ServiceFacts
 from anyclawd.model import credential
+from anyclawd.model.plan import Plan
 
 _INPUTS = ("credential", "shown-credential")
 #: Where systemd looks for those whose file is not told. Source: systemd.exec(5), LoadCredential=.
@@ -20,11 +21,8 @@ _STORES = tuple(
 )
 
 
-def facts_of(scene: Scene) -> tuple[CredentialFacts, ...] | None:
-    outcome, plan = scene.compiled.outcome, scene.plan
-    if outcome is None or plan is None:
-        return None
-    names = sorted({name for kind, name, _ in outcome.inputs if kind in _INPUTS})
+def facts_of(scene: Scene, plan: Plan) -> tuple[CredentialFacts, ...]:
+    names = sorted({name for kind, name, _ in scene.inputs if kind in _INPUTS})
     with_defaults = {
         mark["credential"]
         for mark in marks_of(plan)

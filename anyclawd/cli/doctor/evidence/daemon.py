@@ -15,7 +15,7 @@ def facts_of(scene: Scene) -> DaemonFacts | Silence:
         lock = f"{scene.state_dir}/lock"
         return Silence(
             reason=scene.silence,
-            holder=_holder(lock),
+            holder=scene.holder,
             stale_socket=scene.socket if is_stale(scene.socket) else "",
             lock=lock,
         )
@@ -45,25 +45,6 @@ def is_stale(path: str) -> bool:
     except OSError:  # it is not there, not ours to open, or too long a path to tell
         return False
     return False
-
-
-def _holder(lock: str) -> int | None:
-    """The pid of the daemon that has the state directory.
-
-    Read from the kernel's list, since to try the lock would keep a daemon out that starts just now.
-    Source: proc_locks(5).
-    """
-    try:
-        inode = Path(lock).stat().st_ino
-    except OSError:
-        return None
-    noted = tree.read(lock).strip()
-    for line in tree.read("/proc/locks").splitlines():
-        fields = line.split()
-        is_this = len(fields) > 5 and fields[5].rpartition(b":")[2] == b"%d" % inode
-        if is_this and fields[1] == b"FLOCK" and fields[4] == noted:
-            return int(noted)
-    return None
 
 
 def _watchdog_s(pid: int) -> float | None:

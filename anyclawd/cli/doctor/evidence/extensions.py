@@ -24,11 +24,8 @@ TIMEOUT_S = 10.0
 OUTPUT_BYTES_MAX, FINDINGS_MAX, TEXT_CHARS_MAX = 64 * 1024, 100, 500
 
 
-def facts_of(scene: Scene) -> Iterator[CheckFacts] | None:
-    """One after the other, as they are asked for; None where there is no plan."""
-    plan = scene.plan
-    if plan is None:
-        return None
+def facts_of(scene: Scene, plan: Plan) -> Iterator[CheckFacts]:
+    """One after the other, as they are asked for."""
     units = [unit for unit in plan.units.values() if unit.has_check and not unit.problem]
     return (_made(unit, plan, scene) for unit in units if not _is_later_worker(unit))
 

@@ -62,13 +62,12 @@ def _paths(scene: Scene) -> Iterator[tuple[str, Use, bool]]:
     yield scene.runtime_dir, Use.RUNTIME, False
     for name in _KEPT:
         yield f"{scene.state_dir}/{name}", Use.PRIVATE, False
-    plan, outcome = scene.plan, scene.compiled.outcome
+    plan = scene.plan
     if plan is not None and plan.settings.session_store.path:
         for end in _BESIDE:
             yield f"{plan.settings.session_store.path}{end}", Use.PRIVATE, False
     files = [scene.config] if scene.config else []
-    if outcome is not None:
-        files += [name for kind, name, _ in outcome.inputs if kind == "file" and name not in files]
+    files += [name for kind, name, _ in scene.inputs if kind == "file" and name not in files]
     own = [name for name in files if not _is_shipped(name, scene)]
     for name in sorted({str(Path(name).parent) for name in own}):
         yield name, Use.CONFIG_DIRECTORY, False

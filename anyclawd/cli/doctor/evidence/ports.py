@@ -21,13 +21,11 @@ _UNPRIVILEGED = "/proc/sys/net/ipv4/ip_unprivileged_port_start"
 _LOOPBACK = "127.0.0.1"
 
 
-def facts_of(scene: Scene) -> PortFacts | None:
-    if scene.plan is None:
-        return None
-    wanted = tuple(_wanted(scene.plan))
+def facts_of(scene: Scene, plan: Plan) -> PortFacts:
+    wanted = tuple(_wanted(plan))
     return PortFacts(
         wanted=wanted,
-        listeners=_listeners({one.port for one in wanted}),
+        listeners=_listeners({one.port for one in wanted}, scene.holder),
         unprivileged_from=int(tree.read(_UNPRIVILEGED).strip() or b"1024"),
     )
 
@@ -48,8 +46,11 @@ def _wanted(plan: Plan) -> Iterator[Wanted]:
             yield Wanted(who=name, host=host if isinstance(host, str) else "", port=number)
 
 
-def _listeners(ports: set[int]) -> tuple[Listener, ...] | None:
-    """Those on certain ports; None where the tables cannot be read."""
+def _listeners(ports: set[int], daemon: int | None) -> tuple[Listener, ...] | None:
+    """Those on certain ports; None where the tables cannot be read.
+
+    `daemon` is the pid of the one that has the state directory, if there is one.
+    """
     tables = [table for table in map(tree.read, _TABLES) if table]
     if not tables:
         return None
@@ -61,9 +62,17 @@ def _listeners(ports: set[int]) -> tuple[Listener, ...] | None:
     ]
     owners = _owners({inode for _, _, inode in found}) if found else {}
     return tuple(
-        Listener(address=address, port=port, owner=owners.get(inode, ""))
-        for address, port, inode in found
+        _listener(address, port, owners.get(inode), daemon) for address, port, inode in found
     )
+
+
+def _listener(address: str, port: int, pid: int | None, daemon: int | None) -> Listener:
+    if pid is None:
+        return Listener(address=address, port=port)
+    name = tree.read(f"/proc/{pid}/comm").decode(errors="replace").strip()
+    is_daemons = daemon is not None and daemon in (pid, *tree.ancestors_of(pid))
+    owner = f"pid {pid} ({name})"
+    return Listener(address=address, port=port, owner=owner, is_daemons=is_daemons)
 
 
 def _rows(table: bytes) -> Iterator[tuple[str, int, str]]:
@@ -81,10 +90,10 @@ def _address(text: str) -> str:
     return socket.inet_ntop(socket.AF_INET if len(raw) == 4 else socket.AF_INET6, raw)
 
 
-def _owners(inodes: set[str]) -> dict[str, str]:
+def _owners(inodes: set[str]) -> dict[str, int]:
     """By the inode of a socket: who has it open, as far as we may see that."""
     wanted = {f"socket:[{inode}]": inode for inode in inodes}
-    owners: dict[str, str] = {}
+    owners: dict[str, int] = {}
     for pid in _numbers("/proc"):
         for number in _numbers(f"/proc/{pid}/fd"):
             try:
@@ -92,8 +101,7 @@ def _owners(inodes: set[str]) -> dict[str, str]:
             except OSError:  # closed by now
                 continue
             if inode is not None:
-                name = tree.read(f"/proc/{pid}/comm").decode(errors="replace").strip()
-                owners.setdefault(inode, f"pid {pid} ({name})")
+                owners.setdefault(inode, int(pid))
     return owners
 
 

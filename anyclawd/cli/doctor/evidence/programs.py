@@ -12,15 +12,12 @@ from anyclawd.model.plan import Plan
 from anyclawd.model.unit import Unit
 
 
-def facts_of(scene: Scene) -> ProgramFacts | None:
-    plan, outcome = scene.plan, scene.compiled.outcome
-    if plan is None or outcome is None:
-        return None
+def facts_of(scene: Scene, plan: Plan) -> ProgramFacts:
     from anyclawd.compile.compiler import world_findings
     from anyclawd.compile.tree import Machine
 
     return ProgramFacts(
-        lacking=world_findings(plan, Machine(scene.environ), outcome.places),
+        lacking=world_findings(plan, Machine(scene.environ), scene.places),
         makeable=_makeable(plan, scene),
         units=sum(unit.is_process for unit in plan.units.values()),
     )

@@ -9,13 +9,12 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from anyclawd.cli.doctor.deployment import Deployment
 from anyclawd.cli.doctor.verdict.service import ServiceFacts
 from anyclawd.runtime import tree
 
 _BOOTED = "/run/systemd/system"
 _ANSWER_S = 5.0
-#: The unit that the package brings.
-_USUAL = "anyclawd.service"
 _ASKED = (
     *("LoadState", "ActiveState", "SubState", "Result", "UnitFileState", "NRestarts"),
     *("NeedDaemonReload", "WatchdogUSec", "Restart", "Delegate", "User", "WorkingDirectory"),
@@ -26,11 +25,14 @@ _NUMBERED = re.compile(r"(\d+)(us|ms|s|min|h)\b")
 _UNITS_S = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
 
 
-def facts_of(pid: int | None) -> ServiceFacts:
-    """Of the unit that a process is in, else of the packaged one."""
+def facts_of(pid: int | None, deployed: Deployment | None) -> ServiceFacts:
+    """Of the unit that a daemon is in, else of the one that a configuration is deployed by."""
     if not os.access(_BOOTED, os.F_OK):
         return ServiceFacts(is_booted=False)
-    unit, is_users = _unit_of(pid) if pid is not None else (_USUAL, False)
+    if pid is not None:
+        unit, is_users = _unit_of(pid)
+    else:
+        unit, is_users = (deployed.unit, deployed.is_users) if deployed else ("", False)
     if not unit:
         return ServiceFacts(is_booted=True, is_outside=True)
     manager = ("--user",) if is_users else ()

@@ -36,6 +36,7 @@ class Stage:
     environ: Mapping[str, str]  #: the daemon's, as far as it can be known
     state_dir: str
     daemon_uid: int
+    working_directory: str  #: the daemon's
 
 
 def why_not(unit: Unit, stage: Stage) -> str:
@@ -55,7 +56,12 @@ class Trial:
     def __init__(self, unit: Unit, stage: Stage, *more: str) -> None:
         """`more` are further words of its command line. Raises OSError with a text for people."""
         # Its directory is named and not made: that would be the daemon's to do.
-        plain = replace(unit, has_state_directory=False, user=unit.user or _user_of(stage))
+        plain = replace(
+            unit,
+            has_state_directory=False,
+            user=unit.user or _user_of(stage),
+            working_dir=unit.working_dir or stage.working_directory,
+        )
         order = order_of(
             plain,
             stage.settings,

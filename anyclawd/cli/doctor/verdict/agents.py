@@ -1,6 +1,6 @@
 """Whether agents answer `initialize`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from anyclawd.cli.doctor.finding import Finding, error, note, ok, warning
@@ -21,10 +21,10 @@ class AgentFacts:
     has_hooks: bool = False  #: programs that would run before it, and did not
 
 
-def findings(agents: Iterator[AgentFacts] | None) -> Iterator[Finding]:
-    """`agents` is None where there is no plan to name them."""
+def findings(agents: Iterable[AgentFacts] | None) -> Iterator[Finding]:
+    """`agents` is None where neither a daemon nor a plan names them."""
     if agents is None:
-        yield note("", "left out: there is no compiled configuration to look at")
+        yield note("", "left out: there is no compiled configuration to name them")
         return
     count = 0
     for facts in agents:

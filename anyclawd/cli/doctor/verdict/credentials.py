@@ -26,15 +26,11 @@ class CredentialFacts:
     mode: int = 0
 
 
-def findings(credentials: tuple[CredentialFacts, ...] | None) -> Iterator[Finding]:
-    """`credentials` is None where there is no plan to name them."""
-    if credentials is None:
-        yield note("", "left out: there is no compiled configuration to look at")
-    elif not credentials:
+def findings(credentials: tuple[CredentialFacts, ...]) -> Iterator[Finding]:
+    for facts in credentials:
+        yield from _judge(facts)
+    if not credentials:
         yield ok("", "the configuration names none")
-    else:
-        for facts in credentials:
-            yield from _judge(facts)
 
 
 def _judge(facts: CredentialFacts) -> Iterator[Finding]:

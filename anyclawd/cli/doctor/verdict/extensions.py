@@ -1,6 +1,6 @@
 """What extensions say of themselves by their checks."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
@@ -32,11 +32,7 @@ class CheckFacts:
 _SEVERITIES: Mapping[str, Severity] = MappingProxyType({one.value: one for one in Severity})
 
 
-def findings(checks: Iterator[CheckFacts] | None) -> Iterator[Finding]:
-    """`checks` is None where there is no plan to name them."""
-    if checks is None:
-        yield note("", "left out: there is no compiled configuration to look at")
-        return
+def findings(checks: Iterable[CheckFacts]) -> Iterator[Finding]:
     count = 0
     for facts in checks:
         count += 1

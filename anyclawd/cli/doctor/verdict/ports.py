@@ -25,6 +25,7 @@ class Listener:
     address: str  #: as an IP address; of version 6 without brackets
     port: int
     owner: str = ""  #: `pid 12 (name)` as far as it can be seen
+    is_daemons: bool = False  #: of the daemon that the doctor asks after, or of its units
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,11 +35,7 @@ class PortFacts:
     unprivileged_from: int = _PRIVILEGED
 
 
-def findings(facts: PortFacts | None, *, is_root: bool) -> Iterator[Finding]:
-    """`facts` is None where there is no plan to speak of."""
-    if facts is None:
-        yield note("", "left out: there is no compiled configuration to look at")
-        return
+def findings(facts: PortFacts, *, is_root: bool) -> Iterator[Finding]:
     if facts.listeners is None:
         yield note("", "cannot tell which ports are taken: /proc/net does not say")
         return
@@ -46,13 +43,16 @@ def findings(facts: PortFacts | None, *, is_root: bool) -> Iterator[Finding]:
     yield from found
     if not found:
         ports = ", ".join(str(one.port) for one in facts.wanted) or "none is asked for"
-        yield ok("", f"free: {ports}" if facts.wanted else ports)
+        is_up = any(one.is_daemons for one in facts.listeners)
+        free = "free, or the daemon's own" if is_up else "free"
+        yield ok("", f"{free}: {ports}" if facts.wanted else ports)
 
 
 def _taken(facts: PortFacts) -> Iterator[Finding]:
     for one in facts.wanted:
         for listener in facts.listeners or ():
-            if listener.port == one.port and _collide(one.host, listener.address):
+            is_there = listener.port == one.port and not listener.is_daemons
+            if is_there and _collide(one.host, listener.address):
                 by = listener.owner or "a process that cannot be seen from here"
                 text = f"port {one.port} is taken by {by}"
                 yield error(one.who, text, "stop that, or set another port (0 takes a free one)")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from anyclawd.cli.doctor.finding import Finding, MakeDirectory, error, note, ok, warning
+from anyclawd.cli.doctor.finding import Finding, MakeDirectory, error, ok, warning
 from anyclawd.model import errors
 
 
@@ -19,11 +19,7 @@ class ProgramFacts:
     units: int  #: that have a process
 
 
-def findings(facts: ProgramFacts | None) -> Iterator[Finding]:
-    """`facts` is None where there is no plan to speak of."""
-    if facts is None:
-        yield note("", "left out: there is no compiled configuration to look at")
-        return
+def findings(facts: ProgramFacts) -> Iterator[Finding]:
     for one in facts.lacking:
         fix = facts.makeable.get(one.text)
         say = error if one.severity is errors.Severity.ERROR else warning

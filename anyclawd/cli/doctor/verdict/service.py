@@ -15,7 +15,7 @@ class ServiceFacts:
 
     is_booted: bool  #: systemd runs this machine
     unit: str = ""
-    is_outside: bool = False  #: a daemon runs, and it is in no unit
+    is_outside: bool = False  #: no unit runs the daemon, or is for its configuration
     is_silent: bool = False  #: systemd does not answer
     is_users: bool = False  #: a user's own manager has it
     is_loaded: bool = False
@@ -43,7 +43,7 @@ def findings(facts: ServiceFacts) -> Iterator[Finding]:
         text = "systemd does not run this machine; nobody restarts the daemon but who started it"
         yield note("", text)
     elif facts.is_outside:
-        yield note("", "the daemon was not started by systemd, which will not restart it")
+        yield note("", "no unit of systemd is for it, so nothing restarts it after a crash")
     elif facts.is_silent:
         yield note(facts.unit, "systemd does not say how it is")
     elif not facts.is_loaded:

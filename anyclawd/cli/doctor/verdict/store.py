@@ -34,11 +34,7 @@ class StoreFacts:
     newest_wall_s: float | None = None  #: of its youngest row, since 1970
 
 
-def findings(facts: StoreFacts | None) -> Iterator[Finding]:
-    """`facts` is None where there is no plan to say where it is."""
-    if facts is None:
-        yield note("", "left out: there is no compiled configuration to look at")
-        return
+def findings(facts: StoreFacts) -> Iterator[Finding]:
     if not facts.path:
         yield ok("", "conversations are kept in memory, as the configuration says")
         return
