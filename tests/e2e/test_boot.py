@@ -19,6 +19,7 @@ from tests.fakes.daemon import (
     daemon_argv,
     debug_http,
     environment,
+    is_isolated,
     mock,
     running,
     started,
@@ -584,6 +585,7 @@ def test_the_daemon_reaps_strangers(tmp_path: Path) -> None:
         assert not wait_no_zombie(daemon)
 
 
+@pytest.mark.skipif(is_isolated(), reason="the installed daemon imports nothing of its caller's")
 def test_an_admin_api_that_cannot_be_loaded_harms_no_unit(tmp_path: Path) -> None:
     """As after an upgrade beneath a running daemon: aiohttp is imported for the first client."""
     broken = tmp_path / "broken"

@@ -420,6 +420,12 @@ def daemon_argv() -> list[str]:
     return [sys.executable, "-c", entry]
 
 
+def is_isolated() -> bool:
+    """Whether the daemon ignores variables such as PYTHONPATH, as a distribution's does."""
+    with Path(daemon_argv()[0]).open("rb") as file:
+        return file.readline(100).rstrip().endswith(b" -I")
+
+
 def contained(config: Json, containment: str = "") -> Json:
     """A configuration that says how processes are to be held; text stays as it is."""
     use = _CGROUP_USE.get(containment or os.environ.get("ANYCLAWD_TEST_CONTAINMENT", ""))
