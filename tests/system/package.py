@@ -22,7 +22,8 @@ ROOT = Path(__file__).parents[2]
 
 #: What a build begins with: /source holds the upstream tarball, and debian/ in another.
 _BUILD = """
-useradd --create-home "$BUILDER"
+useradd --no-create-home "$BUILDER"
+echo 127.0.0.1 localhost >/etc/hosts
 install --directory --owner "$BUILDER" "$PLACE"
 cd "$PLACE"
 exec runuser --user "$BUILDER" -- sh -euc '
@@ -34,8 +35,15 @@ exec dpkg-buildpackage --no-sign
 '
 """
 
+#: Tests of the packages in /packages, against what is installed of them.
+_TEST = "exec autopkgtest --quiet --output-dir=/tmp/output /packages/anyclawd_*.changes -- null"
+
 #: Parts of the checkout that no package holds.
 _UNPACKAGED = ("tests/", ".ci/")
+
+
+class PackagingError(Exception):
+    """A step has ended in failure; the text is the end of what it has printed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +90,7 @@ class Built:
 def built(release: Release) -> Built:
     """The packages of this checkout for a release, built now or before.
 
-    Raises Unavailable where they cannot be built here, and CalledProcessError where the build ends
-    in failure; its output is the log.
+    Raises Unavailable where they cannot be built here, and PackagingError where the build fails.
     """
     room = builder(release)
     with _checkout() as (source, content):
@@ -113,12 +120,45 @@ def builder(release: Release) -> Tree:
     return tree.layer(release, "build", ["build-essential", *packages])
 
 
+def tested(packages: Built) -> str:
+    """Run debian/tests where nothing but what they declare is installed; the end of the log.
+
+    Raises PackagingError where a test fails, or where none has run.
+    """
+    with tree.chroot(testbed(packages)) as chroot:
+        done = chroot.run("sh", "-euc", _TEST, binds={"/packages": packages.directory})
+    if done.returncode:
+        raise PackagingError(done.stdout[-12000:])
+    return done.stdout[-4000:]
+
+
+def testbed(packages: Built) -> Tree:
+    """A tree that has what the package and its tests depend on, but not the package."""
+    depends = subprocess.run(
+        ["dpkg-deb", "--field", packages.deb, "Depends"], check=True, capture_output=True, text=True
+    )
+    tests = (ROOT / "debian/tests/control").read_text()
+    libraries = sorted({*re.findall(r"python3-[a-z-]+", depends.stdout + tests)})
+    return tree.layer(packages.release, "testbed", ["autopkgtest", "dpkg-dev", *libraries])
+
+
+def findings(packages: Built) -> str:
+    """What the release's own lintian has to say of the packages, at its most pedantic."""
+    room = tree.layer(packages.release, "lintian", ["lintian"])
+    with tree.chroot(room) as chroot:
+        lintian = ["lintian", "--allow-root", "--pedantic", "--fail-on=error,warning,pedantic"]
+        changes = f"/packages/{packages.changes.name}"
+        done = chroot.run(*lintian, changes, binds={"/packages": packages.directory})
+    return done.stdout
+
+
 def _build(room: Tree, source: Path, output: Path, conditions: Conditions) -> None:
     with tree.chroot(room) as chroot:
         done = chroot.run(
             *("sh", "-euc", _BUILD),
             binds={"/source": source},
             environment={
+                "HOME": "/nonexistent",
                 "BUILDER": conditions.user,
                 "PLACE": conditions.place,
                 "MASK": conditions.umask,
@@ -128,7 +168,7 @@ def _build(room: Tree, source: Path, output: Path, conditions: Conditions) -> No
             },
         )
         if done.returncode:
-            raise subprocess.CalledProcessError(done.returncode, "dpkg-buildpackage", done.stdout)
+            raise PackagingError(done.stdout[-12000:])
         output.mkdir()
         (output / "build.log").write_text(done.stdout)
         for path in Path(f"{chroot.files}{conditions.place}").iterdir():
