@@ -197,7 +197,7 @@ def _call(socket: str) -> tuple[Online | None, str]:
 def _socket(options: Namespace, environ: Mapping[str, str]) -> str:
     """The one that is named, by whatever option; else that of the deployment, or the usual one."""
     if options.socket or options.runtime_dir:
-        return options.socket or f"{options.runtime_dir}/admin.sock"
+        return find_socket(options.socket or f"{options.runtime_dir}/admin.sock", environ)
     deployed = deployment.by_config(options.config or "", environ)
     if deployed is not None and not deployed.is_users and not environ.get("ANYCLAWD_SOCKET"):
         return deployed.socket
@@ -210,7 +210,8 @@ def _config_of(
     """Its absolute path, or why there is none. A daemon that runs knows best which one it is."""
     if not options.config and online is not None:
         return online.status["config"], ""
-    deployed = deployment.by_socket(options.socket or "")
+    is_named = options.socket or environ.get("ANYCLAWD_SOCKET")
+    deployed = deployment.by_socket(socket) if is_named else None
     if not options.config and deployed is not None:
         return deployed.config, ""
     try:
@@ -273,10 +274,12 @@ def _compiled(scene: Scene) -> Compiled:
     config, environ = scene.config, scene.environ
     if not config:
         return Compiled(outcome=None)
-    if not os.access(config, os.R_OK):
-        is_there = os.access(Path(config).parent, os.X_OK) and not os.access(config, os.F_OK)
-        text = "there is no such file" if is_there else "we may not read it"
-        return Compiled(outcome=None, failure=text, is_unseen=not is_there)
+    try:
+        Path(config).open("rb").close()
+    except PermissionError:
+        return Compiled(outcome=None, failure="we may not read it", is_unseen=True)
+    except OSError as error:
+        return Compiled(outcome=None, failure=(error.strerror or str(error)).lower())
     try:
         from anyclawd.compile.compiler import compile_config
         from anyclawd.compile.tree import Machine

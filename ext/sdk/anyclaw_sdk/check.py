@@ -113,6 +113,7 @@ def run_check(check: Checking, defaults: Message) -> NoReturn:
         wire = _frames.decode(content.partition(b"\n")[0]) or {}
         for message in await perform_check(check, wire, defaults):
             write_all(stdio.writer, _frames.encode(message))
+        sys.stdout.flush()  # what was printed beside, which goes to stderr
         sys.stderr.flush()
         os._exit(0)
 

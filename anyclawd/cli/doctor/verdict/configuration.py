@@ -57,7 +57,7 @@ def _unread(facts: ConfigFacts, *, is_judged: bool) -> Finding:
         return note(facts.path, text, "ask as root, or as the daemon's user, to have them all")
     if facts.is_unseen:
         return note(facts.path, facts.failure, "ask as root, or as the daemon's user")
-    return error(facts.path, f"cannot be compiled: {facts.failure}", "see the check 'versions'")
+    return error(facts.path, f"cannot be compiled: {facts.failure}", _CORRECT)
 
 
 def _told(found: errors.Finding) -> Finding:
