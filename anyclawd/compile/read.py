@@ -45,6 +45,7 @@ from anyclawd.compile.quantity import LARGEST_BYTES, LONGEST_S, duration_s, size
 from anyclawd.compile.settings import REFERRED_NAME, UNIT, UNIT_NAME, UNIT_TABLES, UNTIL
 from anyclawd.compile.tree import Node
 from anyclawd.model.secret import as_variable
+from anyclawd.model.span import Span
 from anyclawd.model.unit import kind_of, template_of
 from anyclawd.model.value import Json
 
@@ -93,11 +94,10 @@ class Reader:
 
     def read(self, node: Node, kind: ValueKind, key: str) -> Node | None:
         """The typed value, or None where there is none or it does not fit."""
-        is_program = isinstance(kind, Program | ProgramList)
-        if node.value is None and not (is_program and node.is_unknown):
+        if node.value is None and not (node.is_unknown and isinstance(kind, _PROGRAMS)):
             return None
-        if not is_program:
-            self._show(node, key)
+        if node.origin is not None and not isinstance(kind, _PROGRAMS):
+            self._show(node.origin, node.span, key)
         match kind:
             case Text():
                 return self._text(node, kind, key)
@@ -394,18 +394,22 @@ class Reader:
         words: list[Node] = []
         for index, item in enumerate(nodes):
             path = f"{key}[{index}]" if nodes is node.value else key
-            if item.origin is not None:
-                self._shown.add(item.origin)
-            if item.origin is not None and not item.origin.is_known:
-                word: Node | None = item._replace(value=item.origin.text)
-            else:
-                word = self._text(item, _WORD if index else first, path)
+            word = self._word(item, _WORD if index else first, path)
             if word is None:
                 return ()
             words.append(word)
         if not words:
             self._refuse(node, key, "a program")
         return tuple(words)
+
+    def _word(self, node: Node, kind: Text, key: str) -> Node | None:
+        """A word of a program; of one that is not known the text that stands for it."""
+        if node.origin is None:
+            return self._text(node, kind, key)
+        self._shown.add(node.origin)
+        if not node.origin.is_known:
+            return node._replace(value=node.origin.text)
+        return self._text(node, kind, key)
 
     def _programs(self, node: Node, key: str) -> Node:
         """Programs in their order; those that have been refused are left out."""
@@ -470,7 +474,8 @@ class Reader:
         return self._named(typed.value["unit"], until, key, order=order)
 
     def _named(self, node: Node, until: str, key: str, *, order: bool) -> Reference | None:
-        self._show(node, key)
+        if node.origin is not None:
+            self._show(node.origin, node.span, key)
         if not _form(REFERRED_NAME).search(node.value):
             self._refuse(node, key, "the full name of a unit, <name>.<kind>")
             return None
@@ -524,17 +529,15 @@ class Reader:
     def _schema_map(self, node: Node, key: str) -> Node | None:
         return None if self._map(node, key) is None else node._replace(value=Schema(bare(node)))
 
-    def _show(self, node: Node, key: str) -> None:
+    def _show(self, origin: Origin, span: Span, key: str) -> None:
         """Note that a value goes into the plan as it is; warn where that is a secret's."""
-        if node.origin is None:
-            return
-        self._shown.add(node.origin)
-        if _is_credential(node.origin):
+        self._shown.add(origin)
+        if _is_credential(origin):
             text = (
-                f"{node.origin} is kept out of the plan in options and environment alone; here it"
+                f"{origin} is kept out of the plan in options and environment alone; here it"
                 " becomes part of it, and such a plan is not kept for the next start"
             )
-            self._report.warning(node.span, key, text)
+            self._report.warning(span, key, text)
 
 
 class Schema(NamedTuple):
@@ -586,6 +589,8 @@ def one_of(words: Collection[str]) -> str:
 
 
 _LAYERED = {name: row.kind for name, row in UNIT.items() if isinstance(row.kind, Tagged)}
+#: The words of a program say themselves where they come from.
+_PROGRAMS = (Program, ProgramList)
 MOST_AS_TEXT = 10**6  #: the largest number that stands for its digits
 LARGEST_ID = 2**53  #: the largest that is a whole number to everybody who reads JSON
 MODE = r"^0?[0-7]{3}$"

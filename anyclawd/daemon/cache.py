@@ -20,7 +20,6 @@ import sys
 
 from anyclawd import __version__
 from anyclawd.daemon import places
-from anyclawd.model.credential import path_of
 from anyclawd.model.fingerprint import fingerprint, fingerprint_of_names, fingerprint_of_secret
 
 TYPE_CHECKING = False
@@ -96,26 +95,31 @@ def holds(inputs: "tuple[Input, ...]", environ: "Mapping[str, str]") -> bool:
 def _holds(found: "Input", environ: "Mapping[str, str]") -> bool:
     kind, name, content = found
     if kind == "file":
-        return _fingerprint_of_file(name, fingerprint) == content
+        return _fingerprint_of_file(name) == content
     if kind == "glob":
         directory, _, suffix = name.rpartition("/*")
         return _fingerprint_of_listing(directory, suffix) == content
     if kind == "env":
         value = environ.get(name)
         return (b"" if value is None else fingerprint(os.fsencode(value))) == content
-    if kind == "credential":
-        return _fingerprint_of_file(path_of(name, environ), fingerprint_of_secret) == content
-    if kind == "shown-credential":
-        return _fingerprint_of_file(path_of(name, environ), fingerprint) == content
+    if kind in ("credential", "shown-credential"):
+        return _fingerprint_of_credential(kind, name, environ) == content
     return (name in environ) is content
 
 
-def _fingerprint_of_file(path: str, of: "Callable[[bytes], bytes]") -> bytes:
+def _fingerprint_of_file(path: str, of: "Callable[[bytes], bytes]" = fingerprint) -> bytes:
     try:
         with open(path, "rb") as file:
             return of(file.read())
     except OSError:
         return b""
+
+
+def _fingerprint_of_credential(kind: str, name: str, environ: "Mapping[str, str]") -> bytes:
+    from anyclawd.model.credential import path_of  # only plans with credentials pay for it
+
+    of = fingerprint_of_secret if kind == "credential" else fingerprint
+    return _fingerprint_of_file(path_of(name, environ), of)
 
 
 def _fingerprint_of_listing(directory: str, suffix: str) -> bytes:
