@@ -185,7 +185,11 @@ class Machine:
         """Pull the plug, if it still runs: with its first process all others are killed."""
         if self.process.poll() is None:
             os.kill(self.leader or self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        try:
+            self.process.wait(WAIT_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
 
 
 @contextmanager
@@ -198,10 +202,10 @@ def booted(tree: Tree, *arguments: str) -> Iterator[Machine]:
     name = f"{tree.release}-{os.getpid()}-{next(_numbers)}"
     with (
         upper_directory() as upper,
-        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notices,
         (upper / "console").open("w+b") as console,
         container(tree, upper, name) as enter,
     ):
+        notices = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         notices.bind("")  # a free abstract name
         address = "@" + notices.getsockname()[1:].decode()
         process = subprocess.Popen(
@@ -217,7 +221,8 @@ def booted(tree: Tree, *arguments: str) -> Iterator[Machine]:
         )
         machine = Machine(tree.release, name, process)
         try:
-            _wait_booted(machine, notices, console.name)
+            with notices:  # closed when it is up: systemd-nspawn would wait for who does not read
+                _wait_booted(machine, notices, console.name)
             yield machine
         finally:
             machine.kill()
