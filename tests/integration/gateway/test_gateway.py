@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from anyclawd.gateway.gateway import Gateway
 from anyclawd.gateway.outbox import NOTICE
+from anyclawd.model.credential import not_given
 from anyclawd.model.deps import UnitName
 from anyclawd.model.errors import RequestError
 from anyclawd.model.plan import Settings
@@ -316,10 +318,13 @@ async def test_a_slow_channel_slows_no_other() -> None:
     assert len(str(shown)) < 2**21
 
 
-async def test_options_travel_revealed_in_both_places() -> None:
-    marked = {"key": {"!secret": {"env": "KEY", "default": None}}}
+@pytest.mark.parametrize("source", ["env", "credential"])
+async def test_options_travel_revealed_in_both_places(source: str, tmp_path: Path) -> None:
+    (tmp_path / "KEY").write_text("s3\n")
+    marked = {"key": {"!secret": {source: "KEY", "default": None}}}
     unit = agent_unit(options=marked)
-    agent = AgentProcess(open_gateway(plan_of(unit), environ={"KEY": "s3"}), unit)
+    environ = {"KEY": "s3", "CREDENTIALS_DIRECTORY": str(tmp_path)}
+    agent = AgentProcess(open_gateway(plan_of(unit), environ=environ), unit)
     params = agent.initialize()
     assert params["options"] == params["_meta"]["options"] == {"key": "s3"}
     assert params["protocolVersion"] == 1
@@ -680,12 +685,21 @@ async def test_the_defaults_of_a_handshake_lie_under_the_options_of_the_user() -
     assert found == {"key": "<secret>", "color": "red", "size": 3}
 
 
-async def test_an_unset_variable_of_an_option_fails_the_unit() -> None:
-    unit = agent_unit(options={"key": {"!secret": {"env": "KEY", "default": None}}})
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("env", "variable 'KEY' is not set; set it where the daemon is started"),
+        ("credential", not_given("KEY", {})),
+    ],
+)
+async def test_a_secret_of_an_option_that_is_not_there_fails_the_unit(
+    source: str, text: str
+) -> None:
+    unit = agent_unit(options={"key": {"!secret": {source: "KEY", "default": None}}})
     agent = AgentProcess(open_gateway(plan_of(unit)), unit)
     failed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     agent.report.on_failed = failed.set_result
-    assert await failed == "options: variable 'KEY' is not set"
+    assert await failed == f"options: {text}"
 
 
 async def test_an_agent_that_closes_its_stdout_and_stays_is_failed() -> None:
