@@ -86,6 +86,13 @@ PAGES = (
         others=("systemctl(1)", "journalctl(1)", "dot(1)"),
     ),
     Page(
+        name="anyclaw-mcp-stdio",
+        section=1,
+        purpose="carry MCP between pipes and the tools of anyclawd",
+        source="anyclaw-mcp-stdio.md",
+        taken=(("environment", "environment.md", "Read by anyclaw-mcp-stdio"),),
+    ),
+    Page(
         name="anyclaw.yaml",
         section=5,
         purpose="configuration of anyclawd",

@@ -41,7 +41,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def test_four_pages_are_made(pages: Path) -> None:
+def test_all_pages_are_made(pages: Path) -> None:
     assert sorted(path.name for path in pages.iterdir()) == sorted(NAMES)
 
 
@@ -71,7 +71,7 @@ def test_a_page_has_all_that_its_source_names(pages: Path, page: make.Page) -> N
     source = (ROOT / "docs" / "reference" / page.source).read_text("utf-8")
     prose = re.sub(r"^```.*?^```", "", source, flags=re.DOTALL | re.MULTILINE)
     named = {*re.findall(r"`([^`]+)`", prose), *re.findall(r"^### ([^`\n]+)$", prose, re.MULTILINE)}
-    assert len(named) > 30
+    assert len(named) > 5
     text = "".join(read(pages / page.file).split())
     missing = [name for name in named if "".join(name.replace("\\|", "|").split()) not in text]
     assert missing == []
