@@ -6,9 +6,12 @@ from argparse import Namespace
 from heapq import merge
 
 from anyclawd.cli import places
+from anyclawd.cli.render import clean
 from anyclawd.client.exchange import ClientError
 from anyclawd.compile.compiler import Outcome, compile_config, world_findings
+from anyclawd.compile.origin import Source
 from anyclawd.compile.tree import Machine
+from anyclawd.model.credential import not_known
 from anyclawd.model.errors import Finding
 from anyclawd.model.plan import Plan
 
@@ -21,11 +24,16 @@ def outcome_of(options: Namespace, *, strict: bool = False) -> tuple[str, Outcom
 
 
 def compiled(options: Namespace) -> Plan:
-    """The plan of a configuration that can be used; otherwise its findings go to stderr."""
+    """The plan of a configuration that can be used; otherwise its findings go to stderr.
+
+    So does what the plan lacks since it is not the daemon that asks: the values of credentials.
+    """
     _path, outcome = outcome_of(options)
+    unknown = {not_known(one.name) for one in outcome.taken if one.source is Source.CREDENTIAL}
+    for finding in outcome.findings:
+        if outcome.plan is None or finding.text in unknown:
+            print(clean(str(finding)), file=sys.stderr)
     if outcome.plan is None:
-        for finding in outcome.findings:
-            print(finding, file=sys.stderr)
         raise ClientError("the configuration cannot be used; see above")
     return outcome.plan
 

@@ -116,7 +116,8 @@ LoadCredential=anthropic:/etc/anyclawd/anthropic.key
 - A credential is UTF-8 text of at most 1 MiB. One newline at its end is not part of it.
 - In `options` it is text, also where it looks like a number; in `environment` it has one line. In
   both the plan holds its name alone, and a process gets its text when it is started. Children are
-  not told the directory.
+  not told the directory, though one that runs as the daemon's user could read it; see
+  [secure](../how-to/secure.md).
 - It may stand elsewhere too, where it gets the type that is asked for. There its text becomes part
   of the plan, which is warned of, and such a plan is compiled anew at each start.
 - The daemon does not start, with exit code 78, where one is missing that has no default. The

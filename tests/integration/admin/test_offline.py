@@ -115,6 +115,31 @@ def test_graph_of_a_bad_configuration_says_what_is_wrong(config: Path) -> None:
     assert "anyclaw.yaml:1:13: error: " in done.stderr
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["validate", "--strict"],
+        ["graph", "-c", "anyclaw.yaml"],
+        ["analyze", "verify", "-c", "anyclaw.yaml"],
+    ],
+    ids=["validate", "graph", "verify"],
+)
+def test_who_has_no_credentials_is_warned_of_each_once(config: Path, words: list[str]) -> None:
+    """Only the service manager has them, and only for the daemon."""
+    options = "options: {api_key: !credential key, more: !credential key}"
+    text = CONFIG.replace('debug-http"}', f'debug-http", {options}}}')
+    config.write_text(text, encoding="utf-8")
+    done = anyclawctl(config.parent, *words)
+    told = [line for line in done.stderr.splitlines() if "credential" in line]
+    assert done.returncode == 0, done.stderr
+    assert told == [
+        (
+            f"{config}:7:71: warning: channels_manager.channels.web.options.api_key: the credential"
+            " key is not known here: the service manager alone has it"
+        )
+    ]
+
+
 def test_schema_is_a_json_schema(tmp_path: Path) -> None:
     schema = json.loads(anyclawctl(tmp_path, "schema").stdout)
     assert schema["title"] == "AnyclawConfig"
