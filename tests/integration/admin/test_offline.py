@@ -130,7 +130,7 @@ def test_who_has_no_credentials_is_warned_of_each_once(config: Path, words: list
     text = CONFIG.replace('debug-http"}', f'debug-http", {options}}}')
     config.write_text(text, encoding="utf-8")
     done = anyclawctl(config.parent, *words)
-    told = [line for line in done.stderr.splitlines() if "credential" in line]
+    told = [line for line in done.stderr.splitlines() if "the credential" in line]
     assert done.returncode == 0, done.stderr
     assert told == [
         (
