@@ -42,6 +42,12 @@ apt-get purge --yes --autoremove --allow-remove-essential \\
 apt-get clean
 rm -rf /var/lib/apt/lists/*
 """
+#: Images in memory are made sooner, and are gone when their mount is.
+_START = """
+[ $# = 1 ] || mount -t tmpfs -o size=8g none "$2"
+exec dockerd --config-file="$1"
+"""
+_MEMORY_KIB = 12 * 2**20
 _ARCHIVE = """
 mount -t overlay overlay -o "ro,lowerdir=$1" "$2"
 exec tar --directory="$2" --create --one-file-system .
@@ -224,9 +230,7 @@ def running() -> Iterator[Engine]:
             [
                 *("setpriv", "--pdeathsig", "TERM"),
                 *("unshare", "--mount", "--propagation", "private"),
-                *("setpriv", "--pdeathsig", "TERM"),
-                *("unshare", "--mount", "--propagation", "private"),
-                *("dockerd", f"--config-file={settings}"),
+                *("sh", "-euc", _START, "sh", str(settings), *([data] if _has_memory() else [])),
             ],
             env={**os.environ, "PATH": _PATH},
             stdin=subprocess.DEVNULL,
@@ -251,6 +255,12 @@ def _settings(data: str, runtime: str) -> Json:
         "bridge": "none",
         **dict.fromkeys(("iptables", "ip6tables", "ip-forward", "ip-masq"), False),
     }
+
+
+def _has_memory() -> bool:
+    """Whether there is room for images in memory, with as much again for others."""
+    told = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    return int(told["MemAvailable"].split()[0]) > _MEMORY_KIB
 
 
 def lacking() -> str:
