@@ -295,7 +295,7 @@ A unit named `<name>@.<kind>` is a template. It is in no graph and is never star
 - each that a relation of another unit names. It is started by what pulls it in, and not by its
   kind's target.
 
-Everybody sees the names of units, so `!env` makes no instance.
+Everybody sees the names of units, so neither `!env` nor `!credential` makes an instance.
 
 ```yaml
 units:
@@ -315,7 +315,7 @@ units:
 ```
 
 In every text of a template and of an instance, but for `options_schema`, the names of options,
-variables and users, and what `!env` says, these specifiers stand for something:
+variables and users, and what tags such as `!env` say, these specifiers stand for something:
 
 | specifier | stands for |
 | --- | --- |
