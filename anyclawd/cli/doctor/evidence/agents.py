@@ -126,4 +126,4 @@ def _end(trial: Trial, unit: Unit) -> None:
     trial.close_stdin()
     if not trial.wait(time.monotonic() + min(unit.timeouts.eof_grace_s, _END_S)):
         trial.terminate()
-        trial.wait(time.monotonic() + _END_S)
+        trial.wait(time.monotonic() + min(unit.timeouts.stop_s, _END_S))
