@@ -112,6 +112,8 @@ The daemon reads `!credential NAME` from the file `NAME` in the directory that t
 LoadCredential=anthropic:/etc/anyclawd/anthropic.key
 ```
 
+Any other directory of files will do, such as `/run/secrets` of a container: set the variable.
+
 - A name has 1 to 255 printable ASCII characters, none of them `/` or `:`.
 - A credential is UTF-8 text of at most 1 MiB. One newline at its end is not part of it.
 - In `options` it is text, also where it looks like a number; in `environment` it has one line. In
