@@ -23,6 +23,7 @@ _END_S = 2.0
 #: Between the end of its stdout and its own.
 _GASP_S = 0.5
 _ID = 1
+_MAY_RUN = "the daemon that was not asked may run it"
 
 
 def facts_of(scene: Scene) -> Iterator[AgentFacts] | None:
@@ -32,7 +33,13 @@ def facts_of(scene: Scene) -> Iterator[AgentFacts] | None:
     if scene.plan is None:
         return None
     agents = [unit for unit in scene.plan.units.values() if unit.agent is not None]
-    return (_tried(unit, scene.stage) for unit in agents if _is_first(unit))
+    return (
+        AgentFacts(unit=unit.name, why_not=_MAY_RUN)
+        if unit.name in scene.running
+        else _tried(unit, scene.stage)
+        for unit in agents
+        if _is_first(unit)
+    )
 
 
 def _is_first(unit: Unit) -> bool:
