@@ -47,7 +47,7 @@ def findings(facts: ServiceFacts) -> Iterator[Finding]:
     elif facts.is_silent:
         yield note(facts.unit, "systemd does not say how it is")
     elif not facts.is_loaded:
-        remedy = "see docs/how-to/run-under-systemd.md, or install the package"
+        remedy = "see docs/how-to/install.md, or install the package"
         yield note(facts.unit, "there is no such unit of systemd", remedy)
     else:
         found = list(_unit(facts))
