@@ -221,7 +221,11 @@ class Reader:
         yield _para(_joined(references, _text(", ")))
         if self._linked:
             names = _joined(([_emph(name)] for name in sorted(self._linked)), _text(", "))
-            place = [*_text("Below "), _emph(DOCUMENTATION), *_text(", where it is installed: ")]
+            place = [
+                *_text("Below "),
+                _emph(DOCUMENTATION),
+                *_text(", where the documentation is installed: "),
+            ]
             yield _para([*place, *names])
 
     def _blocks(self, blocks: list[Node]) -> Iterator[Node]:
@@ -293,17 +297,17 @@ class Reader:
         if "://" in target:
             yield from [*text, *_text(f" <{target}>")]
             return
-        is_name = _plain(text).endswith(".md")
         here = next((title for title, source, _ in self._page.taken if source == path), "")
         page = next((page for page in PAGES if page.source == path), None)
-        if path in ("", self._page.source) or (here and not is_name):
+        if path in ("", self._page.source):
             yield from text
         elif here:
-            yield from _text(here.upper())
+            is_name = _plain(text) in (path, path.removesuffix(".md"))
+            yield from _text(here.upper()) if is_name else text
         elif page is None:
             self._linked.add(posixpath.normpath(f"reference/{path}"))
             yield _emph(_plain(text))
-        elif is_name or _plain(text) == page.name:
+        elif _plain(text) in (path, page.name):
             yield from _reference(page.reference)
         else:
             yield from [*text, *_text(" ("), *_reference(page.reference), *_text(")")]
