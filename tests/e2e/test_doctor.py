@@ -1,4 +1,4 @@
-"""`anyclawctl doctor` beside a daemon that runs: what it learns of it, and that it disturbs none."""
+"""`anyclawctl doctor` beside a daemon: what it learns of it, and that it disturbs it not."""
 
 import json
 from pathlib import Path

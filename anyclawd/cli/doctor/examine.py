@@ -42,8 +42,7 @@ def _credentials(scene: Scene) -> Iterable[Finding]:
     from anyclawd.cli.doctor.evidence import credentials as evidence
     from anyclawd.cli.doctor.verdict import credentials
 
-    assert scene.plan is not None, NEEDS_PLAN
-    return credentials.findings(evidence.facts_of(scene, scene.plan))
+    return credentials.findings(evidence.facts_of(scene))
 
 
 def _programs(scene: Scene) -> Iterable[Finding]:

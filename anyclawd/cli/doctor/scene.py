@@ -20,9 +20,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from anyclawd.cli.doctor.evidence.metrics import Figures
     from anyclawd.cli.doctor.evidence.trial import Stage
+    from anyclawd.cli.doctor.there import There
     from anyclawd.cli.doctor.verdict.service import ServiceFacts
     from anyclawd.cli.doctor.verdict.store import StoreFacts
     from anyclawd.compile.compiler import Outcome
+    from anyclawd.compile.origin import Taken
     from anyclawd.compile.sources import Input
     from anyclawd.compile.world import Places
     from anyclawd.model.plan import Plan
@@ -74,6 +76,13 @@ class Scene:
         return () if outcome is None else outcome.inputs
 
     @property
+    def credentials(self) -> "tuple[Taken, ...]":
+        """Those that the configuration asks for."""
+        outcome = self.compiled.outcome
+        taken = () if outcome is None else outcome.taken
+        return tuple(one for one in taken if one.source == "credential")
+
+    @property
     def places(self) -> "Places":
         """Where things stand in the configuration that the machine may lack."""
         outcome = self.compiled.outcome
@@ -90,6 +99,13 @@ class Scene:
     def holder(self) -> int | None:
         """The pid of the daemon that has the state directory, whether it answers or not."""
         return _holder(f"{self.state_dir}/lock")
+
+    @cached_property
+    def machine(self) -> "There":
+        """This machine, as the daemon sees it."""
+        from anyclawd.cli.doctor.there import There
+
+        return There(self.environ, self.working_directory, self.daemon_uid)
 
     @cached_property
     def service(self) -> "ServiceFacts":
@@ -282,21 +298,12 @@ def _compiled(scene: Scene) -> Compiled:
         return Compiled(outcome=None, failure=(error.strerror or str(error)).lower())
     try:
         from anyclawd.compile.compiler import compile_config
-        from anyclawd.compile.tree import Machine
+
+        machine = scene.machine
     except ModuleNotFoundError as error:
         return Compiled(outcome=None, failure=f"the compiler lacks the module {error.name!r}")
-
-    @dataclass(frozen=True, slots=True)
-    class There(Machine):
-        """This machine, seen from where the daemon works."""
-
-        def working_directory(self) -> str:
-            return scene.working_directory
-
     dropins = f"{scene.runtime_dir}/dropins"
-    outcome = compile_config(
-        config, environ, There(environ), dropins=dropins, has_credentials=False
-    )
+    outcome = compile_config(config, environ, machine, dropins=dropins, has_credentials=False)
     return Compiled(outcome=outcome)
 
 

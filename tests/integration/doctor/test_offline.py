@@ -190,9 +190,13 @@ def test_what_everybody_may_read_is_told(report: Json) -> None:
 
 
 def test_what_is_missing_is_told(report: Json) -> None:
-    texts = " ".join(text for _, text in of(report, "programs"))
-    assert "no program '/nowhere/tool'" in texts
-    assert "home' to work in" in texts
+    texts = {
+        one["subject"]: one["text"] for one in report["findings"] if one["check"] == "programs"
+    }
+    assert texts.keys() == {"gone.tool", "homeless.agent", "script.tool"}
+    assert "no program '/nowhere/tool'" in texts["gone.tool"]
+    assert "home' to work in" in texts["homeless.agent"]
+    assert "'/nowhere/interpreter', which the first line of" in texts["script.tool"]
 
 
 def test_a_damaged_store_is_told_and_left_alone(patient: Patient, report: Json) -> None:

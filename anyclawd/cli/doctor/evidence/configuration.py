@@ -10,7 +10,7 @@ from anyclawd.model import credential
 def config_facts(scene: Scene) -> ConfigFacts:
     compiled = scene.compiled
     outcome, plan = compiled.outcome, scene.plan
-    names = (name for _, name, _ in scene.inputs)
+    names = (one.name for one in scene.credentials)
     return ConfigFacts(
         path=scene.config,
         why_none=scene.no_config,

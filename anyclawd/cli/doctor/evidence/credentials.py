@@ -4,15 +4,12 @@ import fnmatch
 import os
 
 from anyclawd.cli.doctor.evidence.paths import look
-from anyclawd.cli.doctor.evidence.secrets import marks_of
 from anyclawd.cli.doctor.scene import Scene
 from anyclawd.cli.doctor.verdict.credentials import CredentialFacts
 from anyclawd.cli.doctor.verdict.permissions import PathFacts, Shape, Use
 from anyclawd.cli.doctor.verdict.service import ServiceFacts
 from anyclawd.model import credential
-from anyclawd.model.plan import Plan
 
-_INPUTS = ("credential", "shown-credential")
 #: Where systemd looks for those whose file is not told. Source: systemd.exec(5), LoadCredential=.
 _STORES = tuple(
     f"{root}/{name}"
@@ -21,14 +18,10 @@ _STORES = tuple(
 )
 
 
-def facts_of(scene: Scene, plan: Plan) -> tuple[CredentialFacts, ...]:
-    names = sorted({name for kind, name, _ in scene.inputs if kind in _INPUTS})
-    with_defaults = {
-        mark["credential"]
-        for mark in marks_of(plan)
-        if "credential" in mark and mark.get("default") is not None
-    }
-    return tuple(_facts(name, scene, has_default=name in with_defaults) for name in names)
+def facts_of(scene: Scene) -> tuple[CredentialFacts, ...]:
+    return tuple(
+        _facts(one.name, scene, has_default=not one.is_needed) for one in sorted(scene.credentials)
+    )
 
 
 def _facts(name: str, scene: Scene, *, has_default: bool) -> CredentialFacts:

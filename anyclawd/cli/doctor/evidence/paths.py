@@ -78,9 +78,7 @@ def _paths(scene: Scene) -> Iterator[tuple[str, Use, bool]]:
 
 def _is_shipped(name: str, scene: Scene) -> bool:
     """Whether it came with anyclawd, and so is a package manager's business."""
-    from anyclawd.compile.tree import Machine
-
-    data = Machine(scene.environ).data_directory()
+    data = scene.machine.data_directory()
     return data is not None and name.startswith(f"{data}/units/")
 
 

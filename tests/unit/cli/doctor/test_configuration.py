@@ -9,7 +9,7 @@ from anyclawd.cli.doctor.verdict import configuration, credentials, programs
 from anyclawd.cli.doctor.verdict.configuration import ConfigFacts, ReloadFacts
 from anyclawd.cli.doctor.verdict.credentials import CredentialFacts
 from anyclawd.cli.doctor.verdict.permissions import Shape
-from anyclawd.cli.doctor.verdict.programs import ProgramFacts
+from anyclawd.cli.doctor.verdict.programs import Missing, ProgramFacts
 from anyclawd.model.errors import Finding, Severity
 from anyclawd.model.span import Span
 from anyclawd.model.value import Json
@@ -145,25 +145,46 @@ def test_configuration(facts: ConfigFacts, running: ReloadFacts | None, lines: l
 # --- programs ------------------------------------------------------------------------------------
 
 
-def test_what_the_machine_lacks_is_told_with_what_can_be_made() -> None:
-    lacking = (
-        said(Severity.ERROR, "no directory '/srv/x' to work in"),
-        said(Severity.WARNING, "no program 'x' in PATH"),
-    )
-    makeable = {lacking[0].text: MakeDirectory(path="/srv/x")}
-    facts = ProgramFacts(lacking=lacking, makeable=makeable, units=2)
-    assert told(programs.findings(facts)) == [
-        (
-            "error a.b: /etc/x.yaml:3:5: no directory '/srv/x' to work in"
-            " -> make the directory /srv/x"
-        ),
-        "warning a.b: /etc/x.yaml:3:5: no program 'x' in PATH",
-    ]
+HOMELESS = Missing(
+    unit="a.agent",
+    place="/etc/x.yaml:3:5",
+    severity=Severity.ERROR,
+    text="no directory '/srv/x' to work in",
+    remedy="create it or correct working_dir",
+    makeable=MakeDirectory(path="/srv/x"),
+)
+LACKS = {
+    "nothing": ((), (), ["ok nothing is missing for 2 units with a process"]),
+    "a-directory": (
+        (HOMELESS,),
+        (),
+        [
+            (
+                "error a.agent: /etc/x.yaml:3:5: no directory '/srv/x' to work in"
+                " -> make the directory /srv/x"
+            )
+        ],
+    ),
+    "what-may-fail": (
+        (replace(HOMELESS, severity=Severity.WARNING, text="no program 'x'", makeable=None),),
+        (),
+        ["warning a.agent: /etc/x.yaml:3:5: no program 'x'"],
+    ),
+    "something-unseen": (
+        (),
+        ("/root/a", "/root/b"),
+        [
+            "note 2 paths cannot be seen from here, /root/a among them",
+            "ok nothing is missing for 2 units with a process",
+        ],
+    ),
+}
 
 
-def test_nothing_is_lacking() -> None:
-    facts = ProgramFacts(lacking=(), makeable={}, units=2)
-    assert told(programs.findings(facts)) == ["ok nothing is missing for 2 units with a process"]
+@pytest.mark.parametrize(("missing", "unseen", "lines"), LACKS.values(), ids=LACKS)
+def test_programs(missing: tuple[Missing, ...], unseen: tuple[str, ...], lines: list[str]) -> None:
+    facts = ProgramFacts(missing=missing, unseen=unseen, units=2)
+    assert told(programs.findings(facts)) == lines
 
 
 # --- credentials ---------------------------------------------------------------------------------
