@@ -13,7 +13,7 @@ Pandoc reads the one and writes the other. What lies between is done here, on pa
 - what is typed is bold, and what stands for something else is in italics.
 
 Needs pandoc 2.17 or newer. The date is that of SOURCE_DATE_EPOCH where it is set, else today's.
-Nothing of anyclawd is imported: its version is given, or read off its source.
+Nothing of anyclawd is imported; its version is read off its source.
 """
 
 import argparse
@@ -26,7 +26,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import dropwhile, islice, takewhile
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -166,23 +166,40 @@ def pandoc(source: str, target: str, text: str) -> str:
 
 def document(page: Page) -> Node:
     """The tree of a page."""
-    tree = _tree(page.source)
-    reader = Reader(page)
-    sections = reader.sections(tree["blocks"])
+    reader, sections = Reader(page), {}
+    for heading, blocks in _sections(page.source).items():
+        title = heading.lower() or "description"
+        read = reader.synopsis if title == "synopsis" else reader.blocks
+        if made := [*read(blocks)]:
+            sections[title] = made
     if page.synopsis:
         sections["synopsis"] = [_lines([_strong(line)] for line in page.synopsis)]
     for title, source, heading in page.taken:
-        sections[title] = reader.section(_tree(source)["blocks"], heading)
+        sections[title] = [*reader.blocks(_sections(source)[heading])]
     sections["name"] = [_para(_text(f"{page.name} - {page.purpose}"))]
     sections["see also"] = [*reader.see_also()]
     own = [title for title in sections if title not in (*_FIRST, *_LAST)]
     order = [title for title in (*_FIRST, *own, *_LAST) if title in sections]
     blocks = [block for title in order for block in (_header(1, title.upper()), *sections[title])]
-    return {**tree, "meta": {}, "blocks": blocks}
+    return {**_tree(page.source), "meta": {}, "blocks": blocks}
 
 
+@cache
 def _tree(source: str) -> Node:
     return json.loads(pandoc("gfm", "json", (REFERENCE / source).read_text("utf-8")))
+
+
+def _sections(source: str) -> dict[str, list[Node]]:
+    """What stands below each heading of the second level; below "" what is before the first."""
+    found: dict[str, list[Node]] = {"": []}
+    heading = ""
+    for block in _tree(source)["blocks"]:
+        if _level(block) == 2:
+            heading = _plain(block["c"][2])
+            found[heading] = []
+        else:
+            found[heading].append(block)
+    return found
 
 
 class Reader:
@@ -192,28 +209,6 @@ class Reader:
         self._page = page
         self._linked: set[str] = set()  #: below docs/
 
-    def sections(self, blocks: list[Node]) -> dict[str, list[Node]]:
-        """What stands below each heading of the second level, and before the first of them."""
-        found: dict[str, list[Node]] = {}
-        title, rest = "description", blocks
-        while True:
-            own = [*takewhile(lambda block: _level(block) != 2, rest)]
-            made = [*self._synopsis(own)] if title == "synopsis" else [*self._blocks(own)]
-            if made:
-                found[title] = made
-            if len(own) == len(rest):
-                return found
-            title, rest = _plain(rest[len(own)]["c"][2]).lower(), rest[len(own) + 1 :]
-
-    def section(self, blocks: list[Node], heading: str) -> list[Node]:
-        """What stands below one heading of the second level."""
-        after = dropwhile(
-            lambda block: _level(block) != 2 or _plain(block["c"][2]) != heading, blocks
-        )
-        return [
-            *self._blocks([*takewhile(lambda block: _level(block) != 2, islice(after, 1, None))])
-        ]
-
     def see_also(self) -> Iterator[Node]:
         """Other man pages, and the documents that are linked."""
         pages = [page.reference for page in PAGES if page is not self._page]
@@ -221,14 +216,10 @@ class Reader:
         yield _para(_joined(references, _text(", ")))
         if self._linked:
             names = _joined(([_emph(name)] for name in sorted(self._linked)), _text(", "))
-            place = [
-                *_text("Below "),
-                _emph(DOCUMENTATION),
-                *_text(", where the documentation is installed: "),
-            ]
-            yield _para([*place, *names])
+            place = [*_text("Below "), _emph(DOCUMENTATION)]
+            yield _para([*place, *_text(", where the documentation is installed: "), *names])
 
-    def _blocks(self, blocks: list[Node]) -> Iterator[Node]:
+    def blocks(self, blocks: list[Node]) -> Iterator[Node]:
         for block in blocks:
             yield from self._block(block)
 
@@ -240,10 +231,10 @@ class Reader:
             case "Para" | "Plain":
                 yield {**block, "c": self._inlines(block["c"])}
             case "BulletList":
-                yield {**block, "c": [[*self._blocks(item)] for item in block["c"]]}
+                yield {**block, "c": [[*self.blocks(item)] for item in block["c"]]}
             case "OrderedList":
                 numbering, items = block["c"]
-                yield {**block, "c": [numbering, [[*self._blocks(item)] for item in items]]}
+                yield {**block, "c": [numbering, [[*self.blocks(item)] for item in items]]}
             case "CodeBlock":
                 yield _example(block["c"][1])
             case "Table":
@@ -269,7 +260,7 @@ class Reader:
                 said.append(_joined(facts, _text("; ")))
             yield term, [_para(_joined(said, [_BREAK]))]
 
-    def _synopsis(self, blocks: list[Node]) -> Iterator[Node]:
+    def synopsis(self, blocks: list[Node]) -> Iterator[Node]:
         """Each line of a code block, as what is typed and what stands for something else."""
         for block in blocks:
             yield _lines(_used(line) for line in block["c"][1].splitlines())
@@ -294,12 +285,11 @@ class Reader:
 
     def _link(self, text: list[Node], target: str) -> Iterator[Node]:
         path, _, _ = target.partition("#")
-        if "://" in target:
-            yield from [*text, *_text(f" <{target}>")]
-            return
         here = next((title for title, source, _ in self._page.taken if source == path), "")
         page = next((page for page in PAGES if page.source == path), None)
-        if path in ("", self._page.source):
+        if "://" in target:
+            yield from [*text, *_text(f" <{target}>")]
+        elif path in ("", self._page.source):
             yield from text
         elif here:
             is_name = _plain(text) in (path, path.removesuffix(".md"))
@@ -322,8 +312,7 @@ def _level(block: Node) -> int:
 
 
 def _cell(cell: Node) -> list[Node]:
-    blocks = cell[4]
-    return list(blocks[0]["c"]) if blocks else []
+    return list(cell[4][0]["c"]) if cell[4] else []
 
 
 def _plain(inlines: Iterable[Node]) -> str:
@@ -335,12 +324,10 @@ def _plain(inlines: Iterable[Node]) -> str:
                 parts.append(inline["c"])
             case "Code":
                 parts.append(inline["c"][1])
-            case "Space" | "SoftBreak" | "LineBreak":
+            case "Space" | "SoftBreak":
                 parts.append(" ")
-            case "Link":
-                parts.append(_plain(inline["c"][1]))
-            case _:
-                parts.append(_plain(inline["c"]))
+            case kind:
+                parts.append(_plain(inline["c"][1] if kind == "Link" else inline["c"]))
     return "".join(parts)
 
 
@@ -405,8 +392,7 @@ def _used(text: str) -> list[Node]:
 def _example(text: str) -> Node:
     """Lines as they are. Pandoc's own way asks for a font that terminals do not have."""
     lines = [re.sub(r"^(?=[.'])", r"\\&", line.translate(_ESCAPES)) for line in text.splitlines()]
-    made = "\n".join([".sp", ".RS 4", ".nf", *lines, ".fi", ".RE"])
-    return {"t": "RawBlock", "c": ["man", made]}
+    return {"t": "RawBlock", "c": ["man", "\n".join([".sp", ".RS 4", ".nf", *lines, ".fi", ".RE"])]}
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,12 @@ def test_man_finds_nothing(pages: Path, name: str) -> None:
         command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=True
     )
     assert done.stderr == b""
+
+
+def test_a_section_that_is_no_more_is_told() -> None:
+    page = replace(make.PAGES[0], taken=(("environment", "environment.md", "Read by nobody"),))
+    with pytest.raises(KeyError, match="Read by nobody"):
+        make.document(page)
 
 
 def test_the_same_date_makes_the_same_pages(pages: Path, tmp_path: Path) -> None:
