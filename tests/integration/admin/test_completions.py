@@ -16,6 +16,7 @@ import pytest
 from anyclawd.cli.complete.line import Line
 from anyclawd.cli.complete.offline import deployments
 from anyclawd.cli.main import VERBS
+from anyclawd.daemon import usage
 from tests.fakes.conversations import LIVE, OWN, session_row
 from tests.integration.admin.conftest import Served
 from tests.integration.admin.test_cli import anyclawctl, run
@@ -453,3 +454,65 @@ def test_fish_completes(served: Served, home: Path, line: str, expected: list[st
         check=True,
     )
     assert sorted(row.partition("\t")[0] for row in done.stdout.splitlines()) == sorted(expected)
+
+
+# -- the daemon's own command line --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("file", ["anyclawd.bash", "_anyclawd", "anyclawd.fish"])
+def test_every_option_of_the_daemon_is_in_the_completions_of_each_shell(file: str) -> None:
+    text = (FILES / file).read_text("utf-8")
+    options = [option for action in usage.parser()._actions for option in action.option_strings]
+    spelled = {
+        option: f"-l {option[2:]} " if option[2:] else f"-s {option[1]} " for option in options
+    }
+    if not file.endswith(".fish"):
+        spelled = {option: option for option in options}
+    assert [option for option in options if spelled[option] not in text] == []
+
+
+@needs("bash")
+def test_bash_completes_the_daemon(bash: Terminal, home: Path) -> None:
+    (home / "lab.yaml").write_text("")
+    bash.type(f". {FILES / 'anyclawd.bash'}\n")
+    bash.read_until("ready> ")
+    bash.type("anyclawd --state-d\tbi\t -c la\t --log-level wa\t")
+    bash.read_until("anyclawd --state-dir bin/ -c lab.yaml  --log-level warn ")
+
+
+@needs("zsh")
+def test_zsh_completes_the_daemon(served: Served, home: Path) -> None:
+    (home / "lab.yaml").write_text("")
+    with zsh(served, home) as shell:
+        for begun, completed in (
+            ("anyclawd --state-d", "ir "),
+            ("bi", "n/"),
+            (" -c la", "b.yaml "),
+        ):
+            shell.type(f"{begun}\t")
+            shell.read_until(begun + completed)
+
+
+@needs("fish")
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("anyclawd --st", "--state-dir"),
+        ("anyclawd --state-dir bi", "bin/"),
+        ("anyclawd -c la", "lab.yaml"),
+        ("anyclawd --log-level w", "warn"),
+    ],
+)
+def test_fish_completes_the_daemon(served: Served, home: Path, line: str, expected: str) -> None:
+    (home / "lab.yaml").write_text("")
+    script = f"source {FILES / 'anyclawd.fish'}; complete -C '{line}'"
+    done = subprocess.run(
+        ["fish", "--no-config", "-c", script],
+        env=environment(served, home),
+        cwd=home,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert [row.partition("\t")[0] for row in done.stdout.splitlines()] == [expected]
