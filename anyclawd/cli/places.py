@@ -17,11 +17,15 @@ _ENTRY_POINT = "import sys; from anyclawd.daemon.stage0 import main; sys.exit(ma
 def find_config(options: Namespace, environ: Mapping[str, str]) -> Path:
     """The configuration that was named, or the first default one that exists.
 
-    Raises ClientError where there is none at all.
+    A deployment that is named as `@NAME` instead of its socket has but one. Raises ClientError
+    where there is none at all.
     """
     named = options.config or environ.get("ANYCLAW_CONFIG")
     if named:
         return Path(named)
+    deployment = options.socket or environ.get("ANYCLAWD_SOCKET", "")
+    if deployment.startswith("@"):
+        return Path(f"/etc/anyclawd{deployment}/anyclaw.yaml")
     for candidate in map(Path, DEFAULT_CONFIGS):
         if candidate.exists():
             return candidate

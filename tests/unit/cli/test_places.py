@@ -1,7 +1,8 @@
-"""Where the command finds the daemon's program."""
+"""Where the command finds the daemon's program and its configuration."""
 
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -25,3 +26,18 @@ def test_without_a_script_the_daemon_imports_nothing_from_where_it_runs(
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("config", "socket", "environ", "found"),
+    [
+        (None, "@shop", {}, "/etc/anyclawd@shop/anyclaw.yaml"),
+        (None, None, {"ANYCLAWD_SOCKET": "@shop"}, "/etc/anyclawd@shop/anyclaw.yaml"),
+        ("/a.yaml", "@shop", {"ANYCLAW_CONFIG": "/b.yaml"}, "/a.yaml"),
+        (None, "@shop", {"ANYCLAW_CONFIG": "/b.yaml"}, "/b.yaml"),
+    ],
+)
+def test_the_configuration_is_the_deployments_unless_it_is_named(
+    config: str | None, socket: str | None, environ: dict[str, str], found: str
+) -> None:
+    assert places.find_config(Namespace(config=config, socket=socket), environ) == Path(found)
