@@ -339,7 +339,7 @@ def shout(daemon: Daemon, credentials: Path) -> dict[str, bytes]:
         (credentials / "harmless").write_text(SECRET)
         assert daemon.ctl("restart", "mule.service").returncode == 0
         daemon.wait_until(lambda units: units["mule.service"]["health"], "a failed check")
-        said |= everything_said(daemon, ("mule.service", "debug-http.channel"))
+        said |= everything_said(daemon, "mule.service", "debug-http.channel")
         daemon.job("stop", "default.agent")
         heard = takewhile(lambda event: event["unit"] != "default.agent", events)
         said["events"] = repr([*heard]).encode()

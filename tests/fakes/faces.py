@@ -16,32 +16,29 @@ _API = Path(__file__).resolve().parents[2] / "schema" / "admin.openapi.yaml"
 #: Routes that do not end by themselves, or that take what is not there.
 _NOT_ASKED = frozenset({"/v1/wait", "/v1/events", "/v1/jobs/{id}", "/v1/messages/{id}"})
 
-#: How verbs are asked that only look; `UNIT` stands for each unit in turn.
+#: How verbs are asked that only look; `UNIT` stands for the unit, `CONFIG` for its configuration.
 LOOKS: dict[str, list[list[str]]] = {
-    "status": [["status"], ["status", "UNIT"], ["--json", "status"]],
+    "status": [["status"], ["--json", "status", "UNIT"]],
     "list-units": [["list-units"]],
     "list-dependencies": [["list-dependencies"]],
     "list-jobs": [["list-jobs"]],
-    "explain": [["explain", "UNIT"], ["--json", "explain", "UNIT"]],
-    "show": [["show", "UNIT"], ["--json", "show", "UNIT"]],
-    "cat": [["cat", "UNIT"], ["--json", "cat", "UNIT"]],
+    "explain": [["explain", "UNIT"]],
+    "show": [["show", "UNIT"]],
+    "cat": [["cat", "UNIT"]],
     "is-active": [["is-active", "UNIT"]],
     "is-failed": [["is-failed", "UNIT"]],
     "edit": [["edit", "UNIT"]],
-    "reload": [["reload", "--dry-run"], ["--json", "reload", "--dry-run"]],
-    "logs": [["logs", "-n", "1000"], ["--json", "logs", "-n", "1000"]],
-    "graph": [
-        *(["graph", "--format", name] for name in ("dot", "svg", "html", "mermaid", "json")),
-        ["graph", "--format", "graphml"],
-    ],
+    "reload": [["--json", "reload", "--dry-run"]],
+    "logs": [["logs", "-n", "1000"]],
+    "graph": [["graph", "--format", name] for name in ("dot", "svg", "html", "graphml")],
     "analyze": [
-        *(["analyze", name] for name in ("time", "blame", "critical-chain", "plot", "dump")),
+        *(["analyze", name] for name in ("time", "critical-chain", "plot", "dump")),
         *(["analyze", name] for name in ("verify", "simulate")),
     ],
     "sessions": [["sessions"]],
     "pair": [["pair"]],
-    "validate": [["validate", "CONFIG"], ["--json", "validate", "CONFIG"]],
-    "doctor": [["doctor"], ["--json", "doctor"], ["--json", "doctor", "--offline"]],
+    "validate": [["--json", "validate", "CONFIG"]],
+    "doctor": [["--json", "doctor"], ["--json", "doctor", "--offline"]],
 }
 #: Verbs that change something, that a person talks to, or that ask no daemon.
 OTHERS = frozenset(
@@ -53,21 +50,22 @@ OTHERS = frozenset(
 )
 
 
-def everything_said(daemon: Daemon, units: tuple[str, ...]) -> dict[str, bytes]:
-    """By the question, every answer of the admin API, of its port, and of `anyclawctl`."""
+def everything_said(daemon: Daemon, unit: str, *others: str) -> dict[str, bytes]:
+    """By the question, every answer of the admin API, of its port, and of `anyclawctl`.
+
+    The API is asked about all these units, `anyclawctl` about the first.
+    """
     assert LOOKS.keys() | OTHERS == VERBS.keys(), (
         "a verb is to be asked, or it is one of the others"
     )
     port = daemon.status()["admin_port"]
     said = {path: http_get(port, path)[1] for path in ("/health", "/metrics")}
-    said |= {path: _get(daemon, path) for path in _routes(units)}
+    said |= {path: _get(daemon, path) for path in _routes((unit, *others))}
+    meant = {"UNIT": unit, "CONFIG": str(daemon.config)}
     for questions in LOOKS.values():
         for question in questions:
-            for unit in units if "UNIT" in question else units[:1]:
-                meant = {"UNIT": unit, "CONFIG": str(daemon.config)}
-                words = [meant.get(word, word) for word in question]
-                done = daemon.ctl(*words)
-                said[" ".join(words)] = (done.stdout + done.stderr).encode()
+            done = daemon.ctl(*(meant.get(word, word) for word in question))
+            said[" ".join(question)] = (done.stdout + done.stderr).encode()
     return said
 
 
