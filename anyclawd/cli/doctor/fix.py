@@ -28,9 +28,18 @@ def perform(fix: Fix) -> None:
 
 
 def _make(fix: MakeDirectory) -> None:
+    """It changes hands by a descriptor, so that nothing can be put in its place meanwhile."""
     Path(fix.path).mkdir(fix.mode)
-    if fix.owner is not None and os.geteuid() == 0:
-        os.chown(fix.path, *fix.owner, follow_symlinks=False)
+    if fix.owner is None or os.geteuid() != 0:
+        return
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(fix.path, flags)
+    try:
+        if os.fstat(descriptor).st_uid != os.geteuid():
+            raise NotFixed("somebody has put another directory in its place")
+        os.fchown(descriptor, *fix.owner)
+    finally:
+        os.close(descriptor)
 
 
 def _take(fix: TakeRights) -> None:

@@ -78,9 +78,17 @@ class Scene:
     @property
     def credentials(self) -> "tuple[Taken, ...]":
         """Those that the configuration asks for."""
+        return tuple(one for one in self._taken if one.source == "credential")
+
+    @property
+    def variables(self) -> "tuple[Taken, ...]":
+        """Those of the daemon's environment that the configuration asks for."""
+        return tuple(one for one in self._taken if one.source == "env")
+
+    @property
+    def _taken(self) -> "tuple[Taken, ...]":
         outcome = self.compiled.outcome
-        taken = () if outcome is None else outcome.taken
-        return tuple(one for one in taken if one.source == "credential")
+        return () if outcome is None else outcome.taken
 
     @property
     def places(self) -> "Places":

@@ -16,16 +16,12 @@ _GIVEN_UP = "SELECT count(*) FROM deliveries WHERE closed_at IS NOT NULL AND NOT
 def facts_of(scene: Scene) -> MessageFacts | None:
     if scene.online is not None:
         return _live(scene, scene.online)
-    plan = scene.plan
-    path = "" if plan is None else plan.settings.session_store.path
-    store = scene.store
-    if not path or store is None or not store.version or store.is_foreign or store.damage:
-        return None
-    return _kept(Path(path), has_log=bool(store.log_bytes))
+    return _kept(scene)
 
 
 def _live(scene: Scene, online: Online) -> MessageFacts:
     figures, counted = scene.figures, online.status["conversations"]
+    kept = _kept(scene)
     queues = figures.by("anyclawd_queue_depth", "agent")
     pending = figures.by("anyclawd_deliveries_pending", "channel")
     return MessageFacts(
@@ -33,15 +29,20 @@ def _live(scene: Scene, online: Online) -> MessageFacts:
         open=counted["queued"] + counted["running"],
         waiting={name: int(count) for name, count in queues},
         undelivered={name: int(count) for name, count in pending},
+        given_up=0 if kept is None else kept.given_up,
         store_trouble=counted["store"],
         lost_steps=int(figures.value("anyclawd_store_lost_total") or 0),
         truncated=int(figures.value("anyclawd_truncated_answers_total") or 0),
     )
 
 
-def _kept(path: Path, *, has_log: bool) -> MessageFacts | None:
-    mode = "mode=ro" if has_log else "immutable=1"
-    uri = f"{path.absolute().as_uri()}?{mode}"
+def _kept(scene: Scene) -> MessageFacts | None:
+    """As the database has them; None where there is none that can be read."""
+    store = scene.store
+    if store is None or not store.version or store.is_foreign or store.damage:
+        return None
+    is_still = scene.online is None and scene.holder is None and not store.log_bytes
+    uri = f"{Path(store.path).as_uri()}?{'immutable=1' if is_still else 'mode=ro'}"
     try:
         with closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_S)) as db:
             return MessageFacts(

@@ -62,6 +62,8 @@ def _paths(scene: Scene) -> Iterator[tuple[str, Use, bool]]:
     yield scene.runtime_dir, Use.RUNTIME, False
     for name in _KEPT:
         yield f"{scene.state_dir}/{name}", Use.PRIVATE, False
+    from anyclawd.compile.secret import looks_secret
+
     plan = scene.plan
     if plan is not None and plan.settings.session_store.path:
         for end in _BESIDE:
@@ -71,6 +73,9 @@ def _paths(scene: Scene) -> Iterator[tuple[str, Use, bool]]:
     own = [name for name in files if not _is_shipped(name, scene)]
     for name in sorted({str(Path(name).parent) for name in own}):
         yield name, Use.CONFIG_DIRECTORY, False
+    names = frozenset(one.name for one in scene.variables if looks_secret(one.name))
+    for name in scene.service.environment_files:
+        yield name, Use.CONFIG, _sets(name, names)
     written = frozenset() if plan is None else _written(plan)
     for name in own:
         yield name, Use.CONFIG, _holds(name, written)
@@ -86,6 +91,15 @@ def _written(plan: Plan) -> frozenset[str]:
     """The texts of all secrets that stand in the configuration itself."""
     texts = (mark.get("value") or mark.get("default") for mark in marks_of(plan))
     return frozenset(str(text) for text in texts if text)
+
+
+def _sets(path: str, names: frozenset[str]) -> bool:
+    """Whether a file of variables sets one of these."""
+    try:
+        lines = Path(path).read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return False
+    return any(line.partition("=")[0].strip() in names for line in lines)
 
 
 def _holds(path: str, texts: Iterable[str]) -> bool:

@@ -25,7 +25,7 @@ def facts_of(scene: Scene, plan: Plan) -> PortFacts:
     wanted = tuple(_wanted(plan))
     return PortFacts(
         wanted=wanted,
-        listeners=_listeners({one.port for one in wanted}, scene.holder),
+        listeners=listeners({one.port for one in wanted}, scene.holder),
         unprivileged_from=int(tree.read(_UNPRIVILEGED).strip() or b"1024"),
     )
 
@@ -46,7 +46,7 @@ def _wanted(plan: Plan) -> Iterator[Wanted]:
             yield Wanted(who=name, host=host if isinstance(host, str) else "", port=number)
 
 
-def _listeners(ports: set[int], daemon: int | None) -> tuple[Listener, ...] | None:
+def listeners(ports: set[int], daemon: int | None = None) -> tuple[Listener, ...] | None:
     """Those on certain ports; None where the tables cannot be read.
 
     `daemon` is the pid of the one that has the state directory, if there is one.

@@ -39,27 +39,34 @@ def facts_of(pid: int | None, deployed: Deployment | None) -> ServiceFacts:
     said = _ask(*manager, "show", unit, f"--property={','.join(_ASKED)}")
     if said is None:
         return ServiceFacts(is_booted=True, unit=unit, is_silent=True)
-    shown = dict(line.partition("=")[::2] for line in said.splitlines())
-    if shown.get("LoadState") != "loaded":
-        return ServiceFacts(is_booted=True, unit=unit, is_users=is_users)
     written = _ask(*manager, "cat", unit) or ""
+    return told(unit, said, written, is_users=is_users, lingers=not is_users or _lingers())
+
+
+def told(unit: str, shown: str, written: str, *, is_users: bool, lingers: bool) -> ServiceFacts:
+    """What `show` and `cat` say of a unit."""
+    said = dict(line.partition("=")[::2] for line in shown.splitlines())
+    if said.get("LoadState") != "loaded":
+        return ServiceFacts(is_booted=True, unit=unit, is_users=is_users)
+    settings = _Settings(written)
     return ServiceFacts(
         is_booted=True,
         unit=unit,
         is_users=is_users,
         is_loaded=True,
-        active=shown.get("ActiveState", ""),
-        result=shown.get("Result", ""),
-        enabled=shown.get("UnitFileState", ""),
-        restarts=_number(shown, "NRestarts"),
-        needs_reload=shown.get("NeedDaemonReload") == "yes",
-        restart=shown.get("Restart", ""),
-        watchdog_s=_seconds(shown.get("WatchdogUSec", "")),
-        is_delegated=shown.get("Delegate") == "yes",
-        user=shown.get("User", ""),
-        working_directory=shown.get("WorkingDirectory", "").removeprefix("!").removeprefix("-"),
-        lingers=not is_users or _lingers(),
-        credentials=tuple(_credentials(written)),
+        active=said.get("ActiveState", ""),
+        result=said.get("Result", ""),
+        enabled=said.get("UnitFileState", ""),
+        restarts=_number(said, "NRestarts"),
+        needs_reload=said.get("NeedDaemonReload") == "yes",
+        restart=said.get("Restart", ""),
+        watchdog_s=_seconds(said.get("WatchdogUSec", "")),
+        is_delegated=said.get("Delegate") == "yes",
+        user=said.get("User", ""),
+        working_directory=said.get("WorkingDirectory", "").lstrip("!-"),
+        lingers=lingers,
+        credentials=tuple(settings.credentials()),
+        environment_files=tuple(settings.environment_files()),
     )
 
 
@@ -90,31 +97,41 @@ def _ask(*words: str) -> str | None:
     return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None
 
 
-def _credentials(written: str) -> Iterator[tuple[str, str]]:
-    """(name or pattern, the file it is loaded from) of each credential; no value is kept.
-
-    The file is empty where the value stands in the unit, or where systemd looks for it by itself.
-    """
-    found: dict[str, dict[str, str]] = {}
-    for line in written.splitlines():
-        setting, equals, value = line.strip().partition("=")
-        if not equals or setting not in _CREDENTIAL_SETTINGS:
-            continue
-        if not value:  # an empty one takes back what was said before
-            found.pop(setting, None)
-            continue
-        name, _, rest = value.partition(":")
-        found.setdefault(setting, {})[name] = rest if setting in _FROM_FILES else ""
-    for by_name in found.values():
-        yield from by_name.items()
+#: Where a credential is from: a file, or the unit itself.
+_FROM_FILES = ("LoadCredential", "LoadCredentialEncrypted")
+_CREDENTIAL_SETTINGS = (
+    *_FROM_FILES,
+    *("SetCredential", "SetCredentialEncrypted", "ImportCredential"),
+)
 
 
-_FROM_FILES = frozenset({"LoadCredential", "LoadCredentialEncrypted"})
-_CREDENTIAL_SETTINGS = _FROM_FILES | {
-    "SetCredential",
-    "SetCredentialEncrypted",
-    "ImportCredential",
-}
+class _Settings:
+    """Settings as they are written, drop-ins included; an empty one takes back those before it."""
+
+    def __init__(self, written: str) -> None:
+        self._values: dict[str, list[str]] = {}
+        for line in written.splitlines():
+            setting, equals, value = line.strip().partition("=")
+            if equals and not setting.startswith(("#", ";")):
+                values = self._values.get(setting, [])
+                self._values[setting] = [*values, value] if value else []
+
+    def credentials(self) -> Iterator[tuple[str, str]]:
+        """(name or pattern, the file it is loaded from) of each credential; no value is kept.
+
+        The file is empty where the value stands in the unit, or where systemd looks for it.
+        """
+        for setting in _CREDENTIAL_SETTINGS:
+            for value in self._values.get(setting, ()):
+                name, _, rest = value.partition(":")
+                yield name, rest if setting in _FROM_FILES else ""
+
+    def environment_files(self) -> Iterator[str]:
+        """The files of variables. Source: systemd.exec(5), EnvironmentFile=."""
+        for value in self._values.get("EnvironmentFile", ()):
+            path = value.removeprefix("-")
+            if path.startswith("/"):
+                yield path
 
 
 def _lingers() -> bool:

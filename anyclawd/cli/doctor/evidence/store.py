@@ -30,29 +30,30 @@ _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
 def facts_of(scene: Scene) -> StoreFacts | None:
+    """None where there is no plan to say where it is."""
     if scene.plan is None:
         return None
-    name = scene.plan.settings.session_store.path
-    if not name:
-        return StoreFacts(path="")
-    path = Path(name)
+    path = scene.plan.settings.session_store.path
+    is_had = scene.online is not None or scene.holder is not None
+    return look(Path(path), is_had=is_had) if path else StoreFacts(path="")
+
+
+def look(path: Path, *, is_had: bool) -> StoreFacts:
+    """What there is to see of a database; `is_had` says that a daemon may have it."""
     aside = _set_aside(path)
     try:
         found = path.stat()
         path.open("rb").close()
     except (FileNotFoundError, NotADirectoryError):
-        return StoreFacts(path=name, set_aside=aside)
+        return StoreFacts(path=str(path), set_aside=aside)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        return StoreFacts(path=name, exists=True, why_unread=reason, set_aside=aside)
+        return StoreFacts(path=str(path), exists=True, why_unread=reason, set_aside=aside)
     if found.st_size == 0:
-        return StoreFacts(path=name, set_aside=aside)
-    return replace(
-        _read(path, is_still=scene.online is None and not _log_bytes(path)),
-        bytes=found.st_size,
-        log_bytes=_log_bytes(path),
-        set_aside=aside,
-    )
+        return StoreFacts(path=str(path), set_aside=aside)
+    log_bytes = _log_bytes(path)
+    facts = _read(path, is_still=not is_had and not log_bytes)
+    return replace(facts, bytes=found.st_size, log_bytes=log_bytes, set_aside=aside)
 
 
 def _read(path: Path, *, is_still: bool) -> StoreFacts:

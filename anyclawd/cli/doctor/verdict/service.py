@@ -30,6 +30,7 @@ class ServiceFacts:
     user: str = ""
     working_directory: str = ""
     lingers: bool = True
+    environment_files: tuple[str, ...] = ()
     #: (name or pattern, file it is loaded from) as the unit says it.
     credentials: tuple[tuple[str, str], ...] = ()
 

@@ -1,0 +1,210 @@
+"""Evidence from real files and sockets, which is gathered without changing any of them."""
+
+import os
+import socket
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from anyclawd.cli.doctor.evidence import clock, ports, store, versions
+from anyclawd.cli.doctor.evidence.paths import look as look_at
+from anyclawd.cli.doctor.finding import MakeDirectory, RemoveSocket, TakeRights
+from anyclawd.cli.doctor.fix import NotFixed, perform
+from anyclawd.cli.doctor.verdict.permissions import Shape, Use
+from anyclawd.cli.doctor.verdict.store import StoreFacts
+from anyclawd.store import migrate
+
+# --- the store -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    path = tmp_path / "sessions.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        migrate.migrate(db, str(path))
+        db.execute(
+            "INSERT INTO grants (channel, kind, peer_id, granted_at) VALUES ('c', 'k', 'p', 5000)"
+        )
+    return path
+
+
+def names(path: Path) -> list[str]:
+    return sorted(one.name for one in path.parent.iterdir())
+
+
+def test_a_database_at_rest_is_read_and_nothing_is_made_beside_it(database: Path) -> None:
+    facts = store.look(database, is_had=False)
+    assert facts == StoreFacts(
+        path=str(database),
+        exists=True,
+        bytes=database.stat().st_size,
+        version=migrate.VERSION,
+        known_version=migrate.VERSION,
+        newest_wall_s=5.0,
+    )
+    assert names(database) == ["sessions.db"]
+
+
+def test_a_database_is_read_while_it_is_written_to(database: Path) -> None:
+    with closing(sqlite3.connect(database, isolation_level=None)) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("UPDATE grants SET granted_at = 7000")
+        db.execute("BEGIN IMMEDIATE")
+        db.execute("UPDATE grants SET granted_at = 9000")
+        facts = store.look(database, is_had=True)
+        db.execute("COMMIT")
+        assert (facts.newest_wall_s, facts.damage, facts.why_unread) == (7.0, (), "")
+        assert facts.log_bytes > 0
+
+
+def test_a_database_that_somebody_has_to_itself_is_not_looked_into(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "_BUSY_S", 0.0)
+    with closing(sqlite3.connect(database, isolation_level=None)) as db:
+        db.execute("BEGIN EXCLUSIVE")
+        assert store.look(database, is_had=True).why_unread == "database is locked"
+
+
+@pytest.mark.parametrize(("version", "mark"), [(0, 7), (3, 7)], ids=["unmarked", "marked"])
+def test_a_database_of_another_program_is_recognised(
+    database: Path, version: int, mark: int
+) -> None:
+    with closing(sqlite3.connect(database)) as db:
+        db.execute(f"PRAGMA user_version = {version}")
+        db.execute(f"PRAGMA application_id = {mark}")
+    assert store.look(database, is_had=False).is_foreign
+
+
+def test_a_later_schema_is_told(database: Path) -> None:
+    with closing(sqlite3.connect(database)) as db:
+        db.execute("PRAGMA user_version = 99")
+    facts = store.look(database, is_had=False)
+    assert (facts.version, facts.is_foreign) == (99, False)
+
+
+def test_what_is_no_database_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "sessions.db"
+    path.write_bytes(b"no database" * 1000)
+    assert store.look(path, is_had=False).damage == ("file is not a database",)
+
+
+def test_what_is_empty_or_not_there_is_no_fault(tmp_path: Path) -> None:
+    path = tmp_path / "sessions.db"
+    assert store.look(path, is_had=False) == StoreFacts(path=str(path))
+    path.touch()
+    assert store.look(path, is_had=False) == StoreFacts(path=str(path))
+
+
+# --- ports ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["127.0.0.1", "::1"])
+def listener(request: pytest.FixtureRequest) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in request.param else socket.AF_INET
+    try:
+        made = socket.create_server((request.param, 0), family=family)
+    except OSError as error:
+        pytest.skip(f"cannot listen on {request.param}: {error}")
+    with made:
+        yield made
+
+
+def test_who_listens_is_found(listener: socket.socket) -> None:
+    address, port = listener.getsockname()[:2]
+    found = ports.listeners({port})
+    assert found is not None
+    [one] = found
+    assert (one.address, one.port, one.is_daemons) == (address, port, False)
+    assert one.owner.startswith(f"pid {os.getpid()} (")
+    mine = ports.listeners({port}, os.getppid())
+    assert mine is not None
+    assert mine[0].is_daemons
+
+
+# --- the machine ---------------------------------------------------------------------------------
+
+
+def test_the_libraries_are_found() -> None:
+    facts = versions.facts()
+    assert facts.system == "Linux"
+    assert facts.has_pidfds
+    assert facts.uvloop_failure == ""
+    assert all(facts.libraries.values())
+
+
+def test_the_clock_is_later_than_our_own_files() -> None:
+    facts = clock.facts(12.0)
+    assert 1.7e9 < facts.built_wall_s < facts.now_wall_s
+    assert facts.newest_wall_s == 12.0
+
+
+def test_shapes_and_rights_are_seen(tmp_path: Path) -> None:
+    (tmp_path / "file").touch(0o640)
+    os.mkfifo(tmp_path / "pipe")
+    shapes = {
+        name: look_at(str(tmp_path / name), Use.PRIVATE).shape
+        for name in (".", "file", "pipe", "none", "file/below")
+    }
+    assert shapes == {
+        ".": Shape.DIRECTORY,
+        "file": Shape.FILE,
+        "pipe": Shape.OTHER,
+        "none": Shape.MISSING,
+        "file/below": Shape.MISSING,
+    }
+    facts = look_at(str(tmp_path / "file"), Use.PRIVATE)
+    assert (facts.mode, facts.uid) == (0o640, os.geteuid())
+
+
+# --- fixes ---------------------------------------------------------------------------------------
+
+
+def test_rights_are_taken_and_none_are_given(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.touch()
+    path.chmod(0o604)
+    perform(TakeRights(path=str(path), rights=0o007))
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "two-names"])
+def test_what_is_no_plain_file_of_one_name_is_left_alone(kind: str, tmp_path: Path) -> None:
+    path, real = tmp_path / "file", tmp_path / "real"
+    real.touch()
+    real.chmod(0o644)
+    match kind:
+        case "link":
+            path.symlink_to(real)
+        case "pipe":
+            os.mkfifo(path, 0o644)
+        case _:
+            path.hardlink_to(real)
+    with pytest.raises((NotFixed, OSError)):
+        perform(TakeRights(path=str(path), rights=0o007))
+    assert real.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_directory_is_made_for_its_owner(tmp_path: Path) -> None:
+    path = tmp_path / "home"
+    owner = (65534, 65534) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
+    perform(MakeDirectory(path=str(path), mode=0o750, owner=owner))
+    found = path.stat()
+    assert (found.st_uid, found.st_gid) == owner
+    with pytest.raises(FileExistsError):
+        perform(MakeDirectory(path=str(path)))
+
+
+def test_a_socket_that_somebody_listens_on_stays(tmp_path: Path) -> None:
+    path = tmp_path / "admin.sock"
+    fix = RemoveSocket(path=str(path), lock=str(tmp_path / "lock"))
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        with pytest.raises(NotFixed, match="somebody listens"):
+            perform(fix)
+    perform(fix)
+    assert not path.exists()
