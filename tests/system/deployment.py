@@ -44,6 +44,24 @@ def install(machine: Machine, deb: Path) -> str:
     return apt(machine, "install", inside)
 
 
+def make_previous(machine: Machine, deb: Path) -> str:
+    """The same package as of an earlier version, made inside; `anyclawctl status` tells it too."""
+    machine.push(deb, "/root/new.deb")
+    machine.run("sh", "-euc", _PREVIOUS)
+    return "/root/anyclawd_0.0.9-1_all.deb"
+
+
+_PREVIOUS = """
+cd /root
+dpkg-deb --raw-extract new.deb old
+sed -i 's/^Version: .*/Version: 0.0.9-1/' old/DEBIAN/control
+cd old/usr/lib/python3/dist-packages/anyclawd
+sed -i 's/^__version__ = .*/__version__ = "0.0.9"/' __init__.py
+cd /root
+dpkg-deb --root-owner-group -Znone --build old anyclawd_0.0.9-1_all.deb
+"""
+
+
 def restore(machine: Machine) -> None:
     """Have the packaged service run, whatever has happened."""
     machine.run("sh", "-euc", _RESTORE)

@@ -34,7 +34,8 @@ def test_a_second_deployment_runs_beside_the_first(machine: Machine) -> None:
 def test_a_user_runs_one_of_their_own(machine: Machine) -> None:
     machine.run("useradd", "--create-home", "alice")
     number = machine.run("id", "-u", "alice").stdout.strip()
-    machine.run("systemctl", "start", f"user@{number}.service")
+    machine.run("systemd-run", "--quiet", "--pipe", "--wait", "loginctl", "enable-linger", "alice")
+    machine.wait_until(lambda: machine.exists(f"/run/user/{number}/systemd/private"), "a session")
     session = {"XDG_RUNTIME_DIR": f"/run/user/{number}", "HOME": "/home/alice"}
 
     def run(*argv: str) -> str:
@@ -48,4 +49,4 @@ def test_a_user_runs_one_of_their_own(machine: Machine) -> None:
     assert "processes: guaranteed: a cgroup for each unit" in run("anyclawctl", "status")
     run("systemctl", "--user", "stop", "anyclawd")
     assert run("systemctl", "--user", "show", "--value", "-p", "Result", "anyclawd") == "success\n"
-    machine.run("systemctl", "stop", f"user@{number}.service")
+    machine.run("systemd-run", "--quiet", "--pipe", "--wait", "loginctl", "disable-linger", "alice")

@@ -23,22 +23,23 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-#: What a machine has beside a minimal Debian: an administrator's tools, and those of the tests.
-_TOOLS = ("ca-certificates", "curl", "iproute2", "needrestart", "procps")
+#: What a machine has beside a minimal Debian: users' sessions, an administrator's tools, and those
+#: of the tests.
+_TOOLS = ("ca-certificates", "curl", "iproute2", "libpam-systemd", "needrestart", "procps")
 
-#: What the package needs of Debian, or recommends: fetched, so that apt finds it without a network,
-#: and not installed, so that installing the package still has that to do.
-_FETCHED = (
+#: What the package needs of Debian.
+_NEEDED = (
     *("python3", "python3-aiohttp", "python3-aiosqlite", "python3-jsonschema", "python3-networkx"),
-    *("python3-pil", "python3-prometheus-client", "python3-sdnotify", "python3-tomli-w"),
-    *("python3-uvloop", "python3-yaml"),
+    *("python3-prometheus-client", "python3-sdnotify", "python3-tomli-w", "python3-uvloop"),
+    "python3-yaml",
 )
 
-#: dpkg need not wait for a disk: what a crash would break is made anew.
-_FAST_DPKG = "echo force-unsafe-io >/etc/dpkg/dpkg.cfg.d/unsafe-io"
+#: A name of its own, not ours. And dpkg need not wait for a disk: what a crash breaks is made anew.
+_SETTLE = "echo debian >/etc/hostname; echo force-unsafe-io >/etc/dpkg/dpkg.cfg.d/unsafe-io"
 
 #: Mounts a tree and unified cgroups where only the container sees them, and becomes the container.
 #: A hybrid host shows its cgroups of version 1 in that place; a systemd of today refuses those.
+#: What systemd-nspawn keeps for a while lies on a tmpfs: on a disk it would not clean up after itself.
 _ENTER = """
 layers=$1 upper=$2 cgroup=$3
 shift 3
@@ -48,6 +49,8 @@ if [ "$(stat -f -c %T /sys/fs/cgroup)" != cgroup2fs ]; then
   umount -R /sys/fs/cgroup
   mount -t cgroup2 none /sys/fs/cgroup
 fi
+mkdir --parents /run/systemd/nspawn
+mount -t tmpfs none /run/systemd/nspawn
 echo 0 >"/sys/fs/cgroup/$cgroup/cgroup.procs"
 exec systemd-nspawn --quiet --directory="$upper/root" --register=no --keep-unit "$@"
 """
@@ -95,17 +98,25 @@ def lacking() -> str:
 def base(release: Release) -> Tree:
     """A Debian with a few tools, the lists of apt, and all that ours needs within its reach.
 
+    That, and what it recommends, is fetched, so that apt finds it without a network, and not
+    installed, so that installing the package has that to do.
+
     Raises Unavailable where it is neither in the cache nor to be had.
     """
     if why := lacking():
         raise Unavailable(why)
     bottom = Tree(release=release, layers=(_bootstrapped(release),))
-    fetch = ["apt-get", "install", "--yes", "--download-only", *_FETCHED]
+    fetch = ["apt-get", "install", "--yes", "--download-only", "python3-pil", *_NEEDED]
     return grown(
         bottom,
         "base",
-        [["sh", "-c", _FAST_DPKG], ["apt-get", "update"], _install(_TOOLS), fetch],
+        [["sh", "-c", _SETTLE], ["apt-get", "update"], _install(_TOOLS), fetch],
     )
+
+
+def ready(release: Release) -> Tree:
+    """A base tree with what the package needs installed, so that the package itself is soon in."""
+    return grown(base(release), "ready", [_install(_NEEDED)], network=False)
 
 
 def layer(release: Release, name: str, packages: Sequence[str]) -> Tree:
