@@ -26,11 +26,12 @@ from anyclawd.compile.policies import (
     timeouts_of,
     value_of,
 )
-from anyclawd.compile.secret import hidden_in, marked
+from anyclawd.compile.secret import hidden_in, is_secret_origin, marked
 from anyclawd.compile.tree import Node
 from anyclawd.model.deps import Dependencies, Ref
 from anyclawd.model.plan import DEFAULT_TARGET
 from anyclawd.model.policy import Isolation, Restart
+from anyclawd.model.secret import SHOWN_AS
 from anyclawd.model.span import BUILT_IN
 from anyclawd.model.tool import ToolRole
 from anyclawd.model.unit import (
@@ -76,7 +77,7 @@ class Builder:
             name=declaration.name,
             kind=kind,
             span=declaration.span,
-            description=value_of(settings, "description", ""),
+            description=_description(settings),
             required=value_of(settings, "required", default=False),
             problem=problem_of(draft),
             protocol=protocol_of(draft),
@@ -130,6 +131,15 @@ class Builder:
     def _free(self, settings: Mapping[str, Node], name: str) -> Mapping[str, Json]:
         node = settings.get(name)
         return _EMPTY if node is None else MappingProxyType(marked(node, self._shown))
+
+
+def _description(settings: Mapping[str, Node]) -> str:
+    """What everybody is shown of a unit, so it is no place for a secret."""
+    node = settings.get("description")
+    if node is None:
+        return ""
+    is_secret = node.origin is not None and is_secret_origin(node.origin)
+    return SHOWN_AS if is_secret else node.value
 
 
 def read_ack(node: Node) -> Ack:

@@ -409,6 +409,9 @@ class Reader:
         self._shown.add(node.origin)
         if not node.origin.is_known:
             return node._replace(value=node.origin.text)
+        if "\0" in node.origin.text:
+            self._report.error(node.span, key, "a command line cannot hold a NUL character")
+            return None
         return self._text(node, kind, key)
 
     def _programs(self, node: Node, key: str) -> Node:

@@ -69,6 +69,7 @@ from anyclawd.engine.events import (
     TimerElapsed,
 )
 from anyclawd.engine.manager import Manager
+from anyclawd.model import secret
 from anyclawd.model.deps import UnitName
 from anyclawd.model.errors import RequestError
 from anyclawd.model.plan import Plan
@@ -405,7 +406,9 @@ class Driver:
                 spawned = early[1]
         except OSError as error:
             is_permanent = error.errno not in _TEMPORARY
-            self.feed(SpawnFailed(name, invocation, error.strerror or str(error), is_permanent))
+            texts = secret.written_texts(unit.hidden)
+            reason = secret.scrub(error.strerror or str(error), texts)
+            self.feed(SpawnFailed(name, invocation, reason, is_permanent))
             return
         process = self.processes[name] = self._launcher.process(
             unit,

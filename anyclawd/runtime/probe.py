@@ -14,6 +14,7 @@ from typing import assert_never
 from urllib.parse import urlsplit
 
 from anyclawd.engine.events import Exit
+from anyclawd.model import secret
 from anyclawd.model.deps import UnitName
 from anyclawd.model.policy import Probe, ProbeType
 from anyclawd.model.unit import Unit
@@ -37,6 +38,10 @@ class Prober:
 
     async def look(self, unit: Unit, invocation: str, probe: Probe) -> str:
         """What is wrong with the unit, for people; empty where nothing is."""
+        failure = await self._look(unit, invocation, probe)
+        return _without_secrets(failure, unit, probe) if failure and unit.hidden else failure
+
+    async def _look(self, unit: Unit, invocation: str, probe: Probe) -> str:
         try:
             async with asyncio.timeout(probe.timeout_s):
                 match probe.type:
@@ -177,6 +182,17 @@ def _shown(url: str) -> str:
     """A URL without what may be secret: a user's name and password, and what is asked for."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _without_secrets(failure: str, unit: Unit, probe: Probe) -> str:
+    """A failure without what has come into the settings of the unit from where secrets are."""
+    texts = secret.written_texts(unit.hidden)
+    if probe.url in texts:  # of which a part is told
+        parts = urlsplit(probe.url)
+        host = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        failure = failure.replace(_shown(probe.url), f"{host}/{secret.SHOWN_AS}")
+    shown: str = secret.scrub(failure, texts)
+    return shown
 
 
 def _subject(probe: Probe) -> str:

@@ -298,7 +298,7 @@ def test_a_secret_is_nowhere_but_where_it_is_needed(
         "house-key": SECRET,
         "harmless": f"{SECRET}\n",
         "spoken": SPOKEN,
-        "url": f"http://127.0.0.1:9/health?key={SPOKEN}",
+        "url": f"http://127.0.0.1:9/bot-{SPOKEN}/me?key={SPOKEN}",
     }.items():
         (credentials / name).write_text(text)
     environ = {"THE_API_KEY": SECRET, "CREDENTIALS_DIRECTORY": str(credentials)}

@@ -24,6 +24,7 @@ from anyclawd.model.policy import (
     ReadinessType,
     Restart,
 )
+from anyclawd.model.secret import MARK
 from anyclawd.model.state import Health, JobType, Result, Sub
 from anyclawd.model.unit import Unit
 from anyclawd.model.value import Json
@@ -227,6 +228,17 @@ async def test_a_server_that_does_not_answer_has_failed(prober: Prober) -> None:
         by_tcp = Probe(type=ProbeType.TCP, host="127.0.0.1", port=port)
         assert await prober.look(UNIT, "run", by_http) == f"{url}: no answer within 0.05 s"
         assert await prober.look(UNIT, "run", by_tcp) == ""
+
+
+async def test_a_look_tells_nothing_of_a_url_that_is_a_secret(
+    prober: Prober, unused_port: int
+) -> None:
+    url = f"http://127.0.0.1:{unused_port}/bot-hunter2/getMe?a=hunter2"
+    unit = replace(UNIT, hidden=({MARK: {"value": url}},))
+    failure = await prober.look(unit, "run", Probe(type=ProbeType.HTTP, url=url))
+    assert failure == f"http://127.0.0.1:{unused_port}/<secret>: connection refused"
+    absent = replace(UNIT, hidden=({MARK: {"value": "/opt/hunter2"}},))
+    assert "hunter2" not in await prober.look(absent, "run", command("/opt/hunter2"))
 
 
 # -- looks at units that run --------------------------------------------------------------------

@@ -228,6 +228,7 @@ def test_what_goes_into_the_plan_as_it_is_is_warned_of_and_searched_for(
     assert outcome.plan is not None, lines(outcome)
     unit = outcome.plan.units["a.service"]
     assert unit.timeouts.stop_s == 77.0
+    assert unit.description == SHOWN_AS
     texts = written_texts(unit.secrets)
     assert set(texts) == {content.decode() for content in IN_PLAIN.values()}
     assert scrub(list(unit.argv), texts) == ["/bin/true", SHOWN_AS]
@@ -250,6 +251,15 @@ def test_what_goes_into_the_plan_as_it_is_is_warned_of_and_searched_for(
     shown = {name: fingerprint(content) for name, content in IN_PLAIN.items()}
     found = {name: mark for kind, name, mark in outcome.inputs if kind == "shown-credential"}
     assert found == shown
+
+
+def test_a_command_line_holds_no_nul(compile_text: Compile) -> None:
+    text = "units: {a.service: {exec: [/bin/true, !credential key], protocol: none}}\n"
+    found = lines(compile_text(text, credentials={"key": b"a\0b"}))
+    assert found[0] == (
+        "anyclaw.yaml:1:39: error: units.a.service.exec[1]: a command line cannot hold a NUL"
+        " character"
+    )
 
 
 def test_what_does_not_fit_is_told_without_its_text(compile_text: Compile) -> None:
