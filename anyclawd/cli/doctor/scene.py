@@ -242,6 +242,8 @@ def _config_of(
         return str(places.find_config(options, environ).absolute()), ""
     except ClientError as error:
         return "", str(error)
+    except OSError as error:  # it is there, or may be, and we may not look
+        return str(error.filename), ""
 
 
 def _state_dir(given: str | None, environ: Mapping[str, str], config: str) -> str:

@@ -27,6 +27,11 @@ print(json.dumps({"severity": "warning", "text": f"open with {key}", "remedy": o
 print(json.dumps({"severity": "ok", "text": os.environ["PLACE"]}))
 sys.exit(3 if request["options"].get("fail") else 0)
 """
+LENDER = """\
+lender.agent:
+  exec: ["@built-in/agents/mock"]
+  environment: {API_KEY: !credential lent}
+"""
 STUBBORN = "trap '' TERM; setsid sleep 600 & while :; do read x || sleep 600; done"
 
 
@@ -75,6 +80,8 @@ def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Patient]:
         port = taken.getsockname()[1]
         config = directory / "anyclaw.yaml"
         config.write_text(json.dumps(faults(directory, port)))
+        (directory / "units.d").mkdir()
+        (directory / "units.d" / "lender.yaml").write_text(LENDER)
         config.chmod(0o644)
         make_state(directory)
         yield Patient(directory, config, port)
@@ -236,6 +243,14 @@ def test_agents_are_tried(report: Json) -> None:
     ended = "does not answer initialize, and ended with exit code 3: <secret> is wrong"
     assert of(report, "agents", "short.agent") == [("error", ended)]
     assert of(report, "agents", "stubborn.agent") == [("error", "does not answer initialize")]
+
+
+def test_an_agent_that_misses_a_credential_is_not_tried(report: Json) -> None:
+    text = "the credential lent is not known here: the service manager alone has it"
+    assert of(report, "agents", "lender.agent") == [("note", f"was not tried: {text}")]
+    assert [severity for severity, _ in of(report, "credentials", "lent")] == ["note"]
+    texts = [one["text"] for one in report["findings"] if one["check"] == "configuration"]
+    assert not [one for one in texts if "lent" in one]  # told once
 
 
 def test_nothing_of_a_trial_is_left(report: Json) -> None:

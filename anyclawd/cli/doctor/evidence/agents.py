@@ -10,7 +10,7 @@ from anyclawd.cli.doctor.scene import Online, Scene
 from anyclawd.cli.doctor.verdict.agents import AgentFacts
 from anyclawd.gateway.handshake import revealed_options
 from anyclawd.model.errors import RemoteProtocolError
-from anyclawd.model.secret import Unavailable, scrub
+from anyclawd.model.secret import scrub
 from anyclawd.model.unit import Unit
 from anyclawd.model.value import Json
 from anyclawd.wire import acp, jsonrpc
@@ -73,10 +73,7 @@ def _tried(unit: Unit, stage: Stage) -> AgentFacts:
     if reason := why_not(unit, stage):
         return AgentFacts(unit=unit.name, why_not=reason)
     assert unit.agent is not None
-    try:
-        options = revealed_options(unit, stage.environ)
-    except Unavailable as error:
-        return AgentFacts(unit=unit.name, why_not=str(error))
+    options = revealed_options(unit, stage.environ)
     served = acp.Served(unit.agent.fs.read, unit.agent.fs.write, unit.agent.terminal)
     params = acp.initialize_params(anyclawd.__version__, options, served)
     patience_s = min(unit.timeouts.start_s or _START_S_MAX, _START_S_MAX)

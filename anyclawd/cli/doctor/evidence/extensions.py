@@ -13,7 +13,7 @@ from anyclawd.cli.doctor.scene import Scene
 from anyclawd.cli.doctor.verdict.extensions import CheckFacts, Said
 from anyclawd.gateway.handshake import revealed_options
 from anyclawd.model.plan import Plan
-from anyclawd.model.secret import Unavailable, scrub
+from anyclawd.model.secret import scrub
 from anyclawd.model.unit import Unit
 from anyclawd.model.value import Json
 from anyclawd.wire import jsonrpc
@@ -39,12 +39,8 @@ def _made(unit: Unit, plan: Plan, scene: Scene) -> CheckFacts:
     stage = scene.stage
     if reason := why_not(unit, stage):
         return CheckFacts(unit=unit.name, why_not=reason)
-    try:
-        options = revealed_options(unit, stage.environ)
-    except Unavailable as error:
-        return CheckFacts(unit=unit.name, why_not=str(error))
     request = {
-        "options": options,
+        "options": revealed_options(unit, stage.environ),
         "unit": unit.name,
         "running": unit.name in scene.running,
         "workspaces": _workspaces(unit, plan),

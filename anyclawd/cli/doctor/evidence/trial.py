@@ -17,9 +17,12 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
+from anyclawd.cli.doctor.evidence.secrets import marks_in
+from anyclawd.model import credential as names
 from anyclawd.model.plan import Settings
+from anyclawd.model.secret import Unavailable, reveal
 from anyclawd.model.unit import Unit
-from anyclawd.runtime import spawn, tree
+from anyclawd.runtime import credential, spawn, tree
 from anyclawd.runtime.order import order_of
 from anyclawd.runtime.state_directory import VARIABLE as STATE_DIRECTORY
 
@@ -41,12 +44,25 @@ class Stage:
 
 def why_not(unit: Unit, stage: Stage) -> str:
     """Why we cannot start a process of a unit as the daemon would; empty where we can."""
-    if os.geteuid() == 0:
-        return ""
-    if stage.daemon_uid != os.geteuid():
-        return "only root and the daemon's own user can start it"
-    if unit.user and unit.user not in (str(os.geteuid()), _name_of(os.geteuid())):
-        return f"only root can start it, as user {unit.user!r}"
+    if os.geteuid() != 0:
+        if stage.daemon_uid != os.geteuid():
+            return "only root and the daemon's own user can start it"
+        if unit.user and unit.user not in (str(os.geteuid()), _name_of(os.geteuid())):
+            return f"only root can start it, as user {unit.user!r}"
+    return _missed(unit, stage)
+
+
+def _missed(unit: Unit, stage: Stage) -> str:
+    """The secret that it would miss; of credentials the service manager alone may have them."""
+    if not stage.environ.get(names.VARIABLE):
+        for mark in marks_in((unit.environment, unit.options)):
+            if "credential" in mark and mark.get("default") is None:
+                return names.not_known(mark["credential"])
+    try:
+        for value in (unit.environment, unit.options):
+            reveal(value, stage.environ, credential.reader(stage.environ))
+    except Unavailable as error:
+        return str(error)
     return ""
 
 

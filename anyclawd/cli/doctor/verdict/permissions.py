@@ -58,7 +58,7 @@ def _directory(facts: PathFacts, daemon_uid: int) -> Iterator[Finding]:
     """The state or the runtime directory."""
     match facts.shape:
         case Shape.MISSING:
-            yield note(facts.path, f"{facts.use} is not there yet; the daemon makes it")
+            yield ok(facts.path, f"{facts.use} is not there yet; the daemon makes it")
         case Shape.UNSEEN:
             yield _unseen(facts)
         case Shape.FILE | Shape.OTHER:

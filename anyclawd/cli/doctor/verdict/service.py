@@ -62,6 +62,8 @@ def _unit(facts: ServiceFacts) -> Iterator[Finding]:
     if facts.active == "failed":
         remedy = f"journalctl -u {unit} -e"
         yield error(unit, f"has failed: {facts.result}", remedy)
+    elif facts.active == "inactive":
+        yield note(unit, "does not run", f"{systemctl} start {unit}")
     if facts.restarts >= _RESTARTS:
         text = f"systemd has restarted it {facts.restarts} times"
         yield warning(unit, text, f"journalctl -u {unit}")

@@ -333,6 +333,10 @@ SERVICES = {
         replace(UNIT, active="failed", result="exit-code"),
         ["error anyclawd.service: has failed: exit-code"],
     ),
+    "at-rest": (
+        replace(UNIT, active="inactive"),
+        ["note anyclawd.service: does not run"],
+    ),
     "restarted": (
         replace(UNIT, restarts=4),
         ["warning anyclawd.service: systemd has restarted it 4 times"],

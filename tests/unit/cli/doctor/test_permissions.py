@@ -52,7 +52,7 @@ ROWS = {  # behaviour: (path, what is told)
     ),
     "state-missing": (
         replace(at(Use.STATE, 0), shape=Shape.MISSING),
-        ["note /x: the state directory is not there yet; the daemon makes it", *PRIVATE[1:]],
+        ["ok /x: the state directory is not there yet; the daemon makes it"],
     ),
     "state-unseen": (
         replace(at(Use.STATE, 0), shape=Shape.UNSEEN),
