@@ -104,7 +104,7 @@ class Sources:
         self.report.error(where, key, reason)
         return unknown(source, name)
 
-    def credential(self, name: str) -> str | None:
+    def _text_of(self, name: str) -> str | None:
         """The text of a credential, None where it is not given. Raises ValueError, which says why.
 
         It is read once, so that all of a plan is of the same.
@@ -125,7 +125,7 @@ class Sources:
 
     def _credential(self, name: str, default: str | None, where: Span, key: str) -> Origin:
         try:
-            found = self.credential(name)
+            found = self._text_of(name)
         except ValueError as error:
             self.report.error(where, key, f"cannot use the credential {name}: {error}")
             return unknown(Source.CREDENTIAL, name, default)
