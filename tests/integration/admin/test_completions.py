@@ -6,13 +6,16 @@ import select
 import shutil
 import subprocess
 import sys
+from argparse import Namespace
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
+from anyclawd.cli import cmd_complete
 from anyclawd.cli.complete.line import Line
 from anyclawd.cli.complete.offline import deployments
 from anyclawd.cli.main import VERBS
@@ -28,10 +31,18 @@ def needs(shell: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(shutil.which(shell) is None, reason=f"there is no {shell} here")
 
 
+def printed(environ: dict[str, str], *words: str) -> list[str]:
+    """The lines that a shell reads; made in this process, since there are so many cases."""
+    stdout = StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(stdout):
+        patch.setattr(os, "environ", environ)
+        assert cmd_complete.run(Namespace(words=["--", *words], socket=None)) == 0
+    return stdout.getvalue().splitlines()
+
+
 def candidates(served: Served, *words: str) -> list[str]:
-    done = anyclawctl(served, "complete", "--", *words)
-    assert (done.returncode, done.stderr) == (0, "")
-    return [line.partition("\t")[0] for line in done.stdout.splitlines()]
+    lines = printed({"ANYCLAWD_SOCKET": str(served.path)}, *words)
+    return [line.partition("\t")[0] for line in lines]
 
 
 QUEUE = ["queue.mode=", "queue.cap=", "queue.overflow="]
@@ -130,12 +141,7 @@ print([name for name in {slow} if name in sys.modules])
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_completes_its_options(verb: str) -> None:
-    done = run(["complete", "--", verb, "--jso"], {})
-    assert (done.returncode, done.stdout, done.stderr) == (
-        0,
-        "--json\tprint JSON for programs\n",
-        "",
-    )
+    assert printed({}, verb, "--jso") == ["--json\tprint JSON for programs"]
 
 
 @pytest.mark.parametrize(
@@ -200,9 +206,7 @@ def test_without_a_daemon_names_are_those_of_the_configuration(
     config: Path, words: list[str], expected: list[str]
 ) -> None:
     environ = {"ANYCLAWD_SOCKET": "/nowhere/admin.sock", "ANYCLAW_CONFIG": str(config)}
-    done = run(["complete", "--", *words], environ)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines() == expected
+    assert printed(environ, *words) == expected
 
 
 def test_deployments_are_those_with_a_directory_for_a_socket(tmp_path: Path) -> None:
@@ -244,14 +248,13 @@ def test_what_a_drop_in_can_be_for_is_more_than_what_runs(served: Served, config
 def test_with_neither_there_are_but_the_built_in_names(tmp_path: Path) -> None:
     for words in (["status", ""], ["sessions", "show", ""], ["login", "default", ""]):
         environ = {"ANYCLAW_CONFIG": str(tmp_path / "none.yaml")}
-        done = run(["complete", "--", "-s", str(tmp_path / "none.sock"), *words], environ)
-        names = [line for line in done.stdout.splitlines() if not line.endswith(BUILT_IN)]
-        assert (done.returncode, names, done.stderr) == (0, [], "")
+        lines = printed(environ, "-s", str(tmp_path / "none.sock"), *words)
+        assert [line for line in lines if not line.endswith(BUILT_IN)] == []
 
 
 def test_a_socket_on_the_line_is_the_one_that_is_asked(served: Served) -> None:
     done = run(["complete", "--", "-s", str(served.path), "sessions", "show", "deb"], {})
-    assert done.stdout == f"{LIVE}\tswallows\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{LIVE}\tswallows\n", "")
 
 
 def test_what_a_shell_could_not_read_is_left_out(served: Served) -> None:
