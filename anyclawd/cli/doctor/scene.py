@@ -140,8 +140,13 @@ class Scene:
             environ=self.environ,
             state_dir=self.state_dir,
             daemon_uid=self.daemon_uid,
-            working_directory=self.working_directory,
+            working_directory=self.working_directory if self._has_worked else "",
         )
+
+    @property
+    def _has_worked(self) -> bool:
+        """Whether its working directory is there, which a service manager makes at a start."""
+        return os.access(self.working_directory, os.X_OK)
 
     @property
     def pid(self) -> int | None:

@@ -60,7 +60,8 @@ def told(unit: str, shown: str, written: str, *, is_users: bool, lingers: bool) 
         restarts=_number(said, "NRestarts"),
         needs_reload=said.get("NeedDaemonReload") == "yes",
         restart=said.get("Restart", ""),
-        watchdog_s=_seconds(said.get("WatchdogUSec", "")),
+        # What is shown is that of a run, and of one that does not run there is none.
+        watchdog_s=_seconds(said.get("WatchdogUSec", "")) or settings.watchdog_s(),
         is_delegated=said.get("Delegate") == "yes",
         user=said.get("User", ""),
         working_directory=said.get("WorkingDirectory", "").lstrip("!-"),
@@ -125,6 +126,11 @@ class _Settings:
             for value in self._values.get(setting, ()):
                 name, _, rest = value.partition(":")
                 yield name, rest if setting in _FROM_FILES else ""
+
+    def watchdog_s(self) -> float:
+        """A number alone is one of seconds. Source: systemd.service(5), WatchdogSec=."""
+        text = "".join(self._values.get("WatchdogSec", [])[-1:])
+        return float(text) if text.isdecimal() else _seconds(text)
 
     def environment_files(self) -> Iterator[str]:
         """The files of variables. Source: systemd.exec(5), EnvironmentFile=."""

@@ -39,7 +39,7 @@ class Stage:
     environ: Mapping[str, str]  #: the daemon's, as far as it can be known
     state_dir: str
     daemon_uid: int
-    working_directory: str  #: the daemon's
+    working_directory: str  #: the daemon's; empty where that is not there yet
 
 
 def why_not(unit: Unit, stage: Stage) -> str:

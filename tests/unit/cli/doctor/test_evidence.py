@@ -81,6 +81,15 @@ def test_durations_of_systemd(text: str, seconds: float) -> None:
     assert told("x", shown, "", is_users=False, lingers=True).watchdog_s == seconds
 
 
+@pytest.mark.parametrize(
+    ("written", "seconds"), [("30", 30.0), ("1min", 60.0), ("", 0.0), ("infinity", 0.0)]
+)
+def test_the_watchdog_of_what_does_not_run_is_the_written_one(written: str, seconds: float) -> None:
+    shown = "LoadState=loaded\nWatchdogUSec=0\n"
+    facts = told("x", shown, f"WatchdogSec={written}\n", is_users=False, lingers=True)
+    assert facts.watchdog_s == seconds
+
+
 METRICS = r"""
 # HELP anyclawd_queue_depth Messages that wait for their turn.
 # TYPE anyclawd_queue_depth gauge
