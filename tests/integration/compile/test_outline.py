@@ -4,7 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from anyclawd.compile.compiler import compile_config
 from anyclawd.compile.outline import units_in
+from anyclawd.compile.tree import Machine
+
+ROOT = Path(__file__).parents[3]
+EXAMPLES = [path for path in ROOT.glob("docs/examples/**/*.yaml") if path.name != "compose.yaml"]
 
 FILES = {
     "entries": (
@@ -44,3 +49,12 @@ def test_drop_ins_have_names_too(tmp_path: Path) -> None:
     (tmp_path / "units.d" / "b.txt").write_text("no.tool: {}")
     (tmp_path / "z.tool.d").mkdir()
     assert units_in(str(tmp_path / "anyclaw.yaml")) == ["x.tool", "y.tool", "z.tool"]
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_compiler_makes_no_process_of_another_name(path: Path) -> None:
+    outcome = compile_config(str(path), {}, Machine({}), has_credentials=False)
+    assert outcome.plan is not None
+    processes = {str(unit.name) for unit in outcome.plan.units.values() if unit.is_process}
+    assert processes
+    assert processes <= set(units_in(str(path)))
