@@ -95,6 +95,7 @@ def configuration(directory: Path, **options: object) -> str:
         {"default": {**mock(**options), "timeouts": {"stop": "1s"}}},
         {"debug-http": {**debug_http(host="0.0.0.0", port=8080), "queue": {"mode": "followup"}}},
         session_store={"type": "sqlite", "path": "/var/lib/anyclawd/sessions.db"},
+        log_format="json",
     )
     write_config(directory / "anyclaw.yaml", config)
     return f"--volume={directory}/anyclaw.yaml:/etc/anyclawd/anyclaw.yaml:ro"
@@ -133,6 +134,8 @@ def test_it_needs_no_root_no_capability_and_no_writable_file_system(
         assert "CapBnd:\t0000000000000000\n" in status
         assert "best effort" in engine.inside(container, "anyclawctl", "status").stdout
         chat_with(engine, container).converse("hello", "Echo: hello")
+        lines = engine.logs(container).splitlines()
+        assert "default.target: running" in [json.loads(line)["message"] for line in lines]
 
 
 def test_plain_it_runs_the_configuration_of_the_package(engine: Engine, image: str) -> None:
