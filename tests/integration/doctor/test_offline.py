@@ -255,15 +255,17 @@ def test_an_agent_that_misses_a_credential_is_not_tried(report: Json) -> None:
 
 def test_nothing_of_a_trial_is_left(report: Json) -> None:
     del report
-    left = [path.parent for path in Path("/proc").glob("[0-9]*/environ") if is_trials(path)]
+    mark = b"ANYCLAWD_UNIT=stubborn.agent"
+    left = [path for path in Path("/proc").glob("[0-9]*/environ") if carries(path, [mark])]
     assert left == []
 
 
-def is_trials(environ: Path) -> bool:
+def carries(environ: Path, marks: list[bytes]) -> bool:
     try:
-        return b"ANYCLAWD_UNIT=stubborn.agent" in environ.read_bytes()
+        content = environ.read_bytes()
     except OSError:
         return False
+    return any(mark in content for mark in marks)
 
 
 def test_the_libraries_of_the_suite_are_recent_enough(report: Json) -> None:
@@ -308,3 +310,43 @@ def test_what_is_safe_is_put_right(patient: Patient) -> None:
     assert modes == {"state": 0o751, "anyclaw.yaml": 0o640}
     assert not (directory / "run" / "admin.sock").exists()
     assert (directory / "home").is_dir()
+
+
+IMPATIENT = """
+import sys
+from anyclawd.cli.doctor.evidence import extensions
+from anyclawd.cli.main import main
+extensions.TIMEOUT_S = 1.0
+sys.exit(main())
+"""
+UNRULY = {  # behaviour: (the program, what is told)
+    "hangs": ("setsid sleep 600 & sleep 600", "its check did not end in time and was killed"),
+    "floods": ("exec yes", "its check said too much and was killed"),
+    "speaks-after-its-end": ("sleep 600 & exit 0", "has nothing to say"),
+}
+
+
+def test_an_unruly_check_ends_with_all_that_it_has_started(tmp_path: Path) -> None:
+    config = tmp_path / "anyclaw.yaml"
+    unruly = {
+        f"{name}.service": {"exec": ["/bin/sh", "-c", script], "protocol": "none", "check": True}
+        for name, (script, _) in UNRULY.items()
+    }
+    config.write_text(json.dumps({"units": unruly, "admin_port": 0}))
+    done = subprocess.run(
+        [sys.executable, "-c", IMPATIENT, "--json", "doctor", "--offline", "-c", str(config)],
+        env=environment({"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stderr == ""
+    report = json.loads(done.stdout)
+    found = {name: of(report, "extensions", f"{name}.service") for name in UNRULY}
+    assert {name: told[-1][1] for name, told in found.items()} == {
+        name: text for name, (_, text) in UNRULY.items()
+    }
+    marks = [f"ANYCLAWD_UNIT={name}.service".encode() for name in UNRULY]
+    left = [path for path in Path("/proc").glob("[0-9]*/environ") if carries(path, marks)]
+    assert left == []

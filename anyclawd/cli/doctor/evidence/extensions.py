@@ -58,11 +58,13 @@ def _asked(unit: Unit, stage: Stage, request: Json) -> CheckFacts:
             content = b""
             while len(content) < OUTPUT_BYTES_MAX and (piece := trial.read(deadline)):
                 content += piece
-            is_over = trial.wait(deadline)
+            is_flood = len(content) >= OUTPUT_BYTES_MAX
+            is_over = not is_flood and trial.wait(deadline)
             trial.kill()
             return CheckFacts(
                 unit=unit.name,
-                is_late=not is_over,
+                is_late=not is_over and not is_flood,
+                is_flood=is_flood,
                 exit_code=trial.exit_code,
                 last_words=trial.last_words[:TEXT_CHARS_MAX],
                 said=tuple(_said(content[:OUTPUT_BYTES_MAX]))[:FINDINGS_MAX],
@@ -97,6 +99,7 @@ def _without(facts: CheckFacts, texts: Sequence[str]) -> CheckFacts:
         unit=facts.unit,
         failure=scrub(facts.failure, hidden),
         is_late=facts.is_late,
+        is_flood=facts.is_flood,
         exit_code=facts.exit_code,
         last_words=scrub(facts.last_words, hidden),
         said=tuple(

@@ -73,12 +73,25 @@ def _paths(scene: Scene) -> Iterator[tuple[str, Use, bool]]:
     own = [name for name in files if not _is_shipped(name, scene)]
     for name in sorted({str(Path(name).parent) for name in own}):
         yield name, Use.CONFIG_DIRECTORY, False
+    for above in sorted({str(one) for name in own for one in Path(name).parent.parents}):
+        yield above, Use.ABOVE, False
+    for program in () if plan is None else sorted(_programs(plan)):
+        yield program, Use.PROGRAM, False
     names = frozenset(one.name for one in scene.variables if looks_secret(one.name))
     for name in scene.service.environment_files:
         yield name, Use.CONFIG, _sets(name, names)
     written = frozenset() if plan is None else _written(plan)
     for name in own:
         yield name, Use.CONFIG, _holds(name, written)
+
+
+def _programs(plan: Plan) -> set[str]:
+    """What units execute: programs, and what stands behind an interpreter, by whole paths."""
+    from anyclawd.compile.world import commands_of
+
+    commands = (command for unit in plan.units.values() for _, command in commands_of(unit))
+    words = (word for command in commands for word in command.argv[:2])
+    return {word for word in words if word.startswith("/")}
 
 
 def _is_shipped(name: str, scene: Scene) -> bool:

@@ -29,6 +29,8 @@ from anyclawd.runtime.state_directory import VARIABLE as STATE_DIRECTORY
 _READ_BYTES = 64 * 1024
 #: How much of the end of its stderr is kept.
 _WORDS_BYTES = 4096
+#: How long a killed process may take to be gone.
+_DEATH_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +94,7 @@ class Trial:
         self.pid, self._pidfd, self._stdin, self._stdout, self._stderr = spawned
         self._open = {self._stdout, self._stderr}
         self._words = b""
+        self._is_reaped = False
         self.exit_code: int | None = None  #: once it has ended; that of a signal is negative
 
     def __enter__(self) -> Self:
@@ -132,15 +135,22 @@ class Trial:
         self._stdin = -1
 
     def read(self, deadline: float) -> bytes | None:
-        """What comes next on its stdout; None at its end, or at the deadline."""
+        """What comes next on its stdout; None at its end, or at the deadline.
+
+        Its end is that of the process: what it has left behind may hold the pipe open for ever.
+        """
         while self._stdout in self._open:
-            ready = self._poll(deadline, self._open)
+            has_ended = self.exit_code is not None
+            watched = self._open if has_ended else {*self._open, self._pidfd}
+            ready = self._poll(0.0 if has_ended else deadline, watched)
             if not ready:
                 return None
             if self._stderr in ready:
                 self._words = (self._words + self._take(self._stderr))[-_WORDS_BYTES:]
             if self._stdout in ready and (piece := self._take(self._stdout)):
                 return piece
+            if self._pidfd in ready:
+                self._note_end()
         return None
 
     def wait(self, deadline: float) -> bool:
@@ -154,24 +164,29 @@ class Trial:
                 if descriptor == self._stderr:
                     self._words = (self._words + piece)[-_WORDS_BYTES:]
             if self._pidfd in ready:
-                self._reap()
+                self._note_end()
         return True
 
     def kill(self) -> None:
-        """End its session, and whatever of it has become ours."""
+        """End its session, and whatever of it has become ours; it is reaped after its group."""
+        if self._is_reaped:
+            return
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
-        if self.exit_code is None:
-            self.wait(time.monotonic() + 5.0)
+        if self.wait(time.monotonic() + _DEATH_S):
+            os.waitpid(self.pid, 0)
+            self._is_reaped = True
         tree.kill_children(())
 
     def terminate(self) -> None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGTERM)
 
-    def _reap(self) -> None:
-        _, status = os.waitpid(self.pid, 0)
-        self.exit_code = os.waitstatus_to_exitcode(status)
+    def _note_end(self) -> None:
+        """Learn how it has ended, and leave its number to it: its group is still to be killed."""
+        found = os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOWAIT)
+        assert found is not None, "a pidfd is readable once its process has ended"
+        self.exit_code = found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
 
     def _take(self, descriptor: int) -> bytes:
         """Some bytes; at the end the descriptor is not listened to any more."""

@@ -24,6 +24,7 @@ class CheckFacts:
     why_not: str = ""  #: it was not run
     failure: str = ""  #: it could not be started
     is_late: bool = False  #: it was killed; what it had said until then counts
+    is_flood: bool = False  #: it was killed for saying too much
     exit_code: int | None = 0
     last_words: str = ""  #: of its stderr
     said: tuple[Said, ...] = ()
@@ -52,12 +53,19 @@ def _judge(facts: CheckFacts) -> Iterator[Finding]:
     for said in facts.said:
         severity = _SEVERITIES.get(said.severity, Severity.NOTE)
         yield Finding(severity=severity, subject=unit, text=said.text, remedy=said.remedy)
-    if facts.is_late:
-        text = "its check did not end in time and was killed"
-        yield error(unit, text, "take check: true from the unit if it has none")
-    elif facts.exit_code != 0:
-        words = f": {facts.last_words}" if facts.last_words else ""
-        text = f"its check failed with exit code {facts.exit_code}{words}"
-        yield error(unit, text, "take check: true from the unit if it has none")
+    if failure := _failure(facts):
+        yield error(unit, f"its check {failure}", "take check: true from the unit if it has none")
     elif not facts.said:
         yield ok(unit, "has nothing to say")
+
+
+def _failure(facts: CheckFacts) -> str:
+    """How the check itself went wrong; empty where it did not."""
+    if facts.is_late:
+        return "did not end in time and was killed"
+    if facts.is_flood:
+        return "said too much and was killed"
+    if facts.exit_code == 0:
+        return ""
+    words = f": {facts.last_words}" if facts.last_words else ""
+    return f"failed with exit code {facts.exit_code}{words}"

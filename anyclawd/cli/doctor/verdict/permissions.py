@@ -10,6 +10,8 @@ from anyclawd.cli.doctor.finding import Finding, TakeRights, error, note, ok, wa
 
 #: Rights of others, and of everybody but the owner.
 _READ, _WRITE, _OTHERS, _NOT_OURS = 0o004, 0o002, 0o007, 0o077
+#: With it, nobody renames in a directory what is somebody else's. Source: chmod(2), S_ISVTX.
+_STICKY = 0o1000
 
 
 class Use(StrEnum):
@@ -19,6 +21,8 @@ class Use(StrEnum):
     RUNTIME = "the runtime directory"
     CONFIG_DIRECTORY = "a directory of the configuration"
     CONFIG = "a file of the configuration"
+    ABOVE = "a directory above the configuration"
+    PROGRAM = "a program of a unit"
     PRIVATE = "a file of the daemon's own"  #: database, plan and what else is in its directory
 
 
@@ -121,12 +125,30 @@ def _private(facts: PathFacts, daemon_uid: int) -> Iterator[Finding]:
         yield _exposed(warning, facts, "everybody may read it", _NOT_OURS)
 
 
+def _above(facts: PathFacts, daemon_uid: int) -> Iterator[Finding]:
+    """Who may rename what lies in it may put another configuration in the place of ours."""
+    is_open = facts.shape is Shape.DIRECTORY and facts.mode & (_WRITE | _STICKY) == _WRITE
+    if is_open or (facts.shape is Shape.DIRECTORY and facts.uid not in (daemon_uid, 0)):
+        who = "everybody" if is_open else facts.owner
+        text = f"{who} may put another directory in the place of the configuration's"
+        say, remedy = (error, f"chmod o-w {facts.path}") if is_open else (warning, "move it away")
+        yield say(facts.path, text, remedy)
+
+
+def _program(facts: PathFacts, _daemon_uid: int) -> Iterator[Finding]:
+    if facts.shape is Shape.FILE and facts.mode & _WRITE:
+        text = "everybody may change it, and units execute it"
+        yield _exposed(error, facts, text, _WRITE)
+
+
 _JUDGES: Mapping[Use, Callable[[PathFacts, int], Iterator[Finding]]] = MappingProxyType(
     {
         Use.STATE: _directory,
         Use.RUNTIME: _directory,
         Use.CONFIG_DIRECTORY: _config_directory,
         Use.CONFIG: _config,
+        Use.ABOVE: _above,
+        Use.PROGRAM: _program,
         Use.PRIVATE: _private,
     }
 )

@@ -331,6 +331,10 @@ CHECKS = {
             "error c.channel: its check did not end in time and was killed",
         ],
     ),
+    "flooding": (
+        replace(CHECK, is_flood=True, exit_code=-9),
+        ["error c.channel: its check said too much and was killed"],
+    ),
     "failed": (
         replace(CHECK, exit_code=1, last_words="KeyError: 'x'"),
         ["error c.channel: its check failed with exit code 1: KeyError: 'x'"],

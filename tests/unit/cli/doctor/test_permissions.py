@@ -11,7 +11,7 @@ OURS, OTHERS = 900, 1000
 
 
 def at(use: Use, mode: int, *, uid: int = OURS, secret: bool = False) -> PathFacts:
-    is_directory = use in (Use.STATE, Use.RUNTIME, Use.CONFIG_DIRECTORY)
+    is_directory = use in (Use.STATE, Use.RUNTIME, Use.CONFIG_DIRECTORY, Use.ABOVE)
     shape = Shape.DIRECTORY if is_directory else Shape.FILE
     return PathFacts(
         path="/x",
@@ -104,6 +104,21 @@ ROWS = {  # behaviour: (path, what is told)
     "config-unseen": (
         replace(at(Use.CONFIG, 0), shape=Shape.UNSEEN),
         ["note /x: a file of the configuration cannot be seen from here"],
+    ),
+    "above-for-all": (at(Use.ABOVE, 0o755), PRIVATE),
+    "above-sticky": (at(Use.ABOVE, 0o1777, uid=0), PRIVATE),
+    "above-written": (
+        at(Use.ABOVE, 0o777, uid=0),
+        [("error /x: everybody may put another directory in the place of the configuration's")],
+    ),
+    "above-of-another": (
+        at(Use.ABOVE, 0o755, uid=OTHERS),
+        ["warning /x: ann may put another directory in the place of the configuration's"],
+    ),
+    "program": (at(Use.PROGRAM, 0o755, uid=OTHERS), PRIVATE),
+    "program-written": (
+        at(Use.PROGRAM, 0o777),
+        ["error /x: everybody may change it, and units execute it -> chmod o-w /x"],
     ),
     "database-private": (at(Use.PRIVATE, 0o600), PRIVATE),
     "database-read": (
