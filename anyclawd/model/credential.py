@@ -15,6 +15,8 @@ VARIABLE = "CREDENTIALS_DIRECTORY"
 LARGEST_BYTES = 2**20
 
 _LONGEST_NAME = 255
+#: Its directories are `/run/credentials/<unit>` and `$XDG_RUNTIME_DIR/credentials/<unit>`.
+_OF_SYSTEMD = "/credentials/"
 
 
 def is_name(name: str) -> bool:
@@ -50,7 +52,13 @@ def not_known(name: str) -> str:
 
 def not_given(name: str, environ: "Mapping[str, str]") -> str:
     """Why there is no such credential, and the next move."""
-    if environ.get(VARIABLE):
+    directory = environ.get(VARIABLE)
+    if directory and _OF_SYSTEMD not in directory:
+        return (
+            f"the credential {name} is not in {directory}, which {VARIABLE} names; put a file of"
+            " that name there (in a container: a secret of that name) and start the daemon again"
+        )
+    if directory:
         why = f"the credential {name} is not among those that the service is given"
     else:
         why = f"the credential {name} cannot be had, since {VARIABLE} is not set"

@@ -292,8 +292,8 @@ def test_a_secret_is_nowhere_but_where_it_is_needed(
 ) -> None:
     """Invariant I7. Secrets reach their processes, and nothing else by whatever it is asked."""
     monkeypatch.setenv("EDITOR", "cat")
-    credentials = tmp_path / "credentials"
-    credentials.mkdir()
+    credentials = tmp_path / "credentials" / "anyclawd.service"
+    credentials.mkdir(parents=True)
     for name, text in {
         "house-key": SECRET,
         "harmless": f"{SECRET}\n",

@@ -70,9 +70,16 @@ def test_one_that_is_not_given_is_told_with_the_next_move() -> None:
         "; add LoadCredential=key:/path to a drop-in of the unit ('systemctl edit') and restart it"
         " ('systemctl restart')"
     )
-    assert not_given("key", {"CREDENTIALS_DIRECTORY": "/run/c"}) == (
+    assert not_given("key", {"CREDENTIALS_DIRECTORY": "/run/credentials/x.service"}) == (
         f"the credential key is not among those that the service is given{move}"
     )
     assert not_given("key", {}) == (
         f"the credential key cannot be had, since CREDENTIALS_DIRECTORY is not set{move}"
+    )
+
+
+def test_where_systemd_gives_none_a_file_does() -> None:
+    assert not_given("key", {"CREDENTIALS_DIRECTORY": "/run/secrets"}) == (
+        "the credential key is not in /run/secrets, which CREDENTIALS_DIRECTORY names; put a file"
+        " of that name there (in a container: a secret of that name) and start the daemon again"
     )
