@@ -82,8 +82,11 @@ def store(
 
 
 def key_of(config: str, dropins: str) -> "Key":
-    """What a plan is for, and by which code it is made."""
-    ages = tuple(os.stat(f"{_PACKAGE}/{name}").st_mtime_ns for name in _CODE)
+    """What a plan is for, and by which code it is made.
+
+    A package gives its files the date of its changelog; when they were put here is ours to see.
+    """
+    ages = tuple(os.stat(f"{_PACKAGE}/{name}").st_ctime_ns for name in _CODE)
     return (__version__, sys.hexversion, sys.executable, ages, os.getcwd(), config, dropins)
 
 

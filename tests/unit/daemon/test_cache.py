@@ -1,5 +1,6 @@
 """A cached plan holds exactly as long as every input of its compilation is what it was."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,23 @@ def test_another_configuration_or_other_drop_ins_do_not_meet_it(state: str, conf
     keep(state, config)
     assert cache.load(state, cache.key_of(str(config) + "2", DROPINS), {}) is None
     assert cache.load(state, cache.key_of(str(config), "/elsewhere"), {}) is None
+
+
+def test_code_that_was_put_there_anew_does_not_meet_it(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another package of the same version may bring other code of the same date."""
+    monkeypatch.setattr(cache, "_PACKAGE", str(tmp_path))
+    monkeypatch.setattr(cache, "_CODE", ("code.py",))
+    code = tmp_path / "code.py"
+    code.touch()
+    os.utime(code, ns=(1, 1))
+    before, put_there = key(config), code.stat().st_ctime_ns
+    assert key(config) == before
+    while code.stat().st_ctime_ns == put_there:  # a clock may tick slowly
+        code.write_text("other")
+        os.utime(code, ns=(1, 1))
+    assert key(config) != before
 
 
 def test_a_file_that_others_may_read_is_not_trusted(state: str, config: Path) -> None:
