@@ -10,6 +10,7 @@ from anyclawd.runtime import cgroup, tree
 
 #: Where v2 is mounted: alone, or beside the hierarchies of v1.
 _ROOTS = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
+_INITIAL = "pid:[4026531836]"
 
 
 def facts_of(scene: Scene) -> ContainmentFacts:
@@ -26,7 +27,19 @@ def facts_of(scene: Scene) -> ContainmentFacts:
         controllers=_controllers(),
         is_required=use is CgroupUse.REQUIRED,
         is_refused=use is CgroupUse.NEVER,
+        is_boxed=not service.is_booted and _is_in_namespace(),
     )
+
+
+def _is_in_namespace() -> bool:
+    """Whether our processes end with some other one, which is the first of its namespace.
+
+    Source: pid_namespaces(7); PROC_PID_INIT_INO of Linux is the number of the initial one.
+    """
+    try:
+        return str(Path("/proc/self/ns/pid").readlink()) != _INITIAL
+    except OSError:
+        return False
 
 
 def _controllers() -> tuple[str, ...]:

@@ -23,6 +23,7 @@ class ContainmentFacts:
     controllers: tuple[str, ...] = ()  #: of cgroup v2
     is_required: bool = False  #: `supervisor.cgroup: required`
     is_refused: bool = False  #: `supervisor.cgroup: never`
+    is_boxed: bool = False  #: in a container that ends with what it runs, and no system is in it
 
 
 def findings(facts: ContainmentFacts) -> Iterator[Finding]:
@@ -32,13 +33,15 @@ def findings(facts: ContainmentFacts) -> Iterator[Finding]:
         yield note("", "best effort: supervisor.cgroup is never", "set it to auto")
     elif facts.unit:
         yield from _by_unit(facts)
+    elif facts.why_none and facts.is_boxed and not facts.is_required:
+        yield note("", f"best effort: {facts.why_none}; nothing outlives the container")
     elif facts.why_none:
         say = error if facts.is_required else note
         yield say("", f"started from here it would be best effort: {facts.why_none}", _DELEGATE)
     else:
         yield ok("", "started from here it would be guaranteed: a cgroup for each unit")
     missing = [name for name in _CONTROLLERS if name not in facts.controllers]
-    if missing and not facts.said:
+    if missing and not (facts.said or facts.is_boxed):
         text = f"cgroup v2 has no {', '.join(missing)} here, so those limits are of one process"
         yield note("", text, "boot without cgroup v1 (systemd.unified_cgroup_hierarchy=1)")
 
@@ -46,6 +49,8 @@ def findings(facts: ContainmentFacts) -> Iterator[Finding]:
 def _running(facts: ContainmentFacts) -> Iterator[Finding]:
     if facts.said.startswith(_GUARANTEED):
         yield ok("", facts.said)
+    elif facts.is_boxed:
+        yield note("", f"{facts.said}; nothing outlives the container")
     elif facts.is_refused:
         yield note("", facts.said, "set supervisor.cgroup to auto")
     else:

@@ -260,6 +260,18 @@ CONTAINMENTS = {
         replace(GROUPS, said="best effort: supervisor.cgroup is never", is_refused=True),
         ["note best effort: supervisor.cgroup is never"],
     ),
+    "running-in-a-container": (
+        replace(GROUPS, said="best effort: marks", is_boxed=True),
+        ["note best effort: marks; nothing outlives the container"],
+    ),
+    "from-a-container": (
+        replace(GROUPS, why_none="none is mounted", is_boxed=True),
+        ["note best effort: none is mounted; nothing outlives the container"],
+    ),
+    "from-a-container-but-required": (
+        replace(GROUPS, why_none="none is mounted", is_boxed=True, is_required=True),
+        ["error started from here it would be best effort: none is mounted"],
+    ),
     "from-here": (GROUPS, ["ok started from here it would be guaranteed: a cgroup for each unit"]),
     "from-here-not": (
         replace(GROUPS, why_none="it is not delegated"),
