@@ -56,7 +56,7 @@ def test_the_oldest_systemd_knows_every_setting(unit: Path) -> None:
 def test_a_newer_systemd_reloads_once_and_an_older_one_keeps_its_type(unit: Path) -> None:
     told = settings(unit)
     assert [value for name, value in told if name == "Type"] == ["notify", "notify-reload"]
-    assert dict(told)["ReloadSignal"] == "SIGCONT"  # which does nothing to a process that runs
+    assert dict(told)["ReloadSignal"] == "SIGCHLD"  # caught, and no news to the daemon
     assert re.fullmatch(r"/usr/bin/anyclawctl -s \S+/admin\.sock reload", dict(told)["ExecReload"])
 
 
