@@ -6,10 +6,13 @@ from pathlib import Path
 from tests.fakes.daemon import mock, running, started, system
 
 
-def test_ready_carries_the_status(tmp_path: Path) -> None:
+def test_ready_carries_the_status_and_systemd_finds_who_catches_its_signal(tmp_path: Path) -> None:
     with started(tmp_path, system({"default": mock()})) as daemon:
         notice = daemon.wait_notice(b"READY=1")
         assert notice.splitlines() == [b"READY=1", b"STATUS=4 active"]
+        status = Path(f"/proc/{daemon.pid}/status").read_text()
+        caught = int(status.partition("SigCgt:")[2].split()[0], 16)
+        assert caught & 1 << signal.SIGCHLD - 1  # ReloadSignal= of the unit
         assert daemon.stop() == 0
         daemon.wait_notice(b"STOPPING=1")
 
