@@ -19,7 +19,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -226,8 +226,6 @@ def booted(tree: Tree, *arguments: str) -> Iterator[Machine]:
             yield machine
         finally:
             machine.kill()
-            with suppress(FileNotFoundError):  # systemd-nspawn removes it when it ends in order
-                Path("/run/systemd/nspawn/propagate", name).rmdir()
 
 
 def _wait_booted(machine: Machine, notices: socket.socket, console: str) -> None:
