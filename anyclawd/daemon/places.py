@@ -33,7 +33,17 @@ def find_config(flag: str, environ: "Mapping[str, str]") -> str:
     if wanted:
         if os.path.isfile(wanted):
             return os.path.abspath(wanted)
-        raise StartError(f"no configuration at {wanted!r}; write one with 'anyclawctl init'", 78)
+        text = f"no configuration at {wanted!r}; write one with 'anyclawctl init'"
+        try:
+            os.stat(wanted)
+        except PermissionError:
+            text = (
+                f"cannot reach the configuration {wanted!r}: its directory is closed to uid "
+                f"{os.geteuid()}; let that user in, by the group of the directory for instance"
+            )
+        except OSError:
+            pass  # there is none
+        raise StartError(text, 78)
     for place in CONFIG_PLACES:
         if os.path.isfile(place):
             return os.path.abspath(place)

@@ -22,6 +22,7 @@ probe.service:
 """
 REFUSED = {
     "write below /etc": "EROFS",
+    "write below the configuration": "EROFS",
     "write below /srv": "EROFS",
     "write below /srv/project": "EROFS",
     "write below a home": "EACCES",

@@ -34,6 +34,7 @@ ACTIONS: dict[str, Callable[[], object]] = {
     "write below /tmp": lambda: MINE.write_text("mine"),
     "write below the workspace": lambda: Path("mine").write_text("mine"),
     "write below /etc": lambda: Path("/etc/mine").write_text("mine"),
+    "write below the configuration": lambda: Path("/etc/anyclawd/mine").write_text("mine"),
     "write below /srv": lambda: Path("/srv/mine").write_text("mine"),
     "write below /srv/project": lambda: Path("/srv/project/mine").write_text("mine"),
     "write below a home": lambda: Path("/home/alice/project/mine").write_text("mine"),

@@ -31,6 +31,18 @@ def test_a_missing_configuration_is_a_configuration_error(tmp_path: Path) -> Non
     assert caught.value.code == 78
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="it takes root to be somebody else for a while")
+def test_a_configuration_out_of_reach_is_not_said_to_be_missing(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    os.seteuid(65534)
+    try:
+        with pytest.raises(StartError, match="closed to uid 65534") as caught:
+            places.find_config(str(tmp_path / "anyclaw.yaml"), {})
+    finally:
+        os.seteuid(0)
+    assert caught.value.code == 78
+
+
 def test_directories_come_from_the_flag_then_from_systemd(tmp_path: Path) -> None:
     environ = {"STATE_DIRECTORY": "/var/lib/one:/var/lib/two", "RUNTIME_DIRECTORY": "/run/one"}
     assert places.state_dir(str(tmp_path), environ) == str(tmp_path)

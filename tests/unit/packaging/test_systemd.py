@@ -125,6 +125,7 @@ def test_a_deployment_differs_in_names_alone() -> None:
         "Description",
         "ExecReload",
         "ExecStart",
+        "ReadOnlyPaths",
         "RuntimeDirectory",
         "StateDirectory",
         "User",
