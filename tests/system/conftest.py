@@ -38,11 +38,7 @@ def pytest_runtest_makereport(
                 report.sections.append((f"journal of {name}", value.journal_text()))
 
 
-@pytest.fixture(
-    scope="session",
-    # Who distributes tests by group has each machine in one process alone.
-    params=[pytest.param(one, marks=pytest.mark.xdist_group(one.value)) for one in Release],
-)
+@pytest.fixture(scope="session", params=list(Release))
 def release(request: pytest.FixtureRequest) -> Release:
     found: Release = request.param
     return found
