@@ -6,12 +6,11 @@ trees by the content of the commit; tests, which no package holds, decide nothin
 """
 
 import hashlib
+import os
 import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,11 +23,12 @@ ROOT = Path(__file__).parents[2]
 _BUILD = """
 useradd --no-create-home "$BUILDER"
 echo 127.0.0.1 localhost >/etc/hosts
-install --directory --owner "$BUILDER" "$PLACE"
+mkdir --parents "$PLACE"
 cd "$PLACE"
+cp /source/* .
+chown --recursive "$BUILDER" .
 exec runuser --user "$BUILDER" -- sh -euc '
 umask "$MASK"
-cp /source/* .
 for tarball in *.tar.xz; do tar --extract --file "$tarball"; done
 cd anyclawd-*/
 exec dpkg-buildpackage --no-sign
@@ -37,6 +37,9 @@ exec dpkg-buildpackage --no-sign
 
 #: Tests of the packages in /packages, against what is installed of them.
 _TEST = "exec autopkgtest --quiet --output-dir=/tmp/output /packages/anyclawd_*.changes -- null"
+
+#: How long packages are kept that nobody has asked for: a week.
+_KEPT_S = 7 * 24 * 3600.0
 
 #: Parts of the checkout that no package holds.
 _UNPACKAGED = ("tests/", ".ci/")
@@ -92,23 +95,28 @@ def built(release: Release) -> Built:
 
     Raises Unavailable where they cannot be built here, and PackagingError where the build fails.
     """
-    room = builder(release)
-    with _checkout() as (source, content):
-        digest = hashlib.sha256(f"{room.layers[0].name}\n{content}".encode()).hexdigest()[:12]
-        kept = tree.cache() / f"{release}+package-{digest}"
-        with tree.making(kept) as is_missing:
-            if is_missing:
-                with tempfile.TemporaryDirectory(dir=tree.cache(), prefix="making-") as work:
-                    output = Path(work, "output")
-                    _build(room, source, output, Conditions())
-                    output.rename(kept)
+    room, commit = builder(release), _git("rev-parse", "HEAD")
+    rows = _git("ls-tree", "-r", "-z", commit).split("\0")
+    packaged = [row for row in rows if not row.partition("\t")[2].startswith(_UNPACKAGED)]
+    content = "\n".join([room.layers[0].name, *packaged])
+    digest = hashlib.sha256(content.encode()).hexdigest()[:12]
+    kept = tree.cache() / f"{release}+package-{digest}"
+    with tree.making(kept) as is_missing:
+        if is_missing:
+            with tempfile.TemporaryDirectory(dir=tree.cache(), prefix="making-") as work:
+                output = Path(work, "output")
+                _build(room, commit, output, Conditions())
+                output.rename(kept)
+        os.utime(kept)
+    for former in tree.cache().glob(f"{release}+package-*"):
+        if former.stat().st_mtime < kept.stat().st_mtime - _KEPT_S:
+            shutil.rmtree(former) if former.is_dir() else former.unlink()
     return Built(release=release, directory=kept)
 
 
 def build(release: Release, output: Path, conditions: Conditions) -> Built:
     """Build the packages in other conditions, into a directory that is not there yet."""
-    with _checkout() as (source, _):
-        _build(builder(release), source, output, conditions)
+    _build(builder(release), _git("rev-parse", "HEAD"), output, conditions)
     return Built(release=release, directory=output)
 
 
@@ -152,11 +160,12 @@ def findings(packages: Built) -> str:
     return done.stdout
 
 
-def _build(room: Tree, source: Path, output: Path, conditions: Conditions) -> None:
-    with tree.chroot(room) as chroot:
+def _build(room: Tree, commit: str, output: Path, conditions: Conditions) -> None:
+    with tempfile.TemporaryDirectory() as source, tree.chroot(room) as chroot:
+        _pack(commit, Path(source))
         done = chroot.run(
             *("sh", "-euc", _BUILD),
-            binds={"/source": source},
+            binds={"/source": Path(source)},
             environment={
                 "HOME": "/nonexistent",
                 "BUILDER": conditions.user,
@@ -176,25 +185,18 @@ def _build(room: Tree, source: Path, output: Path, conditions: Conditions) -> No
                 shutil.copy(path, output)
 
 
-@contextmanager
-def _checkout() -> Iterator[tuple[Path, str]]:
-    """A directory with the two source tarballs of the checkout, and what names its content."""
-    with tempfile.TemporaryDirectory() as name:
-        rows = _git("ls-tree", "-r", "-z", "HEAD").split("\0")
-        packaged = [row for row in rows if not row.partition("\t")[2].startswith(_UNPACKAGED)]
-        source = Path(name, "source")
-        source.mkdir()
-        version = (ROOT / "debian/changelog").read_text().partition("(")[2].partition("-")[0]
-        for tarball, *paths in (
-            (f"anyclawd_{version}.orig.tar.xz", ":(exclude)debian"),
-            ("debian.tar.xz", "debian"),
-        ):
-            _git(
-                *("-c", "tar.umask=0022", "-c", "tar.tar.xz.command=xz -1c"),
-                *("archive", "--format=tar.xz", f"--prefix=anyclawd-{version}/"),
-                *(f"--output={source / tarball}", "HEAD", "--", *paths),
-            )
-        yield source, "\n".join(packaged)
+def _pack(commit: str, source: Path) -> None:
+    """Make the upstream tarball, and another one of debian/."""
+    version = (ROOT / "debian/changelog").read_text().partition("(")[2].partition("-")[0]
+    for tarball, *paths in (
+        (f"anyclawd_{version}.orig.tar.xz", ":(exclude)debian"),
+        ("debian.tar.xz", "debian"),
+    ):
+        _git(
+            *("-c", "tar.umask=0022", "-c", "tar.tar.xz.command=xz -1c"),
+            *("archive", "--format=tar.xz", f"--prefix=anyclawd-{version}/"),
+            *(f"--output={source / tarball}", commit, "--", *paths),
+        )
 
 
 def _git(*words: str) -> str:
