@@ -97,6 +97,8 @@ def test_the_guides_can_be_followed(site: Machine) -> None:
     assert "Echo: hello" in told["The package, on Debian 13 and 12"][-1]
     assert "anyclawd@shop" in told["Several deployments"][0]
     assert not site.exists("/var/lib/anyclawd@shop")
+    restored = follow(site, "anyclawctl sessions history @anyclawctl:local:root")
+    assert "hello" in restored
     [remove] = sections("docs/how-to/install.md")["Remove it"]
     follow(site, remove)
     assert not site.exists("/var/lib/anyclawd")
