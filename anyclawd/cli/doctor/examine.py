@@ -10,6 +10,9 @@ from types import MappingProxyType
 from anyclawd.cli.doctor.checks import NEED_PLAN, Check, When
 from anyclawd.cli.doctor.finding import Finding, error, note
 from anyclawd.cli.doctor.scene import Scene
+from anyclawd.client.exchange import ClientError
+
+_RESTART = "restart it: systemctl restart anyclawd, or stop and start the daemon"
 
 #: Held by `is_due`.
 NEEDS_PLAN = "checks that need a plan are made where there is one"
@@ -174,3 +177,12 @@ def examine(check: Check, scene: Scene) -> Iterable[Finding]:
         yield from EXAMINATIONS[check.name](scene)
     except ModuleNotFoundError as missing:
         yield error(missing.name or "", "the check needs this module", "see the check 'versions'")
+    except ClientError as silence:
+        yield error(scene.socket, str(silence), "see the log of the daemon")
+    except OSError as hindrance:
+        reason = (hindrance.strerror or str(hindrance)).lower()
+        yield note(str(hindrance.filename or ""), f"cannot be looked at: {reason}")
+    except (LookupError, ValueError):
+        if not scene.is_strange:
+            raise
+        yield note(scene.socket, "a daemon of another version answers in another way", _RESTART)

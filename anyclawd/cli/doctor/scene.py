@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from anyclawd import __version__
 from anyclawd.cli import places
 from anyclawd.cli.doctor import deployment
 from anyclawd.client.boots import find_state_dir
@@ -147,6 +148,11 @@ class Scene:
     def _has_worked(self) -> bool:
         """Whether its working directory is there, which a service manager makes at a start."""
         return os.access(self.working_directory, os.X_OK)
+
+    @property
+    def is_strange(self) -> bool:
+        """Whether the daemon is of another version than we are."""
+        return self.online is not None and self.online.status.get("version") != __version__
 
     @property
     def pid(self) -> int | None:

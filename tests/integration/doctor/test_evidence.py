@@ -1,6 +1,8 @@
 """Evidence from real files and sockets, which is gathered without changing any of them."""
 
+import grp
 import os
+import pwd
 import socket
 import sqlite3
 from collections.abc import Iterator
@@ -10,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from anyclawd.cli.doctor.evidence import clock, ports, store, versions
+from anyclawd.cli.doctor.evidence.paths import facts_of
 from anyclawd.cli.doctor.evidence.paths import look as look_at
 from anyclawd.cli.doctor.finding import MakeDirectory, RemoveSocket, TakeRights
 from anyclawd.cli.doctor.fix import NotFixed, perform
+from anyclawd.cli.doctor.scene import Scene
 from anyclawd.cli.doctor.verdict.permissions import Shape, Use
 from anyclawd.cli.doctor.verdict.store import StoreFacts
 from anyclawd.store import migrate
@@ -208,3 +212,21 @@ def test_a_socket_that_somebody_listens_on_stays(tmp_path: Path) -> None:
             perform(fix)
     perform(fix)
     assert not path.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving files away takes root")
+def test_no_fix_keeps_the_daemon_from_its_configuration(tmp_path: Path) -> None:
+    """A file of root that the daemon's user reads as anybody must not be closed to anybody."""
+    config = tmp_path / "anyclaw.yaml"
+    config.write_text("x.service: {}\n")
+    config.chmod(0o644)
+    nobody = pwd.getpwnam("nobody")
+    scene = Scene(
+        environ={}, socket="/s", config=str(config), state_dir="/nowhere", runtime_dir="/nowhere"
+    )
+    scene.daemon_uid = nobody.pw_uid
+    [facts] = [one for one in facts_of(scene) if one.path == str(config)]
+    assert facts.needs_group == grp.getgrgid(nobody.pw_gid).gr_name
+    os.chown(config, 0, nobody.pw_gid)
+    [facts] = [one for one in facts_of(scene) if one.path == str(config)]
+    assert facts.needs_group == ""

@@ -7,6 +7,7 @@ from pathlib import Path
 import anyclawd
 from anyclawd.cli.doctor.scene import Scene
 from anyclawd.cli.doctor.verdict.daemon import DaemonFacts, Silence
+from anyclawd.client.exchange import ClientError
 from anyclawd.runtime import tree
 
 
@@ -27,9 +28,17 @@ def facts_of(scene: Scene) -> DaemonFacts | Silence:
         version=status["version"],
         socket=scene.socket,
         warnings=tuple(status["warnings"]),
-        lag_max_s=scene.figures.value("anyclawd_loop_lag_max_seconds"),
+        lag_max_s=_lag_max_s(scene),
         watchdog_s=_watchdog_s(status["pid"]),
     )
+
+
+def _lag_max_s(scene: Scene) -> float | None:
+    """None where the daemon does not tell; that it is of another version is then the news."""
+    try:
+        return scene.figures.value("anyclawd_loop_lag_max_seconds")
+    except ClientError:
+        return None
 
 
 def is_stale(path: str) -> bool:

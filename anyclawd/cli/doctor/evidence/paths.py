@@ -1,8 +1,11 @@
 """Modes and owners of what the daemon lives on."""
 
+import grp
+import os
 import pwd
 import stat
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from anyclawd.cli.doctor.evidence.secrets import marks_of
@@ -19,10 +22,37 @@ _BESIDE = ("", "-wal", "-shm", "-journal")
 def facts_of(scene: Scene) -> Iterator[PathFacts]:
     """Everything whose rights matter, each path once."""
     seen: set[str] = set()
+    daemon = _Reader(scene.daemon_uid)
     for path, use, holds_secrets in _paths(scene):
         if path not in seen:
             seen.add(path)
-            yield look(path, use, holds_secrets=holds_secrets)
+            facts = look(path, use, holds_secrets=holds_secrets)
+            is_read_by_root = path in scene.service.environment_files
+            if use is Use.CONFIG and not is_read_by_root and not daemon.is_let_in(path):
+                facts = replace(facts, needs_group=daemon.group)
+            yield facts
+
+
+class _Reader:
+    """A user, and what that one may read without the rights of others."""
+
+    def __init__(self, uid: int) -> None:
+        self._uid, self._groups, self.group = uid, frozenset[int](), ""
+        try:
+            account = pwd.getpwuid(uid)
+            self._groups = frozenset(os.getgrouplist(account.pw_name, account.pw_gid))
+            self.group = grp.getgrgid(account.pw_gid).gr_name
+        except KeyError:  # a number without a name
+            self.group = self.group or "GROUP"
+
+    def is_let_in(self, path: str) -> bool:
+        try:
+            found = Path(path).stat()
+        except OSError:
+            return True  # there is nothing to take away
+        by_group = found.st_gid in self._groups and found.st_mode & stat.S_IRGRP
+        by_owner = found.st_uid == self._uid and found.st_mode & stat.S_IRUSR
+        return self._uid == 0 or bool(by_group or by_owner)
 
 
 def look(path: str, use: Use, *, holds_secrets: bool = False) -> PathFacts:

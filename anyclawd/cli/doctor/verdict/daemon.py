@@ -5,11 +5,10 @@ from dataclasses import dataclass
 
 from anyclawd.cli.doctor.finding import Finding, RemoveSocket, error, note, ok, warning
 from anyclawd.cli.render import duration
+from anyclawd.model.state import SystemState
 
 #: The loop is not to be blocked for longer; see docs/explanation/architecture.md.
 _LAG_S, _LAG_BAD_S = 0.05, 1.0
-
-_HEALTHY = "running"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,10 +40,13 @@ def findings(facts: DaemonFacts | Silence) -> Iterator[Finding]:
         yield from _silent(facts)
         return
     text = f"{facts.state}, pid {facts.pid}, version {facts.version}"
-    if facts.state == _HEALTHY:
-        yield ok(facts.socket, text)
-    else:
-        yield warning(facts.socket, text, "see the check 'units'")
+    match SystemState(facts.state):
+        case SystemState.RUNNING:
+            yield ok(facts.socket, text)
+        case SystemState.DEGRADED:
+            yield warning(facts.socket, text, "see the check 'units'")
+        case SystemState.STARTING | SystemState.STOPPING:
+            yield note(facts.socket, text, "ask again in a moment")
     if facts.version != facts.own_version:
         text = f"the daemon is {facts.version}, and {facts.own_version} is installed"
         yield warning("", text, "systemctl restart anyclawd, or stop and start the daemon")

@@ -14,6 +14,9 @@ _READ, _WRITE, _OTHERS, _NOT_OURS = 0o004, 0o002, 0o007, 0o077
 _STICKY = 0o1000
 
 
+_INSTEAD = "; or write !credential or !env in its place"
+
+
 class Use(StrEnum):
     """What the daemon has a path for."""
 
@@ -43,6 +46,7 @@ class PathFacts:
     uid: int = 0
     owner: str = ""  #: by name where it has one
     holds_secrets: bool = False  #: a secret is written out in it
+    needs_group: str = ""  #: that of the daemon, where it could not read it but as anybody
 
 
 def findings(paths: Iterable[PathFacts], daemon_uid: int) -> Iterator[Finding]:
@@ -110,7 +114,11 @@ def _config(facts: PathFacts, daemon_uid: int) -> Iterator[Finding]:
         yield warning(facts.path, text, f"chown root {facts.path}")
     if facts.holds_secrets and facts.mode & _READ:
         text = "everybody may read it, and a secret is written out in it"
-        yield _exposed(warning, facts, text, _OTHERS, "; or write !credential or !env in its place")
+        if facts.needs_group:  # without the rights of others the daemon would be kept out, too
+            remedy = f"chgrp {facts.needs_group} {facts.path} && chmod g+r,o-rwx {facts.path}"
+            yield warning(facts.path, text, f"{remedy}{_INSTEAD}")
+        else:
+            yield _exposed(warning, facts, text, _OTHERS, _INSTEAD)
 
 
 def _private(facts: PathFacts, daemon_uid: int) -> Iterator[Finding]:

@@ -22,6 +22,7 @@ SILENT = Silence(reason="no daemon listens on /s", lock="/l")
 DAEMONS = {  # behaviour: (what is known, what is told)
     "up": (UP, [SAID]),
     "degraded": (replace(UP, state="degraded"), ["warning /s: degraded, pid 7, version 1"]),
+    "starting": (replace(UP, state="starting"), ["note /s: starting, pid 7, version 1"]),
     "upgraded": (
         replace(UP, own_version="2"),
         [SAID, "warning the daemon is 1, and 2 is installed"],

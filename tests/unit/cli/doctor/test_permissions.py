@@ -101,6 +101,10 @@ ROWS = {  # behaviour: (path, what is told)
         at(Use.CONFIG, 0o644, secret=True),
         ["warning /x: everybody may read it, and a secret is written out in it -> chmod o-r /x"],
     ),
+    "config-with-a-secret-that-the-daemon-reads-as-anybody": (
+        replace(at(Use.CONFIG, 0o644, uid=0, secret=True), needs_group="claw"),
+        ["warning /x: everybody may read it, and a secret is written out in it"],
+    ),
     "config-unseen": (
         replace(at(Use.CONFIG, 0), shape=Shape.UNSEEN),
         ["note /x: a file of the configuration cannot be seen from here"],
