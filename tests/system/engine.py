@@ -80,11 +80,12 @@ class Engine:
         """What the client says; stderr comes with stdout. With `check` it has to exit with 0."""
         return self.run("docker", *words, check=check, timeout=timeout, environment=environment)
 
-    def compose(self, directory: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+    def compose(
+        self, directory: Path, *words: str, program: Path | None = None
+    ) -> "subprocess.CompletedProcess[str]":
         """Compose on the file of a directory: 1.29 has a program, 2 is a plugin of the client."""
-        own = shutil.which("docker-compose", path=_PATH)
-        program = ["docker-compose"] if own else ["docker", "compose"]
-        return self.run(*program, *words, cwd=directory)
+        own = program or shutil.which("docker-compose", path=_PATH)
+        return self.run(*([str(own)] if own else ["docker", "compose"]), *words, cwd=directory)
 
     def run(
         self,
@@ -276,6 +277,16 @@ def lacking() -> str:
 def bare(release: Release) -> Tree:
     """What images of a release begin with: a minimal Debian, and nothing to boot it."""
     return tree.grown(tree.base(release), "bare", [["sh", "-euc", _STRIP]])
+
+
+def compose_of(release: Release) -> Path:
+    """The plugin of a release, which is a program as well. Raises Unavailable if not for here."""
+    [files, *_] = tree.layer(release, "compose", ["docker-compose"]).layers
+    program = files / "usr/libexec/docker/cli-plugins/docker-compose"
+    tried = subprocess.run([program, "version"], capture_output=True, text=True)
+    if tried.returncode:
+        raise Unavailable(f"compose of {release} does not run here: {tried.stderr.strip()}")
+    return program
 
 
 def _wait_answering(engine: Engine) -> None:

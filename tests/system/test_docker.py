@@ -13,7 +13,7 @@ import pytest
 
 import anyclawd
 from tests.fakes.daemon import Chat, debug_http, mock, system, until, write_config
-from tests.system.engine import Engine, bare, running
+from tests.system.engine import Engine, bare, compose_of, running
 from tests.system.package import ROOT
 from tests.system.tree import Release, Unavailable
 
@@ -229,10 +229,10 @@ def set_variable(directory: Path, name: str, value: str) -> None:
     )
 
 
-def up(engine: Engine, directory: Path) -> tuple[str, Chat]:
+def up(engine: Engine, directory: Path, program: Path | None = None) -> tuple[str, Chat]:
     """Start a project; its container once it has booted, and its channel."""
-    engine.compose(directory, "up", "--detach")
-    container = engine.compose(directory, "ps", "--quiet").stdout.split()[-1]
+    engine.compose(directory, "up", "--detach", program=program)
+    container = engine.compose(directory, "ps", "--quiet", program=program).stdout.split()[-1]
     engine.wait_logged(container, BOOTED)
     return container, chat_with(engine, container)
 
@@ -278,6 +278,21 @@ def test_the_first_example_keeps_its_chats_and_a_key(engine: Engine, example: Pa
     asked = engine.inside(container, "anyclawctl", "sessions", "history", "--json", CHAT)
     turns = json.loads(asked.stdout)["turns"]
     assert [(turn["conversation"], turn["prompt"]) for turn in turns] == [(1, "one"), (1, "two")]
+
+
+def test_the_compose_of_debian_13_takes_it_as_well(engine: Engine, example: Path) -> None:
+    try:
+        newer = compose_of(Release.TRIXIE)
+    except Unavailable as error:
+        pytest.skip(str(error))
+    _, chat = up(engine, example, newer)
+    chat.converse("hello", "Echo: hello")
+    engine.compose(example, "down", "--volumes", program=newer)
+    (example.parent / REAL.name / ".env").write_text("")
+    assert (
+        "/etc/anyclawd"
+        in engine.compose(example.parent / REAL.name, "config", program=newer).stdout
+    )
 
 
 @pytest.fixture
