@@ -93,7 +93,8 @@ def put(place: Place, path: Path, change: Callable[[bytes], str]) -> Json:
     where the configuration could not be used then.
     """
     with _locked(place.directory):
-        before = path.read_bytes() if path.exists() else None
+        with as_owner_of(place.directory):
+            before = path.read_bytes() if path.exists() else None
         text = change(before or b"")
         try:
             _replace(place, path, text.encode() if text else None)
@@ -171,8 +172,9 @@ def _refuse_nobodys(path: Path, findings: Iterable[str]) -> None:
 @contextmanager
 def _locked(directory: Path) -> Iterator[None]:
     """One at a time changes drop-ins here: what is read is still so when it is written."""
-    _make(directory)  # the runtime one comes with its first drop-in
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    with as_owner_of(directory):
+        _make(directory)  # the runtime one comes with its first drop-in
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
@@ -185,11 +187,17 @@ def _replace(place: Place, path: Path, content: bytes | None) -> None:
 
     It may be read by whoever may read the configuration: what is put into it may be as secret.
     """
-    if content is None:
-        path.unlink(missing_ok=True)
-        if path.parent.is_dir() and not any(path.parent.iterdir()):
-            path.parent.rmdir()
-        return
+    like = place.config.stat()
+    with as_owner_of(place.directory):
+        if content is None:
+            path.unlink(missing_ok=True)
+            if path.parent.is_dir() and not any(path.parent.iterdir()):
+                path.parent.rmdir()
+        else:
+            _write(path, content, like)
+
+
+def _write(path: Path, content: bytes, like: os.stat_result) -> None:
     _make(path.parent)
     new = path.with_name(f".{path.name}.new")
     new.unlink(missing_ok=True)
@@ -198,12 +206,35 @@ def _replace(place: Place, path: Path, content: bytes | None) -> None:
         with os.fdopen(os.open(new, flags, 0o600), "wb") as file:
             file.write(content)
             file.flush()
-            _share(file.fileno(), place.config.stat(), _FILE)
+            _share(file.fileno(), like, _FILE)
             os.fsync(file.fileno())
         new.replace(path)
     except BaseException:
         new.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def as_owner_of(directory: Path) -> Iterator[None]:
+    """Be the one whom a directory belongs to, where root would be at work in it.
+
+    The daemon's runtime directory is its user's, and so its units': a link that one of them puts
+    there must lead root to nothing that they could not reach themselves.
+    """
+    found = os.lstat(directory if os.path.lexists(directory) else directory.parent)
+    if os.geteuid() != 0 or found.st_uid == 0:
+        yield
+        return
+    group, groups = os.getegid(), os.getgroups()
+    os.setgroups([found.st_gid])
+    os.setegid(found.st_gid)
+    os.seteuid(found.st_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(groups)
 
 
 def _make(directory: Path) -> None:
@@ -214,7 +245,6 @@ def _make(directory: Path) -> None:
         if not directory.is_dir():
             raise
         return
-    # It may be swapped by now: the one above is the daemon's, whose units run as the same user.
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         _share(descriptor, directory.parent.stat(), _DIRECTORY)

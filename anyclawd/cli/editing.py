@@ -39,8 +39,9 @@ def run(options: Namespace) -> int:
     place = dropin.place_of(options)
     path = place.file(options.unit, _FILE)
     kept = path.with_name(path.name + _REFUSED)
-    old = _read(path)
-    text = _read(kept) or old
+    with dropin.as_owner_of(place.directory):
+        old = _read(path)
+        text = _read(kept) or old
     reference = _reference(place, options.unit)
     if not (reference or text):
         dropin.refuse_unknown(place, options.unit)  # before anybody has written anything
@@ -53,10 +54,12 @@ def run(options: Namespace) -> int:
             answer = dropin.put(place, path, _always(text))
         except ClientError as error:
             if not _wants_to_go_on(error):
-                _keep(kept, text, options.unit)
+                with dropin.as_owner_of(place.directory):
+                    _keep(kept, text, options.unit)
                 raise
         else:
-            kept.unlink(missing_ok=True)
+            with dropin.as_owner_of(place.directory):
+                kept.unlink(missing_ok=True)
             return dropin.report(path, answer, options)
 
 

@@ -27,6 +27,10 @@ services_manager:
 """
 
 
+NOBODY = 65534
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="it takes root to be another user")
+
+
 @pytest.fixture
 def config(served: Served, tmp_path: Path) -> Path:
     """The configuration that the daemon says it runs."""
@@ -155,26 +159,61 @@ def test_a_runtime_property_is_written_where_the_daemon_says(served: Served, con
     assert list(config.parent.iterdir()) == [config]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root writes for a daemon of another user")
-def test_a_daemon_of_another_user_can_read_what_root_writes(served: Served, config: Path) -> None:
-    above = Path(served.control.dropins).parent
-    for path, owner, mode in ((config, 0, 0o640), (config.parent, 0, 0o750), (above, 65534, 0o750)):
-        os.chown(path, owner, 65534)
+@pytest.fixture
+def foreign(served: Served, config: Path) -> Path:
+    """A directory like /run: what the daemon, of another user, has below it is its own."""
+    run = Path(served.control.dropins).parent
+    for above in (run, *run.parents[:2]):
+        above.chmod(0o755)  # pytest's own are closed to others
+    runtime = run / "anyclawd"
+    runtime.mkdir()
+    served.control.dropins = str(runtime / "dropins")
+    for path, owner, mode in (
+        (config, 0, 0o640),
+        (config.parent, 0, 0o750),
+        (runtime, NOBODY, 0o750),
+    ):
+        os.chown(path, owner, NOBODY)
         path.chmod(mode)
+    return run
+
+
+@as_root
+def test_a_daemon_of_another_user_can_read_what_root_writes(
+    served: Served, config: Path, foreign: Path
+) -> None:
     set_property = ("set-property", "web.service", "user=me")
     assert anyclawctl(served, *set_property).returncode == 0
     assert anyclawctl(served, *set_property, "--runtime").returncode == 0
-    owners = {}
+    rights = []
     for top in (config.parent, Path(served.control.dropins)):
         for path in (top / "web.service.d", top / "web.service.d" / "50-set-property.yaml"):
             found = path.stat()
-            owners[path.relative_to(above)] = (found.st_uid, found.st_gid, found.st_mode & 0o777)
-    assert list(owners.values()) == [
-        (0, 65534, 0o750),
-        (0, 65534, 0o640),
-        (65534, 65534, 0o750),
-        (0, 65534, 0o640),
+            rights.append((found.st_uid, found.st_gid, found.st_mode & 0o777))
+    assert rights == [
+        (0, NOBODY, 0o750),
+        (0, NOBODY, 0o640),
+        (NOBODY, NOBODY, 0o750),
+        (NOBODY, NOBODY, 0o640),
     ]
+
+
+@as_root
+def test_root_follows_no_link_of_the_daemons_user_to_what_is_roots(
+    served: Served, config: Path, foreign: Path
+) -> None:
+    secret = foreign / "root" / "50-set-property.yaml"
+    secret.parent.mkdir(mode=0o700)
+    secret.write_text("environment: {KEY: secret}\n")
+    dropins = Path(served.control.dropins)
+    dropins.mkdir()
+    (dropins / "web.service.d").symlink_to(secret.parent)
+    for path in (dropins, dropins / "web.service.d"):
+        os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+    done = anyclawctl(served, "set-property", "--runtime", "web.service", "user=me")
+    assert (done.returncode, "Permission denied" in done.stderr) == (1, True)
+    assert list(secret.parent.iterdir()) == [secret]
+    assert secret.read_text() == "environment: {KEY: secret}\n"
 
 
 def test_what_the_daemon_refuses_leaves_nothing(served: Served, config: Path) -> None:
