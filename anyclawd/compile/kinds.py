@@ -137,6 +137,8 @@ class Table:
     settings: Mapping[str, "Setting"]
     is_open: bool = False  #: an unknown key is a warning: a section of the original
     one_of: tuple[str, ...] = ()  #: at least one of these has to be there
+    #: keys that files of other versions have here, and where they are said now
+    moved: Mapping[str, str] = field(default_factory=dict)
     required: tuple[str, ...] = field(init=False)  #: all of these have to be there
 
     def __post_init__(self) -> None:

@@ -189,7 +189,10 @@ class Reader:
 
     def _unknown(self, child: Node, path: str, name: str, table: Table) -> None:
         say = self._report.warning if table.is_open and not self._strict else self._report.error
-        say(child.key_span, path, "unknown key", word=name, among=table.settings)
+        if name in table.moved:
+            say(child.key_span, path, f"unknown key; say it in {table.moved[name]}")
+        else:
+            say(child.key_span, path, "unknown key", word=name, among=table.settings)
 
     def _demand(self, node: Node, items: Mapping[str, Node], table: Table, key: str) -> None:
         for name in table.required:

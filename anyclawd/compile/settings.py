@@ -1134,11 +1134,23 @@ WORKSPACE = Tagged(
 )
 
 
-def _entry(kind: Kind, one_of: tuple[str, ...], *own: Setting, is_open: bool = True) -> Table:
+def _entry(
+    kind: Kind,
+    one_of: tuple[str, ...],
+    *own: Setting,
+    is_open: bool = True,
+    moved: Mapping[str, str] = MappingProxyType({}),
+) -> Table:
     """The keys of an entry: the original's, and the settings of a unit where names are free."""
     names = {setting.name for setting in own}
     rows = [setting for name, setting in UNIT_TABLES[kind].settings.items() if name not in names]
-    return Table(name=f"{kind}_entry", settings=_rows(*own, *rows), is_open=is_open, one_of=one_of)
+    return Table(
+        name=f"{kind}_entry",
+        settings=_rows(*own, *rows),
+        is_open=is_open,
+        one_of=one_of,
+        moved=moved,
+    )
 
 
 def _seconds(name: str, default: str, doc: str, *, effect: Effect = Effect.LIVE) -> Setting:
@@ -1156,6 +1168,7 @@ AGENT_ENTRY = _entry(
     _ACP_TIMEOUT,
     _ENTRY_BACKOFF,
     _CRASH_TRACKER,
+    moved=MappingProxyType({"args": "workspace.binary, behind the program"}),
 )
 CHANNEL_ENTRY = _entry(
     Kind.CHANNEL,
@@ -1166,6 +1179,7 @@ CHANNEL_ENTRY = _entry(
     _EXIT_TIMEOUT,
     _ENTRY_BACKOFF,
     _CRASH_TRACKER,
+    moved=MappingProxyType({"ack": "options.ack"}),
 )
 _PREOPENED = Table(
     name="preopened_dir",
@@ -1518,6 +1532,7 @@ ACCESS = Table(
 ANYCLAW = Table(
     name="anyclaw",
     is_open=True,
+    moved=MappingProxyType({"services": "services_manager.services"}),
     settings=_rows(
         Setting(
             name="log_level",

@@ -634,12 +634,29 @@ def test_an_unknown_key_of_the_original_is_a_warning_unless_strict(compile_text:
     text = AGENT.replace("default: {", "default: {args: [acp], ")
     relaxed, strict = compile_text(text), compile_text(text, strict=True)
     assert lines(relaxed) == [
-        "anyclaw.yaml:1:37: warning: agents_manager.agents.default.args: unknown key"
+        "anyclaw.yaml:1:37: warning: agents_manager.agents.default.args: unknown key; say it in"
+        " workspace.binary, behind the program"
     ]
     assert relaxed.plan is not None
     assert relaxed.plan.warnings == relaxed.findings
     assert lines(strict) == [line.replace("warning", "error") for line in lines(relaxed)]
     assert strict.plan is None
+
+
+def test_a_key_that_has_moved_is_sent_to_its_place(compile_text: Compile) -> None:
+    text = (
+        "services: {}\n"
+        "channels_manager: {channels: {c: {binary: /bin/true, ack: {}}}}\n"
+        "access: {default: closed, rules: [{channel: c}]}\n"
+        "agents_manager: {agents: {default: {exec: /bin/true}}}\n"
+    )
+    assert lines(compile_text(text)) == [
+        "anyclaw.yaml:1:1: warning: services: unknown key; say it in services_manager.services",
+        (
+            "anyclaw.yaml:2:54: warning: channels_manager.channels.c.ack: unknown key; say it in"
+            " options.ack"
+        ),
+    ]
 
 
 def test_a_file_that_cannot_be_read_is_named(compile_text: Compile) -> None:
