@@ -634,8 +634,10 @@ def test_an_unknown_key_of_the_original_is_a_warning_unless_strict(compile_text:
     text = AGENT.replace("default: {", "default: {args: [acp], ")
     relaxed, strict = compile_text(text), compile_text(text, strict=True)
     assert lines(relaxed) == [
-        "anyclaw.yaml:1:37: warning: agents_manager.agents.default.args: unknown key; say it in"
-        " workspace.binary, behind the program"
+        (
+            "anyclaw.yaml:1:37: warning: agents_manager.agents.default.args: unknown key; say it in"
+            " workspace.binary, behind the program"
+        )
     ]
     assert relaxed.plan is not None
     assert relaxed.plan.warnings == relaxed.findings
