@@ -41,6 +41,7 @@ class Compiled:
     outcome: "Outcome | None"  #: None where the compiler could not even run
     failure: str = ""  #: why it could not
     is_unseen: bool = False  #: we may not read it
+    needs_library: str = ""  #: the module that it lacks
 
 
 @dataclass(slots=True, kw_only=True)
@@ -322,7 +323,7 @@ def _compiled(scene: Scene) -> Compiled:
 
         machine = scene.machine
     except ModuleNotFoundError as error:
-        return Compiled(outcome=None, failure=f"the compiler lacks the module {error.name!r}")
+        return Compiled(outcome=None, needs_library=error.name or "")
     dropins = f"{scene.runtime_dir}/dropins"
     outcome = compile_config(config, environ, machine, dropins=dropins, has_credentials=False)
     return Compiled(outcome=outcome)

@@ -16,6 +16,7 @@ def config_facts(scene: Scene) -> ConfigFacts:
         why_none=scene.no_config,
         failure=compiled.failure,
         is_unseen=compiled.is_unseen,
+        needs_library=compiled.needs_library,
         found=() if outcome is None else outcome.findings,
         told_elsewhere=frozenset(map(credential.not_known, names)),
         units=0 if plan is None else len(plan.units),

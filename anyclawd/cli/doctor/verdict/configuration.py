@@ -20,6 +20,7 @@ class ConfigFacts:
     why_none: str = ""
     failure: str = ""  #: why it could not be compiled from here
     is_unseen: bool = False  #: for the lack of rights
+    needs_library: str = ""  #: the module that the compiler lacks; the daemon will lack it, too
     found: tuple[errors.Finding, ...] = ()  #: about its content
     told_elsewhere: frozenset[str] = frozenset()  #: texts that are another check's
     units: int = 0
@@ -39,7 +40,7 @@ def findings(facts: ConfigFacts, running: ReloadFacts | None) -> Iterator[Findin
     if not facts.path:
         yield error("", facts.why_none, "write one with 'anyclawctl init', or name it with -c")
         return
-    if facts.failure:
+    if facts.failure or facts.needs_library:
         yield _unread(facts, is_judged=running is not None and not running.failure)
     elif running is None or running.failure:
         yield from (_told(one) for one in facts.found if one.text not in facts.told_elsewhere)
@@ -50,6 +51,9 @@ def findings(facts: ConfigFacts, running: ReloadFacts | None) -> Iterator[Findin
 
 
 def _unread(facts: ConfigFacts, *, is_judged: bool) -> Finding:
+    if facts.needs_library:
+        text = f"cannot be compiled: the module {facts.needs_library!r} is missing"
+        return error(facts.path, text, "see the check 'versions'")
     if is_judged:
         text = (
             f"{facts.failure}; the daemon has judged it, and checks of what it names are left out"

@@ -14,25 +14,31 @@ class Library(NamedTuple):
 
     floor: str
     debian: str  #: the package of Debian that has it
+    module: str  #: what is imported of it
 
 
 #: What anyclawd depends on, and the oldest versions it works with; as pyproject.toml says.
 LIBRARIES: Mapping[str, Library] = MappingProxyType(
     {
-        "aiohttp": Library("3.8.4", "python3-aiohttp"),
-        "aiosqlite": Library("0.17", "python3-aiosqlite"),
-        "jsonschema": Library("4.10.3", "python3-jsonschema"),
-        "networkx": Library("2.8.8", "python3-networkx"),
-        "prometheus-client": Library("0.16", "python3-prometheus-client"),
-        "pyyaml": Library("6.0", "python3-yaml"),
-        "sdnotify": Library("0.3.1", "python3-sdnotify"),
-        "tomli-w": Library("1.0", "python3-tomli-w"),
-        "uvloop": Library("0.17", "python3-uvloop"),
+        "aiohttp": Library("3.8.4", "python3-aiohttp", "aiohttp"),
+        "aiosqlite": Library("0.17", "python3-aiosqlite", "aiosqlite"),
+        "jsonschema": Library("4.10.3", "python3-jsonschema", "jsonschema"),
+        "networkx": Library("2.8.8", "python3-networkx", "networkx"),
+        "prometheus-client": Library("0.16", "python3-prometheus-client", "prometheus_client"),
+        "pyyaml": Library("6.0", "python3-yaml", "yaml"),
+        "sdnotify": Library("0.3.1", "python3-sdnotify", "sdnotify"),
+        "tomli-w": Library("1.0", "python3-tomli-w", "tomli_w"),
+        "uvloop": Library("0.17", "python3-uvloop", "uvloop"),
     }
 )
 #: What bundled extensions do more with, and what that is.
 EXTRAS: Mapping[str, tuple[Library, str]] = MappingProxyType(
-    {"pillow": (Library("9.4", "python3-pil"), "the media service leaves images as they are")}
+    {
+        "pillow": (
+            Library("9.4", "python3-pil", "PIL"),
+            "the media service leaves images as they are",
+        )
+    }
 )
 PYTHON = "3.11"
 SQLITE = "3.37"

@@ -60,6 +60,14 @@ CONFIGS = {  # behaviour: (as seen from here, as the daemon says, what is told)
         ["ok /etc/x.yaml: compiles to 7 units"],
     ),
     "unseen": (UNSEEN, None, ["note /etc/x.yaml: we may not read it"]),
+    "without-a-library": (
+        replace(CONFIG, needs_library="networkx"),
+        RUNS,
+        [
+            "error /etc/x.yaml: cannot be compiled: the module 'networkx' is missing",
+            "ok /etc/x.yaml: is what runs, 7 units",
+        ],
+    ),
     "unreadable": (
         replace(CONFIG, failure="is a directory"),
         None,
