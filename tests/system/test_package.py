@@ -87,7 +87,7 @@ def field(deb: Path, name: str) -> list[str]:
 
 def committed(*paths: str) -> set[str]:
     asked = subprocess.run(
-        ["git", "ls-tree", "-r", "--name-only", "HEAD", *paths],
+        ["git", "ls-tree", "-r", "--name-only", packaging.commit(), *paths],
         cwd=ROOT,
         check=True,
         capture_output=True,
