@@ -35,6 +35,9 @@ SYSTEM_SOCKET = "/run/anyclawd/admin.sock"
 #: The longest path that fits into an address. Source: unix(7), sun_path and its final NUL.
 _SUN_PATH_MAX = 107
 
+#: Three numbers: pid, user, group. Source: unix(7), SO_PEERCRED.
+_UCRED_BYTES = 12
+
 #: What a refusal of the daemon means to the shell, where it does not mean that something failed.
 _STATUS_OF = {
     "no-such-unit": NO_SUCH_UNIT,
@@ -83,6 +86,13 @@ class Client:
     def get(self, target: str, *, waits: bool = False) -> Json:
         """`waits` says that the answer comes when work is done, however long that takes."""
         return self._whole("GET", target, None, None if waits else self._timeout_s)
+
+    def peer(self) -> tuple[int, int]:
+        """Pid and user of who listens, as the kernel has them; the pid is 0 where it is hidden."""
+        with _connect(self.path, self._timeout_s) as connection:
+            raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED_BYTES)
+        pid, uid, _gid = memoryview(raw).cast("I")
+        return pid, uid
 
     def text(self, target: str) -> str:
         """An answer that is text and no JSON, such as that of `/metrics`."""

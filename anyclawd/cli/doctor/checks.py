@@ -60,7 +60,7 @@ CHECKS = (
         "Is there everything that units need of the machine: programs, interpreters, users,"
         " directories?",
         _ERROR,
-        fixes="makes a missing `working_dir` whose parent is there",
+        fixes="makes a missing `working_dir` where its user may make it",
         needs_plan=True,
     ),
     Check(

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from anyclawd.cli.doctor.checks import NEED_PLAN, Check, When
 from anyclawd.cli.doctor.finding import Finding, error, note
+from anyclawd.cli.doctor.lessened import findings_as
 from anyclawd.cli.doctor.scene import Scene
 from anyclawd.client.exchange import ClientError
 
@@ -111,14 +112,18 @@ def _extensions(scene: Scene) -> Iterable[Finding]:
     from anyclawd.cli.doctor.verdict import extensions
 
     assert scene.plan is not None, NEEDS_PLAN
-    return extensions.findings(evidence.facts_of(scene, scene.plan))
+    facts = evidence.facts_of(scene, scene.plan)
+    return findings_as(scene.daemon_uid, lambda: extensions.findings(facts))
 
 
 def _agents(scene: Scene) -> Iterable[Finding]:
     from anyclawd.cli.doctor.evidence import agents as evidence
     from anyclawd.cli.doctor.verdict import agents
 
-    return agents.findings(evidence.facts_of(scene))
+    facts = evidence.facts_of(scene)
+    if scene.online is not None:  # it is asked, and nothing is started
+        return agents.findings(facts)
+    return findings_as(scene.daemon_uid, lambda: agents.findings(facts))
 
 
 def _units(scene: Scene) -> Iterable[Finding]:

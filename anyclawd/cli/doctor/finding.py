@@ -26,11 +26,11 @@ GOOD, ERRORS, WARNINGS = 0, 1, 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MakeDirectory:
-    """Make a directory whose parent is there; of the doctor's own user where `owner` is None."""
+    """Make a directory whose parent is there, as its owner, who may make it there."""
 
     path: str
     mode: int = 0o700
-    owner: tuple[int, int] | None = None  #: user and group
+    owner: tuple[int, int] | None = None  #: user and group; None: the doctor's own
 
     def __str__(self) -> str:
         return f"make the directory {self.path}"

@@ -1,13 +1,18 @@
 """Puts right what is safe to put right; every step looks again right before it acts."""
 
+import errno
 import fcntl
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import assert_never
 
 from anyclawd.cli.doctor.evidence.daemon import is_stale
 from anyclawd.cli.doctor.finding import Fix, MakeDirectory, RemoveSocket, TakeRights
+
+_LOOK = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class NotFixed(Exception):
@@ -28,23 +33,32 @@ def perform(fix: Fix) -> None:
 
 
 def _make(fix: MakeDirectory) -> None:
-    """It changes hands by a descriptor, so that nothing can be put in its place meanwhile."""
-    Path(fix.path).mkdir(fix.mode)
-    if fix.owner is None or os.geteuid() != 0:
+    """With no more rights than its owner has, who may have put links in the way to it."""
+    with _rights_of(fix.owner):
+        Path(fix.path).mkdir(fix.mode)
+
+
+@contextmanager
+def _rights_of(owner: tuple[int, int] | None) -> Iterator[None]:
+    """Act as a user and a group, where we are root."""
+    if owner is None or os.geteuid() != 0 or owner[0] == 0:
+        yield
         return
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(fix.path, flags)
+    uid, gid, groups = os.geteuid(), os.getegid(), os.getgroups()
     try:
-        if os.fstat(descriptor).st_uid != os.geteuid():
-            raise NotFixed("somebody has put another directory in its place")
-        os.fchown(descriptor, *fix.owner)
+        os.setgroups([])
+        os.setegid(owner[1])
+        os.seteuid(owner[0])
+        yield
     finally:
-        os.close(descriptor)
+        os.seteuid(uid)
+        os.setegid(gid)
+        os.setgroups(groups)
 
 
 def _take(fix: TakeRights) -> None:
     """By a descriptor of what was found, so that nothing can be put in its place meanwhile."""
-    descriptor = os.open(fix.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    descriptor = _opened(fix.path)
     try:
         found = os.fstat(descriptor)
         is_file = stat.S_ISREG(found.st_mode)
@@ -57,11 +71,29 @@ def _take(fix: TakeRights) -> None:
         os.close(descriptor)
 
 
+def _opened(path: str) -> int:
+    """A descriptor of what is there; root follows no link on the way, which others may have put."""
+    if os.geteuid() != 0:
+        return os.open(path, _LOOK)
+    *above, name = Path(path).absolute().parts[1:]
+    directory = os.open("/", _LOOK | os.O_DIRECTORY)
+    try:
+        for part in above:
+            below = os.open(part, _LOOK | os.O_DIRECTORY, dir_fd=directory)
+            os.close(directory)
+            directory = below
+        return os.open(name, _LOOK, dir_fd=directory)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR):
+            raise NotFixed("a symbolic link leads to it; look at it by hand") from error
+        raise
+    finally:
+        os.close(directory)
+
+
 def _remove(fix: RemoveSocket) -> None:
     """While no daemon can start: one that is about to listen has the lock already."""
-    descriptor = (
-        os.open(fix.lock, os.O_RDWR | os.O_CLOEXEC) if os.access(fix.lock, os.F_OK) else None
-    )
+    descriptor = os.open(fix.lock, _LOOK) if os.access(fix.lock, os.F_OK) else None
     try:
         if descriptor is not None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

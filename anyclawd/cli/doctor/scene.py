@@ -46,10 +46,15 @@ class Compiled:
 
 @dataclass(slots=True, kw_only=True)
 class Online:
-    """A daemon that answers."""
+    """A daemon that answers.
+
+    Who it is the kernel says: what root does for the doctor must not hang on its own word.
+    """
 
     client: Client
     status: Json
+    uid: int
+    pid: int | None  #: None where it cannot be seen from here
 
 
 @dataclass(kw_only=True)
@@ -139,11 +144,23 @@ class Scene:
         assert self.plan is not None
         return Stage(
             settings=self.plan.settings,
-            environ=self.environ,
+            environ={**self.environ, **self._identity},
             state_dir=self.state_dir,
             daemon_uid=self.daemon_uid,
             working_directory=self.working_directory if self._has_worked else "",
         )
+
+    @property
+    def _identity(self) -> dict[str, str]:
+        """Variables that tell who one is, as a service manager sets them for the daemon."""
+        if self.online is not None or self.daemon_uid == self.uid:
+            return {}
+        try:
+            account = pwd.getpwuid(self.daemon_uid)
+        except KeyError:  # a number without a name
+            return {}
+        name, shell = account.pw_name, account.pw_shell or "/bin/sh"
+        return {"HOME": account.pw_dir, "USER": name, "LOGNAME": name, "SHELL": shell}
 
     @property
     def _has_worked(self) -> bool:
@@ -157,7 +174,7 @@ class Scene:
 
     @property
     def pid(self) -> int | None:
-        return None if self.online is None else self.online.status["pid"]
+        return None if self.online is None else self.online.pid
 
     @cached_property
     def running(self) -> frozenset[str]:
@@ -186,9 +203,7 @@ class Scene:
     def daemon_uid(self) -> int:
         """Whose processes the daemon's are, or would be."""
         if self.online is not None:
-            owner = _owner_of(f"/proc/{self.online.status['pid']}")
-            if owner is not None:
-                return owner
+            return self.online.uid
         owner = _owner_of(self.state_dir)
         return self._expected_uid() if owner is None else owner
 
@@ -210,7 +225,7 @@ def scene_of(options: Namespace, environ: Mapping[str, str]) -> Scene:
     if not options.runtime_dir and not environ.get("RUNTIME_DIRECTORY"):
         runtime = str(Path(socket).parent)
     return Scene(
-        environ=environ if online is None else _environ_of(online.status["pid"], environ),
+        environ=environ if online is None else _environ_of(online, environ),
         socket=socket,
         config=config,
         no_config=why,
@@ -225,7 +240,8 @@ def scene_of(options: Namespace, environ: Mapping[str, str]) -> Scene:
 def _call(socket: str) -> tuple[Online | None, str]:
     client = Client(socket, _ANSWER_S)
     try:
-        return Online(client=client, status=client.get("/v1/status")), ""
+        pid, uid = client.peer()
+        return Online(client=client, status=client.get("/v1/status"), uid=uid, pid=pid or None), ""
     except ClientError as error:
         return None, str(error)
 
@@ -272,9 +288,10 @@ def _runtime_dir(given: str | None, environ: Mapping[str, str]) -> str:
     return str(Path(found).absolute()) if found else ""
 
 
-def _environ_of(pid: int, ours: Mapping[str, str]) -> Mapping[str, str]:
+def _environ_of(online: Online, ours: Mapping[str, str]) -> Mapping[str, str]:
     """The daemon's environment where we may see it, else our own."""
-    content = tree.read(f"/proc/{pid}/environ")
+    is_its_own = online.pid is not None and _owner_of(f"/proc/{online.pid}") == online.uid
+    content = tree.read(f"/proc/{online.pid}/environ") if is_its_own else b""
     if not content:
         return ours
     items = content.decode("utf-8", "surrogateescape").split("\0")

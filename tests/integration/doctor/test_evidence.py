@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -20,6 +21,18 @@ from anyclawd.cli.doctor.scene import Scene
 from anyclawd.cli.doctor.verdict.permissions import Shape, Use
 from anyclawd.cli.doctor.verdict.store import StoreFacts
 from anyclawd.store import migrate
+
+NOBODY = 65534
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="becoming somebody else takes root")
+
+
+@pytest.fixture
+def home_of_nobody() -> Iterator[Path]:
+    """A directory that another user has and can reach, which those of pytest are not."""
+    with TemporaryDirectory() as directory:
+        os.chown(directory, NOBODY, NOBODY)
+        yield Path(directory)
+
 
 # --- the store -----------------------------------------------------------------------------------
 
@@ -192,14 +205,37 @@ def test_what_is_no_plain_file_of_one_name_is_left_alone(kind: str, tmp_path: Pa
     assert real.stat().st_mode & 0o777 == 0o644
 
 
-def test_a_directory_is_made_for_its_owner(tmp_path: Path) -> None:
-    path = tmp_path / "home"
-    owner = (65534, 65534) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
-    perform(MakeDirectory(path=str(path), mode=0o750, owner=owner))
-    found = path.stat()
-    assert (found.st_uid, found.st_gid) == owner
+@as_root
+def test_root_follows_no_link_to_what_it_takes_rights_of(tmp_path: Path) -> None:
+    real = tmp_path / "real"
+    real.mkdir()
+    (real / "file").touch()
+    (real / "file").chmod(0o644)
+    (tmp_path / "link").symlink_to(real)
+    with pytest.raises(NotFixed, match="symbolic link"):
+        perform(TakeRights(path=str(tmp_path / "link" / "file"), rights=0o007))
+    assert (real / "file").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_directory_is_made_once(tmp_path: Path) -> None:
+    fix = MakeDirectory(path=str(tmp_path / "home"), owner=(os.geteuid(), os.getegid()))
+    perform(fix)
+    assert (tmp_path / "home").stat().st_mode & 0o777 == 0o700
     with pytest.raises(FileExistsError):
-        perform(MakeDirectory(path=str(path)))
+        perform(fix)
+
+
+@as_root
+def test_root_makes_a_directory_as_its_owner_who_may_not_make_it_elsewhere(
+    home_of_nobody: Path,
+) -> None:
+    path = home_of_nobody / "home"
+    perform(MakeDirectory(path=str(path), mode=0o750, owner=(NOBODY, NOBODY)))
+    assert (path.stat().st_uid, path.stat().st_gid) == (NOBODY, NOBODY)
+    (home_of_nobody / "link").symlink_to("/etc")
+    with pytest.raises(PermissionError):
+        perform(MakeDirectory(path=str(home_of_nobody / "link" / "x"), owner=(NOBODY, NOBODY)))
+    assert (os.geteuid(), os.getegid()) == (0, 0)
 
 
 def test_a_socket_that_somebody_listens_on_stays(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def facts_of(scene: Scene) -> DaemonFacts | Silence:
         socket=scene.socket,
         warnings=tuple(status["warnings"]),
         lag_max_s=_lag_max_s(scene),
-        watchdog_s=_watchdog_s(status["pid"]),
+        watchdog_s=_watchdog_s(scene.online.pid),
     )
 
 
@@ -56,7 +56,7 @@ def is_stale(path: str) -> bool:
     return False
 
 
-def _watchdog_s(pid: int) -> float | None:
+def _watchdog_s(pid: int | None) -> float | None:
     """How often the service manager wants to hear from it; None where that is not ours to see."""
     environ = tree.read(f"/proc/{pid}/environ")
     if not environ:

@@ -27,7 +27,12 @@ OUTPUT_BYTES_MAX, FINDINGS_MAX, TEXT_CHARS_MAX = 64 * 1024, 100, 500
 def facts_of(scene: Scene, plan: Plan) -> Iterator[CheckFacts]:
     """One after the other, as they are asked for."""
     units = [unit for unit in plan.units.values() if unit.has_check and not unit.problem]
-    return (_made(unit, plan, scene) for unit in units if not _is_later_worker(unit))
+    running = scene.running
+    return (
+        _made(unit, plan, scene.stage, is_running=unit.name in running)
+        for unit in units
+        if not _is_later_worker(unit)
+    )
 
 
 def _is_later_worker(unit: Unit) -> bool:
@@ -35,14 +40,13 @@ def _is_later_worker(unit: Unit) -> bool:
     return unit.is_worker and "@1." not in unit.name
 
 
-def _made(unit: Unit, plan: Plan, scene: Scene) -> CheckFacts:
-    stage = scene.stage
+def _made(unit: Unit, plan: Plan, stage: Stage, *, is_running: bool) -> CheckFacts:
     if reason := why_not(unit, stage):
         return CheckFacts(unit=unit.name, why_not=reason)
     request = {
         "options": revealed_options(unit, stage.environ),
         "unit": unit.name,
-        "running": unit.name in scene.running,
+        "running": is_running,
         "workspaces": _workspaces(unit, plan),
     }
     facts = _asked(unit, stage, request)

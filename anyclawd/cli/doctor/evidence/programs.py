@@ -1,11 +1,13 @@
 """What the machine has of what units name."""
 
 import os
+import stat
 from pathlib import Path
 
-from anyclawd.cli.doctor.evidence.paths import is_directory
+from anyclawd.cli.doctor.evidence.paths import look
 from anyclawd.cli.doctor.finding import MakeDirectory
 from anyclawd.cli.doctor.scene import Scene
+from anyclawd.cli.doctor.verdict.permissions import Shape, Use
 from anyclawd.cli.doctor.verdict.programs import Missing, ProgramFacts
 from anyclawd.model.plan import Plan
 from anyclawd.model.unit import Unit
@@ -34,11 +36,14 @@ def facts_of(scene: Scene, plan: Plan) -> ProgramFacts:
 
 
 def _makeable(unit: Unit, scene: Scene) -> MakeDirectory | None:
-    """Its working directory, if that has a parent and nothing is in its place."""
-    path = unit.working_dir
-    if os.access(path, os.F_OK) or not is_directory(str(Path(path).parent)):
+    """Its working directory, if nothing is in its place and its owner may make it there."""
+    path, owner = unit.working_dir, _account(unit, scene.daemon_uid)
+    parent = look(str(Path(path).parent), Use.PRIVATE)
+    if os.access(path, os.F_OK) or parent.shape is not Shape.DIRECTORY or owner is None:
         return None
-    return MakeDirectory(path=path, mode=0o755, owner=_account(unit, scene.daemon_uid))
+    if owner[0] not in (0, parent.uid) or not parent.mode & stat.S_IWUSR:
+        return None
+    return MakeDirectory(path=path, mode=0o755, owner=owner)
 
 
 def _account(unit: Unit, daemon_uid: int) -> tuple[int, int] | None:

@@ -46,11 +46,11 @@ class Stage:
 
 def why_not(unit: Unit, stage: Stage) -> str:
     """Why we cannot start a process of a unit as the daemon would; empty where we can."""
-    if os.geteuid() != 0:
-        if stage.daemon_uid != os.geteuid():
-            return "only root and the daemon's own user can start it"
-        if unit.user and unit.user not in (str(os.geteuid()), _name_of(os.geteuid())):
-            return f"only root can start it, as user {unit.user!r}"
+    if os.geteuid() not in (0, stage.daemon_uid):
+        return "only root and the daemon's own user can start it"
+    own = (str(stage.daemon_uid), _name_of(stage.daemon_uid))
+    if stage.daemon_uid != 0 and unit.user and unit.user not in own:
+        return f"only a daemon of root can start it, as user {unit.user!r}"
     return _missed(unit, stage)
 
 

@@ -1,7 +1,7 @@
 """Who may read and change what the daemon lives on."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import assert_never
@@ -127,10 +127,12 @@ def _private(facts: PathFacts, daemon_uid: int) -> Iterator[Finding]:
     if facts.uid not in (daemon_uid, 0):
         text = f"belongs to {facts.owner} and not to the daemon, which may be kept from using it"
         yield error(facts.path, text, f"chown it to the owner of its directory: {facts.path}")
-    if facts.mode & _WRITE:
-        yield _exposed(error, facts, "everybody may change it", _NOT_OURS)
-    elif facts.mode & _READ:
-        yield _exposed(warning, facts, "everybody may read it", _NOT_OURS)
+    if not facts.mode & (_READ | _WRITE):
+        return
+    say, text = (error, "change") if facts.mode & _WRITE else (warning, "read")
+    exposed = _exposed(say, facts, f"everybody may {text} it", _NOT_OURS)
+    # What is another's may serve another purpose, whatever a configuration calls its database.
+    yield exposed if facts.uid == daemon_uid else replace(exposed, fix=None)
 
 
 def _above(facts: PathFacts, daemon_uid: int) -> Iterator[Finding]:
@@ -167,11 +169,13 @@ def _unseen(facts: PathFacts) -> Finding:
 
 
 def _exposed(
-    say: Callable[[str, str, str, TakeRights], Finding],
+    say: Callable[[str, str, str, TakeRights | None], Finding],
     facts: PathFacts,
     text: str,
     rights: int,
     otherwise: str = "",
 ) -> Finding:
+    if facts.mode & _STICKY:  # shared on purpose, such as /tmp
+        return say(facts.path, text, "take a directory of its own", None)
     fix = TakeRights(path=facts.path, rights=rights & facts.mode)
     return say(facts.path, text, f"{fix}{otherwise}", fix)

@@ -70,7 +70,7 @@ ROWS = {  # behaviour: (path, what is told)
     ),
     "config-directory-read": (at(Use.CONFIG_DIRECTORY, 0o755), PRIVATE),
     "config-directory-written": (
-        at(Use.CONFIG_DIRECTORY, 0o1777),
+        at(Use.CONFIG_DIRECTORY, 0o777),
         [
             (
                 "error /x: everybody may put files here, and with them run any program as the"
@@ -81,6 +81,10 @@ ROWS = {  # behaviour: (path, what is told)
     "config-directory-of-another": (
         at(Use.CONFIG_DIRECTORY, 0o755, uid=OTHERS),
         ["warning /x: belongs to ann, who can run any program as the daemon with it"],
+    ),
+    "config-directory-of-all": (
+        at(Use.CONFIG_DIRECTORY, 0o1777, uid=0),
+        [("error /x: everybody may put files here, and with them run any program as the daemon")],
     ),
     "config-read": (at(Use.CONFIG, 0o644), PRIVATE),
     "config-written": (
@@ -144,6 +148,20 @@ ROWS = {  # behaviour: (path, what is told)
 @pytest.mark.parametrize(("facts", "lines"), ROWS.values(), ids=ROWS)
 def test_rights(facts: PathFacts, lines: list[str]) -> None:
     assert told(findings([facts], OURS)) == lines
+
+
+UNTOUCHED = {  # behaviour: what is told of and left as it is
+    "a-shared-directory": at(Use.CONFIG_DIRECTORY, 0o1777, uid=0),
+    "a-shared-directory-of-sockets": at(Use.RUNTIME, 0o1777, uid=0),
+    "a-database-of-root": at(Use.PRIVATE, 0o644, uid=0),
+}
+
+
+@pytest.mark.parametrize("facts", UNTOUCHED.values(), ids=UNTOUCHED)
+def test_what_others_need_is_left_as_it_is(facts: PathFacts) -> None:
+    [found] = findings([facts], OURS)
+    assert found.remedy
+    assert found.fix is None
 
 
 def test_only_rights_that_are_there_are_taken() -> None:

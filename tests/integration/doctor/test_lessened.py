@@ -1,0 +1,102 @@
+"""What root does for a daemon of another user is done with the rights of that one."""
+
+import os
+import pwd
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from anyclawd.cli.doctor.evidence.trial import Stage, why_not
+from anyclawd.cli.doctor.finding import Finding, note, ok
+from anyclawd.cli.doctor.lessened import findings_as
+from anyclawd.cli.doctor.scene import Online, Scene
+from anyclawd.client.client import Client
+from anyclawd.model.deps import UnitName
+from anyclawd.model.plan import Settings
+from anyclawd.model.span import BUILT_IN
+from anyclawd.model.unit import Kind, Unit
+
+NOBODY = 65534
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="becoming somebody else takes root")
+
+
+def whoami() -> Iterator[Finding]:
+    yield ok("users", str(os.getresuid()))
+    yield note("groups", f"{os.getresgid()} {os.getgroups()}", "none")
+
+
+@as_root
+def test_the_check_of_another_user_has_none_of_the_rights_of_root() -> None:
+    own = pwd.getpwuid(NOBODY)
+    groups = sorted(os.getgrouplist(own.pw_name, own.pw_gid))
+    assert list(findings_as(NOBODY, whoami)) == [
+        ok("users", str((NOBODY,) * 3)),
+        note("groups", f"{(own.pw_gid,) * 3} {groups}", "none"),
+    ]
+    assert os.getresuid() == (0, 0, 0)
+
+
+def test_a_check_of_ones_own_is_made_in_this_process() -> None:
+    assert list(findings_as(os.geteuid(), lambda: [ok("pid", str(os.getpid()))])) == [
+        ok("pid", str(os.getpid()))
+    ]
+
+
+@as_root
+def test_a_check_that_breaks_off_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+    def broken() -> Iterator[Finding]:
+        yield ok("", "so far")
+        raise ZeroDivisionError
+
+    told = [one.text for one in findings_as(NOBODY, broken)]
+    assert told == ["so far", "the check ended before its end"]
+    assert "ZeroDivisionError" in capfd.readouterr().err
+
+
+@as_root
+def test_a_check_that_nobody_listens_to_any_more_is_ended() -> None:
+    def endless() -> Iterator[Finding]:
+        while True:
+            yield ok("", str(os.getpid()))
+
+    findings = findings_as(NOBODY, endless)
+    pid = int(next(iter(findings)).text)
+    findings.close()  # type: ignore[attr-defined]  # it is a generator
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_the_kernel_says_who_listens(tmp_path: Path) -> None:
+    path = str(tmp_path / "admin.sock")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        assert Client(path).peer() == (os.getpid(), os.geteuid())
+
+
+def test_what_a_daemon_says_of_itself_makes_it_nobody_else() -> None:
+    online = Online(client=Client("/nowhere"), status={"pid": 1}, uid=NOBODY, pid=None)
+    scene = Scene(environ={}, socket="/s", config="", state_dir="/", runtime_dir="/", online=online)
+    assert (scene.daemon_uid, scene.pid) == (NOBODY, None)
+
+
+USERS = {  # behaviour: (the unit's user, the daemon's, why it is not started)
+    "its-own": (str(os.geteuid()), os.geteuid(), ""),
+    "none": ("", os.geteuid(), ""),
+    "root's-by-a-daemon-that-is-not": ("root", NOBODY, "as user 'root'"),
+}
+
+
+@as_root
+@pytest.mark.parametrize(("user", "daemon", "why"), USERS.values(), ids=USERS)
+def test_root_starts_no_more_than_the_daemon_could(user: str, daemon: int, why: str) -> None:
+    unit = Unit(
+        name=UnitName("x.service"), kind=Kind.SERVICE, span=BUILT_IN, argv=("/x",), user=user
+    )
+    stage = Stage(
+        settings=Settings(), environ={}, state_dir="/", daemon_uid=daemon, working_directory=""
+    )
+    found = why_not(unit, stage)
+    assert why in found
+    assert bool(found) is bool(why)
