@@ -7,6 +7,7 @@ import pytest
 
 from tests.system.deployment import (
     CONFIG,
+    PRISTINE,
     STATE,
     ctl,
     main_pid,
@@ -74,14 +75,16 @@ def test_a_credential_that_is_missing_is_a_configuration_that_cannot_be_used(
     machine.run("systemctl", "start", "anyclawd")
 
 
+RANKS = ("ok", "note", "warning", "error")
+
+
 def findings(machine: Machine, *options: str, user: str = "root") -> tuple[int, dict[str, str]]:
     """The exit status of doctor, and the worst severity of each of its checks."""
     done = ctl(machine, "--json", "doctor", *options, user=user)
     worst: dict[str, str] = {}
-    ranks = ("ok", "note", "warning", "error")
     for row in json.loads(done.stdout)["findings"]:
         known = worst.get(row["check"], "ok")
-        worst[row["check"]] = max(known, row["severity"], key=ranks.index)
+        worst[row["check"]] = max(known, row["severity"], key=RANKS.index)
         assert row["severity"] in ("ok", "note") or row["remedy"] or "; " in row["text"], row
     return done.returncode, worst
 
@@ -107,6 +110,35 @@ class Fault:
     fixes: bool = False  #: `--fix` mends it as well
 
 
+def in_unit(
+    made: str, *, check: str, severity: str, fixes: bool = False, before: str = ""
+) -> Fault:
+    """A fault that a drop-in of the service makes, once it is started again."""
+    directory = "/etc/systemd/system/anyclawd.service.d"
+    restart = "systemctl daemon-reload; systemctl restart anyclawd"
+    return Fault(
+        made=f"{before}mkdir {directory}; echo '[Service]\n{made}' >{directory}/x.conf; {restart}",
+        mended=f"rm -r {directory}; rm -rf /etc/anyclawd/units.d; {restart}",
+        check=check,
+        severity=severity,
+        fixes=fixes,
+    )
+
+
+def in_units(made: str, *, after: str, check: str, severity: str) -> Fault:
+    """A fault that a drop-in of units makes, with or without a daemon that has taken it up."""
+    return Fault(
+        made=f"mkdir /etc/anyclawd/units.d; echo '{made}' >/etc/anyclawd/units.d/x.yaml; {after}",
+        mended="rm -r /etc/anyclawd/units.d; systemctl start anyclawd; systemctl reload anyclawd",
+        check=check,
+        severity=severity,
+    )
+
+
+_USED = (
+    "mkdir /etc/anyclawd/units.d; echo 'default.agent: {environment: {KEY: !credential key}}'"
+    " >/etc/anyclawd/units.d/x.yaml"
+)
 FAULTS = {
     "the-state-is-open": Fault(
         made=f"chmod 0755 {STATE}; chmod 0644 {STATE}/sessions.db",
@@ -115,16 +147,15 @@ FAULTS = {
         severity="warning",
         fixes=True,
     ),
-    "the-configuration-has-changed-and-is-bad": Fault(
-        made=f"cp -a {CONFIG} /root/good; echo 'units: {{x.agent: {{bogus: 1}}}}' >>{CONFIG}",
-        mended=f"cp -a /root/good {CONFIG}",
+    "the-configuration-has-become-bad": Fault(
+        made=f"echo 'units: {{x.agent: {{bogus: 1}}}}' >>{CONFIG}",
+        mended=f"cp -a {PRISTINE} {CONFIG}",
         check="configuration",
         severity="error",
     ),
-    "a-program-is-not-there": Fault(
-        made="mkdir /etc/anyclawd/units.d; echo 'x.service: {exec: [nowhere], protocol: none}'"
-        " >/etc/anyclawd/units.d/x.yaml",
-        mended="rm -r /etc/anyclawd/units.d",
+    "a-program-is-not-there": in_units(
+        "x.service: {exec: [nowhere], protocol: none}",
+        after="",
         check="programs",
         severity="error",
     ),
@@ -136,6 +167,48 @@ FAULTS = {
         check="ports",
         severity="error",
     ),
+    "a-credential-is-for-all-to-read": in_unit(
+        "LoadCredential=key:/srv/key",
+        before=f"echo 4711 >/srv/key; chmod 0644 /srv/key; {_USED}; ",
+        check="credentials",
+        severity="warning",
+        fixes=True,
+    ),
+    "a-credential-is-not-handed-over": in_units(
+        "default.agent: {environment: {KEY: !credential key}}",
+        after="",
+        check="credentials",
+        severity="error",
+    ),
+    "the-store-is-damaged": Fault(
+        made=f"systemctl stop anyclawd; cp -a {STATE}/sessions.db /root;"
+        f" head -c 3000 /dev/urandom | dd of={STATE}/sessions.db bs=1 seek=4096 conv=notrunc",
+        mended=f"cp -a /root/sessions.db {STATE}; systemctl start anyclawd",
+        check="store",
+        severity="error",
+    ),
+    "no-control-groups-are-delegated": in_unit(
+        "Delegate=no", check="containment", severity="warning"
+    ),
+    "a-crash-is-the-end": in_unit("Restart=no", check="service", severity="warning"),
+    "an-agent-does-not-answer": in_units(
+        "mute.agent: {exec: [sleep, infinity], timeouts: {start: 1}}",
+        after="systemctl stop anyclawd",
+        check="agents",
+        severity="error",
+    ),
+    "a-unit-fails": in_units(
+        'bad.service: {exec: ["false"], protocol: none, readiness: {type: exited}, restart: never}',
+        after="systemctl reload anyclawd || true",
+        check="units",
+        severity="error",
+    ),
+    "a-chat-is-open-to-the-network": in_units(
+        "debug-http.channel: {options: {host: 0.0.0.0}}",
+        after="systemctl reload anyclawd",
+        check="extensions",
+        severity="warning",
+    ),
 }
 
 
@@ -143,10 +216,8 @@ FAULTS = {
 def test_doctor_finds_a_fault(machine: Machine, fault: Fault) -> None:
     machine.run("sh", "-euc", fault.made)
     code, worst = findings(machine)
-    assert (code, worst[fault.check]) == (
-        {"warning": 5, "error": 1}[fault.severity],
-        fault.severity,
-    )
+    assert worst[fault.check] == fault.severity, worst
+    assert code == {"warning": 5, "error": 1}[max(worst.values(), key=RANKS.index)]
     if fault.fixes:
         ctl(machine, "doctor", "--fix")
         assert findings(machine)[0] == 0

@@ -3,6 +3,7 @@
 All tests of a release share a machine; each finds the service running, and leaves it so.
 """
 
+import json
 import re
 
 import pytest
@@ -67,7 +68,10 @@ def test_root_and_members_of_the_group_use_anyclawctl_and_others_are_told_why(
         assert "default.agent" in done.stdout
     done = ctl(machine, "status", user="stranger")
     assert (done.returncode, done.stdout) == (77, "")
-    assert "anyclawd" in done.stderr
+    assert done.stderr == (
+        "anyclawctl: no permission to open /run/anyclawd/admin.sock;"
+        " ask its owner to let you into its group, or use sudo\n"
+    )
 
 
 def test_curl_is_answered_by_the_mock(machine: Machine) -> None:
@@ -82,6 +86,11 @@ def test_the_journal_has_fields(machine: Machine) -> None:
         assert record["_SYSTEMD_UNIT"] == SERVICE
         assert record["LOGGER"].startswith("anyclawd.")
         assert record["PRIORITY"] == "6"
+
+
+def test_the_journal_has_what_a_unit_prints_by_its_stream(machine: Machine) -> None:
+    printed = machine.journal("ANYCLAWD_UNIT=debug-http.channel", "ANYCLAWD_STREAM=stderr")
+    assert "PORT:8080" in [record["MESSAGE"] for record in printed]
 
 
 def test_a_reload_is_in_force_when_the_command_returns(machine: Machine) -> None:
@@ -143,9 +152,16 @@ def test_a_restart_under_traffic_loses_nothing(machine: Machine) -> None:
 
 
 def test_nothing_is_left_of_it_at_a_stop(machine: Machine) -> None:
+    """Not even of who has left its session and does not listen to a request to end."""
+    stubborn = "trap : TERM; setsid sleep infinity & setsid sleep infinity & wait; wait"
+    exec_ = json.dumps(["/bin/sh", "-c", stubborn])
+    unit = f"stubborn.service: {{exec: {exec_}, protocol: none, timeouts: {{stop: 0.5}}}}"
+    machine.write("/etc/anyclawd/units.d/stubborn.yaml", unit)
+    machine.run("systemctl", "restart", "anyclawd")
     machine.run("systemctl", "stop", "anyclawd")
     assert machine.property(SERVICE, "Result") == "success"
     assert not machine.exists("/sys/fs/cgroup/system.slice/anyclawd.service")
     assert machine.run("pgrep", "--uid", "anyclawd", check=False).stdout == ""
     assert not machine.exists("/run/anyclawd")
+    machine.run("rm", "-r", "/etc/anyclawd/units.d")
     machine.run("systemctl", "start", "anyclawd")

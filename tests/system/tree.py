@@ -23,6 +23,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+#: How long nobody has to ask for something in the cache until it goes: two weeks.
+_KEPT_S = 14 * 24 * 3600.0
+
 #: What a machine has beside a minimal Debian: users' sessions, an administrator's tools, and those
 #: of the tests.
 _TOOLS = ("ca-certificates", "curl", "iproute2", "libpam-systemd", "needrestart", "procps")
@@ -39,7 +42,7 @@ _SETTLE = "echo debian >/etc/hostname; echo force-unsafe-io >/etc/dpkg/dpkg.cfg.
 
 #: Mounts a tree and unified cgroups where only the container sees them, and becomes the container.
 #: A hybrid host shows its cgroups of version 1 in that place; a systemd of today refuses those.
-#: What systemd-nspawn keeps for a while lies on a tmpfs: on a disk it would not clean up after itself.
+#: What systemd-nspawn keeps for a while lies on a tmpfs: on a disk it would not be cleaned up.
 _ENTER = """
 layers=$1 upper=$2 cgroup=$3
 shift 3
@@ -299,8 +302,18 @@ def mirror() -> str:
 
 @contextmanager
 def making(kept: Path) -> Iterator[bool]:
-    """Whether something is still to be made, which no other process does meanwhile."""
+    """Whether something is still to be made, which no other process does meanwhile.
+
+    What has the same name before its digest, and was not asked for in a long time, is removed.
+    """
     cache().mkdir(parents=True, exist_ok=True)
-    with (cache() / f"{kept.name}.lock").open("w") as lock:
+    with kept.with_name(f"{kept.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield not kept.exists()
+        if kept.exists():
+            os.utime(kept)
+    family, _, digest = kept.name.rpartition("-")
+    for other in cache().glob(f"{family}-{'[0-9a-f]' * len(digest)}") if family else ():
+        if other.stat().st_mtime < kept.stat().st_mtime - _KEPT_S:
+            shutil.rmtree(other)
+            other.with_name(f"{other.name}.lock").unlink(missing_ok=True)
