@@ -109,13 +109,30 @@ def redact(value: "Json") -> "Json":
 
 
 def written_texts(values: "Iterable[Json]") -> tuple[str, ...]:
-    """The texts of secrets that are written out in values, if long enough to be searched for.
+    """The texts of secrets that are written out in values, if long enough to be searched for."""
+    marks = (mark for value in values for mark in marks_in(value))
+    return searchable(str(mark.get("value") or mark.get("default") or "") for mark in marks)
+
+
+def searchable(texts: "Iterable[str]") -> tuple[str, ...]:
+    """Those that are long enough to be searched for in other texts.
 
     Longest first: one that is part of another would leave the rest of that one to be read.
     """
-    found = {str(text) for value in values for text in _texts(value)}
-    long = (text for text in found if len(text) >= _SEARCHED_LENGTH)
+    long = {text for text in texts if len(text) >= _SEARCHED_LENGTH}
     return tuple(sorted(long, key=len, reverse=True))
+
+
+def marks_in(value: "Json") -> "Iterator[Mapping[str, Json]]":
+    """What each secret in a value is marked with."""
+    if is_secret(value):
+        yield value[MARK]
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from marks_in(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from marks_in(item)
 
 
 def scrub(value: "Json", texts: tuple[str, ...]) -> "Json":
@@ -142,18 +159,6 @@ def _without_password(text: str) -> str:
     name, colon, _ = user.partition(":")
     shown = f"{name}:{SHOWN_AS}@{host}" if at and colon else after[:end]
     return f"{before}{mark}{shown}{_without_password(after[end:])}"
-
-
-def _texts(value: "Json") -> "Iterator[Json]":
-    if is_secret(value):
-        mark = value[MARK]
-        yield mark.get("value") or mark.get("default") or ""
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _texts(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _texts(item)
 
 
 def as_variable(value: "Json") -> str:

@@ -4,7 +4,6 @@ The daemon reads them, and its children get what is declared: they are not told 
 Imports built-in modules only, since stage 0 starts units that have secrets.
 """
 
-
 from anyclawd.model.credential import LARGEST_BYTES, path_of, text_of
 from anyclawd.model.secret import Unavailable
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import anyclawd
 from anyclawd.cli.doctor.evidence.secrets import texts_in
-from anyclawd.cli.doctor.evidence.trial import Stage, Trial, why_not
+from anyclawd.cli.doctor.evidence.trial import Stage, Trial, is_tried, why_not
 from anyclawd.cli.doctor.scene import Online, Scene
 from anyclawd.cli.doctor.verdict.agents import AgentFacts
 from anyclawd.gateway.handshake import revealed_options
@@ -38,13 +38,8 @@ def facts_of(scene: Scene) -> Iterator[AgentFacts] | None:
         if unit.name in scene.running
         else _tried(unit, scene.stage)
         for unit in agents
-        if _is_first(unit)
+        if is_tried(unit)
     )
-
-
-def _is_first(unit: Unit) -> bool:
-    """The workers of a pool are alike: one speaks for all."""
-    return not unit.is_worker or "@1." in unit.name
 
 
 def _known(scene: Scene, online: Online) -> Iterator[AgentFacts]:

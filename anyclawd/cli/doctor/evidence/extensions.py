@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from anyclawd.cli.doctor.evidence.secrets import texts_in
-from anyclawd.cli.doctor.evidence.trial import Stage, Trial, why_not
+from anyclawd.cli.doctor.evidence.trial import Stage, Trial, is_tried, why_not
 from anyclawd.cli.doctor.scene import Scene
 from anyclawd.cli.doctor.verdict.extensions import CheckFacts, Said
 from anyclawd.gateway.handshake import revealed_options
@@ -31,13 +31,8 @@ def facts_of(scene: Scene, plan: Plan) -> Iterator[CheckFacts]:
     return (
         _made(unit, plan, scene.stage, is_running=unit.name in running)
         for unit in units
-        if not _is_later_worker(unit)
+        if is_tried(unit)
     )
-
-
-def _is_later_worker(unit: Unit) -> bool:
-    """The workers of a pool are alike: one speaks for all."""
-    return unit.is_worker and "@1." not in unit.name
 
 
 def _made(unit: Unit, plan: Plan, stage: Stage, *, is_running: bool) -> CheckFacts:

@@ -4,10 +4,10 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from anyclawd.cli.doctor.evidence.store import opened
 from anyclawd.cli.doctor.scene import Online, Scene
 from anyclawd.cli.doctor.verdict.messages import MessageFacts
 
-_BUSY_S = 2.0
 _OPEN = "SELECT count(*) FROM messages WHERE state IN ('queued', 'running')"
 _UNDER_WAY = "SELECT channel, count(*) FROM deliveries WHERE closed_at IS NULL GROUP BY channel"
 _GIVEN_UP = "SELECT count(*) FROM deliveries WHERE closed_at IS NOT NULL AND NOT has_arrived"
@@ -42,9 +42,8 @@ def _kept(scene: Scene) -> MessageFacts | None:
     if store is None or not store.version or store.is_foreign or store.damage:
         return None
     is_still = scene.online is None and scene.holder is None and not store.log_bytes
-    uri = f"{Path(store.path).as_uri()}?{'immutable=1' if is_still else 'mode=ro'}"
     try:
-        with closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_S)) as db:
+        with closing(opened(Path(store.path), is_still=is_still)) as db:
             return MessageFacts(
                 is_live=False,
                 open=db.execute(_OPEN).fetchone()[0],

@@ -3,11 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from anyclawd.model.plan import Plan
-from anyclawd.model.secret import MARK, Unavailable, is_secret, reveal_text
+from anyclawd.model.secret import MARK, Unavailable, marks_in, reveal_text, searchable
 from anyclawd.model.value import Json
 from anyclawd.runtime import credential
-
-_SEARCHED_LENGTH = 6
 
 
 def marks_of(plan: Plan) -> Iterator[Mapping[str, Json]]:
@@ -17,22 +15,8 @@ def marks_of(plan: Plan) -> Iterator[Mapping[str, Json]]:
             yield from marks_in(value)
 
 
-def marks_in(value: Json) -> Iterator[Mapping[str, Json]]:
-    if is_secret(value):
-        yield value[MARK]
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from marks_in(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from marks_in(item)
-
-
 def texts_in(values: Iterable[Json], environ: Mapping[str, str]) -> tuple[str, ...]:
-    """The texts of all secrets in values that can be had, the longest first.
-
-    Shorter ones than `_SEARCHED_LENGTH` would hit by chance.
-    """
+    """The texts of all secrets in values that can be had, if long enough to be searched for."""
     read = credential.reader(environ)
     found = set()
     for mark in (mark for value in values for mark in marks_in(value)):
@@ -40,5 +24,4 @@ def texts_in(values: Iterable[Json], environ: Mapping[str, str]) -> tuple[str, .
             found.add(reveal_text({MARK: mark}, environ, read))
         except Unavailable:
             continue
-    long = (text for text in found if len(text) >= _SEARCHED_LENGTH)
-    return tuple(sorted(long, key=len, reverse=True))
+    return searchable(found)

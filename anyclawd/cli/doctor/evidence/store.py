@@ -7,6 +7,7 @@ that nobody changes, so that not even the files beside it are made. Source: SQLi
 
 import sqlite3
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -56,16 +57,18 @@ def look(path: Path, *, is_had: bool) -> StoreFacts:
     return replace(facts, bytes=found.st_size, log_bytes=log_bytes, set_aside=aside)
 
 
+def opened(path: Path, *, is_still: bool) -> sqlite3.Connection:
+    """To be read and not written to; `is_still` as with `_read`. Raises sqlite3.Error."""
+    mode = "immutable=1" if is_still else "mode=ro"
+    return sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=_BUSY_S)
+
+
 def _read(path: Path, *, is_still: bool) -> StoreFacts:
     """What the file says of itself. `is_still`: nobody has it, and there is no log beside it."""
     facts = StoreFacts(path=str(path), exists=True, known_version=migrate.VERSION)
-    mode = "immutable=1" if is_still else "mode=ro"
     try:
-        db = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=_BUSY_S)
-        try:
+        with closing(opened(path, is_still=is_still)) as db:
             return _look(db, facts)
-        finally:
-            db.close()
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
             return replace(facts, damage=(str(error),))

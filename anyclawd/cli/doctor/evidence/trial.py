@@ -17,10 +17,9 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
-from anyclawd.cli.doctor.evidence.secrets import marks_in
 from anyclawd.model import credential as names
 from anyclawd.model.plan import Settings
-from anyclawd.model.secret import Unavailable, reveal
+from anyclawd.model.secret import Unavailable, marks_in, reveal
 from anyclawd.model.unit import Unit
 from anyclawd.runtime import credential, spawn, tree
 from anyclawd.runtime.order import order_of
@@ -42,6 +41,11 @@ class Stage:
     state_dir: str
     daemon_uid: int
     working_directory: str  #: the daemon's; empty where that is not there yet
+
+
+def is_tried(unit: Unit) -> bool:
+    """Whether it is no worker of a pool, or the first: those of a pool are alike."""
+    return not unit.is_worker or "@1." in unit.name
 
 
 def why_not(unit: Unit, stage: Stage) -> str:
