@@ -45,12 +45,15 @@ class Machine:
     def argv(
         self, *argv: str, user: str = "root", environment: Mapping[str, str] | None = None
     ) -> list[str]:
-        """The command that runs another one inside, for whoever starts processes by themselves."""
+        """The command that runs another one inside, for whoever starts processes by themselves.
+
+        What it runs as root is killed with it: nsenter itself would leave it behind.
+        """
         home = "/root" if user == "root" else "/"
         variables = {"PATH": _PATH, "HOME": home, "LANG": "C.UTF-8", "USER": user, "LOGNAME": user}
         variables |= dict(environment or {})
         return [
-            *("nsenter", f"--target={self.leader}", "--all"),
+            *("nsenter", f"--target={self.leader}", "--all", "setpriv", "--pdeathsig", "KILL"),
             *(
                 "env",
                 "--ignore-environment",

@@ -27,13 +27,16 @@ def test_what_a_machine_writes_is_its_own(tree: Tree) -> None:
         assert (one.read("/etc/mark"), other.exists("/etc/mark")) == ("one", False)
 
 
-def test_a_command_runs_beside_the_test(tree: Tree) -> None:
-    with booted(tree) as machine, machine.started("cat") as process:
-        assert process.stdin
-        assert process.stdout
-        process.stdin.write("a line\n")
-        process.stdin.flush()
-        assert process.stdout.readline() == "a line\n"
+def test_a_command_runs_beside_the_test_and_ends_with_its_context(tree: Tree) -> None:
+    with booted(tree) as machine:
+        with machine.started("cat") as process:
+            assert process.stdin
+            assert process.stdout
+            process.stdin.write("a line\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == "a line\n"
+        running = ("pgrep", "-x", "cat")
+        machine.wait_until(lambda: machine.run(*running, check=False).returncode == 1, "its end")
 
 
 def test_the_journal_is_read_and_waited_for(tree: Tree) -> None:

@@ -310,8 +310,7 @@ def making(kept: Path) -> Iterator[bool]:
     with kept.with_name(f"{kept.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield not kept.exists()
-        if kept.exists():
-            os.utime(kept)
+        os.utime(kept)
     family, _, digest = kept.name.rpartition("-")
     for other in cache().glob(f"{family}-{'[0-9a-f]' * len(digest)}") if family else ():
         if other.stat().st_mtime < kept.stat().st_mtime - _KEPT_S:
