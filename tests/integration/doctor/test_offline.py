@@ -312,29 +312,32 @@ def test_what_is_safe_is_put_right(patient: Patient) -> None:
     assert (directory / "home").is_dir()
 
 
-IMPATIENT = """
+PATIENT = """
 import sys
 from anyclawd.cli.doctor.evidence import extensions
 from anyclawd.cli.main import main
-extensions.TIMEOUT_S = 1.0
+extensions.TIMEOUT_S = float(sys.argv.pop(1))
 sys.exit(main())
 """
-UNRULY = {  # behaviour: (the program, what is told)
-    "hangs": ("setsid sleep 600 & sleep 600", "its check did not end in time and was killed"),
-    "floods": ("exec yes", "its check said too much and was killed"),
-    "speaks-after-its-end": ("sleep 600 & exit 0", "has nothing to say"),
+UNRULY = {  # behaviour: (the program, how long it has, what is told)
+    "hangs": ("setsid sleep 600 & sleep 600", 0.5, "its check did not end in time and was killed"),
+    "floods": ("exec yes", 30, "its check said too much and was killed"),
+    "speaks-after-its-end": ("sleep 600 & exit 0", 30, "has nothing to say"),
 }
 
 
-def test_an_unruly_check_ends_with_all_that_it_has_started(tmp_path: Path) -> None:
-    config = tmp_path / "anyclaw.yaml"
-    unruly = {
-        f"{name}.service": {"exec": ["/bin/sh", "-c", script], "protocol": "none", "check": True}
-        for name, (script, _) in UNRULY.items()
-    }
-    config.write_text(json.dumps({"units": unruly, "admin_port": 0}))
+@pytest.mark.parametrize(("script", "patience_s", "text"), UNRULY.values(), ids=UNRULY)
+def test_an_unruly_check_ends_with_all_that_it_has_started(
+    script: str, patience_s: float, text: str, tmp_path: Path
+) -> None:
+    config, unit = tmp_path / "anyclaw.yaml", f"unruly-{os.getpid()}.service"
+    unruly = {"exec": ["/bin/sh", "-c", script], "protocol": "none", "check": True}
+    config.write_text(json.dumps({"units": {unit: unruly}, "supervisor": {"admin_port": 0}}))
     done = subprocess.run(
-        [sys.executable, "-c", IMPATIENT, "--json", "doctor", "--offline", "-c", str(config)],
+        [
+            *(sys.executable, "-c", PATIENT, str(patience_s)),
+            *("--json", "doctor", "--offline", "-c", str(config)),
+        ],
         env=environment({"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}),
         capture_output=True,
         text=True,
@@ -342,11 +345,7 @@ def test_an_unruly_check_ends_with_all_that_it_has_started(tmp_path: Path) -> No
         check=False,
     )
     assert done.stderr == ""
-    report = json.loads(done.stdout)
-    found = {name: of(report, "extensions", f"{name}.service") for name in UNRULY}
-    assert {name: told[-1][1] for name, told in found.items()} == {
-        name: text for name, (_, text) in UNRULY.items()
-    }
-    marks = [f"ANYCLAWD_UNIT={name}.service".encode() for name in UNRULY]
+    assert of(json.loads(done.stdout), "extensions", unit)[-1][1] == text
+    marks = [f"ANYCLAWD_UNIT={unit}".encode()]
     left = [path for path in Path("/proc").glob("[0-9]*/environ") if carries(path, marks)]
     assert left == []
