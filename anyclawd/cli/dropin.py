@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anyclawd.cli import reload, render
+from anyclawd.cli.acting import acting_as
 from anyclawd.cli.daemon import connect
 from anyclawd.client.client import Client
 from anyclawd.client.exchange import NO_DAEMON, NO_SUCH_UNIT, ClientError
@@ -222,19 +223,8 @@ def as_owner_of(directory: Path) -> Iterator[None]:
     there must lead root to nothing that they could not reach themselves.
     """
     found = os.lstat(directory if os.path.lexists(directory) else directory.parent)
-    if os.geteuid() != 0 or found.st_uid == 0:
+    with acting_as(found.st_uid, found.st_gid):
         yield
-        return
-    group, groups = os.getegid(), os.getgroups()
-    os.setgroups([found.st_gid])
-    os.setegid(found.st_gid)
-    os.seteuid(found.st_uid)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-        os.setegid(group)
-        os.setgroups(groups)
 
 
 def _make(directory: Path) -> None:

@@ -24,8 +24,8 @@ _SECTIONS = {
     ("services_manager", "services"): "service",
 }
 
-#: A key that is a unit's name as it stands, and is not to be escaped. Source: systemd-escape(1).
-_NAME = re.compile(r"[A-Za-z0-9:_.][A-Za-z0-9:_.@\\-]*")
+#: A key that is a unit's name as it stands, as `anyclaw.escape` has it.
+_NAME = re.compile(r"[A-Za-z0-9:_-][A-Za-z0-9:_.-]*")
 
 _UNIT = re.compile(r"[A-Za-z0-9:_.@\\-]+\.(service|tool|channel|agent|core|target)")
 

@@ -4,11 +4,10 @@ import errno
 import fcntl
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import assert_never
 
+from anyclawd.cli.acting import acting_as
 from anyclawd.cli.doctor.evidence.daemon import is_stale
 from anyclawd.cli.doctor.finding import Fix, MakeDirectory, RemoveSocket, TakeRights
 
@@ -34,26 +33,8 @@ def perform(fix: Fix) -> None:
 
 def _make(fix: MakeDirectory) -> None:
     """With no more rights than its owner has, who may have put links in the way to it."""
-    with _rights_of(fix.owner):
+    with acting_as(*(fix.owner or (os.geteuid(), os.getegid()))):
         Path(fix.path).mkdir(fix.mode)
-
-
-@contextmanager
-def _rights_of(owner: tuple[int, int] | None) -> Iterator[None]:
-    """Act as a user and a group, where we are root."""
-    if owner is None or os.geteuid() != 0 or owner[0] == 0:
-        yield
-        return
-    uid, gid, groups = os.geteuid(), os.getegid(), os.getgroups()
-    try:
-        os.setgroups([])
-        os.setegid(owner[1])
-        os.seteuid(owner[0])
-        yield
-    finally:
-        os.seteuid(uid)
-        os.setegid(gid)
-        os.setgroups(groups)
 
 
 def _take(fix: TakeRights) -> None:

@@ -26,6 +26,7 @@ FILES = {
     "aliases": ("a: &a {exec: x}\nunits: {x.tool: *a, y.tool: *a}", ["x.tool", "y.tool"]),
     "tags": ("units: {x.tool: {exec: !env NAME}, y.tool: !odd {}}", ["x.tool", "y.tool"]),
     "no-unit-names": ("units: {x: {}, 'a b.tool': {}}\nagents_manager: {agents: {'a b': 1}}", []),
+    "a-name-to-be-escaped": ("agents_manager: {agents: {a@b: 1, .c: 1, d.e: 1}}", ["d.e.agent"]),
     "half-written": ("units:\n  x.tool: {}\n  y.tool: [\n", ["x.tool", "y.tool"]),
     "a-key-that-is-a-map": ("units: {x.tool: 1}\n? {a: b}\n: {}\n", ["x.tool"]),
     "twice": ("units: {x.tool: 1}\nunits: {x.tool: 2}", ["x.tool"]),

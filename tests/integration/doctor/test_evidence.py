@@ -65,6 +65,13 @@ def test_a_database_at_rest_is_read_and_nothing_is_made_beside_it(database: Path
     assert names(database) == ["sessions.db"]
 
 
+def test_what_was_set_aside_is_counted_once(database: Path) -> None:
+    for end in ("1", "1-wal", "1-shm", "2"):
+        database.with_name(f"{database.name}.damaged-{end}").touch()
+    aside = ("sessions.db.damaged-1", "sessions.db.damaged-2")
+    assert store.look(database, is_had=False).set_aside == aside
+
+
 def test_a_database_is_read_while_it_is_written_to(database: Path) -> None:
     with closing(sqlite3.connect(database, isolation_level=None)) as db:
         db.execute("PRAGMA journal_mode = WAL")
