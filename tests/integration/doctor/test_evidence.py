@@ -1,5 +1,6 @@
 """Evidence from real files and sockets, which is gathered without changing any of them."""
 
+import fcntl
 import grp
 import os
 import pwd
@@ -257,7 +258,18 @@ def test_a_socket_that_somebody_listens_on_stays(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="giving files away takes root")
+def test_a_socket_stays_where_a_daemon_is_about_to_start(tmp_path: Path) -> None:
+    path, lock = tmp_path / "admin.sock", tmp_path / "lock"
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(path))
+    with lock.open("wb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(NotFixed, match="about to start"):
+            perform(RemoveSocket(path=str(path), lock=str(lock)))
+    assert path.exists()
+
+
+@as_root
 def test_no_fix_keeps_the_daemon_from_its_configuration(tmp_path: Path) -> None:
     """A file of root that the daemon's user reads as anybody must not be closed to anybody."""
     config = tmp_path / "anyclaw.yaml"
