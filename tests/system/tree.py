@@ -23,8 +23,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from tests.fakes.daemon import Deadline
+
 #: How long nobody has to ask for something in the cache until it goes: two weeks.
 _KEPT_S = 14 * 24 * 3600.0
+
+#: The longest that one step may take: a mirror that has gone silent is no reason to wait for ever.
+_STEP_S = 1800.0
 
 #: What a machine has beside a minimal Debian: users' sessions, an administrator's tools, and those
 #: of the tests.
@@ -176,6 +181,8 @@ class Chroot:
     ) -> "subprocess.CompletedProcess[str]":
         """Run one command as root; its exit status, and what it wrote to stdout and stderr in one.
 
+        Raises TimeoutExpired after half an hour.
+
         `binds` are files and directories of this machine by where they are to be seen, read only.
         """
         variables = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
@@ -197,6 +204,7 @@ class Chroot:
                 stderr=subprocess.STDOUT,
                 text=True,
                 errors="replace",
+                timeout=_STEP_S,
             )
 
 
@@ -243,11 +251,12 @@ def container(tree: Tree, upper: Path, name: str) -> Iterator[list[str]]:
 def _end(group: Path) -> None:
     """Kill what is in a control group and remove it; a group is empty soon after its processes."""
     (group / "cgroup.kill").write_text("1")
+    deadline = Deadline()
     with (group / "cgroup.events").open() as events:
         poll = select.poll()
         poll.register(events, select.POLLPRI)
         while "populated 1" in events.read():
-            poll.poll(1000)
+            poll.poll(1000 * min(1.0, deadline.left(f"{group.name} to be empty")))
             events.seek(0)
     for path, _, _ in os.walk(group, topdown=False):
         Path(path).rmdir()
@@ -279,7 +288,10 @@ def _bootstrapped(release: Release) -> Path:
                 root = Path(work, "root")
                 command = ["debootstrap", "--variant=minbase", "--include=systemd-sysv,dbus"]
                 made = subprocess.run(
-                    [*command, release, str(root), mirror()], capture_output=True, text=True
+                    [*command, release, str(root), mirror()],
+                    capture_output=True,
+                    text=True,
+                    timeout=_STEP_S,
                 )
                 if made.returncode:
                     end = (made.stdout + made.stderr)[-3000:]
