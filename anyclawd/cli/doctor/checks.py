@@ -13,7 +13,6 @@ class When(StrEnum):
     """Whether a check needs a daemon that answers."""
 
     ALWAYS = "always"
-    OFFLINE = "offline"
     ONLINE = "online"
 
 
@@ -98,7 +97,6 @@ CHECKS = (
         "ports",
         "Are the ports free that the daemon and units are to listen on, and who has them?",
         _ERROR,
-        When.OFFLINE,
         needs_plan=True,
     ),
     Check(

@@ -172,8 +172,6 @@ def is_due(check: Check, scene: Scene) -> bool:
             return True
         case When.ONLINE:
             return scene.online is not None
-        case When.OFFLINE:
-            return scene.online is None
 
 
 def examine(check: Check, scene: Scene) -> Iterable[Finding]:

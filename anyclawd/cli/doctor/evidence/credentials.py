@@ -2,6 +2,9 @@
 
 import fnmatch
 import os
+import stat
+from dataclasses import replace
+from pathlib import Path
 
 from anyclawd.cli.doctor.evidence.paths import look
 from anyclawd.cli.doctor.scene import Scene
@@ -10,12 +13,9 @@ from anyclawd.cli.doctor.verdict.permissions import PathFacts, Shape, Use
 from anyclawd.cli.doctor.verdict.service import ServiceFacts
 from anyclawd.model import credential
 
-#: Where systemd looks for those whose file is not told. Source: systemd.exec(5), LoadCredential=.
-_STORES = tuple(
-    f"{root}/{name}"
-    for root in ("/etc", "/run", "/usr/local/lib", "/usr/lib")
-    for name in ("credstore", "credstore.encrypted")
-)
+#: Where systemd looks for those whose path is not told. Source: systemd.exec(5), LoadCredential=.
+_ROOTS = ("/etc", "/run", "/usr/local/lib", "/usr/lib")
+_PLAIN, _ENCRYPTED = "credstore", "credstore.encrypted"
 
 
 def facts_of(scene: Scene) -> tuple[CredentialFacts, ...]:
@@ -57,15 +57,30 @@ def _source(name: str, service: ServiceFacts) -> str | None:
 
 
 def _source_facts(name: str, source: str | None) -> PathFacts | None:
+    """The file, found or missed; None where there is none, or none that can be told."""
     if source is None:
         return None
     if source.startswith("/"):
-        found = look(source, Use.PRIVATE)
+        found = _look(source)
         # A directory stands for all files in it, by their names.
-        is_whole = found.shape is Shape.DIRECTORY
-        return look(f"{source}/{name}", Use.PRIVATE) if is_whole else found
-    for store in _STORES:
-        found = look(f"{store}/{source or name}", Use.PRIVATE)
+        return _look(f"{source}/{name}") if found.shape is Shape.DIRECTORY else found
+    store, _, file = source.partition("/")
+    stores = (_PLAIN,) if store == _PLAIN else (_ENCRYPTED, _PLAIN)
+    places = [_look(f"{root}/{where}/{file or name}") for where in stores for root in _ROOTS]
+    for found in places:
         if found.shape is Shape.FILE:
             return found
-    return None
+    is_missed = file and all(found.shape is Shape.MISSING for found in places)
+    return places[0] if is_missed else None
+
+
+def _look(path: str) -> PathFacts:
+    """A file's rights of others count where its directories let them through."""
+    found = look(path, Use.PRIVATE)
+    if found.shape is not Shape.FILE or all(_lets_through(above) for above in Path(path).parents):
+        return found
+    return replace(found, mode=found.mode & ~stat.S_IRWXO)
+
+
+def _lets_through(directory: Path) -> bool:
+    return bool(directory.stat().st_mode & stat.S_IXOTH)

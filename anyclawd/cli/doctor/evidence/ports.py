@@ -23,9 +23,11 @@ _LOOPBACK = "127.0.0.1"
 
 def facts_of(scene: Scene, plan: Plan) -> PortFacts:
     wanted = tuple(_wanted(plan))
+    daemon = scene.holder if scene.pid is None else scene.pid
     return PortFacts(
         wanted=wanted,
-        listeners=listeners({one.port for one in wanted}, scene.holder),
+        listeners=listeners({one.port for one in wanted}, daemon),
+        is_daemon_up=daemon is not None,
         unprivileged_from=int(tree.read(_UNPRIVILEGED).strip() or b"1024"),
     )
 

@@ -98,8 +98,9 @@ def _ask(*words: str) -> str | None:
     return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None
 
 
-#: Where a credential is from: a file, or the unit itself.
-_FROM_FILES = ("LoadCredential", "LoadCredentialEncrypted")
+#: Where a credential is from: a file, by the store that has it where no path is told, or the unit
+#: itself.
+_FROM_FILES = {"LoadCredential": "credstore", "LoadCredentialEncrypted": "credstore.encrypted"}
 _CREDENTIAL_SETTINGS = (
     *_FROM_FILES,
     *("SetCredential", "SetCredentialEncrypted", "ImportCredential"),
@@ -120,12 +121,17 @@ class _Settings:
     def credentials(self) -> Iterator[tuple[str, str]]:
         """(name or pattern, the file it is loaded from) of each credential; no value is kept.
 
-        The file is empty where the value stands in the unit, or where systemd looks for it.
+        The file begins with the name of a store where systemd looks for it in several places. It is
+        empty where the value stands in the unit, and of a pattern.
         """
         for setting in _CREDENTIAL_SETTINGS:
+            store = _FROM_FILES.get(setting)
             for value in self._values.get(setting, ()):
                 name, _, rest = value.partition(":")
-                yield name, rest if setting in _FROM_FILES else ""
+                if store is None:
+                    yield name, ""
+                else:
+                    yield name, rest if rest.startswith("/") else f"{store}/{rest or name}"
 
     def watchdog_s(self) -> float:
         """A number alone is one of seconds. Source: systemd.service(5), WatchdogSec=."""

@@ -34,7 +34,10 @@ def findings(credentials: tuple[CredentialFacts, ...]) -> Iterator[Finding]:
 
 
 def _judge(facts: CredentialFacts) -> Iterator[Finding]:
-    if facts.is_handed_over is False and not facts.has_default:
+    if facts.is_handed_over is False and facts.has_default:
+        yield ok(facts.name, "has a default, and the service is given no other")
+        return
+    if facts.is_handed_over is False:
         yield error(facts.name, "is not among those that the service is given", _remedy(facts))
         return
     if facts.is_handed_over is None and not facts.unit:

@@ -1,4 +1,4 @@
-"""Who has the ports that a daemon would listen on. Asked while none runs."""
+"""Who has the ports that a daemon listens on, or would."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -32,6 +32,7 @@ class Listener:
 class PortFacts:
     wanted: tuple[Wanted, ...]
     listeners: tuple[Listener, ...] | None  #: None where /proc does not tell
+    is_daemon_up: bool = False  #: what cannot be seen may then be its own
     unprivileged_from: int = _PRIVILEGED
 
 
@@ -43,20 +44,23 @@ def findings(facts: PortFacts, *, is_root: bool) -> Iterator[Finding]:
     yield from found
     if not found:
         ports = ", ".join(str(one.port) for one in facts.wanted) or "none is asked for"
-        is_up = any(one.is_daemons for one in facts.listeners)
-        free = "free, or the daemon's own" if is_up else "free"
+        free = "free, or the daemon's own" if facts.is_daemon_up else "free"
         yield ok("", f"{free}: {ports}" if facts.wanted else ports)
 
 
 def _taken(facts: PortFacts) -> Iterator[Finding]:
     for one in facts.wanted:
         for listener in facts.listeners or ():
-            is_there = listener.port == one.port and not listener.is_daemons
-            if is_there and _collide(one.host, listener.address):
+            is_there = listener.port == one.port and _collide(one.host, listener.address)
+            if is_there and not _may_be_daemons(listener, facts):
                 by = listener.owner or "a process that cannot be seen from here"
                 text = f"port {one.port} is taken by {by}"
                 yield error(one.who, text, "stop that, or set another port (0 takes a free one)")
                 break
+
+
+def _may_be_daemons(listener: Listener, facts: PortFacts) -> bool:
+    return listener.is_daemons or (facts.is_daemon_up and not listener.owner)
 
 
 def _twice(wanted: Iterable[Wanted]) -> Iterator[Finding]:
@@ -69,8 +73,9 @@ def _twice(wanted: Iterable[Wanted]) -> Iterator[Finding]:
 
 
 def _privileged(facts: PortFacts, *, is_root: bool) -> Iterator[Finding]:
+    had = {one.port for one in facts.listeners or () if _may_be_daemons(one, facts)}
     for one in facts.wanted:
-        if one.port < facts.unprivileged_from and not is_root:
+        if one.port < facts.unprivileged_from and not is_root and one.port not in had:
             text = f"port {one.port} is for root, or for who has CAP_NET_BIND_SERVICE"
             yield note(one.who, text, f"set one from {facts.unprivileged_from} up")
 

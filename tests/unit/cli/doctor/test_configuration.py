@@ -209,6 +209,10 @@ CREDENTIALS = {
         replace(KEY, is_handed_over=False),
         ["error key: is not among those that the service is given"],
     ),
+    "not-handed-over-with-a-default": (
+        replace(KEY, is_handed_over=False, is_in_unit=False, has_default=True),
+        ["ok key: has a default, and the service is given no other"],
+    ),
     "not-to-be-seen": (
         CredentialFacts(name="key"),
         ["note key: cannot be seen from here, since the service manager alone has it"],

@@ -35,6 +35,7 @@ Environment=A=b
 LoadCredential=
 LoadCredential=key:/etc/anyclawd/key
 LoadCredential=found
+LoadCredentialEncrypted=sealed:elsewhere
 SetCredential=inline:the secret itself
 ImportCredential=anyclaw.*
 EnvironmentFile=/etc/anyclawd/%i.env
@@ -58,7 +59,8 @@ def test_systemd_is_understood() -> None:
         working_directory="/var/lib/anyclawd/workspace",
         credentials=(
             ("key", "/etc/anyclawd/key"),
-            ("found", ""),
+            ("found", "credstore/found"),
+            ("sealed", "credstore.encrypted/elsewhere"),
             ("inline", ""),
             ("anyclaw.*", ""),
         ),

@@ -32,10 +32,6 @@ PORTS = {  # behaviour: (who listens, what is told)
         (replace(NGINX, owner=""),),
         ["error debug.channel: port 8080 is taken by a process that cannot be seen from here"],
     ),
-    "the-daemon-itself": (
-        (replace(NGINX, is_daemons=True),),
-        ["ok free, or the daemon's own: 8080"],
-    ),
     "no-table": (None, ["note cannot tell which ports are taken: /proc/net does not say"]),
 }
 
@@ -44,6 +40,27 @@ PORTS = {  # behaviour: (who listens, what is told)
 def test_ports(listeners: tuple[Listener, ...] | None, lines: list[str]) -> None:
     facts = PortFacts(wanted=(WANTED,), listeners=listeners)
     assert told(ports.findings(facts, is_root=False)) == lines
+
+
+@pytest.mark.parametrize(
+    ("listener", "lines"),
+    [
+        (replace(NGINX, is_daemons=True), ["ok free, or the daemon's own: 8080"]),
+        (replace(NGINX, owner=""), ["ok free, or the daemon's own: 8080"]),
+        (NGINX, TAKEN),
+    ],
+    ids=["its-own", "unseen", "somebody-elses"],
+)
+def test_ports_while_a_daemon_runs(listener: Listener, lines: list[str]) -> None:
+    facts = PortFacts(wanted=(WANTED,), listeners=(listener,), is_daemon_up=True)
+    assert told(ports.findings(facts, is_root=False)) == lines
+
+
+def test_a_low_port_that_the_daemon_has_takes_no_further_right() -> None:
+    web = Wanted(who="web.channel", host="", port=80)
+    own = Listener(address="0.0.0.0", port=80, is_daemons=True)
+    facts = PortFacts(wanted=(web,), listeners=(own,), is_daemon_up=True)
+    assert told(ports.findings(facts, is_root=False)) == ["ok free, or the daemon's own: 80"]
 
 
 def test_one_port_for_two_is_told_of_the_second() -> None:
