@@ -97,12 +97,13 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace) -> int:
-    """Writes the file that -c names, else `anyclaw.yaml` here."""
+    """Writes the file that -c names, else `anyclaw.yaml` here; its directory is made if need be."""
     path = Path(options.config or "anyclaw.yaml")
     if path.exists() and not options.force:
         raise ClientError(f"{path} exists; use --force to overwrite it")
     agent = options.agent or _detected()
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(_configuration(AGENTS[agent]), encoding="utf-8")
     except OSError as error:
         raise ClientError(f"cannot write {path}: {error.strerror}") from error

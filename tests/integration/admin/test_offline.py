@@ -179,8 +179,9 @@ def test_init_takes_the_first_agent_that_works(tmp_path: Path) -> None:
     works(tmp_path / "opencode", status=1)
     works(tmp_path / "claude-agent-acp")
     works(tmp_path / "gemini")
-    done = anyclawctl(tmp_path, "init", "-c", "made.yaml", path=str(tmp_path))
-    assert (done.stdout, done.stderr) == ("Created made.yaml\nAgent: claude\n", "")
+    made = ".config/anyclawd/made.yaml"  # whose directories are made as well
+    done = anyclawctl(tmp_path, "init", "-c", made, path=str(tmp_path))
+    assert (done.stdout, done.stderr) == (f"Created {made}\nAgent: claude\n", "")
 
 
 def test_init_says_which_adapter_an_agent_needs(tmp_path: Path) -> None:
