@@ -139,7 +139,7 @@ async def _opened(db: Database) -> Database:
         await db.close()
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE:
             raise Damaged(str(error)) from error
-        raise Unopened(f"cannot open {reason_of(error, db.path)}") from error
+        raise Unopened(f"cannot open the database: {reason_of(error, db.path)}") from error
     except BaseException:
         await db.close()
         raise
