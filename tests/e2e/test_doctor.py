@@ -54,7 +54,7 @@ def test_a_daemon_is_looked_at_from_all_sides(tmp_path: Path) -> None:
         assert of(report, "extensions", "debug-http.channel")[0][0] == "ok"
         assert [severity for severity, _ in of(report, "store")] == ["ok"]
         assert [severity for severity, _ in of(report, "messages")] == ["ok"]
-        assert of(report, "ports") == []
+        assert of(report, "ports") == [("ok", "none is asked for")]
 
         report = doctor(daemon, "--offline", "-c", str(daemon.config))
         assert not report["online"]
