@@ -22,6 +22,7 @@ from anyclawd.engine.events import (
     Ready,
 )
 from anyclawd.engine.manager import Manager
+from anyclawd.model import secret
 from anyclawd.model.deps import UnitName
 from anyclawd.model.policy import ReadinessType
 from anyclawd.model.state import ALIVE, Sub
@@ -97,13 +98,12 @@ class Entourage:
     # -- what the engine asks for --------------------------------------------------------------
 
     def check_conditions(self, name: UnitName, invocation: Invocation) -> None:
-        sequence = condition.check(
-            self._manager.plan.units[name],
-            invocation,
-            self._programs,
-            self._environ,
-            lambda unmet: self._feed(ConditionsChecked(name, invocation, unmet)),
-        )
+        unit = self._manager.plan.units[name]
+
+        def checked(unmet: str) -> None:
+            self._feed(ConditionsChecked(name, invocation, _shown(unmet, unit)))
+
+        sequence = condition.check(unit, invocation, self._programs, self._environ, checked)
         if sequence is not None:
             self._sequences[name] = sequence
 
@@ -111,8 +111,9 @@ class Entourage:
         unit = self._manager.plan.units[name]
 
         def ended(failure: str, end: Exit | None) -> None:
+            shown = _shown(failure, unit)
             self._feed(
-                HookEnded(unit=name, invocation=invocation, run=run, failure=failure, exit=end)
+                HookEnded(unit=name, invocation=invocation, run=run, failure=shown, exit=end)
             )
 
         try:
@@ -262,6 +263,12 @@ class Known:
 
     def invocation(self, name: UnitName) -> Invocation | None:
         return self._manager.states[name].invocation
+
+
+def _shown(failure: str, unit: Unit) -> str:
+    """A failure without what has come into the settings of the unit from where secrets are."""
+    shown: str = secret.scrub(failure, secret.written_texts(unit.hidden))
+    return shown
 
 
 def _watchdog_of(unit: Unit) -> Variables:

@@ -23,6 +23,7 @@ from anyclawd.model.policy import (
     Restart,
 )
 from anyclawd.model.state import JobMode, JobType, Result, Sub
+from anyclawd.model.unit import Unit
 from anyclawd.runtime.cgroup import Cgroups
 from tests.integration.runtime.supervisor import (
     Supervise,
@@ -88,6 +89,22 @@ async def test_a_hook_that_cannot_be_executed_says_so(supervise: Supervise) -> N
         state = house.state("one")
         assert (state.sub, state.result) == (Sub.FAILED, Result.RESOURCES)
         assert "no program '/does/not/exist'" in state.reason
+
+
+NOWHERE = "/does/not/exist-s3cret"
+TELLING = {  # where a secret is what cannot be executed
+    "main": service("one", NOWHERE),
+    "hook": shell("one", STAY, hooks=Hooks(start_pre=(HookCommand(argv=(NOWHERE,)),))),
+    "condition": shell("one", STAY, condition=Condition(commands=(HookCommand(argv=(NOWHERE,)),))),
+}
+
+
+@pytest.mark.parametrize("unit", TELLING.values(), ids=TELLING)
+async def test_what_cannot_be_executed_is_told_without_its_secret(
+    unit: Unit, supervise: Supervise
+) -> None:
+    async with supervise(replace(unit, hidden=({"!secret": {"value": NOWHERE}},))) as house:
+        assert "no program '<secret>'" in house.state("one").reason
 
 
 async def test_a_hook_is_a_process_of_its_unit(
