@@ -3,15 +3,18 @@
 import os
 import pwd
 import socket
+from argparse import Namespace
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from anyclawd.cli.acting import acting_as
 from anyclawd.cli.doctor.evidence.trial import Stage, why_not
 from anyclawd.cli.doctor.finding import Finding, note, ok
 from anyclawd.cli.doctor.lessened import findings_as
-from anyclawd.cli.doctor.scene import Online, Scene
+from anyclawd.cli.doctor.scene import Online, Scene, scene_of
 from anyclawd.client.client import Client
 from anyclawd.model.deps import UnitName
 from anyclawd.model.plan import Settings
@@ -79,6 +82,37 @@ def test_what_a_daemon_says_of_itself_makes_it_nobody_else() -> None:
     online = Online(client=Client("/nowhere"), status={"pid": 1}, uid=NOBODY, pid=None)
     scene = Scene(environ={}, socket="/s", config="", state_dir="/", runtime_dir="/", online=online)
     assert (scene.daemon_uid, scene.pid) == (NOBODY, None)
+
+
+@as_root
+def test_nobody_is_given_the_variables_of_a_process_of_root(tmp_path: Path) -> None:
+    """Who listened as another user is root's process by now, as one may be that has its pid."""
+    path, status = str(tmp_path / "admin.sock"), b'{"pid": 1, "config": "/nowhere.yaml"}'
+
+    def answer(listener: socket.socket) -> None:
+        for _ in range(2):  # who is asked for, and how it is
+            with listener.accept()[0] as caller:
+                if caller.recv(4096):
+                    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(status)
+                    caller.sendall(head + status)
+
+    options = Namespace(
+        socket=path, config="", offline=False, state_dir=str(tmp_path), runtime_dir=str(tmp_path)
+    )
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        with acting_as(NOBODY, NOBODY):
+            listener.listen()
+        listener.settimeout(10)
+        with ThreadPoolExecutor(1) as threads:
+            answering = threads.submit(answer, listener)
+            scene = scene_of(options, {"OURS": "1"})
+            answering.result()
+    assert (scene.daemon_uid, scene.pid, dict(scene.environ)) == (
+        NOBODY,
+        os.getpid(),
+        {"OURS": "1"},
+    )
 
 
 USERS = {  # behaviour: (the unit's user, the daemon's, why it is not started)
