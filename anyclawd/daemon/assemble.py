@@ -183,6 +183,7 @@ class Assembly:
         state = self._driver.manager.states.get(name)
         if state is None:  # and this was the last of it
             unit_log.info("%s: %s, removed", name, after.value, extra={"unit": name})
+            self._status_is_due()
             return
         text = f"{after.value} ({state.reason})" if state.reason else after.value
         level = logging.INFO
@@ -194,9 +195,7 @@ class Assembly:
         unit_log.log(level, "%s: %s", name, text, extra={"unit": name})
         self._driver.logs.say(name, text)
         self._tell_absence(name)
-        if self._systemd.is_listening and not self._has_status_due:
-            self._has_status_due = True
-            asyncio.get_running_loop().call_soon(self._send_status)
+        self._status_is_due()
 
     def _tell_absence(self, name: UnitName) -> None:
         """Tell the gateway of a unit that will not answer before something else happens."""
@@ -225,6 +224,11 @@ class Assembly:
         if state.invocation is None:
             return "nothing has started it"
         return "it has ended" if state.result is Result.SUCCESS else state.result.value
+
+    def _status_is_due(self) -> None:
+        if self._systemd.is_listening and not self._has_status_due:
+            self._has_status_due = True
+            asyncio.get_running_loop().call_soon(self._send_status)
 
     def _send_status(self) -> None:
         """Once for all changes of one turn of the loop."""
