@@ -51,6 +51,7 @@ def _make_as(uid: int, check: Callable[[], Iterable[Finding]], writer: int) -> N
     """Make the check in this process, which ends with it."""
     status = 1
     try:
+        os.chdir("/")  # that user may not be let into ours, and processes are started from it
         _become(uid)
         with open(writer, "wb", buffering=0) as pipe:
             pipe.writelines(json.dumps(found.plain("")).encode() + b"\n" for found in check())

@@ -3,15 +3,17 @@
 import os
 import pwd
 import socket
+import time
 from argparse import Namespace
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from anyclawd.cli.acting import acting_as
-from anyclawd.cli.doctor.evidence.trial import Stage, why_not
+from anyclawd.cli.doctor.evidence.trial import Stage, Trial, why_not
 from anyclawd.cli.doctor.finding import Finding, note, ok
 from anyclawd.cli.doctor.lessened import findings_as
 from anyclawd.cli.doctor.scene import Online, Scene, scene_of
@@ -45,6 +47,27 @@ def test_a_check_of_ones_own_is_made_in_this_process() -> None:
     assert list(findings_as(os.geteuid(), lambda: [ok("pid", str(os.getpid()))])) == [
         ok("pid", str(os.getpid()))
     ]
+
+
+@as_root
+def test_a_process_is_started_from_where_that_user_is_not_let_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import_module("_ctypes")  # which that user need not be able to read
+    (tmp_path / "closed").mkdir(0o700)
+    monkeypatch.chdir(tmp_path / "closed")
+    unit = Unit(
+        name=UnitName("x.service"), kind=Kind.SERVICE, span=BUILT_IN, argv=("/bin/sh", "-c", "pwd")
+    )
+    stage = Stage(
+        settings=Settings(), environ={}, state_dir="/", daemon_uid=NOBODY, working_directory=""
+    )
+
+    def tried() -> Iterator[Finding]:
+        with Trial(unit, stage) as trial:
+            yield ok("", str(trial.read(time.monotonic() + 10)))
+
+    assert [one.text for one in findings_as(NOBODY, tried)] == [str(b"/\n")]
 
 
 @as_root
