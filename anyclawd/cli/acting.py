@@ -1,23 +1,33 @@
 """Root at work among the files of others, with no more rights than they have themselves."""
 
 import os
-from collections.abc import Iterator
+import pwd
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 
+def groups_of(uid: int) -> tuple[int, list[int]]:
+    """The first group of a user, and all of them; a mere number has the group of that number."""
+    try:
+        account = pwd.getpwuid(uid)
+    except KeyError:
+        return uid, []
+    return account.pw_gid, os.getgrouplist(account.pw_name, account.pw_gid)
+
+
 @contextmanager
-def acting_as(uid: int, gid: int) -> Iterator[None]:
+def acting_as(uid: int, gid: int, groups: Sequence[int] = ()) -> Iterator[None]:
     """Be another user, where we are root: a link that one has put leads to nothing new."""
     if os.geteuid() != 0 or uid == 0:
         yield
         return
-    group, groups = os.getegid(), os.getgroups()
+    own, own_groups = os.getegid(), os.getgroups()
     try:
-        os.setgroups([gid])
+        os.setgroups([gid, *groups])
         os.setegid(gid)
         os.seteuid(uid)
         yield
     finally:
         os.seteuid(0)
-        os.setegid(group)
-        os.setgroups(groups)
+        os.setegid(own)
+        os.setgroups(own_groups)

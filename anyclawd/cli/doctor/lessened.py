@@ -8,12 +8,12 @@ findings, one a line.
 
 import json
 import os
-import pwd
 import select
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 
+from anyclawd.cli.acting import groups_of
 from anyclawd.cli.doctor.finding import Finding, Severity, error
 
 #: The longest silence: an agent or a check of an extension is given up long before.
@@ -64,13 +64,7 @@ def _make_as(uid: int, check: Callable[[], Iterable[Finding]], writer: int) -> N
 
 
 def _become(uid: int) -> None:
-    try:
-        account = pwd.getpwuid(uid)
-    except KeyError:
-        groups, gid = [], uid
-    else:
-        gid = account.pw_gid
-        groups = os.getgrouplist(account.pw_name, gid)
+    gid, groups = groups_of(uid)
     os.setgroups(groups)
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from anyclawd import __version__
 from anyclawd.cli import places
+from anyclawd.cli.acting import acting_as, groups_of
 from anyclawd.cli.doctor import deployment
 from anyclawd.client.boots import find_state_dir
 from anyclawd.client.client import Client, find_socket
@@ -342,7 +343,9 @@ def _compiled(scene: Scene) -> Compiled:
     except ModuleNotFoundError as error:
         return Compiled(outcome=None, needs_library=error.name or "")
     dropins = f"{scene.runtime_dir}/dropins"
-    outcome = compile_config(config, environ, machine, dropins=dropins, has_credentials=False)
+    # Drop-ins at run time and the variables are the daemon's to choose, and so is what is read.
+    with acting_as(scene.daemon_uid, *groups_of(scene.daemon_uid)):
+        outcome = compile_config(config, environ, machine, dropins=dropins, has_credentials=False)
     return Compiled(outcome=outcome)
 
 

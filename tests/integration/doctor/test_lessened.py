@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -136,6 +137,31 @@ def test_nobody_is_given_the_variables_of_a_process_of_root(tmp_path: Path) -> N
         os.getpid(),
         {"OURS": "1"},
     )
+
+
+@as_root
+def test_what_only_root_may_read_gets_into_no_plan() -> None:
+    """A user who chooses the daemon's variables and drop-ins would have a program told of it."""
+    with TemporaryDirectory() as name:
+        place = Path(name)
+        place.chmod(0o755)
+        (place / "closed").mkdir(0o700)
+        (place / "closed" / "key").write_text("a key of root")
+        (place / "anyclaw.yaml").write_text("units: {x.service: {exec: [/x, !credential key]}}")
+        scene = Scene(
+            environ={"CREDENTIALS_DIRECTORY": str(place / "closed")},
+            socket="/s",
+            config=str(place / "anyclaw.yaml"),
+            state_dir="/",
+            runtime_dir=str(place),
+        )
+        scene.daemon_uid = NOBODY
+        "".encode("utf-8-sig")  # loads what that user need not be able to read
+        outcome = scene.compiled.outcome
+    assert outcome is not None
+    told = [finding.text for finding in outcome.findings]
+    assert "cannot use the credential key: permission denied" in told
+    assert outcome.plan is None
 
 
 USERS = {  # behaviour: (the unit's user, the daemon's, why it is not started)
