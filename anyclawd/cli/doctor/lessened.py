@@ -11,7 +11,7 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 
 from anyclawd.cli.acting import groups_of
 from anyclawd.cli.doctor.finding import Finding, Severity, error
@@ -21,8 +21,13 @@ _SILENCE_S = 90.0
 _READ_BYTES, _LINE_BYTES_MAX = 64 * 1024, 1024 * 1024
 
 
-def findings_as(uid: int, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
-    """What a check finds that is made as a user, where we are root and that one is not."""
+def findings_as(
+    uid: int, check: Callable[[], Iterable[Finding]], *, silence_s: float = _SILENCE_S
+) -> Iterator[Finding]:
+    """What a check finds that is made as a user, where we are root and that one is not.
+
+    It is given up after `silence_s` without a finding.
+    """
     if uid == 0 or os.geteuid() != 0:
         yield from check()
         return
@@ -36,8 +41,7 @@ def findings_as(uid: int, check: Callable[[], Iterable[Finding]]) -> Iterator[Fi
     os.close(writer)
     is_over = False
     try:
-        yield from _told(reader)
-        is_over = True
+        is_over = yield from _told(reader, silence_s)
     finally:
         os.close(reader)
         if not is_over:
@@ -53,7 +57,7 @@ def _make_as(uid: int, check: Callable[[], Iterable[Finding]], writer: int) -> N
     try:
         os.chdir("/")  # that user may not be let into ours, and processes are started from it
         _become(uid)
-        with open(writer, "wb", buffering=0) as pipe:
+        with open(writer, "wb", buffering=0, closefd=False) as pipe:  # its end is that of us
             pipe.writelines(json.dumps(found.plain("")).encode() + b"\n" for found in check())
         status = 0
     except BaseException:  # noqa: BLE001 - the root of a process: it is printed, and ends it
@@ -70,21 +74,23 @@ def _become(uid: int) -> None:
     os.setresuid(uid, uid, uid)
 
 
-def _told(reader: int) -> Iterator[Finding]:
-    """The findings of the other process, until its end or a silence that is too long."""
+def _told(reader: int, silence_s: float) -> Generator[Finding, None, bool]:
+    """The findings of the other process; whether it has come to its end."""
     poll = select.poll()
     poll.register(reader, select.POLLIN)
     rest = b""
-    while poll.poll(_SILENCE_S * 1000) and (piece := os.read(reader, _READ_BYTES)):
+    while poll.poll(silence_s * 1000):
+        piece = os.read(reader, _READ_BYTES)
+        if not piece:
+            return True
         *lines, rest = (rest + piece).split(b"\n")
-        for line in lines:
-            found = json.loads(line)
-            severity = Severity(found["severity"])
+        for found in map(json.loads, lines):
             yield Finding(
-                severity=severity,
+                severity=Severity(found["severity"]),
                 subject=found["subject"],
                 text=found["text"],
                 remedy=found["remedy"],
             )
         if len(rest) > _LINE_BYTES_MAX:
-            return
+            break
+    return False

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import signal
 import socket
 import time
 from argparse import Namespace
@@ -80,6 +81,18 @@ def test_a_check_that_breaks_off_is_told(capfd: pytest.CaptureFixture[str]) -> N
     told = [one.text for one in findings_as(NOBODY, broken)]
     assert told == ["so far", "the check ended before its end"]
     assert "ZeroDivisionError" in capfd.readouterr().err
+
+
+@as_root
+def test_a_check_that_is_held_up_is_given_up() -> None:
+    """As its user can do to it, by a signal."""
+
+    def stopped() -> Iterator[Finding]:
+        os.kill(os.getpid(), signal.SIGSTOP)
+        yield ok("", "goes on")
+
+    told = [one.text for one in findings_as(NOBODY, stopped, silence_s=0.2)]
+    assert told == ["the check ended before its end"]
 
 
 @as_root
