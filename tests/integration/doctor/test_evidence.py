@@ -14,12 +14,15 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from anyclawd.cli.doctor.evidence import clock, ports, store, versions
+from anyclawd.cli.doctor.evidence.credentials import sourced
 from anyclawd.cli.doctor.evidence.paths import facts_of
 from anyclawd.cli.doctor.evidence.paths import look as look_at
 from anyclawd.cli.doctor.finding import MakeDirectory, RemoveSocket, TakeRights
 from anyclawd.cli.doctor.fix import NotFixed, perform
 from anyclawd.cli.doctor.scene import Scene
+from anyclawd.cli.doctor.verdict.credentials import CredentialFacts
 from anyclawd.cli.doctor.verdict.permissions import Shape, Use
+from anyclawd.cli.doctor.verdict.service import ServiceFacts
 from anyclawd.cli.doctor.verdict.store import StoreFacts
 from anyclawd.store import migrate
 
@@ -183,6 +186,41 @@ def test_shapes_and_rights_are_seen(tmp_path: Path) -> None:
     }
     facts = look_at(str(tmp_path / "file"), Use.PRIVATE)
     assert (facts.mode, facts.uid) == (0o640, os.geteuid())
+
+
+# --- credentials ---------------------------------------------------------------------------------
+
+
+def source_of(name: str, *credentials: tuple[str, str]) -> CredentialFacts:
+    return sourced(
+        CredentialFacts(name=name), ServiceFacts(is_booted=True, credentials=credentials)
+    )
+
+
+def test_the_file_of_a_credential_is_seen(home_of_nobody: Path) -> None:
+    path = home_of_nobody / "key"
+    path.touch()
+    path.chmod(0o644)
+    facts = source_of("key", ("other", "/etc/other"), ("key", str(path)))
+    assert (facts.source, facts.shape, facts.mode) == (str(path), Shape.FILE, 0o640)
+    home_of_nobody.chmod(0o755)  # until then it keeps others from what is in it
+    assert source_of("key", ("key", str(path))).mode == 0o644
+    assert source_of("key", ("key", str(home_of_nobody))).source == str(path)
+
+
+def test_a_credential_without_a_file_is_missed_unless_the_unit_has_a_value(tmp_path: Path) -> None:
+    absent = ("key", str(tmp_path / "none"))
+    facts = source_of("key", absent)
+    assert (facts.shape, facts.is_searched) == (Shape.MISSING, False)
+    assert source_of("key", absent, ("key", "")).source == ""
+    facts = source_of("key", ("key", "credstore.encrypted/of-nobody"))
+    assert (facts.source, facts.shape) == ("/etc/credstore.encrypted/of-nobody", Shape.MISSING)
+    assert facts.is_searched
+
+
+def test_a_pattern_stands_for_credentials() -> None:
+    assert source_of("anyclaw.key", ("anyclaw.*", "")).is_in_unit
+    assert not source_of("key", ("anyclaw.*", "")).is_in_unit
 
 
 # --- fixes ---------------------------------------------------------------------------------------

@@ -26,18 +26,26 @@ def facts_of(scene: Scene) -> tuple[CredentialFacts, ...]:
 
 def _facts(name: str, scene: Scene, *, has_default: bool) -> CredentialFacts:
     service = scene.service
-    source = _source(name, service)
-    found = _source_facts(name, source)
-    return CredentialFacts(
+    facts = CredentialFacts(
         name=name,
         has_default=has_default,
         is_handed_over=_is_handed_over(name, scene),
         unit=service.unit if service.is_loaded else "",
-        is_in_unit=source is not None,
-        source=found.path if found is not None else "",
-        shape=found.shape if found is not None else Shape.UNSEEN,
-        mode=found.mode if found is not None else 0,
     )
+    return sourced(facts, service)
+
+
+def sourced(facts: CredentialFacts, service: ServiceFacts) -> CredentialFacts:
+    """With what the unit says of a credential, and what there is to see of its file."""
+    sources = _sources(facts.name, service)
+    if not sources:
+        return facts
+    facts = replace(facts, is_in_unit=True, is_searched=not sources[0].startswith("/"))
+    found = _file(facts.name, sources[0])
+    # A value in the unit itself takes the place of a file that is not there.
+    if found is None or (found.shape is Shape.MISSING and "" in sources):
+        return facts
+    return replace(facts, source=found.path, shape=found.shape, mode=found.mode)
 
 
 def _is_handed_over(name: str, scene: Scene) -> bool | None:
@@ -48,18 +56,13 @@ def _is_handed_over(name: str, scene: Scene) -> bool | None:
     return os.access(path, os.F_OK)
 
 
-def _source(name: str, service: ServiceFacts) -> str | None:
-    """What the unit says of it: a path, or nothing where it says the value itself."""
-    for pattern, path in service.credentials:
-        if pattern == name or fnmatch.fnmatchcase(name, pattern):
-            return path
-    return None
+def _sources(name: str, service: ServiceFacts) -> list[str]:
+    """What the unit says of it, files first; see `ServiceFacts.credentials`."""
+    return [path for pattern, path in service.credentials if fnmatch.fnmatchcase(name, pattern)]
 
 
-def _source_facts(name: str, source: str | None) -> PathFacts | None:
+def _file(name: str, source: str) -> PathFacts | None:
     """The file, found or missed; None where there is none, or none that can be told."""
-    if source is None:
-        return None
     if source.startswith("/"):
         found = _look(source)
         # A directory stands for all files in it, by their names.

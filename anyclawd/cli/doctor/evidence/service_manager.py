@@ -48,7 +48,7 @@ def told(unit: str, shown: str, written: str, *, is_users: bool, lingers: bool) 
     said = dict(line.partition("=")[::2] for line in shown.splitlines())
     if said.get("LoadState") != "loaded":
         return ServiceFacts(is_booted=True, unit=unit, is_users=is_users)
-    settings = _Settings(written)
+    settings = _Settings(written, unit)
     return ServiceFacts(
         is_booted=True,
         unit=unit,
@@ -110,7 +110,8 @@ _CREDENTIAL_SETTINGS = (
 class _Settings:
     """Settings as they are written, drop-ins included; an empty one takes back those before it."""
 
-    def __init__(self, written: str) -> None:
+    def __init__(self, written: str, unit: str) -> None:
+        self._instance = unit.removesuffix(".service").partition("@")[2]
         self._values: dict[str, list[str]] = {}
         for line in written.splitlines():
             setting, equals, value = line.strip().partition("=")
@@ -122,16 +123,18 @@ class _Settings:
         """(name or pattern, the file it is loaded from) of each credential; no value is kept.
 
         The file begins with the name of a store where systemd looks for it in several places. It is
-        empty where the value stands in the unit, and of a pattern.
+        empty where the value stands in the unit, of a pattern, and where it cannot be told.
         """
         for setting in _CREDENTIAL_SETTINGS:
             store = _FROM_FILES.get(setting)
             for value in self._values.get(setting, ()):
                 name, _, rest = value.partition(":")
-                if store is None:
+                name = self._expanded(name) or name
+                file = self._expanded(rest or name)
+                if store is None or file is None:
                     yield name, ""
                 else:
-                    yield name, rest if rest.startswith("/") else f"{store}/{rest or name}"
+                    yield name, file if file.startswith("/") else f"{store}/{file}"
 
     def watchdog_s(self) -> float:
         """A number alone is one of seconds. Source: systemd.service(5), WatchdogSec=."""
@@ -141,9 +144,17 @@ class _Settings:
     def environment_files(self) -> Iterator[str]:
         """The files of variables. Source: systemd.exec(5), EnvironmentFile=."""
         for value in self._values.get("EnvironmentFile", ()):
-            path = value.removeprefix("-")
-            if path.startswith("/"):
+            path = self._expanded(value.removeprefix("-"))
+            if path is not None and path.startswith("/"):
                 yield path
+
+    def _expanded(self, text: str) -> str | None:
+        """As systemd reads it; None where that takes more than the name of a template's instance.
+
+        Source: systemd.unit(5), specifiers.
+        """
+        parts = [part.replace("%i", self._instance) for part in text.split("%%")]
+        return None if any("%" in part for part in parts) else "%".join(parts)
 
 
 def _lingers() -> bool:

@@ -21,6 +21,7 @@ class CredentialFacts:
     )
     unit: str = ""  #: of systemd, that would hand it over; empty where there is none to ask
     is_in_unit: bool = False  #: the unit says where it comes from
+    is_searched: bool = False  #: systemd looks for its file, and goes on without one
     source: str = ""  #: the file it is loaded from, where it is one that can be told
     shape: Shape = Shape.UNSEEN  #: of the source
     mode: int = 0
@@ -59,11 +60,12 @@ def _source(facts: CredentialFacts) -> Iterator[Finding]:
         yield ok(facts.name, "is there" if facts.is_handed_over else f"{facts.unit} has it")
         return
     match facts.shape:
-        case Shape.MISSING if not facts.has_default:
-            text = f"its file {facts.source} is not there, so the service cannot start"
-            yield error(facts.name, text, "put the secret there, readable for root alone")
-        case Shape.MISSING:
+        case Shape.MISSING if facts.is_searched and facts.has_default:
             yield note(facts.name, f"its file {facts.source} is not there; its default is taken")
+        case Shape.MISSING:
+            what = "is not given it" if facts.is_searched else "cannot start"
+            text = f"its file {facts.source} is not there, so the service {what}"
+            yield error(facts.name, text, "put the secret there, readable for root alone")
         case Shape.UNSEEN:
             yield note(facts.name, f"its file {facts.source} cannot be seen from here")
         case Shape.DIRECTORY | Shape.OTHER:

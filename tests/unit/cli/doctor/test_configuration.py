@@ -239,8 +239,16 @@ CREDENTIALS = {
         replace(FILE, shape=Shape.MISSING),
         ["error key: its file /etc/key is not there, so the service cannot start"],
     ),
-    "file-gone-with-a-default": (
+    "file-gone-in-spite-of-a-default": (
         replace(FILE, shape=Shape.MISSING, has_default=True),
+        ["error key: its file /etc/key is not there, so the service cannot start"],
+    ),
+    "file-not-found": (
+        replace(FILE, shape=Shape.MISSING, is_searched=True),
+        ["error key: its file /etc/key is not there, so the service is not given it"],
+    ),
+    "file-not-found-with-a-default": (
+        replace(FILE, shape=Shape.MISSING, is_searched=True, has_default=True),
         ["note key: its file /etc/key is not there; its default is taken"],
     ),
     "file-unseen": (

@@ -38,15 +38,18 @@ LoadCredential=found
 LoadCredentialEncrypted=sealed:elsewhere
 SetCredential=inline:the secret itself
 ImportCredential=anyclaw.*
-EnvironmentFile=/etc/anyclawd/%i.env
+LoadCredential=own:/etc/anyclawd@%i/own%%
+LoadCredential=elsewhere:%h/key
+EnvironmentFile=/etc/anyclawd@%i/env
+EnvironmentFile=%h/env
 """
 
 
 def test_systemd_is_understood() -> None:
-    facts = told("anyclawd.service", SHOWN, WRITTEN, is_users=False, lingers=True)
+    facts = told("anyclawd@shop.service", SHOWN, WRITTEN, is_users=False, lingers=True)
     assert facts == ServiceFacts(
         is_booted=True,
-        unit="anyclawd.service",
+        unit="anyclawd@shop.service",
         is_loaded=True,
         active="active",
         result="success",
@@ -60,11 +63,13 @@ def test_systemd_is_understood() -> None:
         credentials=(
             ("key", "/etc/anyclawd/key"),
             ("found", "credstore/found"),
+            ("own", "/etc/anyclawd@shop/own%"),
+            ("elsewhere", ""),
             ("sealed", "credstore.encrypted/elsewhere"),
             ("inline", ""),
             ("anyclaw.*", ""),
         ),
-        environment_files=("/etc/default/anyclawd", "/etc/anyclawd/%i.env"),
+        environment_files=("/etc/default/anyclawd", "/etc/anyclawd@shop/env"),
     )
     assert "the secret itself" not in repr(facts)
 
