@@ -178,12 +178,20 @@ def _connect_far(connection: socket.socket, path: str) -> None:
 
 def _no_connection(path: str, error: OSError) -> ClientError:
     if error.errno in (errno.ENOENT, errno.ECONNREFUSED, errno.ENOTDIR):
-        what_to_do = "start one with 'anyclawd -c FILE', or name its socket with -s"
+        what_to_do = f"start one with {starters(path)}, or name its socket with -s"
         return ClientError(f"no daemon listens on {path}; {what_to_do}", NO_DAEMON, "no-daemon")
     if error.errno in (errno.EACCES, errno.EPERM):
         text = f"no permission to open {path}; ask its owner to let you into its group, or use sudo"
         return ClientError(text, NOT_PERMITTED, "not-permitted")
     return ClientError(f"cannot connect to {path}: {error.strerror or error}", NO_DAEMON)
+
+
+def starters(path: str) -> str:
+    """The commands that start the daemon of a socket; a service's has its place by its name."""
+    service = path.removeprefix("/run/").removesuffix("/admin.sock")
+    by_hand = "'anyclawd -c FILE'"
+    is_services = f"/run/{service}/admin.sock" == path and service.partition("@")[0] == "anyclawd"
+    return f"'systemctl start {service}' or {by_hand}" if is_services else by_hand
 
 
 def _refusal(status: int, body: bytes) -> ClientError:
