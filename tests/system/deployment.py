@@ -13,7 +13,7 @@ from tests.system.machine import Machine
 PEERS = Path(__file__).parent / "peers"
 CONFIG = "/etc/anyclawd/anyclaw.yaml"
 STATE = "/var/lib/anyclawd"
-SERVICE = "anyclawd.service"
+SERVICE, SECOND = "anyclawd.service", "anyclawd@second.service"
 PRISTINE = "/root/anyclaw.yaml"  #: the configuration as the package has installed it
 
 #: What tests have left behind who did not come to their end.
@@ -65,6 +65,22 @@ dpkg-deb --root-owner-group -Znone --build old anyclawd_0.0.9-1_all.deb
 def restore(machine: Machine) -> None:
     """Have the packaged service run, whatever has happened."""
     machine.run("sh", "-euc", _RESTORE)
+
+
+def elsewhere(machine: Machine, state: str) -> str:
+    """The packaged configuration for another place and other ports."""
+    packaged = machine.read(CONFIG)
+    assert "port: 8080" in packaged
+    moved = packaged.replace("port: 8080", "port: 8081").replace("/var/lib/anyclawd", state)
+    return f"{moved}\nsupervisor: {{admin_port: 0}}\n"
+
+
+def start_second(machine: Machine) -> None:
+    """Have a second deployment run beside the first."""
+    machine.run("useradd", "--system", "--user-group", "anyclawd-second")
+    config = elsewhere(machine, "/var/lib/anyclawd@second")
+    machine.write("/etc/anyclawd@second/anyclaw.yaml", config)
+    machine.run("systemctl", "start", SECOND)
 
 
 # -- what anyclawd says --------------------------------------------------------------------------

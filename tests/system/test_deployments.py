@@ -1,32 +1,19 @@
 """More than one anyclawd in a Debian: a second deployment of the system, and one of a user."""
 
-from tests.system.deployment import CONFIG, answer, main_pid, status
+from tests.system.deployment import SECOND, answer, elsewhere, main_pid, start_second, status
 from tests.system.machine import Machine
-
-_SECOND = "anyclawd@second.service"
-
-
-def elsewhere(machine: Machine, state: str) -> str:
-    """The packaged configuration for another place and other ports."""
-    packaged = machine.read(CONFIG)
-    assert "port: 8080" in packaged
-    moved = packaged.replace("port: 8080", "port: 8081").replace("/var/lib/anyclawd", state)
-    return f"{moved}\nsupervisor: {{admin_port: 0}}\n"
 
 
 def test_a_second_deployment_runs_beside_the_first(machine: Machine) -> None:
     first = main_pid(machine)
-    machine.run("useradd", "--system", "--user-group", "anyclawd-second")
-    config = elsewhere(machine, "/var/lib/anyclawd@second")
-    machine.write("/etc/anyclawd@second/anyclaw.yaml", config)
-    machine.run("systemctl", "start", _SECOND)
+    start_second(machine)
     assert answer(machine, "hello", port=8081) == "Echo: hello"
     second = status(machine, "-s", "/run/anyclawd@second/admin.sock")
-    assert second["pid"] == main_pid(machine, _SECOND)
+    assert second["pid"] == main_pid(machine, SECOND)
     assert second["containment"].startswith("guaranteed")
     assert machine.exists("/var/lib/anyclawd@second/sessions.db")
-    machine.run("systemctl", "stop", _SECOND)
-    assert machine.property(_SECOND, "Result") == "success"
+    machine.run("systemctl", "stop", SECOND)
+    assert machine.property(SECOND, "Result") == "success"
     assert machine.run("pgrep", "--uid", "anyclawd-second", check=False).stdout == ""
     assert (main_pid(machine), status(machine)["pid"]) == (first, first)
 

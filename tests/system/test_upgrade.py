@@ -8,6 +8,7 @@ import pytest
 from anyclawd.model.value import Json
 from tests.system.deployment import (
     CONFIG,
+    SECOND,
     SERVICE,
     STATE,
     TALK,
@@ -20,6 +21,7 @@ from tests.system.deployment import (
     main_pid,
     make_previous,
     sending,
+    start_second,
     status,
 )
 from tests.system.machine import Machine, booted
@@ -61,7 +63,8 @@ def test_an_upgrade_under_traffic_loses_nothing_and_sessions_go_on(
 ) -> None:
     apt(site, "install", make_previous(site, package.deb))
     assert status(site)["version"] == "0.0.9"
-    config, old = changed(site), main_pid(site)
+    start_second(site)
+    config, old, second = changed(site), main_pid(site), main_pid(site, SECOND)
     with configured(site, "talk", TALK), sending(site) as sender:
         sender.wait_accepted(20)
         install(site, package.deb)
@@ -70,6 +73,7 @@ def test_an_upgrade_under_traffic_loses_nothing_and_sessions_go_on(
         assert sessions(site) == {"debug-http:local:local": "resumed"}
     assert status(site)["version"] != "0.0.9"
     assert main_pid(site) != old
+    assert main_pid(site, SECOND) not in (0, second)
     assert site.property(SERVICE, "NRestarts") == "0"
     assert site.read(CONFIG) == config
     assert not site.exists(f"{CONFIG}.dpkg-dist")
@@ -85,9 +89,11 @@ def test_remove_keeps_what_is_the_administrators_and_purge_removes_it(
     assert sessions(site) != {"debug-http:local:local": "resumed"}
     kept = ("find", "/etc/anyclawd", STATE, "-type", "f", "-not", "-name", "*-wal", "-not", "-name")
     files = site.run(*kept, "*-shm").stdout
+    start_second(site)
 
     apt(site, "remove", "anyclawd")
-    assert site.run("pgrep", "--uid", "anyclawd", check=False).stdout == ""
+    for user in ("anyclawd", "anyclawd-second"):
+        assert site.run("pgrep", "--uid", user, check=False).stdout == ""
     assert site.property(SERVICE, "LoadState") in ("not-found", "masked")
     assert not site.exists("/usr/bin/anyclawd")
     assert site.read(CONFIG) == config
@@ -110,6 +116,7 @@ def test_remove_keeps_what_is_the_administrators_and_purge_removes_it(
 
 _PLACES = (
     *("/etc/anyclawd", STATE, "/run/anyclawd", "/usr/share/anyclawd"),
+    *("/var/lib/anyclawd@second", "/run/anyclawd@second"),
     "/usr/lib/python3/dist-packages/anyclawd",
     "/etc/systemd/system/multi-user.target.wants/anyclawd.service",
 )
