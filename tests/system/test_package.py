@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import anyclawd
 from tests.system import package as packaging
 from tests.system.package import ROOT, Built, Conditions
 from tests.system.tree import Chroot, Release, Tree, chroot
@@ -191,7 +192,7 @@ def test_its_programs_run_without_the_caller_s_environment(installed: Chroot) ->
     for name in ("anyclawd", "anyclawctl", "anyclaw-mcp-stdio"):
         assert said(installed, "head", "-n", "1", f"/usr/bin/{name}") == "#! /usr/bin/python3 -I\n"
     version = said(installed, "env", "PYTHONPATH=/nowhere", "anyclawd", "--version")
-    assert version.split() == ["anyclawd", "0.1.0"]
+    assert version.split() == ["anyclawd", anyclawd.__version__]
 
 
 def test_all_code_is_compiled_when_it_is_installed(installed: Chroot) -> None:
