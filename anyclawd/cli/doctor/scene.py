@@ -17,6 +17,7 @@ from anyclawd.client.client import Client, find_socket
 from anyclawd.client.exchange import ClientError
 from anyclawd.model.value import Json
 from anyclawd.runtime import tree
+from anyclawd.runtime.spawn import PASSED_ON
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -225,8 +226,8 @@ def scene_of(options: Namespace, environ: Mapping[str, str]) -> Scene:
     config, why = _config_of(options, environ, socket, online)
     if not options.runtime_dir and not environ.get("RUNTIME_DIRECTORY"):
         runtime = str(Path(socket).parent)
-    return Scene(
-        environ=environ if online is None else _environ_of(online, environ),
+    scene = Scene(
+        environ=environ,
         socket=socket,
         config=config,
         no_config=why,
@@ -236,6 +237,8 @@ def scene_of(options: Namespace, environ: Mapping[str, str]) -> Scene:
         silence=silence,
         is_asked=not options.offline,
     )
+    scene.environ = _environ_of(scene)
+    return scene
 
 
 def _call(socket: str) -> tuple[Online | None, str]:
@@ -289,14 +292,21 @@ def _runtime_dir(given: str | None, environ: Mapping[str, str]) -> str:
     return str(Path(found).absolute()) if found else ""
 
 
-def _environ_of(online: Online, ours: Mapping[str, str]) -> Mapping[str, str]:
-    """The daemon's environment where we may see it, else our own."""
-    is_its_own = online.pid is not None and _owner_of(f"/proc/{online.pid}") == online.uid
-    content = tree.read(f"/proc/{online.pid}/environ") if is_its_own else b""
-    if not content:
-        return ours
-    items = content.decode("utf-8", "surrogateescape").split("\0")
-    return dict(item.partition("=")[::2] for item in items if item)
+def _environ_of(scene: Scene) -> Mapping[str, str]:
+    """The daemon's environment where we may see it, else our own.
+
+    Of root's own no more than every process is given: what a program is told of it, the daemon's
+    user has a say in.
+    """
+    online, ours = scene.online, scene.environ
+    if online is not None and online.pid is not None:
+        is_its_own = _owner_of(f"/proc/{online.pid}") == online.uid
+        if is_its_own and (content := tree.read(f"/proc/{online.pid}/environ")):
+            items = content.decode("utf-8", "surrogateescape").split("\0")
+            return dict(item.partition("=")[::2] for item in items if item)
+    if scene.uid == 0 and scene.daemon_uid != 0:
+        return {name: ours[name] for name in PASSED_ON if name in ours}
+    return ours
 
 
 def _holder(lock: str) -> int | None:
