@@ -42,6 +42,8 @@ class Sources:
             content = self.world.read(path)
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
+            if isinstance(error, PermissionError):
+                reason += "; let the daemon's user read it: chgrp to its group, chmod g+r"
             self.report.error(Span(path), "", f"cannot read the file: {reason}")
             return None
         self._files[path] = fingerprint(content)

@@ -32,11 +32,14 @@ class PaperWorld:
     cwd: str = "/run/here"
     users: frozenset[str] = frozenset({"root", "0"})
     root: bool = True
+    closed: frozenset[str] = frozenset()  #: files that are for others to read
 
     def __post_init__(self) -> None:
         self.files = {**shipped_files(), **dict.fromkeys(self.executables, b""), **self.files}
 
     def read(self, path: str) -> bytes:
+        if path in self.closed:
+            raise PermissionError(13, "Permission denied", path)
         if path in self.files:
             return self.files[path]
         if self.is_dir(path):

@@ -2,7 +2,9 @@
 
 import pytest
 
-from tests.unit.compile.conftest import Compile, lines
+from anyclawd.compile.compiler import compile_config
+from tests.fakes.paper_world import PaperWorld
+from tests.unit.compile.conftest import CONFIG, Compile, lines
 
 #: Whoever can reach a channel is meant to.
 OPEN = "access: {default: open}\n"
@@ -664,6 +666,13 @@ def test_a_key_that_has_moved_is_sent_to_its_place(compile_text: Compile) -> Non
 def test_a_file_that_cannot_be_read_is_named(compile_text: Compile) -> None:
     outcome = compile_text(AGENT, files={"/etc/claw/units.d/x.yaml/y": ""})
     assert lines(outcome) == ["units.d/x.yaml: error: cannot read the file: is a directory"]
+
+
+def test_a_file_that_is_for_others_to_read_says_how_to_open_it() -> None:
+    world = PaperWorld(files={CONFIG: b""}, closed=frozenset({CONFIG}))
+    [line] = lines(compile_config(CONFIG, world.environ, world))
+    next_move = "let the daemon's user read it: chgrp to its group, chmod g+r"
+    assert line == f"anyclaw.yaml: error: cannot read the file: permission denied; {next_move}"
 
 
 def test_a_found_value_from_a_variable_is_not_shown(compile_text: Compile) -> None:
