@@ -9,7 +9,7 @@ PAGE = (Path(__file__).parents[3] / "docs/reference/doctor.md").read_text("utf-8
 
 
 def row(check: Check) -> str:
-    return f"| `{check.name}` | {check.when} | {check.asks} | {check.worst} | {check.fixes} |"
+    return f"| `{check.name}` | {check.when} | {check.asks} | {check.fixes} |"
 
 
 def test_the_page_has_the_table_of_checks() -> None:
