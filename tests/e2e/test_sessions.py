@@ -386,6 +386,7 @@ def test_a_store_that_was_set_aside_is_told(tmp_path: Path) -> None:
     assert file.exists()
     file.write_bytes(b"this is no database at all, and never was " * 100)
     with running(tmp_path) as daemon:
+        assert daemon.ctl("sessions").stdout == "no sessions\n"  # the answer waits for the store
         reason = daemon.status()["conversations"]["store"]
         assert "sessions.db.damaged-" in reason
         assert f"      store: {reason}\n" in daemon.ctl("status").stdout
