@@ -69,8 +69,7 @@ class Turn:
     def answered(self) -> None:
         """The agent's answer is on its way when the process dies."""
         self.running()
-        self.agent.chunk("all of it")
-        self.agent.done(self.request)
+        self.agent.chunk_and_done("all of it", self.request)
         assert self.channel.shown() == ("agent_message_chunk", "all of it")
 
     def cancelling(self) -> None:

@@ -58,8 +58,9 @@ class Puppet:
             return 0
 
     def say(self, *frames: Mapping[str, Json]) -> None:
-        for frame in frames:
-            self.write(json.dumps({"jsonrpc": "2.0", **frame}).encode() + b"\n")
+        """In one write: who has read the first of them may rely on the others being there."""
+        lines = (json.dumps({"jsonrpc": "2.0", **frame}).encode() + b"\n" for frame in frames)
+        self.write(b"".join(lines))
 
     def answer(self, request: Mapping[str, Json], result: Json) -> None:
         self.say({"id": request["id"], "result": result})
@@ -169,13 +170,14 @@ class AgentPuppet(Puppet):
         return request, "\n".join(block["text"] for block in request["params"]["prompt"])
 
     def chunk(self, text: str, session_id: str = "s1") -> None:
-        content = {"type": "text", "text": text}
-        update = {"sessionUpdate": "agent_message_chunk", "content": content}
-        params = {"sessionId": session_id, "update": update}
-        self.say({"method": "session/update", "params": params})
+        self.say(_chunk(text, session_id))
 
     def done(self, request: Frame, stop_reason: str = "end_turn") -> None:
         self.answer(request, {"stopReason": stop_reason})
+
+    def chunk_and_done(self, text: str, request: Frame) -> None:
+        """Both at once: the process may die as soon as the chunk is seen."""
+        self.say(_chunk(text), {"id": request["id"], "result": {"stopReason": "end_turn"}})
 
     def reply(self, text: str, session_id: str = "s1") -> str:
         """Take one prompt and answer it in one chunk; what it said."""
@@ -192,6 +194,12 @@ class AgentPuppet(Puppet):
         tool_call = {"toolCallId": "t1", "title": "Do it?"}
         params = {"sessionId": session_id, "toolCall": tool_call, "options": options}
         self.say({"id": id_, "method": "session/request_permission", "params": params})
+
+
+def _chunk(text: str, session_id: str = "s1") -> Frame:
+    content = {"type": "text", "text": text}
+    update = {"sessionUpdate": "agent_message_chunk", "content": content}
+    return {"method": "session/update", "params": {"sessionId": session_id, "update": update}}
 
 
 def shown(content: Json) -> tuple[str, str]:
