@@ -432,6 +432,21 @@ def test_zsh_completes_what_is_then_run(
         shell.read_until(printed)
 
 
+def by_fish(served: Served, home: Path, file: str, line: str) -> list[str]:
+    """What fish offers for a line by one of our files, without what it says of each."""
+    script = f"source {FILES / file}; complete -C '{line}'"
+    done = subprocess.run(
+        ["fish", "--no-config", "-c", script],
+        env=environment(served, home),
+        cwd=home,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return [row.partition("\t")[0] for row in done.stdout.splitlines()]
+
+
 @needs("fish")
 @pytest.mark.parametrize(
     ("line", "expected"),
@@ -446,17 +461,8 @@ def test_zsh_completes_what_is_then_run(
     ],
 )
 def test_fish_completes(served: Served, home: Path, line: str, expected: list[str]) -> None:
-    script = f"source {FILES / 'anyclawctl.fish'}; complete -C '{line}'"
-    done = subprocess.run(
-        ["fish", "--no-config", "-c", script],
-        env=environment(served, home),
-        cwd=home,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    assert sorted(row.partition("\t")[0] for row in done.stdout.splitlines()) == sorted(expected)
+    offered = by_fish(served, home, "anyclawctl.fish", line)
+    assert sorted(offered) == sorted(expected)
 
 
 # -- the daemon's own command line --------------------------------------------------------------
@@ -508,14 +514,5 @@ def test_zsh_completes_the_daemon(served: Served, home: Path) -> None:
 )
 def test_fish_completes_the_daemon(served: Served, home: Path, line: str, expected: str) -> None:
     (home / "lab.yaml").write_text("")
-    script = f"source {FILES / 'anyclawd.fish'}; complete -C '{line}'"
-    done = subprocess.run(
-        ["fish", "--no-config", "-c", script],
-        env=environment(served, home),
-        cwd=home,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    assert [row.partition("\t")[0] for row in done.stdout.splitlines()] == [expected]
+    offered = by_fish(served, home, "anyclawd.fish", line)
+    assert offered == [expected]

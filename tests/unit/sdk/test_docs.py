@@ -8,22 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.sdk.test_imports import MODULES as QUICK
+
 DOCS = Path(__file__).parents[3] / "docs"
-MODULES = [
-    *(
-        "agent",
-        "blocks",
-        "channel",
-        "check",
-        "content",
-        "hook",
-        "media",
-        "service",
-        "testing",
-        "tool",
-    ),
-    "types",
-]
+MODULES = [*QUICK, "testing"]
 
 
 def public_names(module_name: str) -> set[str]:
