@@ -19,8 +19,8 @@ IsAlive = Callable[[int], bool]
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="making a PID namespace takes root")
 
-#: How long those sleep that are looked for: as nobody else on the machine does.
-AGES = str(10**9 + os.getpid())
+#: The name of those that are looked for: as nobody else on the machine is called.
+NAME = f"staying-{os.getpid()}"
 
 ISOLATED = {"isolate": Isolation.PID}
 
@@ -80,22 +80,34 @@ async def test_signals_are_at_their_defaults_for_the_program(
     assert await house.wait_exit(process) == Exit(signal=number)
 
 
-async def test_nothing_outlives_the_program(house: House, sink: RecordingSink) -> None:
-    bare = f"env -i prlimit --rttime=unlimited setsid --fork sleep {AGES}"
-    process = house.shell(f"{bare}; {bare}; echo up; read wait", sink=sink, **ISOLATED)
-    await sink.wait_lines(1)
-    assert len(sleepers()) == 2
+@pytest.fixture
+def stay(tmp_path: Path) -> str:
+    """A command that leaves somebody of that name behind, in a session of its own.
+
+    It waits in the very program that says so: between a fork and the end of an exec, a process has
+    the name of another, or none.
+    """
+    os.mkfifo(tmp_path / "nothing")
+    return f"setsid --fork sh -c 'echo stays; read line <{tmp_path}/nothing' {NAME}"
+
+
+async def test_nothing_outlives_the_program(house: House, sink: RecordingSink, stay: str) -> None:
+    bare = f"env -i PATH=$PATH prlimit --rttime=unlimited {stay}"
+    process = house.shell(f"{bare}; {bare}; read wait", sink=sink, **ISOLATED)
+    assert await sink.wait_lines(2) == ["stays", "stays"]
+    assert len(staying()) == 2
     process.write(b"\n")
     await house.wait_exit(process)
-    assert sleepers() == []
+    assert staying() == []
 
 
-async def test_nothing_outlives_a_kill(house: House, sink: RecordingSink) -> None:
-    process = house.shell(f"setsid --fork sleep {AGES}; echo up; read wait", sink=sink, **ISOLATED)
-    await sink.wait_lines(1)
+async def test_nothing_outlives_a_kill(house: House, sink: RecordingSink, stay: str) -> None:
+    process = house.shell(f"{stay}; read wait", sink=sink, **ISOLATED)
+    assert await sink.wait_lines(1) == ["stays"]
+    assert len(staying()) == 1
     process.kill_tree()
     assert await house.wait_exit(process) == Exit(signal=signal.SIGKILL)
-    assert sleepers() == []
+    assert staying() == []
 
 
 async def test_what_is_orphaned_within_is_reaped_there(house: House, sink: RecordingSink) -> None:
@@ -145,13 +157,13 @@ def test_it_takes_root(monkeypatch: pytest.MonkeyPatch) -> None:
         spawn._isolating(is_isolated=True)
 
 
-def sleepers() -> list[int]:
+def staying() -> list[int]:
     found = []
     for name in os.listdir("/proc"):  # noqa: PTH208 - read by the test alone
         if name.isdecimal():
             try:
                 with open(f"/proc/{name}/cmdline", "rb") as file:  # noqa: PTH123
-                    if AGES.encode() in file.read().split(b"\0"):
+                    if NAME.encode() in file.read().split(b"\0"):
                         found.append(int(name))
             except OSError:
                 continue
