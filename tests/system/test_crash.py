@@ -40,7 +40,7 @@ def test_a_killed_daemon_is_started_again_and_loses_nothing(machine: Machine) ->
 
 
 def test_the_watchdog_starts_a_daemon_again_that_hangs(machine: Machine) -> None:
-    with overridden(machine, "WatchdogSec=2"):
+    with overridden(machine, "WatchdogSec=5"):
         old, left = main_pid(machine), processes(machine)
         machine.run("kill", "-STOP", str(old))
         wait_replaced(machine, old)

@@ -22,11 +22,12 @@ def test_a_user_runs_one_of_their_own(machine: Machine) -> None:
     machine.run("useradd", "--create-home", "alice")
     number = machine.run("id", "-u", "alice").stdout.strip()
     machine.run("systemd-run", "--quiet", "--pipe", "--wait", "loginctl", "enable-linger", "alice")
-    machine.wait_until(lambda: machine.exists(f"/run/user/{number}/systemd/private"), "a session")
     session = {"XDG_RUNTIME_DIR": f"/run/user/{number}", "HOME": "/home/alice"}
 
-    def run(*argv: str) -> str:
-        return machine.run(*argv, user="alice", environment=session).stdout
+    def run(*argv: str, check: bool = True) -> str:
+        return machine.run(*argv, user="alice", environment=session, check=check).stdout
+
+    machine.wait_until(lambda: run("systemctl", "--user", "show", check=False), "a session")
 
     config = elsewhere(machine, "/home/alice/.local/state/anyclawd")
     machine.write("/home/alice/.config/anyclawd/anyclaw.yaml", config)

@@ -134,8 +134,9 @@ def test_it_needs_no_root_no_capability_and_no_writable_file_system(
         assert "CapBnd:\t0000000000000000\n" in status
         assert "best effort" in engine.inside(container, "anyclawctl", "status").stdout
         chat_with(engine, container).converse("hello", "Echo: hello")
+        engine.wait_logged(container, BOOTED)
         lines = engine.logs(container).splitlines()
-        assert "default.target: running" in [json.loads(line)["message"] for line in lines]
+        assert BOOTED in [json.loads(line)["message"] for line in lines]
 
 
 def test_plain_it_runs_the_configuration_of_the_package(engine: Engine, image: str) -> None:
@@ -393,5 +394,5 @@ def test_debian_12_and_buildkit_do_as_well(engine: Engine, checkout: Path, tmp_p
     with engine.started("anyclawd:test-12", *options) as container:
         engine.wait_healthy(container)
         chat_with(engine, container).converse("hello", "Echo: hello")
-        engine.docker("stop", container)
+        engine.docker("stop", "--time=45", container)
         assert engine.inspect(container, ".State.ExitCode") == 0

@@ -86,9 +86,9 @@ def test_curl_is_answered_by_the_mock(machine: Machine) -> None:
 
 
 def test_the_journal_has_fields(machine: Machine) -> None:
-    records = machine.journal("-u", "anyclawd", "ANYCLAWD_UNIT=default.agent")
-    assert "default.agent: running" in [record["MESSAGE"] for record in records]
-    for record in records:
+    of_agent = (f"_PID={main_pid(machine)}", "ANYCLAWD_UNIT=default.agent")
+    machine.wait_journal("default.agent: running", *of_agent)
+    for record in machine.journal(*of_agent):
         assert record["ANYCLAWD_UNIT"] == "default.agent"
         assert record["_SYSTEMD_UNIT"] == SERVICE
         assert record["LOGGER"].startswith("anyclawd.")
@@ -96,8 +96,8 @@ def test_the_journal_has_fields(machine: Machine) -> None:
 
 
 def test_the_journal_has_what_a_unit_prints_by_its_stream(machine: Machine) -> None:
-    printed = machine.journal("ANYCLAWD_UNIT=debug-http.channel", "ANYCLAWD_STREAM=stderr")
-    assert "PORT:8080" in [record["MESSAGE"] for record in printed]
+    matches = ("ANYCLAWD_UNIT=debug-http.channel", "ANYCLAWD_STREAM=stderr")
+    assert machine.wait_journal("PORT:", *matches)["MESSAGE"] == "PORT:8080"
 
 
 def test_a_reload_is_in_force_when_the_command_returns(machine: Machine) -> None:
