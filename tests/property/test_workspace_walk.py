@@ -6,6 +6,7 @@ random paths. They agree on what is found, and on what is not.
 
 import contextlib
 import ctypes
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -40,14 +41,18 @@ class How(ctypes.Structure):
 
 
 def kernel_reads(root: str, path: str) -> bytes | None:
-    """What openat2 finds beneath a directory, None where that is no file."""
+    """What openat2 finds beneath a directory, None where that is no file.
+
+    It is asked once more where it cannot be sure of a `..`, since something was renamed meanwhile
+    somewhere on the machine. Source: openat2(2), EAGAIN.
+    """
     library = ctypes.CDLL(None, use_errno=True)
     directory = os.open(root, os.O_PATH)
     how = How(os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK, 0, BENEATH | NO_MAGICLINKS)
+    asked = (OPENAT2, directory, path.encode(), ctypes.byref(how), ctypes.sizeof(how))
     try:
-        found = library.syscall(
-            OPENAT2, directory, path.encode(), ctypes.byref(how), ctypes.sizeof(how)
-        )
+        while (found := library.syscall(*asked)) == -1 and ctypes.get_errno() == errno.EAGAIN:
+            pass
     finally:
         os.close(directory)
     if found == -1:
