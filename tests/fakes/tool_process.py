@@ -4,6 +4,7 @@ import asyncio
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 
@@ -79,6 +80,10 @@ class RunningTool:
         await self.process.wait()
         self.sink.connection_lost()
         self._over.set()
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        with suppress(ConnectionError):  # of what it has not read any more
+            await self.process.stdin.wait_closed()
 
     async def wait_over(self) -> None:
         await self._over.wait()

@@ -6,7 +6,7 @@ import pytest
 
 from tests.fakes.coroutines import perform
 
-BOUND_S = 20.0
+BOUND_S = 60.0
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -24,6 +24,8 @@ PNG = b"\x89PNG\r\n\x1a\n...."
 PNG_BASE64 = "iVBORw0KGgouLi4u"
 NOTE = "Its content is not in this message"
 BOTH = {"image": True, "audio": True, "embeddedContext": True}
+#: So long the gateway waits for a service, unless a test is about that.
+PATIENCE_S = 60.0
 
 
 class Shelf:
@@ -94,6 +96,7 @@ class Stand:
         self.units = agent_unit(), channel_unit()
         self.gateway = open_gateway(plan_of(*self.units))
         self.gateway.claims.urls = lambda: [shelf.base]
+        self.gateway.claims.deadline_s = PATIENCE_S
         self.gateway.start()
         self.channel = ChannelProcess(self.gateway, self.units[1])
         self.agent = AgentProcess(self.gateway, self.units[0])

@@ -8,12 +8,15 @@ from anyclawd.gateway.caller import Caller, Callers
 from anyclawd.model.value import Json
 from anyclawd.route.commands import MessageId, Outcome, SessionKey
 
+#: The longest that anything is waited for.
+BOUND_S = 60.0
+
 
 def events_of(caller: Caller) -> list[Json]:
     async def collect() -> list[Json]:
         return [event async for event in caller.events()]
 
-    return asyncio.run(asyncio.wait_for(collect(), 10))
+    return asyncio.run(asyncio.wait_for(collect(), BOUND_S))
 
 
 def chunk(text: str) -> Json:
@@ -63,7 +66,7 @@ def test_plain_text_is_shown_as_a_chunk() -> None:
 
 
 def run(steps: Coroutine[None, None, None]) -> None:
-    asyncio.run(asyncio.wait_for(steps, 10))
+    asyncio.run(asyncio.wait_for(steps, BOUND_S))
 
 
 async def following(callers: Callers) -> AsyncGenerator[dict[str, Json] | None, None]:
