@@ -4,7 +4,7 @@ Theory. Everything that is handed in goes to the end of one queue, and a transac
 stands at its head: while one is being committed the next ones gather, so that under load one
 commit serves many (*group commit*) and alone each is written at once. The parts of one `append`
 are in one transaction; what is in is in the order in which it was handed in. An `append` of nothing
-waits for what was handed in before it.
+waits for what was handed in before it, and so does whoever is about to read (`wait_known`).
 
 A journal without a target (before the first start, between a stop and the next start) gathers.
 One that cannot write is *stuck*, for a reason that it reports. Then
@@ -32,7 +32,7 @@ from anyclawd.store.failure import Done, Failure, NotWritten, Unwritable
 
 log = logging.getLogger("anyclawd.store")
 
-#: How many appends one transaction takes: the next reader waits for no more than these.
+#: How many appends one transaction takes: so long the thread has no time for anything else.
 _GROUP = 500
 #: What is kept while it cannot be written: a few steps for each message that was accepted before.
 _MOST_APPENDS = 100_000
@@ -77,6 +77,7 @@ class Journal:
         self._target: Target | None = None
         self._queue: deque[_Append] = deque()
         self._queued_bytes = 0
+        self._known: dict[_Append, asyncio.Event] = {}  # for those who wait for one
         self.lost = 0  #: steps for which there was no room
         self.commits = 0  #: transactions that were written
         self._has_work = asyncio.Event()
@@ -129,6 +130,11 @@ class Journal:
         """There will be no target before the next `open`, for this reason."""
         if self._target is None:
             self._become_stuck(reason)
+
+    async def wait_known(self) -> None:
+        """Until it is known what has become of all that was handed in so far."""
+        if self._queue and not self.stuck:
+            await self._known.setdefault(self._queue[-1], asyncio.Event()).wait()
 
     @property
     def waiting(self) -> int:
@@ -205,6 +211,8 @@ class Journal:
         asyncio.get_running_loop().call_soon(self._tell, append, outcome)
 
     def _tell(self, append: _Append, outcome: Failure | None) -> None:
+        if known := self._known.pop(append, None):
+            known.set()
         done, append.done = append.done, None
         if done is None:
             return

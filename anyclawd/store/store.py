@@ -266,11 +266,14 @@ class Store:
         """Raises RequestError where the store is not up, or cannot be read.
 
         A store that is being opened is waited for: its unit is up before it has read what there
-        is, and a channel asks at its start what has become of its messages.
+        is, and a channel asks at its start what has become of its messages. Whoever asks sees what
+        was handed in before, unless it cannot be written for now.
         """
         if self._db is None and not self.failure:
             async with self._opening:
                 pass
+        if self._db is not None:
+            await self._journal.wait_known()
         if self._db is None:
             raise RequestError(f"store.core is not up: {self.failure or 'it is being started'}")
         return await self._db.ask(question)

@@ -74,6 +74,17 @@ async def test_a_message_goes_through_its_life(kind: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("kind", KINDS)
+async def test_whoever_reads_sees_what_was_handed_in_before(kind: str, tmp_path: Path) -> None:
+    async with opened(kind, tmp_path) as store:
+        for number in range(3):
+            store.append([AddMessage(message(number))], None, is_durable=False)
+            store.append([mark(number, S.REFUSED, "because")], None, is_durable=False)
+            assert await _state(store, number) == ("refused", "because")
+        store.append([SaveConversation(conversation())], None, is_durable=False)
+        assert [one.acp_id for one in await store.conversations(CHAT)] == ["acp-1"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 async def test_an_outcome_stays_and_says_why(kind: str, tmp_path: Path) -> None:
     async with opened(kind, tmp_path) as store:
         for number, outcome in enumerate((S.REFUSED, S.INTERRUPTED)):

@@ -137,6 +137,17 @@ async def test_who_waits_for_all_before_is_told_each_time_that_it_is_not_in(path
         assert len(await store.history(CHAT, 1, 9, 999)) == 1
 
 
+async def test_who_reads_waits_for_nothing_that_cannot_be_written(path: Path) -> None:
+    async with running(path) as store:
+        await _make_read_only(store)
+        store.append([AddTurn(CHAT, 1, "q", "a", "end_turn")], is_durable=False)
+        assert await store.history(CHAT, 1, 9, 999) == ()  # it becomes stuck meanwhile
+        assert await store.history(CHAT, 1, 9, 999) == ()  # it is
+        await _make_writable(store)
+        await store.wait_reported("")
+        assert await store.history(CHAT, 1, 9, 999) == (("q", "a"),)
+
+
 async def test_recovery_is_noticed_though_nothing_waits(path: Path) -> None:
     async with running(path) as store:
         await _make_read_only(store)
