@@ -38,6 +38,10 @@ def fork_of(key: str) -> SessionKey:
     return SessionKey(f"fork of {key}")
 
 
+def _nothing(answer: Json) -> None:
+    """Whoever has asked reads the answer in time."""
+
+
 class Chats:
     """All of one gateway."""
 
@@ -174,16 +178,28 @@ class Chats:
         acp_id: str
         route, servers, unnamed = session.agent.route, self._gateway.mcp_servers, fork_of(key)
         entries = servers.entries(route, unnamed, has_http=session.agent.capabilities.mcp_http)
+        fork: Session | None = None
+
+        def take_over(copy: str) -> None:
+            nonlocal fork
+            source = session.agent
+            if source.route.unit != route.unit or copy in source.sessions:
+                return
+            self._gateway.tell(events.SessionForked(session.key, copy))
+            fork = source.sessions.get(copy)
+            if fork is not None:
+                servers.move(route.unit, unnamed, fork.key)
+                self._gateway.tools.move(route.unit, unnamed, fork.key)
+
         try:
-            acp_id = await self._answer(lambda done: agent.fork(session.acp_id, entries, done))
-            self._gateway.tell(events.SessionForked(session.key, acp_id))
-            fork = session.agent.sessions.get(acp_id)
-            if fork is None or fork is session:
-                raise RequestError(f"agent {session.agent.route.name!r} gave the fork a used id")
-            servers.move(route.unit, unnamed, fork.key)
-            self._gateway.tools.move(route.unit, unnamed, fork.key)
+            acp_id = await self._answer(
+                lambda done: agent.fork(session.acp_id, entries, done), take_over
+            )
         finally:
             servers.close(route.unit, unnamed)
+        if fork is None:
+            text = f"agent {route.name!r} gave it a used id, or the session has moved on meanwhile"
+            raise RequestError(f"the fork of {key!r} is not taken over: {text}")
         return {"session": fork.key, "agent_session": acp_id, "from": key}
 
     async def delete(self, key: str) -> list[str]:
@@ -215,6 +231,8 @@ class Chats:
         agent = self._router.agents.get(row.agent)
         if agent is None or not agent.is_connected or not agent.capabilities.delete:
             return ""
+        if not row.acp_id:
+            return ""  # nothing was said in it
         try:
             peer = self._agent(row.agent)
             await self._answer(lambda done: peer.delete_session(row.acp_id, done))
@@ -304,10 +322,15 @@ class Chats:
     def _agent(self, unit: UnitName) -> "AgentPeer":
         return self._gateway.agent_peer(unit)
 
-    async def _answer(self, call: Callable[[Callable[[Json, str], None]], None]) -> Json:
+    async def _answer(
+        self,
+        call: Callable[[Callable[[Json, str], None]], None],
+        heard: Callable[[Json], None] = _nothing,
+    ) -> Json:
         """What an agent answers. Raises RequestError with its words where it refuses.
 
-        It is the agent's connection that gives up an agent which says nothing.
+        It is the agent's connection that gives up an agent which says nothing. `heard` is told the
+        answer before anything is read of what the agent says next.
         """
         answered: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
 
@@ -317,6 +340,7 @@ class Chats:
             if error:
                 answered.set_exception(RequestError(error))
             else:
+                heard(result)
                 answered.set_result(result)
 
         call(done)

@@ -105,6 +105,61 @@ async def test_a_fork_becomes_a_session_of_its_own() -> None:
     assert [(turn["prompt"], turn["answer"]) for turn in copied] == said != []
 
 
+async def test_what_an_agent_says_right_after_it_has_forked_is_shown_in_the_fork() -> None:
+    gateway, channel, agent = boot(**ALL)
+    talk(channel, agent)
+    channel.read()
+
+    def answer(request: Json) -> None:
+        content = {"type": "text", "text": "a copy"}
+        update = {"sessionUpdate": "agent_message_chunk", "content": content}
+        params = {"sessionId": "s2", "update": update}
+        agent.say(
+            {"id": request["id"], "result": {"sessionId": "s2"}},
+            {"method": "session/update", "params": params},
+        )
+
+    await while_asked(gateway.chats.fork(KEY), agent, "session/fork", answer)
+    shown = channel.expect("channel/deliverMessage")["params"]
+    assert (shown["sessionId"], shown["content"]["update"]["content"]["text"]) == (
+        "web:fork:s2",
+        "a copy",
+    )
+
+
+async def test_an_agent_that_dies_right_after_it_has_forked_has_made_a_fork() -> None:
+    """Its next process is asked to come back to it."""
+    gateway, channel, agent = boot(**ALL)
+    talk(channel, agent)
+
+    def answer(request: Json) -> None:
+        agent.answer(request, {"sessionId": "s2"})
+        agent.die()
+
+    fork = await while_asked(gateway.chats.fork(KEY), agent, "session/fork", answer)
+    assert fork["session"] == "web:fork:s2"
+    row = gateway.chats.row("web:fork:s2")
+    assert row is not None
+    assert (row["state"], row["agent_session"]) == ("idle", "s2")
+    assert not gateway.router.agents[agent.wire.unit.name].sessions
+
+
+async def test_a_fork_that_is_given_the_id_of_another_chat_is_none() -> None:
+    gateway, channel, agent = boot(**ALL)
+    talk(channel, agent)
+    channel.message("hello", peer="bob")
+    agent.open("s2")
+    with pytest.raises(ExceptionGroup) as caught:
+        await while_asked(
+            gateway.chats.fork(KEY),
+            agent,
+            "session/fork",
+            lambda request: agent.answer(request, {"sessionId": "s2"}),
+        )
+    assert "gave it a used id" in str(caught.value.exceptions[0])
+    assert gateway.chats.keys() == [KEY, "web:direct:bob"]
+
+
 async def test_a_fork_that_is_refused_leaves_all_as_it_was() -> None:
     gateway, channel, agent = boot(**ALL)
     talk(channel, agent)
@@ -143,6 +198,22 @@ async def test_who_is_erased_is_erased_at_the_agent_too() -> None:
     assert gateway.chats.keys() == []
     assert await store.conversations(KEY) == ()
     assert await store.messages(KEY, 10) == []
+
+
+async def test_a_conversation_in_which_nothing_was_said_is_erased_at_no_agent() -> None:
+    gateway, channel, agent = boot(**ALL)
+    talk(channel, agent)
+    channel.message("/new")
+    agent.open("s2")
+    asked: list[Json] = []
+
+    def answer(request: Json) -> None:
+        asked.append(request["params"])
+        agent.answer(request, {})
+
+    assert await while_asked(gateway.chats.delete(KEY), agent, "session/delete", answer) == []
+    assert asked == [{"sessionId": "s1"}]
+    assert "session/delete" not in [one["method"] for one in agent.read()]
 
 
 async def test_an_agent_that_keeps_its_record_holds_up_nothing() -> None:
