@@ -35,8 +35,10 @@ def test_the_socket_answers_while_the_boot_goes_on(tmp_path: Path, theatre: Stag
         daemon.wait_log_text("admin.core: running")
         assert daemon.status()["state"] == "starting"
         assert daemon.ctl("is-active", "default.agent").returncode == 3
-        [job] = [one for one in daemon.ctl_json("list-jobs")["jobs"] if one["state"] == "running"]
-        assert (job["unit"], job["type"]) == ("default.agent", "start")
+        jobs = {one["unit"]: one for one in daemon.ctl_json("list-jobs")["jobs"]}
+        job = jobs["default.agent"]
+        assert (job["type"], job["state"]) == ("start", "running")
+        assert jobs["default.target"]["state"] == "waiting"
         assert not any(b"READY=1" in notice for notice in daemon.notices)
         agent.answer(request, {"protocolVersion": 1, "agentCapabilities": {}})
         daemon.wait_ready()
