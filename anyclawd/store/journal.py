@@ -188,16 +188,13 @@ class Journal:
             self._report(reason)
 
     def _become_stuck(self, reason: str) -> None:
-        self.stuck = reason
+        """What is handed in by those who are told so comes behind what is kept."""
+        self.stuck, told = reason, self._queue
+        self._queue = deque(one for one in told if one.statements and not one.is_message)
+        self._queued_bytes = sum(one.size_bytes for one in self._queue)
         failure = NotWritten(reason)
-        kept = deque[_Append]()
-        for append in self._queue:
+        for append in told:
             self._tell(append, failure)
-            if append.is_message or not append.statements:
-                self._queued_bytes -= append.size_bytes
-            else:
-                kept.append(append)
-        self._queue = kept
 
     def _refuse(self, append: _Append) -> None:
         reason = self.stuck or f"{len(self._queue)} steps wait to be written already"

@@ -122,6 +122,28 @@ async def test_what_waits_is_written_in_order_once_it_can_be(
         assert await store.message("m2") is None
 
 
+async def test_what_is_handed_in_by_those_who_are_told_of_it_is_kept_as_well(path: Path) -> None:
+    """As the gateway does: an answer that cannot be kept is shown, and that is a step again."""
+    async with running(path) as store:
+        await _make_read_only(store)
+
+        def hand_in(said: str, then: str = "") -> None:
+            def told(_: Failure | None) -> None:
+                if then:
+                    hand_in(then)
+
+            store.append([AddTurn(CHAT, 1, said, "", "end_turn")], told, is_durable=False)
+
+        hand_in("first", then="third")
+        hand_in("second")
+        assert "is read-only" in _reason(await store.put(AddMessage(message(1))))
+        await _make_writable(store)
+        await store.wait_reported("")
+        kept = await store.history(CHAT, 1, 9, 999)
+        assert [prompt for prompt, _ in kept] == ["first", "second", "third"]
+        assert store.reports == [f"{path} is read-only", ""]
+
+
 async def test_who_waits_for_all_before_is_told_each_time_that_it_is_not_in(path: Path) -> None:
     async with running(path) as store:
         assert await store.put(is_durable=False) is None
