@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from anyclawd.model.value import Json
-from tests.fakes.daemon import Daemon, running, started, system
+from tests.fakes.daemon import Daemon, Deadline, running, started, system
 from tests.fakes.post import RESULT, Post
 from tests.fakes.puppet import AgentPuppet, Stage
 
@@ -127,7 +127,6 @@ def after_its_kill(directory: Path, theatre: Stage, former: House) -> Iterator[H
 
 def wait_state_in_status(daemon: Daemon, message: str, state: str) -> None:
     """As `Post.wait_state`, asked of the admin API, for a channel that cannot ask."""
-    for _ in range(1000):
-        if (told := daemon.client.get(f"/v1/messages/{message}"))["state"] == state:
-            return
-    raise AssertionError(f"{message} is {told['state']}, and was to be {state}")
+    deadline = Deadline()
+    while (told := daemon.client.get(f"/v1/messages/{message}"))["state"] != state:
+        deadline.left(f"{message}, which is {told['state']}, to be {state}")

@@ -3,8 +3,8 @@
     mule.py KIND BEHAVIOUR
 
 KIND is `agent` or `channel`. What a behaviour does is written beside its name below; the ones that
-act on a prompt (an agent's) or on a delivery (a channel's) act once, and answer the first frame of
-every later request as nobody could object to.
+act on a prompt (an agent's) or on a delivery (a channel's) act once, and answer every later request
+as nobody could object to. The prompt that they owe the answer to is answered when it is cancelled.
 """
 
 import json
@@ -32,37 +32,42 @@ def forever() -> None:
         signal.pause()
 
 
-def child(*, leaves_session: bool) -> None:
-    """Fork a child once, which outlives whoever does not kill it."""
-    if os.fork() == 0:
-        if leaves_session:
-            os.setsid()
-            if os.fork():
-                os._exit(0)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
+def ignore_polite_signals() -> None:
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def orphan() -> None:
+    """Leave one process in a session of its own, which nothing but SIGKILL ends.
+
+    It is all of that, and nobody is between, once this returns.
+    """
+    if (between := os.fork()) == 0:
+        os.setsid()
+        ignore_polite_signals()
+        if os.fork():
+            os._exit(0)
         forever()
+    os.waitpid(between, 0)
+
+
+#: Says who it is once it is a program without any variable.
+NAKED = "import os, signal; os.write(2, b'naked %d\\n' % os.getpid()); signal.pause()"
 
 
 def family() -> None:
-    """Twenty children in sessions of their own, and one without any variable."""
+    """Twenty processes in sessions of their own, and one without any variable."""
     for _ in range(20):
-        child(leaves_session=True)
+        orphan()
     if os.fork() == 0:
         os.setsid()
-        write(2, f"naked {os.getpid()}\n".encode())
-        os.execve(sys.executable, ["mule", "-SE", "-c", "import signal; signal.pause()"], {})
+        os.execve(sys.executable, [sys.executable, "-SE", "-c", NAKED], {})
 
 
 def close(descriptor: int) -> None:
-    """Close a stream, and live on."""
+    """Close a stream, tell of it, and live on."""
     os.close(descriptor)
-    forever()
-
-
-def ignore_everything() -> None:
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+    write(2, b"closed\n")
     forever()
 
 
@@ -95,12 +100,12 @@ def garbage() -> None:
 AT_START: dict[str, Callable[[], None]] = {
     "nothing": lambda: None,
     "mute": forever,  # not even the handshake is answered
-    "garbage-first": lambda: (garbage(), forever())[0],
+    "garbage-first": lambda: (garbage(), close(1))[0],  # instead of an answer
     "300-kb-stderr": lambda: flood_stderr(300 * 1024),
     "endless-stderr": flood_stderr_for_ever,
-    "grandchild": lambda: child(leaves_session=True),
+    "grandchild": orphan,
     "family": family,
-    "ignores-term-and-eof": lambda: None,  # at the end, see below
+    "ignores-term-and-eof": ignore_polite_signals,  # and what comes at the end, see below
 }
 ON_WORK: dict[str, Callable[[], None]] = {
     "silent": lambda: None,
@@ -117,7 +122,7 @@ ON_WORK: dict[str, Callable[[], None]] = {
 def main() -> None:
     kind, behaviour = sys.argv[1:3]
     AT_START.get(behaviour, AT_START["nothing"])()
-    has_acted = False
+    has_acted, owed = False, None
     for line in sys.stdin.buffer:
         frame = json.loads(line)
         method, rpc_id = frame.get("method"), frame.get("id")
@@ -127,26 +132,20 @@ def main() -> None:
         elif method == "initialize":
             capabilities = {"streaming": True, "richText": False}
             send({"id": rpc_id, "result": {"protocolVersion": 1, "capabilities": capabilities}})
-            if behaviour != "nothing":
-                say(frame)
         elif method == "session/new":
             send({"id": rpc_id, "result": {"sessionId": f"mule-{time.monotonic_ns()}"}})
         elif is_work and behaviour in ON_WORK and not has_acted:
-            has_acted = True
+            has_acted, owed = True, rpc_id
             ON_WORK[behaviour]()
+        elif method == "session/cancel" and owed is not None:
+            send({"id": owed, "result": {"stopReason": "cancelled"}})
+            owed = None
         elif method == "session/prompt":
             send({"id": rpc_id, "result": {"stopReason": "end_turn"}})
         elif rpc_id is not None and method:
             send({"id": rpc_id, "error": {"code": -32601, "message": "not here"}})
     if behaviour == "ignores-term-and-eof":
-        ignore_everything()
-
-
-def say(frame: Frame) -> None:
-    """A channel says one thing right after its handshake."""
-    peer = {"channelName": frame["params"]["channelId"], "peerId": "mule", "kind": "direct"}
-    content = [{"type": "text", "text": "hello"}]
-    send({"method": "channel/sendMessage", "params": {"peerInfo": peer, "content": content}})
+        forever()
 
 
 if __name__ == "__main__":
