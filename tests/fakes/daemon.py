@@ -19,12 +19,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
 from anyclawd.client.client import Client
-from anyclawd.client.exchange import exchange
+from anyclawd.client.exchange import Response, exchange
 from anyclawd.model.value import Json
 from anyclawd.runtime import cgroup
 
@@ -156,8 +156,11 @@ class Daemon:
     def wait_log_text(self, text: str) -> None:
         """Wait until the daemon's own log, which is a file, holds a text."""
         deadline = Deadline()
-        while text not in self.log_text():
-            assert self.process.poll() is None, f"the daemon ended before {text!r}"
+        while True:
+            has_ended = self.process.poll() is not None  # asked first: it may end with these words
+            if text in self.log_text():
+                return
+            assert not has_ended, f"the daemon ended before {text!r}"
             select.select([], [], [], min(0.01, deadline.left(f"{text!r} in the log")))
 
     # -- what it is asked ----------------------------------------------------------------------
@@ -196,10 +199,7 @@ class Daemon:
 
     def events(self) -> Generator[Json, None, None]:
         """State changes from this call on; the first item is None: the subscription stands."""
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.settimeout(WAIT_S)
-        connection.connect(self.socket)
-        response = exchange(connection, "the daemon", "GET", "/v1/events", None)
+        _, response = self._subscribed()
         try:
             yield None
             for line in response.lines():
@@ -208,11 +208,35 @@ class Daemon:
         finally:
             response.close()
 
+    def _subscribed(self) -> tuple[socket.socket, Response]:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(WAIT_S)
+        connection.connect(self.socket)
+        return connection, exchange(connection, "the daemon", "GET", "/v1/events", None)
+
+    def _moments(self) -> Generator[None, None, None]:
+        """Whenever a unit has changed its state, and ten times a second for all that is no state.
+
+        The first one comes when the subscription stands; they end with the daemon.
+        """
+        connection, response = self._subscribed()
+        try:
+            yield
+            while not select.select([connection], [], [], 0.1)[0] or connection.recv(65536):
+                yield
+        except ConnectionResetError:
+            return
+        finally:
+            response.close()
+
     def wait_until(self, holds: Callable[[dict[str, Json]], object], what: str) -> dict[str, Json]:
-        """The units by name, once `holds` is true of them; looked at after every change."""
+        """The units by name, once `holds` is true: of them, or of what it looks at beside them.
+
+        A state that does not last may be missed: look for it in the log of its unit.
+        """
         deadline = Deadline()
-        with closing(self.events()) as events:
-            for _ in events:
+        with closing(self._moments()) as moments:
+            for _ in moments:
                 if holds(units := self.units()):
                     return units
                 deadline.left(what)
@@ -340,7 +364,8 @@ class Daemon:
         if (subtree := self.subtree()) is not None:
             cgroup.sweep(str(subtree), self.instance, is_same_boot=True)
         for pid in self.descendants():
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it may well end by itself, the daemon being gone
+                os.kill(pid, signal.SIGKILL)
 
 
 @contextmanager
@@ -403,10 +428,9 @@ def running(
 
 
 def wait_no_zombie(daemon: Daemon) -> list[int]:
-    """The zombies that stay; one that is seen once may be on its way out."""
-    for _ in range(50):
-        if not (found := daemon.zombies()):
-            return []
+    """The zombies that stay; one that is seen may be on its way out."""
+    given_up_at = time.monotonic() + WAIT_S
+    while (found := daemon.zombies()) and time.monotonic() < given_up_at:
         daemon.status()  # one turn of its loop, at least
     return found
 
@@ -446,6 +470,19 @@ def http_get(port: int, path: str) -> tuple[int, bytes]:
         return answer.status, answer.read()
 
 
+@contextmanager
+def reserved_port() -> Iterator[int]:
+    """A port of 127.0.0.1 that one server may listen on and nobody else is given meanwhile.
+
+    It is bound, and nobody listens: connections are refused, the kernel hands it out to nobody, and
+    whoever names it may bind it as well, with SO_REUSEADDR as servers do.
+    """
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
+
+
 # -- configurations ----------------------------------------------------------------------------
 
 
@@ -466,12 +503,12 @@ def system(
     supervisor: Mapping[str, Json] | None = None,
     **sections: Json,
 ) -> Json:
-    """A configuration on a free admin port."""
+    """A configuration on a free admin port; how fast a channel starts is left open."""
     agents_manager = {"agents": dict(agents or {}), **sections.pop("agents_manager", {})}
     channels_manager = {"channels": dict(channels or {}), **sections.pop("channels_manager", {})}
     return {
         "agents_manager": agents_manager,
-        "channels_manager": channels_manager,
+        "channels_manager": {"init_timeout_secs": int(WAIT_S), **channels_manager},
         "supervisor": {"admin_port": 0, **(supervisor or {})},
         **sections,
     }
