@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from anyclawd.model.value import Json
-from tests.fakes.daemon import Chat, debug_http, running, system
+from tests.fakes.daemon import Chat, Deadline, debug_http, running, system
 from tests.fakes.puppet import AgentPuppet, ChannelPuppet, Frame, Stage
 
 SCHEMA = {
@@ -32,10 +32,10 @@ def begin(agent: AgentPuppet) -> Frame:
 
 def pending(chat: Chat) -> Json:
     """debug-http pushes no question, so its list is asked for until there is one."""
-    for _ in range(2000):
-        if found := chat.ask("GET", "/elicitations/pending")[1]:
-            return found[0]
-    raise AssertionError("no elicitation came")
+    deadline = Deadline()
+    while not (found := chat.ask("GET", "/elicitations/pending")[1]):
+        deadline.left("an elicitation")
+    return found[0]
 
 
 def test_a_channel_that_draws_forms_is_given_the_form(tmp_path: Path, theatre: Stage) -> None:

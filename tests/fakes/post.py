@@ -5,6 +5,7 @@ told, and of each answer which one it is.
 from typing import NamedTuple
 
 from anyclawd.model.value import Json
+from tests.fakes.daemon import Deadline
 from tests.fakes.puppet import CHANNEL_RESULT, ChannelPuppet, Frame, shown
 
 #: What such a channel answers `initialize` with.
@@ -97,7 +98,7 @@ class Post:
 
     def wait_state(self, message_id: str, state: str) -> Json:
         """What it tells once the message is in this state; each question is a sign of life."""
-        for _ in range(1000):
-            if (told := self.state(message_id))["state"] == state:
-                return told
-        raise AssertionError(f"{message_id} is {told['state']}, and was to be {state}")
+        deadline = Deadline()
+        while (told := self.state(message_id))["state"] != state:
+            deadline.left(f"{message_id} to be {state}; it is {told['state']}")
+        return told
