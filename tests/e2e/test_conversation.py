@@ -16,12 +16,14 @@ from tests.fakes.daemon import (
     WAIT_S,
     Chat,
     Deadline,
+    contained,
     debug_http,
     environment,
     mock,
     running,
     system,
     until,
+    write_config,
 )
 from tests.fakes.puppet import Stage
 
@@ -148,8 +150,8 @@ def test_peers_without_any_sdk_work_unchanged(tmp_path: Path, respond_by: str) -
         },
     )
     with running(tmp_path, config) as daemon:
-        wait_written(transcript, '"sessionUpdate": "result"', 2)
-        frames = map(json.loads, transcript.read_text().splitlines())
+        whole = wait_written(transcript, '"sessionUpdate": "result"', 2)
+        frames = [json.loads(line) for line in whole]
         contents = [
             frame["params"]["content"]["update"]
             for frame in frames
@@ -378,22 +380,19 @@ def test_an_agent_that_a_boot_leaves_out_tells_its_user(tmp_path: Path) -> None:
 
 
 def test_an_agent_that_falls_silent_is_given_up(tmp_path: Path, theatre: Stage) -> None:
-    config = system(
-        {"default": theatre.agent("a")},
-        {"web": theatre.channel("w")},
-        agents_manager={
-            "agents": {"default": theatre.agent("b")},
-            "prompt_idle_timeout_secs": 1,
-        },
-    )
-    with running(tmp_path, config):
-        agent, channel = theatre.accept_agent("b"), theatre.accept_channel("w")
+    entry = theatre.agent("a", prompt_idle_timeout=1)
+    config = system({"default": entry}, {"web": theatre.channel("w")})
+    with running(tmp_path, config) as daemon:
+        agent, channel = theatre.accept_agent("a"), theatre.accept_channel("w")
         channel.message("hello?")
         agent.open()
         request, _ = agent.prompted()
         agent.expect("session/cancel")
         assert channel.shown() == ("result", "Agent default did not respond for 1 seconds")
         agent.done(request, "cancelled")
+        entry["prompt_idle_timeout"] = WAIT_S
+        write_config(daemon.config, contained(config))
+        assert daemon.ctl("reload").returncode == 0
         channel.message("still there?")
         assert agent.reply("yes") == "still there?"
         assert channel.turn()[0] == ("agent_message_chunk", "yes")
@@ -457,16 +456,22 @@ def test_send_to_an_agent_that_does_not_exist_is_refused(tmp_path: Path) -> None
 
 def wait_pending(chat: Chat) -> list[Json]:
     """debug-http pushes no permission request, so its list is asked for until there is one."""
-    for _ in range(2000):
-        if found := chat.pending():
-            return found
-    raise AssertionError("no permission request came")
-
-
-def wait_written(path: Path, text: str, count: int) -> None:
-    """A raw peer tells what it has read through a file only."""
     deadline = Deadline()
-    while not path.exists() or path.read_text().count(text) < count:
+    while not (found := chat.pending()):
+        deadline.left("a permission request")
+    return found
+
+
+def wait_written(path: Path, text: str, count: int) -> list[str]:
+    """The whole lines of a file, once a text stands in so many of them.
+
+    A raw peer tells what it has read through a file only, which it may be writing to.
+    """
+    deadline = Deadline()
+    while True:
+        *lines, _ = path.read_text().split("\n") if path.exists() else [""]
+        if sum(text in line for line in lines) >= count:
+            return lines
         select.select([], [], [], min(0.01, deadline.left(f"{text} in {path}")))
 
 
