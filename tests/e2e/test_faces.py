@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -20,6 +21,7 @@ from tests.fakes.daemon import (
     environment,
     http_get,
     mock,
+    reserved_port,
     running,
     system,
 )
@@ -108,25 +110,23 @@ def test_no_daemon_is_told_in_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
 def test_who_may_not_open_the_socket_is_told_so() -> None:
-    with socket.socket(socket.AF_UNIX) as listener:
-        path = Path("/tmp") / f"anyclawd-e2e-{os.getpid()}.sock"
+    with TemporaryDirectory() as place, socket.socket(socket.AF_UNIX) as listener:
+        Path(place).chmod(0o755)
+        path = Path(place) / "admin.sock"
         listener.bind(str(path))
-        try:
-            path.chmod(0o600)
-            listener.listen()
-            # Everything is imported before: nobody need not be able to read this checkout.
-            code = (
-                "import json, os, socket, sys; from anyclawd.client.client import Client\n"
-                "from anyclawd.client.exchange import ClientError\n"
-                "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
-                f"try: Client({str(path)!r}).get('/v1/status')\n"
-                "except ClientError as error: print(error); sys.exit(error.exit_code)\n"
-            )
-            done = subprocess.run(
-                [sys.executable, "-c", code], env=environment(), capture_output=True, text=True
-            )
-        finally:
-            path.unlink()
+        path.chmod(0o600)
+        listener.listen()
+        # Everything is imported before: nobody need not be able to read this checkout.
+        code = (
+            "import json, os, socket, sys; from anyclawd.client.client import Client\n"
+            "from anyclawd.client.exchange import ClientError\n"
+            "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+            f"try: Client({str(path)!r}).get('/v1/status')\n"
+            "except ClientError as error: print(error); sys.exit(error.exit_code)\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment(), capture_output=True, text=True
+        )
     assert done.returncode == 77, done.stderr
     assert "no permission to open" in done.stdout
 
@@ -225,15 +225,17 @@ def test_a_taken_admin_port_is_a_warning(tmp_path: Path) -> None:
 
 
 def test_the_configured_admin_port_is_served(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    with running(tmp_path, system(supervisor={"admin_port": port})) as daemon:
+    with (
+        reserved_port() as port,
+        running(tmp_path, system(supervisor={"admin_port": port})) as daemon,
+    ):
         assert daemon.status()["admin_port"] == port
         assert http_get(port, "/health")[0] == 200
 
 
 def test_events_tell_every_change_of_state(tmp_path: Path) -> None:
-    with running(tmp_path, system({"default": mock()})) as daemon:
+    entry = {**mock(), "timeouts": {"eof_grace": WAIT_S}}  # as long as it likes, without SIGTERM
+    with running(tmp_path, system({"default": entry})) as daemon:
         with closing(daemon.events()) as events:
             assert next(events) is None
             daemon.job("restart", "default.agent")
@@ -297,7 +299,7 @@ def test_the_log_as_json_has_the_documented_keys(tmp_path: Path) -> None:
     config = system({"default": mock()}, {"debug-http": debug_http()}, log_format="json")
     with running(tmp_path, config) as daemon:
         daemon.port_of()
-        records = [json.loads(line) for line in daemon.log_text().splitlines()]
+    records = [json.loads(line) for line in daemon.log_text().splitlines()]
     for record in records:
         assert {"timestamp", "level", "target", "message"} <= set(record)
     [port] = [record for record in records if record["message"].startswith("PORT:")]

@@ -2,12 +2,11 @@
 
 import re
 import shutil
-import socket
 from pathlib import Path
 
 import pytest
 
-from tests.fakes.daemon import running, system
+from tests.fakes.daemon import reserved_port, running, system
 
 GUIDE = Path(__file__).parents[2] / "docs/how-to/health-and-readiness.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
@@ -17,15 +16,11 @@ def blocks(language: str) -> list[str]:
     return [text for found, text in BLOCK.findall(GUIDE.read_text()) if found == language]
 
 
-def with_free_port(text: str, port: str) -> str:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return text.replace(port, str(free.getsockname()[1]))
-
-
 def test_a_server_and_what_needs_it(tmp_path: Path) -> None:
-    config = with_free_port(blocks("yaml")[0], "8001")
-    with running(tmp_path, config) as daemon:
+    with (
+        reserved_port() as port,
+        running(tmp_path, blocks("yaml")[0].replace("8001", str(port))) as daemon,
+    ):
         assert daemon.wait_log("indexer.service", "indexing") == "indexing"
         assert daemon.unit("model.service")["health"] == "healthy"
 
@@ -55,8 +50,8 @@ def test_a_shell_that_says_it(tmp_path: Path) -> None:
 
 
 def test_programs_before_and_after(tmp_path: Path) -> None:
-    config = with_free_port(blocks("yaml")[1], "8002") + "supervisor: {admin_port: 0}\n"
-    with running(tmp_path, config) as daemon:
+    shown = blocks("yaml")[1] + "supervisor: {admin_port: 0}\n"
+    with reserved_port() as port, running(tmp_path, shown.replace("8002", str(port))) as daemon:
         pid = daemon.units()["web.service"]["pid"]
         daemon.wait_log("web.service", f"process {pid} is up")
         assert daemon.ctl("reload", "web.service").returncode == 0
