@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 from contextlib import closing
-from itertools import takewhile
+from itertools import islice, takewhile
 from pathlib import Path
 
 import pytest
@@ -31,7 +31,7 @@ from tests.fakes.faces import everything_said
 from tests.fakes.puppet import Stage
 
 CTL = str(Path(sys.executable).with_name("anyclawctl"))
-FOREVER = [sys.executable, "-SE", "-c", "import signal; signal.pause()"]
+FOREVER = [sys.executable, "-SE", "-c", "import signal; print('up', flush=True); signal.pause()"]
 
 
 def program(code: str) -> list[str]:
@@ -130,10 +130,14 @@ def test_a_cooled_down_unit_gets_one_more_try(tmp_path: Path) -> None:
         backoff={"initial": 0.01, "factor": 1, "max": 0.01, "jitter": 0},
         start_limit={"burst": 2, "interval": 60, "cooldown": 0.2},
     )
-    with running(tmp_path, system({"broken": crashing})) as daemon:
-        daemon.wait_unit("broken.agent", "failed", "cooldown")
-        daemon.wait_unit("broken.agent", "activating")
-        daemon.wait_unit("broken.agent", "failed", "cooldown")
+    with (
+        running(tmp_path, system({"broken": crashing})) as daemon,
+        closing(daemon.log_lines("broken.agent")) as lines,
+    ):
+        states = (line["text"].partition(",")[0] for line in lines if line["stream"] == "state")
+        first_tries = [*takewhile(lambda state: state != "cooldown", states)]
+        assert first_tries == ["start", "auto-restart", "start"]
+        assert [*islice(states, 4)] == ["start", "cooldown", "start", "cooldown"]
 
 
 def test_without_a_required_unit_the_boot_fails(tmp_path: Path) -> None:
@@ -280,6 +284,7 @@ units:
   mule.service:
     exec: {json.dumps(FOREVER)}
     protocol: none
+    readiness: {{type: log, pattern: ^up$}}
     start_limit: {{burst: 100}}
     environment: {{WORD: !credential harmless, KEY: !env THE_API_KEY}}
 """
@@ -338,7 +343,9 @@ def shout(daemon: Daemon, credentials: Path) -> dict[str, bytes]:
         said["restart"] = done.stderr.encode()
         (credentials / "harmless").write_text(SECRET)
         assert daemon.ctl("restart", "mule.service").returncode == 0
-        daemon.wait_until(lambda units: units["mule.service"]["health"], "a failed check")
+        daemon.wait_until(
+            lambda _: daemon.unit("mule.service")["health_check"]["failure"], "a failed check"
+        )
         said |= everything_said(daemon, "mule.service", "debug-http.channel")
         daemon.job("stop", "default.agent")
         heard = takewhile(lambda event: event["unit"] != "default.agent", events)
@@ -428,11 +435,15 @@ def test_after_sigkill_the_next_start_sweeps_and_says_so(tmp_path: Path) -> None
 
 
 def test_a_second_sigterm_hurries(tmp_path: Path) -> None:
-    code = "import signal; signal.signal(15, signal.SIG_IGN)\nwhile True: signal.pause()"
+    code = (
+        "import signal; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True)\n"
+        "while True: signal.pause()"
+    )
     stubborn = {"exec": program(code), "protocol": "none", "timeouts": {"stop": "10min"}}
     config = system(units={"mule.service": stubborn}, supervisor={"shutdown_timeout_secs": 600})
     with started(tmp_path, config) as daemon:
         daemon.wait_ready()
+        daemon.wait_log("mule.service", "deaf")
         mule = daemon.units()["mule.service"]["pid"]
         daemon.signal(signal.SIGTERM)
         daemon.wait_notice(b"STOPPING=1")
@@ -458,7 +469,9 @@ def test_sigterm_during_the_boot_stops_it(tmp_path: Path) -> None:
 
 def test_running_turns_finish_before_channels_are_stopped(tmp_path: Path, theatre: Stage) -> None:
     """Agents end first, their last answers are delivered, then channels; newcomers are refused."""
-    config = system({"default": theatre.agent("a")}, {"web": theatre.channel("w")})
+    entry = theatre.agent("a", timeouts={"stop": WAIT_S})
+    supervisor = {"shutdown_timeout_secs": int(WAIT_S)}
+    config = system({"default": entry}, {"web": theatre.channel("w")}, supervisor)
     with running(tmp_path, config) as daemon:
         agent, channel = theatre.accept_agent("a"), theatre.accept_channel("w")
         channel.message("a long question")
@@ -558,6 +571,7 @@ for line in sys.stdin:
 
 def test_a_service_of_the_protocol_is_initialized_and_shut_down(tmp_path: Path) -> None:
     entry = {"binary": sys.executable, "args": ["-SE", "-c", SERVICE], "options": {"depth": 2}}
+    entry["timeouts"] = {"eof_grace": WAIT_S}  # it is to end by itself, however long that takes
     config = system({"default": mock()}, services_manager={"services": {"media": entry}})
     with running(tmp_path, config) as daemon:
         assert daemon.units()["media.service"]["active"] == "active"
@@ -570,18 +584,19 @@ def test_the_daemon_reaps_strangers(tmp_path: Path) -> None:
     """A child subreaper inherits what its children leave; nothing of it may stay a zombie."""
     code = (
         "import os, signal\n"
+        "reading, writing = os.pipe()\n"
         "if os.fork() == 0:\n"
         "    os.setsid()\n"
-        "    if os.fork() == 0:\n"
-        "        os._exit(0)\n"
+        "    if (orphan := os.fork()) != 0:\n"
+        "        os.write(writing, b'%d' % orphan)\n"
         "    os._exit(0)\n"
         "os.wait()\n"
-        "print('orphaned', flush=True)\n"
+        "print('orphan', os.read(reading, 99).decode(), flush=True)\n"
         "signal.pause()\n"
     )
     units = {"mule.service": {"exec": program(code), "protocol": "none"}}
     with running(tmp_path, system(units=units)) as daemon:
-        daemon.wait_log("mule.service", "orphaned")
+        wait_dead(int(daemon.wait_log("mule.service", "orphan ").split()[1]))
         assert not wait_no_zombie(daemon)
 
 
