@@ -10,6 +10,7 @@ import pytest
 from anyclawd.model.value import Json
 from anyclawd.runtime import cgroup
 from tests.fakes.daemon import (
+    WAIT_S,
     Daemon,
     contained,
     daemon_argv,
@@ -51,12 +52,14 @@ def cgroup_of(pid: int) -> str:
 
 @needs_cgroups
 def test_each_unit_has_a_cgroup_compiled_or_cached(tmp_path: Path) -> None:
-    config = units(a=shell("exec sleep 1000"), b=shell("exec sleep 1000"))
+    up = shell("echo $$; exec sleep 1000")
+    config = units(a=up, b=up)
     for _ in range(2):
         with running(tmp_path, config, containment="cgroup") as daemon:
             daemon.wait_until(lambda _: (daemon.state / "plan").exists(), "the cached plan")
             for name in ("a.service", "b.service"):
-                pid = daemon.units()[name]["pid"]
+                pid = said_pid(daemon, name)  # what has not said so may be on its way there
+                assert pid == daemon.units()[name]["pid"]
                 assert cgroup_of(pid) == f"{daemon.instance}/{name}/main"
             boot, path = (daemon.state / "running").read_text().splitlines()
             assert boot == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -138,7 +141,7 @@ def test_a_required_cgroup_that_cannot_be_had_is_the_reason_not_to_start(tmp_pat
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=WAIT_S,
     )
     assert done.returncode == 1
     assert "supervisor.cgroup is required, and there is none" in done.stderr

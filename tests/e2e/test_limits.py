@@ -59,16 +59,19 @@ def subtree(daemon: Daemon, delegated: Path) -> Path:
     return delegated / f"anyclawd-{daemon.instance}"
 
 
+#: Says so once it is where it is held, and stays.
+STAYING = "import signal; print('up', flush=True); signal.pause()"
 GREEDY = "import time; held = b'x' * 10**9; time.sleep(1000)"
 
 
 def test_limits_are_the_units_and_the_daemon_is_in_a_leaf(tmp_path: Path, delegated: Path) -> None:
     resources = {"memory_max": "64MiB", "tasks_max": 7, "cpu_weight": 50}
-    config = units(a=python("import time; time.sleep(1000)", resources=resources))
+    config = units(a=python(STAYING, resources=resources))
     for _ in range(2):  # compiled, then cached
         with running(tmp_path, config, containment="cgroup", within=delegated) as daemon:
             daemon.wait_until(lambda _: (daemon.state / "plan").exists(), "the cached plan")
             assert "(v2, with limits)" in daemon.status()["containment"]
+            daemon.wait_log("a.service", "up")
             unit = subtree(daemon, delegated) / "a.service"
             files = ("memory.max", "pids.max", "cpu.weight")
             assert [(unit / name).read_text().strip() for name in files] == [
