@@ -6,15 +6,18 @@ import signal
 from pathlib import Path
 
 from anyclawd.model.value import Json
-from tests.fakes.daemon import contained, running, system, write_config
+from tests.fakes.daemon import WAIT_S, contained, running, system, write_config
 from tests.fakes.puppet import AgentPuppet, ChannelPuppet, HookPuppet, Stage
 
 GUIDE = Path(__file__).parents[2] / "docs/how-to/write-a-hook.md"
 
 
 def between(theatre: Stage, hook: Json, *uses: Json) -> Json:
-    """A chat, its agent, and a hook between them, used as it is said."""
-    hooks = [{"name": "guard", **use} for use in uses or ({},)]
+    """A chat, its agent, and a hook between them, used as it is said.
+
+    Where nothing else is said of it a question waits for its answer for as long as a test does.
+    """
+    hooks = [{"name": "guard", "timeout": WAIT_S, **use} for use in uses or ({},)]
     return system(
         {"default": theatre.agent("a", hooks=hooks)},
         {"web": theatre.channel("w")},
@@ -96,7 +99,8 @@ DEAD, MUTE = "is not running", "did not answer within 0.05 seconds"
 
 def test_a_turn_goes_on_without_a_hook_that_dies(tmp_path: Path, theatre: Stage) -> None:
     """Amid a turn: what the hook had been asked about, and what comes after it, is shown."""
-    with running(tmp_path, between(theatre, theatre.hook("h"), {"on_failure": "skip"})):
+    dying = theatre.hook("h", backoff={"initial": "1h", "max": "1h"})  # nobody takes its place
+    with running(tmp_path, between(theatre, dying, {"on_failure": "skip"})):
         hook, agent, channel = accept(theatre)
         channel.message("hello")
         agent.open()
