@@ -11,7 +11,7 @@ import re
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -87,6 +87,11 @@ class Shop:
         done = self.daemon.ctl("reload", *words)
         assert done.returncode == fails, done.stderr
 
+    def ceiling(self, key: str, duration: str) -> None:
+        """Let calls of a tool that runs on take so long at most, from the next one on."""
+        self.config["tools_manager"]["tools"][key]["call_timeout"] = duration
+        self.reload()
+
     def noted(self, unit: str) -> str:
         """What a unit that keeps a transcript has been sent and has sent."""
         return (self.daemon.directory / unit).read_text()
@@ -126,7 +131,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     tools = {key: entry() for key in EIGHT}
     tools["t9"] = entry()
     tools["frail"] = entry({"transcript": str(directory / "frail")}, backoff=NEVER)
-    tools["late"] = entry({"transcript": str(directory / "late")}, call_timeout=1)
+    tools["late"] = entry({"transcript": str(directory / "late")})
     options = {"API_KEY": SECRET, "PLAIN": "yes"}
     tools["secret"] = entry({"transcript": str(directory / "secret")}, options=options)
     ours = {"binary": sys.executable, "args": [OURS], "trusted": True}
@@ -277,15 +282,18 @@ def test_what_is_denied_is_neither_listed_nor_called(shop: Shop) -> None:
 
 
 def test_a_call_has_a_ceiling_whatever_progress_it_tells_of(shop: Shop) -> None:
-    door = shop.door("late")
+    door, pid = shop.door("late"), shop.pid("late")
+    shop.ceiling("late", "1s")
     params = {"name": "hold", "arguments": {"do": "forever"}, "_meta": {"progressToken": 1}}
     with door.stream("POST", door.request("tools/call", params)) as stream:
-        stream.expect("notifications/progress")
         result = stream.reply()["result"]
     assert result["isError"] is True
     assert "late" in text_of(result)
     shop.wait_noted("late", "notifications/cancelled")
+    assert "notifications/progress" in shop.noted("late")
+    shop.ceiling("late", "10min")
     assert text_of(door.call("echo", text="on").result) == "on"
+    assert shop.pid("late") == pid
 
 
 # -- who knows what -------------------------------------------------------------------------------
@@ -343,8 +351,9 @@ def test_nothing_that_is_secret_is_told(shop: Shop) -> None:
         assert done.returncode == 0, done.stderr
         told.append(done.stdout)
     told.append(json.dumps(list(daemon.client.stream("GET", "/v1/logs?n=1000"))))
-    pids = (daemon.pid, *daemon.descendants())
-    told += (Path(f"/proc/{pid}/cmdline").read_bytes().decode() for pid in pids)
+    for pid in (daemon.pid, *daemon.descendants()):
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+            told.append(Path(f"/proc/{pid}/cmdline").read_bytes().decode())
     told.append(daemon.tcp("/metrics")[1].decode())
     for name, secret in {"token": token, "option": SECRET, "argument": ARGUMENT}.items():
         assert not [one for one in told if secret in one], f"a {name} is told"

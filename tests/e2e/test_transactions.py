@@ -61,9 +61,10 @@ def idle(**settings: Json) -> Json:
 
 
 def gated(gate: Gate, **settings: Json) -> Json:
-    """Ready once its gate is open."""
+    """Ready once its gate is open, however late that is."""
     script = f"read line < {shlex.quote(str(gate.path))}; echo ready; exec sleep infinity"
-    return shell(script, readiness={"type": "log", "pattern": "ready"}, **settings)
+    patient = {"readiness": {"type": "log", "pattern": "ready"}, "timeouts": {"start": 600}}
+    return shell(script, **patient, **settings)
 
 
 def ending(gate: Gate, **settings: Json) -> Json:
@@ -154,7 +155,8 @@ def test_the_order_of_arguments_means_nothing(
 
 def test_a_dry_run_tells_the_jobs_that_then_run(tmp_path: Path, gate: Gate) -> None:
     """Behaviour 19: what is pulled in, what conflicts, what is there already."""
-    stubborn = {"exec": [sys.executable, "-SE", "-c", STUBBORN], "protocol": "none"}
+    argv = [sys.executable, "-SE", "-c", STUBBORN]
+    stubborn = {"exec": argv, "protocol": "none", "timeouts": {"stop": 600}}
     config = lazy(
         tmp_path,
         app=idle(requires=["db.service"], wants=["cache.service"], conflicts=["old.service"]),
@@ -375,7 +377,7 @@ def test_health_is_seen_from_outside(tmp_path: Path) -> None:
     sound = tmp_path / "sound"
     sound.touch()
     check = {"type": "command", "exec": ["/usr/bin/test", "-e", str(sound)], "failures": 2}
-    unit = idle(health={**check, "interval": "50ms"})
+    unit = idle(health={**check, "interval": "50ms", "timeout": 600})
     with running(tmp_path, system(units={"a.service": unit})) as daemon:
         deadline = Deadline()
         while daemon.unit("a.service")["health"] != "healthy":
