@@ -23,7 +23,8 @@ from anyclawd.runtime.process import Process
 from anyclawd.runtime.reaper import Reaper
 from tests.fakes.coroutines import perform
 
-PATIENCE_S = 30
+#: When a test is given up; nothing is said of how long anything takes.
+PATIENCE_S = 120
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -232,13 +233,13 @@ def sink() -> RecordingSink:
 
 @pytest.fixture
 def is_alive() -> Callable[[int], bool]:
-    """Whether a process runs; a zombie does not."""
+    """Whether a process runs; a zombie does not, nor one that is being reaped."""
 
     def check(pid: int) -> bool:
         try:
             stat = Path(f"/proc/{pid}/stat").read_bytes()
         except (FileNotFoundError, ProcessLookupError):
             return False
-        return stat.rpartition(b")")[2].split()[0] != b"Z"
+        return stat.rpartition(b")")[2].split()[0] not in (b"Z", b"X")
 
     return check

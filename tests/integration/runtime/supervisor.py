@@ -12,7 +12,7 @@ from anyclawd.engine.events import BootRequested, ShutdownRequested, Timer, Time
 from anyclawd.engine.unit_fsm import UnitState
 from anyclawd.model.deps import Dependencies, Ref, UnitName, Until
 from anyclawd.model.plan import DEFAULT_TARGET, Plan
-from anyclawd.model.policy import HookCommand, ReadinessType, Restart
+from anyclawd.model.policy import HookCommand, ReadinessType, Restart, Timeouts
 from anyclawd.model.span import BUILT_IN
 from anyclawd.model.state import JobMode, JobType, Sub
 from anyclawd.model.unit import Kind, Unit
@@ -23,21 +23,39 @@ from anyclawd.runtime.driver import Driver
 from anyclawd.runtime.seam import Attach, Report, Sink, Variables, Wire
 
 #: What programs that speak sd_notify(3) begin with; `say` returns when the datagram is queued.
+#: `hold` comes before the first word, and `serve` does for ever what each signal asks for: one that
+#: arrives between the two, or right before the wait, is kept for it.
 CLIENT = """
 import os, signal, socket, subprocess, sys, time
 def say(*lines):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
         client.sendto("\\n".join(lines).encode(), os.environ["NOTIFY_SOCKET"])
+def hold(*numbers):
+    signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+def serve(actions):
+    while True:
+        actions[signal.sigwait(actions)]()
 """
 
+#: What a shell begins with that leaves no core, also where cores go to a program: that limit alone
+#: holds for a pipe as well. Source: the kernel's fs/coredump.c.
+NO_CORE = "prlimit --pid $$ --core=1"
+
+#: Nobody is late by accident: a test lets the timer elapse that it is about.
+PATIENT = Timeouts(start_s=1000.0, stop_s=1000.0, eof_grace_s=1000.0)
 
 #: The unit that most tests are about.
 ONE = UnitName("one.service")
 
 
 def service(name: str, *argv: str, **settings: Json) -> Unit:
-    """A service without a protocol, that is not restarted."""
-    settings = {"readiness": ReadinessType.STARTED, "restart": Restart.NEVER, **settings}
+    """A service without a protocol, that is not restarted and has all the time there is."""
+    settings = {
+        "readiness": ReadinessType.STARTED,
+        "restart": Restart.NEVER,
+        "timeouts": PATIENT,
+        **settings,
+    }
     return Unit(
         name=UnitName(f"{name}.service"), kind=Kind.SERVICE, span=BUILT_IN, argv=argv, **settings
     )

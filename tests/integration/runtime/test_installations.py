@@ -53,11 +53,12 @@ async def test_who_uses_a_service_is_restarted_when_it_offers_something_else(
         shell("s", STAY),
         user("a", tmp_path, hooks=Hooks(start_pre=commands(f'echo "$KEY" >{tmp_path}/pre'))),
         user("own", tmp_path, environment={"KEY": "mine"}),
-        shell("none", f'echo "$KEY" >>{tmp_path}/none; {STAY}'),
+        shell("none", f'echo "none:$KEY" >>{tmp_path}/none; {STAY}'),
     )
     async with supervised(tmp_path, *units, installed=installations.of) as house:
         Renewal(house.driver, installations)
-        await house.wait_until(lambda: all((tmp_path / name).exists() for name in NOTING))
+        began = {"a": ["one"], "own": ["mine"], "none": ["none:"]}
+        await house.wait_until(lambda: {name: given(tmp_path, name) for name in NOTING} == began)
         before = {name: house.state(name).pid for name in ("s", *NOTING)}
         await renew(house, installations, offering("one"))
         assert {name: house.state(name).pid for name in before} == before
@@ -68,7 +69,7 @@ async def test_who_uses_a_service_is_restarted_when_it_offers_something_else(
         await house.wait_until(lambda: given(tmp_path, "a") == ["one", "two"])
         assert given(tmp_path, "pre") == ["two"]
         assert given(tmp_path, "own") == ["mine"]
-        assert given(tmp_path, "none") == []
+        assert given(tmp_path, "none") == ["none:"]
         said = sentences(house.driver.manager, UnitName("a.service"), time.monotonic())
         assert "It was restarted because s.service has another installation." in said
 

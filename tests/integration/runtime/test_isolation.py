@@ -22,6 +22,9 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="making a PID namespac
 #: The name of those that are looked for: as nobody else on the machine is called.
 NAME = f"staying-{os.getpid()}"
 
+#: Says that all commands before it have ended: `setsid` carries the name as well until then.
+LEFT = "echo left; read wait"
+
 ISOLATED = {"isolate": Isolation.PID}
 
 ENDS = {  # script: how the run ends
@@ -93,8 +96,8 @@ def stay(tmp_path: Path) -> str:
 
 async def test_nothing_outlives_the_program(house: House, sink: RecordingSink, stay: str) -> None:
     bare = f"env -i PATH=$PATH prlimit --rttime=unlimited {stay}"
-    process = house.shell(f"{bare}; {bare}; read wait", sink=sink, **ISOLATED)
-    assert await sink.wait_lines(2) == ["stays", "stays"]
+    process = house.shell(f"{bare}; {bare}; {LEFT}", sink=sink, **ISOLATED)
+    assert sorted(await sink.wait_lines(3)) == ["left", "stays", "stays"]
     assert len(staying()) == 2
     process.write(b"\n")
     await house.wait_exit(process)
@@ -102,8 +105,8 @@ async def test_nothing_outlives_the_program(house: House, sink: RecordingSink, s
 
 
 async def test_nothing_outlives_a_kill(house: House, sink: RecordingSink, stay: str) -> None:
-    process = house.shell(f"{stay}; read wait", sink=sink, **ISOLATED)
-    assert await sink.wait_lines(1) == ["stays"]
+    process = house.shell(f"{stay}; {LEFT}", sink=sink, **ISOLATED)
+    assert sorted(await sink.wait_lines(2)) == ["left", "stays"]
     assert len(staying()) == 1
     process.kill_tree()
     assert await house.wait_exit(process) == Exit(signal=signal.SIGKILL)
@@ -111,9 +114,9 @@ async def test_nothing_outlives_a_kill(house: House, sink: RecordingSink, stay: 
 
 
 async def test_what_is_orphaned_within_is_reaped_there(house: House, sink: RecordingSink) -> None:
-    script = "(sleep 0 &); while grep -q 'State.*zombie' /proc/[0-9]*/status; do :; done; echo none"
-    process = house.shell(f"{script}; read wait", sink=sink, **ISOLATED)
-    assert await sink.wait_lines(1) == ["none"]
+    script = "pid=$(sleep 0 >/dev/null & echo $!); while [ -e /proc/$pid ]; do sleep 0.01; done"
+    process = house.shell(f"{script}; echo gone; read wait", sink=sink, **ISOLATED)
+    assert await sink.wait_lines(1) == ["gone"]
     process.write(b"\n")
     await house.wait_exit(process)
 

@@ -61,15 +61,17 @@ async def test_a_stop_reaches_the_new_main_process(house: House, sink: Recording
 
 
 async def test_the_group_of_another_unit_is_not_signalled(
-    house: House, sink: RecordingSink, is_alive: IsAlive
+    house: House, sink: RecordingSink
 ) -> None:
     process, pid = await forked(house, sink)
-    other = house.start("/bin/sleep", "1000")
+    heard = RecordingSink()
+    other = house.start("/bin/cat", sink=heard)
     assert process.change_main(pid)
     process.signal_group(signal.SIGTERM)
     await house.wait_exit(process)
     process.signal_group(signal.SIGKILL)  # late, and for nobody
-    assert is_alive(other.pid)
+    other.write(b"unharmed\n")
+    assert await heard.wait_lines(1) == ["unharmed"]
 
 
 async def test_a_process_of_another_unit_cannot_be_the_main_one(house: House) -> None:

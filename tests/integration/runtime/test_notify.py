@@ -132,8 +132,8 @@ async def test_a_child_is_not_heard_where_only_the_main_process_is(
 
 async def test_whose_word_counts_may_change_while_it_runs(supervise: Supervise) -> None:
     code = (
-        f"{BY_A_CHILD}\nsignal.signal(signal.SIGUSR1, lambda *_: say_as_child('STATUS=child'))\n"
-        "say('READY=1')\nwhile True: signal.pause()\n"
+        f"{BY_A_CHILD}\nhold(signal.SIGUSR1)\nsay('READY=1')\n"
+        "serve({signal.SIGUSR1: lambda: say_as_child('STATUS=child')})\n"
     )
     one = notifying("one", code, notify_access=NotifyAccess.MAIN)
     async with supervise(one) as house:
@@ -382,13 +382,13 @@ async def test_a_new_run_has_said_nothing(supervise: Supervise, tmp_path: Path) 
 async def test_another_main_process_takes_over(supervise: Supervise) -> None:
     """The first one names it and ends at once; the run ends with the other, and as that does."""
     code = (
+        "hold(signal.SIGUSR1)\n"
         "child = os.fork()\n"
         "if child:\n"
         "    say(f'MAINPID={child}', 'READY=1')\n"
         "    os._exit(0)\n"
-        "signal.signal(signal.SIGUSR1, lambda *_: os._exit(4))\n"
         "print(os.getpid(), flush=True)\n"
-        "while True: signal.pause()\n"
+        "serve({signal.SIGUSR1: lambda: os._exit(4)})\n"
     )
     async with supervise(notifying("one", code)) as house:
         pid = int(await house.wait_line("one", ""))
@@ -401,9 +401,9 @@ async def test_another_main_process_takes_over(supervise: Supervise) -> None:
 
 async def test_a_reload_begins_and_ends_by_its_own_word(supervise: Supervise) -> None:
     code = (
-        "signal.signal(signal.SIGHUP, lambda *_: say('RELOADING=1', 'MONOTONIC_USEC=1'))\n"
-        "signal.signal(signal.SIGUSR1, lambda *_: say('READY=1'))\n"
-        "say('READY=1')\nwhile True: signal.pause()\n"
+        "hold(signal.SIGHUP, signal.SIGUSR1)\nsay('READY=1')\n"
+        "serve({signal.SIGHUP: lambda: say('RELOADING=1', 'MONOTONIC_USEC=1'),\n"
+        "       signal.SIGUSR1: lambda: say('READY=1')})\n"
     )
     async with supervise(notifying("one", code)) as house:
         os.kill(house.pid("one"), signal.SIGHUP)
@@ -426,8 +426,8 @@ async def test_a_reload_that_never_ends_leaves_it_running(supervise: Supervise) 
 
 async def test_one_that_says_that_it_stops_is_not_up_any_more(supervise: Supervise) -> None:
     code = (
-        "signal.signal(signal.SIGUSR1, lambda *_: os._exit(0))\n"
-        f"say('READY=1')\nsay('STOPPING=1', 'STATUS=bye')\nwhile True: {STAY}"
+        "hold(signal.SIGUSR1)\nsay('READY=1')\nsay('STOPPING=1', 'STATUS=bye')\n"
+        "serve({signal.SIGUSR1: lambda: os._exit(0)})\n"
     )
     async with supervise(notifying("one", code)) as house:
         await house.wait_sub("one", Sub.STOP_SIGTERM)
@@ -466,8 +466,7 @@ async def test_a_watchdog_that_is_not_fed_bites(supervise: Supervise) -> None:
 
 async def test_a_watchdog_that_is_fed_waits_longer(supervise: Supervise) -> None:
     code = (
-        "signal.signal(signal.SIGUSR1, lambda *_: say('WATCHDOG=1'))\n"
-        "say('READY=1')\nwhile True: signal.pause()\n"
+        "hold(signal.SIGUSR1)\nsay('READY=1')\nserve({signal.SIGUSR1: lambda: say('WATCHDOG=1')})\n"
     )
     async with supervise(notifying("one", code, watchdog_s=1000.0)) as house:
         first = house.state("one").vitals.watchdog_at
@@ -477,11 +476,11 @@ async def test_a_watchdog_that_is_fed_waits_longer(supervise: Supervise) -> None
 
 
 async def test_it_may_ask_for_the_watchdog_and_change_it(supervise: Supervise) -> None:
-    code = f"say('READY=1')\nsay('WATCHDOG_USEC=1000000')\n{STAY}"
+    code = f"say('READY=1')\nsay('WATCHDOG_USEC=1000000000')\n{STAY}"
     async with supervise(notifying("one", code)) as house:
         await house.elapse("one", Timer.WATCHDOG)
         state = await house.wait_sub("one", Sub.FAILED)
-        assert (state.result, "within 1 s" in state.reason) == (Result.WATCHDOG, True)
+        assert (state.result, "within 1000 s" in state.reason) == (Result.WATCHDOG, True)
 
 
 async def test_it_may_say_that_it_hangs(supervise: Supervise) -> None:

@@ -6,7 +6,7 @@ import signal
 import socket
 import ssl
 import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -68,8 +68,12 @@ async def answering(
         finally:
             writer.close()
 
+    others = asyncio.all_tasks()
     async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context) as server:
         yield server.sockets[0].getsockname()[1]
+    # Who has hung up may be served still, and the loop must not end before that has.
+    for served in asyncio.all_tasks() - others:
+        await asyncio.wait([served])
 
 
 ANSWERS = {  # behaviour: (answer, what is wrong)
@@ -149,11 +153,11 @@ async def test_a_host_that_nobody_knows_is_told() -> None:
 
 
 @pytest.fixture
-def unused_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def unused_port() -> Iterator[int]:
+    """A port that nobody listens on, nor can while it is bound."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
 
 
 # -- looks as a whole ---------------------------------------------------------------------------
@@ -176,7 +180,7 @@ def prober(house: House) -> Prober:
     return Prober(Programs(launch), lambda _: None)
 
 
-def command(*argv: str, timeout_s: float = 30.0) -> Probe:
+def command(*argv: str, timeout_s: float = 1000.0) -> Probe:
     return Probe(type=ProbeType.COMMAND, argv=argv, timeout_s=timeout_s)
 
 
@@ -202,8 +206,7 @@ async def test_a_look_that_is_given_up_ends_its_program_with_its_tree(
     script = "trap '' TERM; setsid sleep 1000 & echo $!; wait"
     follower = house.pump.follow()
     async with asyncio.TaskGroup() as tasks:
-        slow = command("/bin/sh", "-c", script, timeout_s=1000.0)
-        look = tasks.create_task(prober.look(UNIT, "run", slow))
+        look = tasks.create_task(prober.look(UNIT, "run", command("/bin/sh", "-c", script)))
         pid = int((await anext(follower)).text)
         look.cancel()
     follower.close()
@@ -225,7 +228,7 @@ async def test_a_server_that_does_not_answer_has_failed(prober: Prober) -> None:
         port = server.getsockname()[1]
         url = f"http://127.0.0.1:{port}/"
         by_http = Probe(type=ProbeType.HTTP, url=url, timeout_s=0.05)
-        by_tcp = Probe(type=ProbeType.TCP, host="127.0.0.1", port=port)
+        by_tcp = Probe(type=ProbeType.TCP, host="127.0.0.1", port=port, timeout_s=1000.0)
         assert await prober.look(UNIT, "run", by_http) == f"{url}: no answer within 0.05 s"
         assert await prober.look(UNIT, "run", by_tcp) == ""
 
@@ -235,7 +238,8 @@ async def test_a_look_tells_nothing_of_a_url_that_is_a_secret(
 ) -> None:
     url = f"http://127.0.0.1:{unused_port}/bot-hunter2/getMe?a=hunter2"
     unit = replace(UNIT, hidden=({MARK: {"value": url}},))
-    failure = await prober.look(unit, "run", Probe(type=ProbeType.HTTP, url=url))
+    probe = Probe(type=ProbeType.HTTP, url=url, timeout_s=1000.0)
+    failure = await prober.look(unit, "run", probe)
     assert failure == f"http://127.0.0.1:{unused_port}/<secret>: connection refused"
     absent = replace(UNIT, hidden=({MARK: {"value": "/opt/hunter2"}},))
     assert "hunter2" not in await prober.look(absent, "run", command("/opt/hunter2"))
@@ -249,7 +253,8 @@ AT_ONCE = Backoff(initial_s=0.0, max_s=0.0)
 
 def by_command(script: str, **settings: Json) -> Probe:
     argv = ("/bin/sh", "-c", script)
-    return Probe(type=ProbeType.COMMAND, argv=argv, **{"interval_s": OFTEN_S, **settings})
+    settings = {"interval_s": OFTEN_S, "timeout_s": 1000.0, **settings}
+    return Probe(type=ProbeType.COMMAND, argv=argv, **settings)
 
 
 async def test_a_unit_is_ready_once_its_port_is_there(supervise: Supervise) -> None:
@@ -306,7 +311,7 @@ async def test_a_success_begins_the_count_anew(supervise: Supervise, tmp_path: P
     toggle = f"if test -e {mark}; then rm {mark}; exit 1; else touch {mark}; fi; echo looked"
     health = HealthCheck(probe=by_command(toggle), failures=2)
     async with supervise(shell("one", STAY, health=health)) as house:
-        await house.wait_until(lambda: house.lines("one").count("looked") == 5)
+        await house.wait_until(lambda: house.lines("one").count("looked") >= 5)
         assert house.state("one").sub is Sub.RUNNING
 
 
@@ -330,7 +335,7 @@ async def test_the_end_of_a_unit_waits_for_the_end_of_its_check(
     supervise: Supervise, is_alive: Callable[[int], bool]
 ) -> None:
     """Whatever the check has started is gone before anybody hears that the unit is."""
-    probe = by_command("setsid sleep 1000 & echo $!; exec sleep 1000", timeout_s=1000.0)
+    probe = by_command("setsid sleep 1000 & echo $!; exec sleep 1000")
     living: list[bool] = []
 
     def look(driver: Driver, unit: UnitName, sub: Sub) -> None:
@@ -368,7 +373,7 @@ async def test_another_check_holds_as_soon_as_it_is_in_the_plan(supervise: Super
 async def test_checks_end_with_their_unit(
     supervise: Supervise, is_alive: Callable[[int], bool]
 ) -> None:
-    probe = by_command("echo $$; exec sleep 1000", timeout_s=1000.0)
+    probe = by_command("echo $$; exec sleep 1000")
     async with supervise(shell("one", STAY, health=HealthCheck(probe=probe))) as house:
         pid = int(await house.wait_line("one", ""))
         assert await house.job(JobType.STOP, "one") == ["done"]

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import resource
+import select
 import signal
 import sys
 from pathlib import Path
@@ -14,7 +15,8 @@ from anyclawd.model.deps import UnitName
 from anyclawd.model.span import BUILT_IN
 from anyclawd.model.unit import Kind, Unit
 from anyclawd.runtime.process import WRITE_HIGH_BYTES, WRITE_MAX_BYTES
-from tests.integration.runtime.conftest import House, RecordingSink
+from tests.integration.runtime.conftest import House, RecordingSink, wait_until
+from tests.integration.runtime.supervisor import NO_CORE
 
 Loop = asyncio.AbstractEventLoop
 
@@ -110,8 +112,8 @@ async def test_a_paused_stdout_is_left_unread(house: House, sink: RecordingSink)
     process = house.start("/bin/cat", sink=sink)
     process.pause_reading()
     process.write(b"held\n")
-    probe = house.start("/bin/true")
-    await house.wait_exit(probe)
+    await wait_until(lambda: bool(select.select([process._stdout], [], [], 0)[0]))
+    await house.wait_exit(house.start("/bin/true"))  # by now the loop has gone round
     assert sink.data == b""
     process.resume_reading()
     assert await sink.wait_lines(1) == ["held"]
@@ -203,7 +205,7 @@ async def test_descriptors_are_given_back(house: House) -> None:
 
 
 async def test_a_crash_leaves_its_core_flag_out_where_no_core_is_written(house: House) -> None:
-    process = house.shell("ulimit -c 0; kill -SEGV $$")
+    process = house.shell(f"{NO_CORE}; kill -SEGV $$")
     assert await house.wait_exit(process) == Exit(signal=signal.SIGSEGV)
 
 

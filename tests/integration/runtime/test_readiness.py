@@ -175,7 +175,7 @@ async def test_a_unit_that_does_not_answer_is_unhealthy(supervise: Supervise) ->
 
 
 async def test_a_handshake_makes_nobody_ready_who_has_another_way(supervise: Supervise) -> None:
-    probe = Probe(type=ProbeType.COMMAND, argv=("/bin/false",))
+    probe = Probe(type=ProbeType.COMMAND, argv=("/bin/false",), timeout_s=1000.0)
     unit = shell(
         "one",
         "exec cat",

@@ -327,7 +327,7 @@ def run_python(script: str) -> str:
     """Run a script in an interpreter of its own that finds the repository and no site."""
     root = str(Path(spawn.__file__).parents[2])
     line = [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {root!r})\n{script}"]
-    return subprocess.run(line, stdout=subprocess.PIPE, text=True, timeout=30, check=True).stdout
+    return subprocess.run(line, stdout=subprocess.PIPE, text=True, timeout=300, check=True).stdout
 
 
 def test_only_built_in_modules_are_imported_before_the_first_spawn() -> None:

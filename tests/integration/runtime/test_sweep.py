@@ -38,7 +38,9 @@ def instance(tmp_path: Path) -> Iterator[str]:
 def leave(instance: str, script: str) -> int:
     root = Path(tree.__file__).parents[2]
     line = [sys.executable, "-c", DAEMON, instance, script]
-    done = subprocess.run(line, stdout=subprocess.PIPE, text=True, check=True, timeout=30, cwd=root)
+    done = subprocess.run(
+        line, stdout=subprocess.PIPE, text=True, check=True, timeout=300, cwd=root
+    )
     return int(done.stdout)
 
 
@@ -74,10 +76,11 @@ def test_another_instance_is_left_alone(
 
 
 def test_variables_decide_where_a_brand_is_shared(
-    instance: str, is_alive: IsAlive, monkeypatch: pytest.MonkeyPatch
+    instance: str, tmp_path: Path, is_alive: IsAlive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two instances may share the 28 bits of a brand by chance."""
-    pid = leave(instance, PLAIN)
+    os.mkfifo(tmp_path / "nothing")
+    pid = leave(instance, f"echo $$; read wait <{tmp_path}/nothing")  # its variables stand by now
     shared = mark.instance_brand(instance)
     monkeypatch.setattr(mark, "instance_brand", lambda _: shared)
     assert tree.sweep("of-the-same-brand") == ((), ())
@@ -85,23 +88,28 @@ def test_variables_decide_where_a_brand_is_shared(
 
 
 def test_a_pid_that_is_used_again_is_not_killed(
-    instance: str, is_alive: IsAlive, monkeypatch: pytest.MonkeyPatch
+    instance: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The marks are a stranger's who took the pid after the pidfd had been opened."""
     dead = subprocess.Popen(["/bin/true"])
     of_the_dead = os.pidfd_open(dead.pid)
     dead.wait()
-    stranger = subprocess.Popen(["/bin/sleep", "1000"], env={mark.INSTANCE: instance})
     real = os.pidfd_open
-    fabricated = {stranger.pid: of_the_dead}
-    monkeypatch.setattr(
-        tree.posix, "pidfd_open", lambda pid: os.dup(fabricated.get(pid) or real(pid))
-    )
-    tree.sweep(instance, timeout_s=0)
-    assert is_alive(stranger.pid)
-    monkeypatch.undo()
-    stranger.kill()
-    stranger.wait()
+    with subprocess.Popen(
+        ["/bin/cat"],
+        env={mark.INSTANCE: instance},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as stranger:
+        monkeypatch.setattr(
+            tree.posix,
+            "pidfd_open",
+            lambda pid: os.dup(of_the_dead) if pid == stranger.pid else real(pid),
+        )
+        killed, _ = tree.sweep(instance, timeout_s=0)
+        assert stranger.pid in dict(killed)  # as whoever sweeps has to believe
+        assert stranger.communicate(b"unharmed") == (b"unharmed", None)
+    assert stranger.returncode == 0
     os.close(of_the_dead)
 
 
@@ -113,7 +121,7 @@ def test_a_daemon_that_carries_the_marks_itself_survives_its_sweep(instance: str
         stdout=subprocess.PIPE,
         text=True,
         check=True,
-        timeout=30,
+        timeout=300,
         cwd=root,
         env=os.environ | {mark.INSTANCE: instance},
     )

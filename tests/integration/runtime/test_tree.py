@@ -11,6 +11,7 @@ import pytest
 
 from anyclawd.engine.events import Exit
 from anyclawd.runtime import tree
+from anyclawd.runtime.process import Process
 from tests.integration.runtime.conftest import House, RecordingSink, wait_until
 
 IsAlive = Callable[[int], bool]
@@ -147,6 +148,14 @@ async def test_a_child_of_somebody_else_is_not_reaped(house: House) -> None:
 BARE = "(env -i prlimit --rttime=unlimited setsid sh -c 'echo $$; exec sleep 1000' &)"
 
 
+async def bared(house: House, sink: RecordingSink, script: str) -> tuple[Process, int]:
+    """A process, and an orphan of it that nobody has looked at before it had shed every mark."""
+    process = house.shell(f"echo up; read go; {script}", sink=sink)
+    await sink.wait_lines(1)  # the look at the beginning is over
+    process.write(b"\n")
+    return process, int((await sink.wait_lines(2))[1])
+
+
 @pytest.mark.parametrize("containment", ["cgroup"], indirect=True)
 async def test_an_orphan_without_any_mark_ends_with_its_cgroup(
     house: House, sink: RecordingSink, is_alive: IsAlive
@@ -164,8 +173,7 @@ async def test_an_orphan_without_any_mark_ends_with_its_cgroup(
 async def test_an_orphan_without_any_mark_is_named_and_ends_with_the_daemon(
     house: House, sink: RecordingSink, is_alive: IsAlive, caplog: pytest.LogCaptureFixture
 ) -> None:
-    process = house.shell(f"{BARE}\nread wait", sink=sink)
-    pid = int((await sink.wait_lines(1))[0])
+    process, pid = await bared(house, sink, f"{BARE}\nread wait")
     with caplog.at_level(logging.WARNING):
         process.kill_tree()
         await house.wait_exit(process)
@@ -179,8 +187,7 @@ async def test_an_orphan_without_any_mark_is_named_and_ends_with_the_daemon(
 async def test_a_child_that_nobody_knows_is_reaped_when_it_ends(
     house: House, sink: RecordingSink
 ) -> None:
-    process = house.shell(f"{BARE.replace('exec sleep 1000', 'read wait')}; cat", sink=sink)
-    pid = int((await sink.wait_lines(1))[0])
+    process, pid = await bared(house, sink, f"{BARE.replace('exec sleep 1000', 'read wait')}; cat")
     while os.path.exists(f"/proc/{pid}"):  # noqa: PTH110, ASYNC240
         process.write(b"tick\n")  # the loop goes round once an echo; it is bounded by the test
         await sink.wait_until(lambda sink: sink.data.endswith(b"tick\n"))
@@ -192,13 +199,16 @@ async def test_a_child_that_nobody_knows_is_reaped_when_it_ends(
 def test_children_are_found_without_the_kernel_listing_them(
     subreaper: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    child = subprocess.Popen(["/bin/sleep", "1000"])
-    listed = tree.children()
-    monkeypatch.setattr(tree, "_LISTS_CHILDREN", False)
-    assert sorted(tree.children()) == sorted(listed)
-    assert child.pid in listed
-    child.kill()
-    child.wait()
+    line = ["/bin/sh", "-c", "sleep 1000 & echo $!; read wait"]
+    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        grandchild = int(child.stdout.readline())
+        known = {child.pid, grandchild, os.getpid()}  # orphans of other tests may come and go
+        listed = known & set(tree.children())
+        monkeypatch.setattr(tree, "_LISTS_CHILDREN", False)
+        assert known & set(tree.children()) == listed == {child.pid}
+        child.kill()
+    tree.kill_children(set(tree.children()) - {grandchild})
 
 
 async def test_a_main_process_that_does_not_die_is_named(
@@ -230,7 +240,7 @@ async def test_what_does_not_die_is_named_and_does_not_hold_up_the_end(
     monkeypatch.setattr("anyclawd.runtime.reaper.TREE_TIMEOUT_S", -1.0)
     monkeypatch.setattr("posix.kill", lambda pid, number: None)
     monkeypatch.setattr("anyclawd.runtime.cgroup.Cgroups.kill", lambda *_: None)
-    process = house.shell(f"{HIDING['double-forked']}\nread wait", sink=sink)
+    process = house.shell(f"{HIDING['in-a-session']}\nread wait", sink=sink)
     pid = int((await sink.wait_lines(1))[0])
     process.kill_tree()
     assert await house.wait_exit(process) == Exit(signal=signal.SIGKILL)
