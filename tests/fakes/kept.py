@@ -52,6 +52,7 @@ class Kept(Store):
     def __init__(self, settings: SessionStore, clock: HandClock) -> None:
         self.reports: list[str] = []
         self._news = asyncio.Event()
+        self.has_forgotten = asyncio.Event()  #: what is forgotten at a start
         self.clock = clock
         super().__init__(settings, report=self._take, now_ms=clock)
 
@@ -60,6 +61,10 @@ class Kept(Store):
         ended: asyncio.Future[Failure | None] = asyncio.get_running_loop().create_future()
         self.append(entries, ended.set_result, is_durable=is_durable)
         return await ended
+
+    async def forget(self) -> None:
+        await super().forget()
+        self.has_forgotten.set()
 
     async def wait_reported(self, part: str) -> str:
         """The latest report, once it has this in it; nothing waits until all is well again."""

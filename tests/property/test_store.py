@@ -229,6 +229,11 @@ class Model:
             case EraseSession(session):
                 self._erase(session)
 
+    def forget(self) -> None:
+        """The choices made in a chat go with its conversation."""
+        current = {row.session for row in self.conversations.values() if row.is_current}
+        self.choices = {key: allows for key, allows in self.choices.items() if key[0] in current}
+
     def _mark(self, id_: MessageId, state: S, text: str, delivery: DeliveryId | None) -> None:
         row = self.messages.get(id_)
         if row is None:
@@ -338,12 +343,16 @@ def _comparable(restored: Restored) -> Restored:
 
 
 async def _play(
-    script: list[tuple[tuple[Entry, ...], int]], crash_at: int, directory: Path
+    script: list[tuple[tuple[Entry, ...], int]],
+    forgets_at: set[int],
+    crash_at: int,
+    directory: Path,
 ) -> None:
     clock = HandClock()
     model = Model(clock)
     path = directory / "first" / "sessions.db"
     async with running(path, clock) as store:
+        await store.has_forgotten.wait()  # from here on, nobody writes but these steps
         for at, (entries, pause_ms) in enumerate(script):
             expected = model.append(entries)
             found = await store.put(*entries, is_durable=bool(at % 2))
@@ -352,6 +361,9 @@ async def _play(
             else:
                 assert found == expected
             clock.now_ms += pause_ms
+            if at in forgets_at:
+                await store.forget()
+                model.forget()
             if at == crash_at:
                 shutil.copytree(path.parent, directory / "crashed")
                 await _check(model, directory / "crashed" / path.name, clock)
@@ -397,6 +409,7 @@ async def _check_states(model: Model, store: Kept) -> None:
 def test_a_stream_of_entries_and_a_crash_leave_what_a_model_says(
     script: list[tuple[tuple[Entry, ...], int]], data: st.DataObject
 ) -> None:
-    crash_at = data.draw(st.integers(0, len(script) - 1))
+    places = st.integers(0, len(script) - 1)
+    crash_at, forgets_at = data.draw(places), data.draw(st.sets(places, max_size=2))
     with TemporaryDirectory() as directory:
-        asyncio.run(_play(script, crash_at, Path(directory)))
+        asyncio.run(_play(script, forgets_at, crash_at, Path(directory)))
