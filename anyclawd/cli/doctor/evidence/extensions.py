@@ -20,7 +20,8 @@ from anyclawd.wire import jsonrpc
 from anyclawd.wire.lenient import as_text
 
 FLAG = "--check"
-TIMEOUT_S = 10.0
+#: As an agent that is tried has: a busy machine takes seconds to start a program.
+TIMEOUT_S = 30.0
 OUTPUT_BYTES_MAX, FINDINGS_MAX, TEXT_CHARS_MAX = 64 * 1024, 100, 500
 
 
