@@ -114,13 +114,13 @@ def test_what_exits_at_once_meets_its_start_limit(tmp_path: Path) -> None:
     crashing = local(
         *program("raise SystemExit(1)"),
         backoff={"initial": 0.01, "factor": 1, "max": 0.01, "jitter": 0},
-        start_limit={"burst": 3, "interval": 60, "cooldown": "5min"},
+        start_limit={"burst": 3, "interval": "1h", "cooldown": "5min"},
     )
     with running(tmp_path, system({"broken": crashing, "default": mock()})) as daemon:
         unit = daemon.wait_unit("broken.agent", "failed", "cooldown")
         assert unit["result"] == "start-limit-hit"
         assert unit["next_start_at"] is not None
-        assert "ended 3 times within 60 s" in daemon.ctl("explain", "broken.agent").stdout
+        assert "ended 3 times within 3600 s" in daemon.ctl("explain", "broken.agent").stdout
         assert daemon.answer("hello")["text"] == "Echo: hello"
 
 
@@ -128,7 +128,7 @@ def test_a_cooled_down_unit_gets_one_more_try(tmp_path: Path) -> None:
     crashing = local(
         *program("raise SystemExit(1)"),
         backoff={"initial": 0.01, "factor": 1, "max": 0.01, "jitter": 0},
-        start_limit={"burst": 2, "interval": 60, "cooldown": 0.2},
+        start_limit={"burst": 2, "interval": "1h", "cooldown": 0.2},
     )
     with (
         running(tmp_path, system({"broken": crashing})) as daemon,

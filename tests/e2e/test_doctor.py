@@ -31,7 +31,7 @@ def test_a_daemon_is_looked_at_from_all_sides(tmp_path: Path) -> None:
     config["agents_manager"]["agents"]["looping"] = {
         "exec": ["/bin/sh", "-c", "exit 3"],
         "backoff": {"initial": "10ms", "max": "10ms"},
-        "start_limit": {"burst": 3, "on_limit": "fail"},
+        "start_limit": {"burst": 3, "interval": "1h", "on_limit": "fail"},
     }
     config["session_store"] = {"type": "sqlite", "path": str(tmp_path / "state" / "sessions.db")}
     with running(tmp_path, config) as daemon:
