@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +33,8 @@ lender.agent:
   exec: ["@built-in/agents/mock"]
   environment: {API_KEY: !credential lent}
 """
+#: No other run of these tests on this machine has one.
+STUBBORN_NAME = f"stubborn-{os.getpid()}"
 STUBBORN = "trap '' TERM; setsid sleep 600 & while :; do read x || sleep 600; done"
 
 
@@ -72,9 +75,8 @@ class Patient(NamedTuple):
         return json.loads(done.stdout)
 
 
-@pytest.fixture(scope="module")
-def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Patient]:
-    directory = tmp_path_factory.mktemp("patient")
+@contextmanager
+def ailing(directory: Path) -> Iterator[Patient]:
     (directory / "check.py").write_text(CHECK)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -85,6 +87,13 @@ def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Patient]:
         config.chmod(0o644)
         make_state(directory)
         yield Patient(directory, config, port)
+
+
+@pytest.fixture(scope="module")
+def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Patient]:
+    """Who is looked at and not treated."""
+    with ailing(tmp_path_factory.mktemp("patient")) as found:
+        yield found
 
 
 def faults(directory: Path, port: int) -> Json:
@@ -102,7 +111,7 @@ def faults(directory: Path, port: int) -> Json:
                 "homeless": {**agent, "working_dir": str(directory / "home")},
                 "short": {"exec": ["/bin/sh", "-c", f"echo {SECRET} is wrong >&2; exit 3"]}
                 | {"environment": {"API_KEY": SECRET}},
-                "stubborn": {
+                STUBBORN_NAME: {
                     "exec": ["/bin/sh", "-c", STUBBORN],
                     "timeouts": {"start": "300ms", "eof_grace": 0, "stop": "100ms"},
                 },
@@ -151,6 +160,7 @@ def make_state(directory: Path) -> None:
     db.execute("CREATE TABLE ballast (text TEXT)")
     db.executemany("INSERT INTO ballast VALUES (?)", [("x" * 900,)] * 200)
     db.close()
+    path.chmod(0o644)
     with path.open("r+b") as file:
         file.seek(40 * 4096)
         file.write(b"\xff" * 4096 * 4)
@@ -242,7 +252,7 @@ def test_agents_are_tried(report: Json) -> None:
     assert text.startswith("answers initialize after ")
     ended = "does not answer initialize, and ended with exit code 3: <secret> is wrong"
     assert of(report, "agents", "short.agent") == [("error", ended)]
-    assert of(report, "agents", "stubborn.agent") == [("error", "does not answer initialize")]
+    assert of(report, "agents", STUBBORN_NAME) == [("error", "does not answer initialize")]
 
 
 def test_an_agent_that_misses_a_credential_is_not_tried(report: Json) -> None:
@@ -255,7 +265,7 @@ def test_an_agent_that_misses_a_credential_is_not_tried(report: Json) -> None:
 
 def test_nothing_of_a_trial_is_left(report: Json) -> None:
     del report
-    mark = b"ANYCLAWD_UNIT=stubborn.agent"
+    mark = f"ANYCLAWD_UNIT={STUBBORN_NAME}.agent".encode()
     left = [path for path in Path("/proc").glob("[0-9]*/environ") if carries(path, [mark])]
     assert left == []
 
@@ -291,9 +301,9 @@ def test_anybody_is_told_what_cannot_be_seen(patient: Patient) -> None:
     assert of(report, "configuration")[0] == ("note", "we may not read it")
 
 
-def test_what_is_safe_is_put_right(patient: Patient) -> None:
-    """The last one, since it heals the patient."""
-    report = patient.told("--fix")
+def test_what_is_safe_is_put_right(tmp_path: Path) -> None:
+    with ailing(tmp_path) as patient:
+        report = patient.told("--fix")
     directory = patient.directory
     assert sorted(step["fix"] for step in report["fixes"] if step["done"]) == sorted(
         [
