@@ -26,7 +26,7 @@ send_file = load_extension("tools/send-file").main
 
 def run(awaitable: Coroutine[None, None, Value]) -> Value:
     async def bounded() -> Value:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return await awaitable
 
     return asyncio.run(bounded())

@@ -164,7 +164,7 @@ def test_a_quiet_stream_is_kept_alive(load: Load, monkeypatch: pytest.MonkeyPatc
         brokers = PermissionBroker(), ElicitationBroker()
         shelf = load("channels/debug-http", "shelf").Shelf(None)
         served = server.Server(inlet, *brokers, broadcast.Broadcast(), shelf, "")
-        async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
             serving = tasks.create_task(served.serve(listener))
             reader, writer = await asyncio.open_connection(*listener.getsockname())
             writer.write(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")

@@ -5,7 +5,7 @@ from anyclawd.mcp.feed import WAITING_BYTES_MAX, WAITING_MAX, Feed
 
 
 def run(work: Coroutine[None, None, None]) -> None:
-    asyncio.run(asyncio.wait_for(work, 20))
+    asyncio.run(asyncio.wait_for(work, 60))
 
 
 def test_what_was_told_is_taken_in_order_and_once() -> None:

@@ -32,7 +32,7 @@ QUESTION = PermissionRequest("r1", "s", "Run it?", (PermissionOption("yes", "Yes
 
 def run(test: Coroutine[None, None, None]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await test
 
     asyncio.run(bounded())

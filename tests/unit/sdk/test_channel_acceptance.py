@@ -38,7 +38,7 @@ ALL = ChannelCapabilities(acceptance=True, delivery_receipts=True, elicitation=T
 
 def run(test: Coroutine[None, None, None]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await test
 
     asyncio.run(bounded())

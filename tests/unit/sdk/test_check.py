@@ -22,7 +22,7 @@ Value = TypeVar("Value")
 
 def run(awaitable: Coroutine[None, None, Value]) -> Value:
     async def bounded() -> Value:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return await awaitable
 
     return asyncio.run(bounded())
@@ -137,6 +137,6 @@ def test_a_program_says_what_it_finds_and_ends(
         process.stdin.flush()
         assert process.stdout is not None
         assert json.loads(process.stdout.read()) == {"severity": "ok", "text": "it"}
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
         assert process.stderr is not None
         assert process.stderr.read() == b"a stray word\n"

@@ -50,7 +50,7 @@ def test_the_examples_run(page: str, tmp_path: Path) -> None:
             [sys.executable, "-W", "error", name],
             cwd=tmp_path,
             check=True,
-            timeout=30,
+            timeout=60,
             stdin=subprocess.DEVNULL,
         )
 
@@ -69,6 +69,6 @@ def test_the_readme_s_example_is_an_agent(tmp_path: Path) -> None:
         input=frames,
         capture_output=True,
         check=True,
-        timeout=30,
+        timeout=60,
     ).stdout
     assert b'"text":"HELLO"' in output

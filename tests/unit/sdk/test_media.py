@@ -53,7 +53,7 @@ async def listen_only(reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 
 
 def run(test: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(asyncio.wait_for(test(), 30))  # type: ignore[arg-type] # a coroutine function
+    asyncio.run(asyncio.wait_for(test(), 60))  # type: ignore[arg-type] # a coroutine function
 
 
 async def fetched(answer: bytes) -> bytes:

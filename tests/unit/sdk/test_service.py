@@ -19,7 +19,7 @@ from anyclaw_sdk.types import (
 
 def run(test: Coroutine[None, None, None]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await test
 
     asyncio.run(bounded())

@@ -85,7 +85,7 @@ def test_a_tool_of_the_sdk_says_what_the_examples_show(page: str) -> None:
         heard: asyncio.Queue[Json] = asyncio.Queue()
         tool_s = Connection(lambda line: heard.put_nowait(json.loads(line)))
         told: list[Json] = []
-        async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
             tasks.create_task(ToolHarness(server_of(greet), tool_s, environment={}).serve())
             for line in page.splitlines():
                 if line.startswith(">"):
