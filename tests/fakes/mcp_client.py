@@ -109,12 +109,12 @@ class Connection:
 class Client:
     """Asks what listens on a port of this machine."""
 
-    def __init__(self, port: int) -> None:
-        self.port = port
+    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
+        self.port, self._address = port, host
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Connection]:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=2**25)
+        reader, writer = await asyncio.open_connection(self._address, self.port, limit=2**25)
         try:
             yield Connection(reader, writer)
         finally:

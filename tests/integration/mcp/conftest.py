@@ -9,7 +9,7 @@ import uvloop
 from tests.fakes.coroutines import perform
 from tests.fakes.mcp_client import Served, start
 
-BOUND_S = 20.0
+BOUND_S = 60.0
 
 
 @pytest.fixture(scope="module")

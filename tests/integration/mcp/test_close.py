@@ -7,6 +7,7 @@ import uvloop
 
 from anyclawd.wire.mcp import SUBSCRIPTION_ID
 from tests.fakes.mcp_client import call, enveloped, heads, request, start
+from tests.integration.mcp.conftest import BOUND_S
 
 
 async def closing() -> None:
@@ -45,4 +46,4 @@ async def closing() -> None:
 @pytest.mark.parametrize("factory", [uvloop.new_event_loop, asyncio.new_event_loop])
 def test_the_end_is_told_to_everybody(factory: object) -> None:
     with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(asyncio.wait_for(closing(), 20))
+        runner.run(asyncio.wait_for(closing(), BOUND_S))

@@ -11,12 +11,16 @@ import pytest
 from anyclawd.daemon.mcp import McpCore
 from anyclawd.mcp.listener import CannotListen
 from anyclawd.model.plan import Settings
+from tests.fakes.loopback import own_address
 from tests.fakes.mcp_client import Client, call, request
 from tests.fakes.mcp_host import ToolsOfTest
 
+#: Where nobody else takes the port of a core that is to come back to it.
+HERE = own_address()
+
 
 @asynccontextmanager
-async def core_of(host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[McpCore]:
+async def core_of(host: str = HERE, port: int = 0) -> AsyncIterator[McpCore]:
     """A core that has tools, beside its task."""
     core = McpCore(Settings(tools_server_host=host, tools_server_port=port))
     core.tools = ToolsOfTest()
@@ -28,7 +32,8 @@ async def core_of(host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[McpCo
 
 
 def client_of(core: McpCore) -> Client:
-    return Client(int(core.url("x").split("/")[2].rpartition(":")[2]))
+    host, _, port = core.url("x").split("/")[2].rpartition(":")
+    return Client(int(port), host if host == HERE else "127.0.0.1")
 
 
 async def test_who_has_called_before_it_was_imported_is_served(loop: asyncio.Runner) -> None:
@@ -55,11 +60,11 @@ async def test_it_is_settled_once_it_listens(loop: asyncio.Runner) -> None:
 
 async def test_it_is_settled_once_it_cannot_listen(loop: asyncio.Runner) -> None:
     urls: list[str] = []
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+    with socket.create_server((HERE, 0)) as taken:
         port = taken.getsockname()[1]
         async with core_of(port=port) as core:
             core.when_settled(lambda: urls.append(core.url("calc")))
-            with pytest.raises(CannotListen, match=f"cannot listen on 127.0.0.1:{port}: "):
+            with pytest.raises(CannotListen, match=f"cannot listen on {HERE}:{port}: "):
                 await core.start()
             assert core.is_settled
     assert urls == [""]
@@ -95,10 +100,10 @@ async def test_it_comes_back_elsewhere_where_its_port_is_taken(
         await core.start()
         port = client_of(core).port
         await core.stop()
-        with socket.create_server(("127.0.0.1", port)):
+        with socket.create_server((HERE, port)):
             await core.start()
             assert client_of(core).port != port
-            assert f"cannot listen on 127.0.0.1:{port}" in caplog.text
+            assert f"cannot listen on {HERE}:{port}" in caplog.text
             assert (await client_of(core).post(request("ping"))).status == 200
 
 

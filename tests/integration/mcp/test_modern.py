@@ -242,6 +242,7 @@ async def test_a_stream_of_nothing_is_a_stream(loop: asyncio.Runner, served: Ser
 
 
 async def test_too_many_resources_are_refused(loop: asyncio.Runner, served: Served) -> None:
+    await served.wait_until(lambda: not served.host.followers)  # of streams that were hung up
     uris = [f"test://{number}" for number in range(257)]
     answer = await post(served, listen(resourceSubscriptions=uris))
     assert (answer.status, answer.error["code"]) == (400, INVALID_PARAMS)
