@@ -73,6 +73,32 @@ def test_a_process_is_started_from_where_that_user_is_not_let_in(
 
 
 @as_root
+def test_what_a_process_says_before_its_end_is_heard_where_the_end_is_seen_first() -> None:
+    import_module("_ctypes")  # which that user need not be able to read
+    unit = Unit(
+        name=UnitName("x.service"),
+        kind=Kind.SERVICE,
+        span=BUILT_IN,
+        argv=("/bin/sh", "-c", "echo why >&2"),
+    )
+    stage = Stage(
+        settings=Settings(), environ={}, state_dir="/", daemon_uid=NOBODY, working_directory=""
+    )
+
+    class EndFirst(Trial):
+        """Looks at a pipe, then at the process, which has spoken and ended in between."""
+
+        def _poll(self, deadline: float, wanted: set[int]) -> set[int]:
+            return super()._poll(deadline, {self._pidfd} if self.exit_code is None else wanted)
+
+    def tried() -> Iterator[Finding]:
+        with EndFirst(unit, stage) as trial:
+            yield ok("", f"{trial.wait(time.monotonic() + 60)}: {trial.last_words}")
+
+    assert [one.text for one in findings_as(NOBODY, tried)] == ["True: why"]
+
+
+@as_root
 def test_a_check_that_breaks_off_is_told(capfd: pytest.CaptureFixture[str]) -> None:
     def broken() -> Iterator[Finding]:
         yield ok("", "so far")

@@ -21,7 +21,7 @@ _START_S_MAX = 30.0
 #: What it has between a polite request to end and its end.
 _END_S = 2.0
 #: Between the end of its stdout and its own.
-_GASP_S = 0.5
+_GASP_S = 2.0
 _ID = 1
 _MAY_RUN = "the daemon that was not asked may run it"
 

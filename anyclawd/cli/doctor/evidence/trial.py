@@ -149,8 +149,7 @@ class Trial:
             ready = self._poll(0.0 if has_ended else deadline, watched)
             if not ready:
                 return None
-            if self._stderr in ready:
-                self._words = (self._words + self._take(self._stderr))[-_WORDS_BYTES:]
+            self._hear(ready & {self._stderr})
             if self._stdout in ready and (piece := self._take(self._stdout)):
                 return piece
             if self._pidfd in ready:
@@ -163,12 +162,10 @@ class Trial:
             ready = self._poll(deadline, {*self._open, self._pidfd})
             if not ready:
                 return False
-            for descriptor in ready & self._open:
-                piece = self._take(descriptor)
-                if descriptor == self._stderr:
-                    self._words = (self._words + piece)[-_WORDS_BYTES:]
+            self._hear(ready & self._open)
             if self._pidfd in ready:
                 self._note_end()
+        self._hear(self._poll(0.0, self._open))  # what it said between that look and its end
         return True
 
     def kill(self) -> None:
@@ -191,6 +188,13 @@ class Trial:
         found = os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOWAIT)
         assert found is not None, "a pidfd is readable once its process has ended"
         self.exit_code = found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
+
+    def _hear(self, ready: set[int]) -> None:
+        """Keep the end of what it says on stderr, and drop the rest."""
+        for descriptor in ready:
+            piece = self._take(descriptor)
+            if descriptor == self._stderr:
+                self._words = (self._words + piece)[-_WORDS_BYTES:]
 
     def _take(self, descriptor: int) -> bytes:
         """Some bytes; at the end the descriptor is not listened to any more."""
