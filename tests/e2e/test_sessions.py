@@ -5,7 +5,7 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from tests.fakes.daemon import (
     running,
     system,
 )
+from tests.fakes.patient import PATIENT
 
 CTL = str(Path(sys.executable).with_name("anyclawctl"))
 KEY = "debug-http:local:local"
@@ -364,17 +365,18 @@ def test_nothing_that_was_said_is_in_the_log(tmp_path: Path) -> None:
     assert "swordfish" not in text
 
 
-def test_the_shell_is_told_keys_quickly_and_without_a_daemon_nothing(daemon: Daemon) -> None:
+def test_the_shell_is_told_keys_and_without_a_daemon_nothing(daemon: Daemon) -> None:
     said(daemon, "hello")
-    assert daemon.ctl("complete", "--", "sessions", "show", "deb").stdout.startswith(f"{KEY}\t")
-    socket = daemon.socket
+
+    def complete(program: Sequence[str], begun: str) -> "subprocess.CompletedProcess[str]":
+        words = ["-s", daemon.socket, "complete", "--", "sessions", "show", begun]
+        return subprocess.run(
+            [*program, *words], env=environment(), capture_output=True, text=True, timeout=WAIT_S
+        )
+
+    assert complete(PATIENT, "deb").stdout.startswith(f"{KEY}\t")
     assert daemon.stop() == 0
-    done = subprocess.run(
-        [CTL, "-s", socket, "complete", "--", "sessions", "show", ""],
-        env=environment(),
-        capture_output=True,
-        text=True,
-    )
+    done = complete([CTL], "")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 

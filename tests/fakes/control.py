@@ -267,7 +267,7 @@ class FakeControl:
         self.crash: Json = None  #: of every unit
         self.details: dict[str, Json] = {}  #: what else a unit in detail is to show
         self.job_numbers = {7}
-        self.open_logs = 0  #: readers of logs
+        self.open_logs, self.read_logs = 0, 0  #: readers of logs, and those that have gone
         self.history = [log_line("default.agent", f"line {n}") for n in range(3)]
         self.new_lines = Fanout()
         self.changes = Fanout()
@@ -470,7 +470,7 @@ class FakeControl:
                 async for line in new:
                     yield line
         finally:
-            self.open_logs -= 1
+            self.open_logs, self.read_logs = self.open_logs - 1, self.read_logs + 1
             if new is not None:
                 await new.aclose()
 

@@ -24,7 +24,7 @@ class Served:
         self.loop, self.control, self.path = loop, control, path
         self.listener: Listener
         self.server: Server
-        self.client = Client(str(path), timeout_s=20)
+        self.client = Client(str(path), timeout_s=60)
 
     def call(self, function: Callable[[], T]) -> T:
         async def run() -> T:
@@ -33,17 +33,17 @@ class Served:
         return self.run(run())
 
     def run(self, work: Coroutine[None, None, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout=20)
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout=60)
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
         """Return once the condition holds on the loop; it is looked at after each turn of it."""
 
         async def wait() -> None:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while not condition():  # noqa: ASYNC110 - any condition, not one with an event
                     await asyncio.sleep(0)
 
-        asyncio.run_coroutine_threadsafe(wait(), self.loop).result(timeout=25)
+        asyncio.run_coroutine_threadsafe(wait(), self.loop).result(timeout=65)
 
 
 @pytest.fixture
@@ -73,5 +73,5 @@ def served(tmp_path: Path) -> Iterator[Served]:
     assert ready.wait(60)
     yield started[0]
     started[0].loop.call_soon_threadsafe(stops[0].set)
-    thread.join(20)
+    thread.join(60)
     assert not thread.is_alive()

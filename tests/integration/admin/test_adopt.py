@@ -15,7 +15,7 @@ from tests.integration.admin.conftest import Served
 
 
 def get(port: int) -> int:
-    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
         connection.request("GET", "/metrics")
         return connection.getresponse().status
 
@@ -53,7 +53,7 @@ def test_a_port_appears_where_none_could_be_had(tmp_path: Path) -> None:
 
 
 def test_a_request_on_the_socket_outlives_a_move_of_the_port(served: Served) -> None:
-    stream = served.client.stream("GET", "/v1/logs?n=1&follow=1", timeout_s=20)
+    stream = served.client.stream("GET", "/v1/logs?n=1&follow=1", timeout_s=60)
     with closing(stream):
         assert next(stream)["text"] == "line 2"
         move(served, open_port(0))

@@ -18,7 +18,7 @@ def listener(tmp_path: Path) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_UNIX) as found:
         found.bind(str(tmp_path / "admin.sock"))
         found.listen()
-        found.settimeout(20)
+        found.settimeout(60)
         yield found
 
 
@@ -34,4 +34,4 @@ def test_who_waits_for_work_outlasts_who_does_not(listener: socket.socket, metho
                 work("/v1/work", *body)
             assert not waiting.done()
             connection.sendall(ANSWER)
-            assert waiting.result(timeout=20) == {}
+            assert waiting.result(timeout=60) == {}

@@ -3,6 +3,7 @@
 import os
 import pty
 import select
+import shlex
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from anyclawd.cli.complete.offline import deployments
 from anyclawd.cli.main import VERBS
 from anyclawd.daemon import usage
 from tests.fakes.conversations import LIVE, OWN, session_row
+from tests.fakes.patient import PATIENT
 from tests.integration.admin.conftest import Served
 from tests.integration.admin.test_cli import anyclawctl, run
 
@@ -36,6 +38,7 @@ def printed(environ: dict[str, str], *words: str) -> list[str]:
     stdout = StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(stdout):
         patch.setattr(os, "environ", environ)
+        patch.setattr(cmd_complete, "_PATIENCE_S", 600.0)
         assert cmd_complete.run(Namespace(words=["--", *words], socket=None)) == 0
     return stdout.getvalue().splitlines()
 
@@ -253,7 +256,8 @@ def test_with_neither_there_are_but_the_built_in_names(tmp_path: Path) -> None:
 
 
 def test_a_socket_on_the_line_is_the_one_that_is_asked(served: Served) -> None:
-    done = run(["complete", "--", "-s", str(served.path), "sessions", "show", "deb"], {})
+    words = ["complete", "--", "-s", str(served.path), "sessions", "show", "deb"]
+    done = run(words, {}, program=PATIENT)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{LIVE}\tswallows\n", "")
 
 
@@ -267,13 +271,11 @@ def test_what_a_shell_could_not_read_is_left_out(served: Served) -> None:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """A directory to be in, with `anyclawctl` in it."""
+    """A directory to be in, with an `anyclawctl` in it that waits for what it is told."""
     program = tmp_path / "bin" / "anyclawctl"
     program.parent.mkdir()
     path = os.pathsep.join(filter(None, sys.path))
-    program.write_text(
-        f'#!/bin/sh\nPYTHONPATH="{path}" exec {sys.executable} -m anyclawd.cli.main "$@"\n'
-    )
+    program.write_text(f'#!/bin/sh\nPYTHONPATH="{path}" exec {shlex.join(PATIENT)} "$@"\n')
     program.chmod(0o755)
     return tmp_path
 

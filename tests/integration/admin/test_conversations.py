@@ -146,7 +146,7 @@ def test_a_message_goes_into_the_session_that_is_named(served: Served) -> None:
 
 def test_who_sends_may_stay_and_follow(served: Served) -> None:
     body = {"content": "hello", "session": LIVE, "follow": True}
-    stream = served.client.stream("POST", "/v1/messages", body, timeout_s=20)
+    stream = served.client.stream("POST", "/v1/messages", body, timeout_s=60)
     while next(stream)["type"] != "result":
         pass
     served.wait_until(lambda: len(served.control.conversations.shown) == 1)

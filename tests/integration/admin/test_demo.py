@@ -75,7 +75,7 @@ def test_demo_stays_until_it_is_interrupted(directory: Path, number: signal.Sign
             urls += [word for word in line.split() if word.endswith("/health")]
             if "anyclawctl -s " in line:
                 break
-        with urllib.request.urlopen(urls[0], timeout=20) as answer:
+        with urllib.request.urlopen(urls[0], timeout=60) as answer:
             assert json.load(answer)["status"] == "healthy"
         process.send_signal(number)
         assert process.stdout.read() == "stopping\n"
@@ -83,7 +83,7 @@ def test_demo_stays_until_it_is_interrupted(directory: Path, number: signal.Sign
     assert list(directory.iterdir()) == []
     port = int(urls[0].split(":")[2].partition("/")[0])
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", port), timeout=20).close()
+        socket.create_connection(("127.0.0.1", port), timeout=60).close()
 
 
 def test_a_daemon_that_ends_at_once_says_why(tmp_path: Path) -> None:

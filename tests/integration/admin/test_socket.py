@@ -88,7 +88,7 @@ def test_a_path_longer_than_an_address_works(tmp_path: Path) -> None:
     async def story() -> str:
         server = await start(directory / "admin.sock")
         try:
-            client = Client(str(directory / "admin.sock"), timeout_s=20)
+            client = Client(str(directory / "admin.sock"), timeout_s=60)
             status = await asyncio.to_thread(client.get, "/v1/status")
             return str(status["state"])
         finally:
@@ -116,8 +116,8 @@ def test_who_connects_before_there_is_a_server_is_answered_by_it(
         listener = listen(path, mode=0o600, group="", port=0)
         is_called = asyncio.Event()
         listener.when_called(asyncio.get_running_loop(), is_called.set)
-        asked = asyncio.to_thread(Client(str(path), timeout_s=20).get, "/v1/status")
-        async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+        asked = asyncio.to_thread(Client(str(path), timeout_s=60).get, "/v1/status")
+        async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
             answer = tasks.create_task(asked)
             await is_called.wait()
             server = await serve(FakeControl(), listener)
@@ -154,7 +154,7 @@ def test_closing_ends_streams_and_removes_the_socket(tmp_path: Path) -> None:
         def follow() -> list[str]:
             seen = []
             try:
-                for line in Client(str(path)).stream("GET", "/v1/logs?n=1&follow=1", timeout_s=20):
+                for line in Client(str(path)).stream("GET", "/v1/logs?n=1&follow=1", timeout_s=60):
                     seen.append(line["text"])
                     loop.call_soon_threadsafe(following.set)
             except ClientError as error:

@@ -50,21 +50,38 @@ def instead(monkeypatch: pytest.MonkeyPatch, script: str) -> None:
     monkeypatch.setattr(compilation, "start_compiler", start)
 
 
+async def failure(children: Children) -> str:
+    """Why nothing has been compiled."""
+    with pytest.raises(NotCompiled) as caught:
+        await wait_compiled("", "", children.reaping)
+    return str(caught.value)
+
+
 async def test_a_plan_comes_back_with_its_inputs(config: str, tmp_path: Path) -> None:
-    children, turns = Children(), 0
-    async with asyncio.TaskGroup() as tasks:
-        compiling = tasks.create_task(
-            wait_compiled(config, str(tmp_path / "dropins"), children.reaping)
-        )
-        while not compiling.done():
-            turns += 1
-            await asyncio.sleep(0)
-    plain, inputs = compiling.result()
+    children = Children()
+    plain, inputs = await wait_compiled(config, str(tmp_path / "dropins"), children.reaping)
     plan: Plan = from_plain(marshal.loads(plain))
     assert "a.service" in plan.units
     assert config in {name for _, name, _ in inputs}
     assert f"{tmp_path}/dropins/*.d" in {name for _, name, _ in inputs}
-    assert turns > 10, "the loop stood still"
+    children.assert_gone()
+
+
+async def test_the_loop_goes_on_while_it_is_compiled(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The child waits for what this loop does meanwhile; a loop that stood still would end it."""
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    instead(monkeypatch, f"printf '{{'; timeout 60 cat {gate}; exit 5")
+    children = Children()
+    async with asyncio.TaskGroup() as tasks:
+        compiling = tasks.create_task(failure(children))
+        for _ in range(100):
+            await asyncio.sleep(0)
+            assert not compiling.done()
+        await asyncio.to_thread(gate.write_text, "}")
+    assert "has failed with exit code 5" in compiling.result()
     children.assert_gone()
 
 

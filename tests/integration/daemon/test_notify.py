@@ -32,7 +32,7 @@ class Reader:
     async def wait_read(self, last: str) -> list[list[str]]:
         """Every message, up to one with this line."""
         found: list[list[str]] = []
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not any(last in message for message in found):
                 found += self.read()
                 await asyncio.sleep(0)
