@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from anyclawd.model.value import Json
-from tests.fakes.daemon import WAIT_S, Chat, Daemon, debug_http, mock, running, system
+from tests.fakes.daemon import WAIT_S, Chat, Daemon, Deadline, debug_http, mock, running, system
 from tests.fakes.puppet import Stage
 
 
@@ -39,12 +39,11 @@ def durable(directory: Path, agent: Json, **channel: Json) -> Json:
 
 
 def wait_state(chat: Chat, message: str, wanted: str) -> Json:
-    """What is told of a message once it has come to this state; each look is a turn of two loops.
-
-    It ends: the daemon's own limits end every turn, and the run's bound ends the test.
-    """
+    """What is told of a message once it has come to this state; a look is a turn of two loops."""
+    deadline = Deadline()
     while (found := chat.ask("GET", f"/messages/{message}")[1]).get("state") != wanted:
         assert found["state"] in ("queued", "running", "answered"), found
+        deadline.left(f"{message} to be {wanted}")
     return found
 
 

@@ -319,7 +319,8 @@ def test_a_secret_is_nowhere_but_where_it_is_needed(
             said["log"] = daemon.log_text().encode()
             for pid in (daemon.pid, *daemon.descendants()):
                 said[f"process {pid}"] = Path(f"/proc/{pid}/cmdline").read_bytes()
-            said |= contents(daemon.state, daemon.run)
+            said["running"] = (daemon.state / "running").read_bytes()  # which goes with the daemon
+        said |= contents(daemon.state, daemon.run)  # all of it written, and nothing any more
         assert [face for face, answer in said.items() if SECRET.encode() in answer] == []
         told = [face for face, answer in said.items() if SPOKEN.encode() in answer]
         assert [(face, said[face]) for face in told if not face.startswith("process ")] == []

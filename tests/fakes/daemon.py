@@ -569,14 +569,16 @@ def until(events: Iterator[tuple[str, str]], last: tuple[str, str]) -> list[tupl
 
 
 def _server_sent(answer: http.client.HTTPResponse) -> Iterator[tuple[str, str]]:
-    name = ""
+    name, deadline = "", Deadline()
     data: list[str] = []
     while line := answer.readline():
+        deadline.left("an event")  # comments come as long as the channel lives
         text = line.decode().rstrip("\r\n")
         field, _, value = text.partition(": ")
         if not text:
             if data:
                 yield name, "\n".join(data)
+                deadline = Deadline()
             name, data = "", []
         elif field == "event":
             name = value
