@@ -29,7 +29,7 @@ from anyclawd.model.value import Json
 from anyclawd.runtime import cgroup
 
 #: The longest that anything is waited for, on a machine that does other things as well.
-WAIT_S = 60.0
+WAIT_S = 120.0
 
 #: What `supervisor.cgroup` has to be for a containment.
 _CGROUP_USE = {"marks": "never", "cgroup": "required"}
