@@ -12,8 +12,9 @@ sidecar, or a sidecar without a content, which the next start removes. There is 
 be damaged, and nothing is lost but the one file whose sidecar is.
 
 All sidecars are in memory: what is asked for by an id is answered without the disk. Files are
-touched in threads only. An item that has expired is gone at that instant; its files go with the
-next sweep.
+touched in threads only. Sidecars are written anew and removed one after another, each as it is in
+memory at that moment, so that threads may come in any order. An item that has expired is gone at
+that instant; its files go with the next sweep.
 """
 
 import asyncio
@@ -25,6 +26,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import NamedTuple
 
 from quota import Full, Quota, Reservation
@@ -176,6 +178,7 @@ class Vault:
         self._items: dict[str, Item] = {}
         self.failure = ""  #: why something could not be written lately
         self._threads = ThreadPoolExecutor(_THREADS, "media")
+        self._changing = Lock()  # held by the thread that changes what is kept already
 
     def close(self) -> None:
         self._threads.shutdown(wait=False)
@@ -276,17 +279,20 @@ class Vault:
 
     async def keep_until(self, item: Item, expires_at: int) -> Item:
         """Let it live at least so long, and what it was made of as well. Raises OSError."""
-        original = self.find(item.original)
-        for one in (item, *([original] if original else [])):
-            if one.expires_at < expires_at and one.id in self._items:
-                longer = self._items[one.id] = one._replace(expires_at=expires_at)
-                await asyncio.to_thread(self._rewrite, longer)
+        for id_ in (item.id, item.original):
+            one = self.find(id_)
+            if one is not None and one.expires_at < expires_at:
+                self._items[id_] = one._replace(expires_at=expires_at)
+                await asyncio.to_thread(self._rewrite, id_)
         return self._items.get(item.id, item)
 
-    def _rewrite(self, item: Item) -> None:
-        with self._new_sidecar(item) as sidecar:
-            sidecar.rename(self._sidecar(item.id))
-        sync_directory(self._items_directory)
+    def _rewrite(self, id_: str) -> None:
+        with self._changing:
+            if (item := self._items.get(id_)) is None:
+                return  # it was removed meanwhile
+            with self._new_sidecar(item) as sidecar:
+                sidecar.rename(self._sidecar(id_))
+            sync_directory(self._items_directory)
 
     async def remove(self, item: Item) -> None:
         """It is gone, and so is what it was made of."""
@@ -307,12 +313,13 @@ class Vault:
         return len(expired)
 
     def _unlink(self, items: list[Item]) -> None:
-        try:
-            for item in items:
-                self._sidecar(item.id).unlink(missing_ok=True)
-                self.path(item).unlink(missing_ok=True)
-        except OSError as error:  # nobody is given them any more; the next start removes them
-            self._failed(error)
+        with self._changing:
+            try:
+                for item in items:
+                    self._sidecar(item.id).unlink(missing_ok=True)
+                    self.path(item).unlink(missing_ok=True)
+            except OSError as error:  # nobody is given them any more; the next start removes them
+                self._failed(error)
 
     def _sidecar(self, id_: str) -> Path:
         return self._items_directory / (id_ + _SIDECAR)

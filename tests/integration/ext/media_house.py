@@ -12,7 +12,8 @@ from typing import Any, TypeAlias
 
 from anyclaw_sdk.media import Media
 from anyclaw_sdk.types import Json, Message, ServiceInitialize
-from tests.integration.ext.supervisor import ROOT
+from tests.fakes.loopback import own_address
+from tests.integration.ext.supervisor import ROOT, WAIT_S
 
 MEDIA = ROOT / "ext/services/media"
 #: Of modules that are loaded by their path, and know no types here.
@@ -48,7 +49,9 @@ class House:
         self.directory = directory
         self.now = 1_000_000.0  #: of its wall clock
         self.service = modules.main.MediaService(lambda: self.now)
-        self._options = {"directory": str(directory), **options}
+        #: At an address where no other process takes its port while it is away.
+        at_ease = {"host": own_address(), "image_timeout": WAIT_S}
+        self._options = {"directory": str(directory), **at_ease, **options}
 
     async def start(self) -> None:
         request = ServiceInitialize(namespace="anyclaw", options=self._options)

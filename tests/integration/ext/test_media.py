@@ -3,8 +3,9 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -12,6 +13,7 @@ import pytest
 
 from anyclaw_sdk.media import Media, MediaError
 from anyclaw_sdk.types import RpcError
+from tests.fakes.loopback import own_address
 from tests.integration.ext.media_house import MEDIA, House, modules, open_house
 from tests.integration.ext.supervisor import WAIT_S, Supervisor
 
@@ -125,6 +127,71 @@ async def test_a_file_lives_as_long_as_its_last_link(tmp_path: Path) -> None:
         house.now += 100
         assert (await house.ask("GET", claim.url))[0] == 410
         assert await read(house, longer.url) == b"x"
+
+
+class Late:
+    """Work for threads that is put off, and then done from the last to the first."""
+
+    def __init__(self) -> None:
+        self._held: list[tuple[Callable[[], None], asyncio.Event]] = []
+
+    async def to_thread(self, work: Callable[..., None], *arguments: object) -> None:
+        over = asyncio.Event()
+        self._held.append((partial(work, *arguments), over))
+        await over.wait()
+
+    async def perform(self, count: int) -> None:
+        while len(self._held) < count:  # noqa: ASYNC110 - whoever holds it is a task
+            await asyncio.sleep(0)
+        for work, over in reversed(self._held):
+            work()
+            over.set()
+        self._held.clear()
+
+
+async def test_links_that_are_made_at_once_keep_a_file_for_the_longest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_house(tmp_path) as house:
+        until = int(house.now) + 100_000
+        item = house.vault.find((await house.media.upload(b"x")).id)
+        late = Late()
+        with monkeypatch.context() as patched:
+            patched.setattr(asyncio, "to_thread", late.to_thread)
+            async with asyncio.TaskGroup() as tasks:
+                for more in (1, 2):
+                    tasks.create_task(house.vault.keep_until(item, until + more))
+                await late.perform(2)
+    async with open_house(tmp_path) as house:
+        assert house.vault.find(item.id).expires_at == until + 2
+
+
+async def test_an_original_lives_as_long_as_the_longest_link_to_it(tmp_path: Path) -> None:
+    """Also where that is made while a shorter one to what was made of it is on its way."""
+    async with open_house(tmp_path) as house:
+        until = int(house.now) + 100_000
+        original = house.vault.find((await house.media.upload(b"x")).id)
+        made = house.vault.find((await house.media.upload(b"y")).id)
+        made = house.vault._items[made.id] = made._replace(original=original.id)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(house.vault.keep_until(made, until))
+            tasks.create_task(house.vault.keep_until(original, until + 1))
+        assert house.vault.find(original.id).expires_at == until + 1
+
+
+async def test_what_is_deleted_while_it_is_linked_to_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_house(tmp_path) as house:
+        item = house.vault.find((await house.media.upload(b"x")).id)
+        late = Late()
+        with monkeypatch.context() as patched:
+            patched.setattr(asyncio, "to_thread", late.to_thread)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(house.vault.keep_until(item, int(house.now) + 100_000))
+                tasks.create_task(house.vault.remove(item))
+                await late.perform(2)
+        assert house.files() == []
 
 
 async def test_what_is_deleted_is_gone(tmp_path: Path) -> None:
@@ -451,7 +518,7 @@ def test_what_was_answered_outlives_any_kill(tmp_path: Path) -> None:
 
     async def store_and_kill(media: Media, service: Supervisor) -> None:
         done = asyncio.Event()
-        async with asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(WAIT_S), asyncio.TaskGroup() as tasks:
             for _ in range(8):
                 content = chance.randbytes(chance.randrange(2_000_000))
                 tasks.create_task(upload(media, content, done))
@@ -465,7 +532,8 @@ def test_what_was_answered_outlives_any_kill(tmp_path: Path) -> None:
 
     for is_last in (False, False, False, True):
         with Supervisor(str(MEDIA)) as service:
-            params = {"namespace": "x", "options": {"directory": str(tmp_path)}}
+            options = {"directory": str(tmp_path), "host": own_address()}
+            params = {"namespace": "x", "options": options}
             offered = service.call(1, "initialize", params)["result"]["installation"]
             key = offered["environment"]["ANYCLAW_MEDIA_KEY"]
             media = Media(offered["urls"]["media"], key)
