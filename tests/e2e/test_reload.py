@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from anyclawd.admin.listener import open_port
 from anyclawd.client.exchange import ClientError
 from anyclawd.model.value import Json
 from tests.fakes.daemon import (
@@ -23,6 +24,7 @@ from tests.fakes.daemon import (
     http_get,
     is_alive,
     mock,
+    reserved_port,
     running,
     started,
     system,
@@ -102,9 +104,8 @@ def test_a_policy_is_in_force_and_nothing_was_touched(tmp_path: Path) -> None:
 
 
 def test_a_health_check_begins_and_ends_while_its_unit_runs_on(tmp_path: Path) -> None:
-    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
-        port = listening.getsockname()[1]
-        check = {"type": "tcp", "port": port, "interval": "50ms", "failures": 2}
+    with reserved_port() as port, closing(open_port(port)) as listening:
+        check = {"type": "tcp", "port": port, "interval": "50ms", "timeout": 600, "failures": 2}
         with running(tmp_path, units(a=service(), b=service())) as daemon:
             before = runs(daemon)
             answer = reload(daemon, units(a=service(health=check), b=service()))
@@ -114,7 +115,8 @@ def test_a_health_check_begins_and_ends_while_its_unit_runs_on(tmp_path: Path) -
                 deadline.left("a look at a.service")
             assert runs(daemon) == before
             listening.close()
-            daemon.wait_restarted("a.service", before["a.service"][0])
+            daemon.wait_until(lambda units: units["a.service"]["restarts"], "a restart")
+            assert daemon.unit("a.service")["crash"]["result"] == "health"
             reload(daemon, units(a=service(), b=service()))
             assert daemon.units()["a.service"]["health"] is None
             assert runs(daemon)["b.service"] == before["b.service"]
@@ -165,12 +167,14 @@ def test_what_goes_stops_in_reverse_order(tmp_path: Path) -> None:
     slow = (
         "import signal, sys\n"
         "signal.signal(signal.SIGTERM, lambda *_: (print('ending', flush=True), sys.exit()))\n"
-        "signal.pause()"
+        "print('up', flush=True)\n"
+        "while True: signal.pause()"
     )
+    up = {"readiness": {"type": "log", "pattern": "up"}}
     chain = {
-        "base": service(slow),
-        "middle": service(slow, requires=["base.service"]),
-        "top": service(slow, requires=["middle.service"]),
+        "base": service(slow, **up),
+        "middle": service(slow, requires=["base.service"], **up),
+        "top": service(slow, requires=["middle.service"], **up),
     }
     with running(tmp_path, units(**chain)) as daemon:
         answer = reload(daemon, units())
@@ -180,19 +184,22 @@ def test_what_goes_stops_in_reverse_order(tmp_path: Path) -> None:
 
 
 def test_a_unit_comes_back_while_it_is_going(tmp_path: Path) -> None:
-    """It ignores SIGTERM; before its time is over it is configured again."""
-    stubborn = "import signal; signal.signal(signal.SIGTERM, lambda *_: print('no', flush=True))\n"
-    code = stubborn + "while True: signal.pause()"
-    config = units(a=service(code, timeouts={"stop": 0.5}))
-    with running(tmp_path, config) as daemon:
-        daemon.wait_log("a.service", "running")
+    """It ignores SIGTERM; while that is waited for it is configured again."""
+    stubborn = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    code = stubborn + "print('deaf', flush=True)\nwhile True: signal.pause()"
+    patient: Json = {"stop": 600}
+    with running(tmp_path, units(a=service(code, timeouts=patient))) as daemon:
+        daemon.wait_log("a.service", "deaf")
         before = runs(daemon)["a.service"]
         assert reload(daemon, units(), wait=False)["removed"] == ["a.service"]
-        answer = reload(daemon, config)
+        answer = reload(daemon, units(a=service(timeouts=patient)), wait=False)
         assert answer["added"] == ["a.service"]
-        assert [row["result"] for row in answer["jobs"]] == ["done"]
-        assert runs(daemon)["a.service"] != before
-        assert not is_alive(before[0])
+        assert [row["result"] for row in answer["jobs"]] == [None]
+        assert runs(daemon)["a.service"] == before
+        os.kill(before[0], signal.SIGKILL)
+        daemon.wait_restarted("a.service", before[0])
+        assert runs(daemon)["a.service"][1] != before[1]
+        assert daemon.client.get("/v1/jobs")["jobs"] == []
 
 
 def test_a_unit_that_is_not_enabled_any_more_is_gone(tmp_path: Path) -> None:
@@ -314,10 +321,8 @@ def test_a_dry_run_does_nothing(tmp_path: Path) -> None:
 
 
 def test_settings_of_the_daemon_are_taken_up_live(tmp_path: Path) -> None:
-    with running(tmp_path, units(a=service())) as daemon:
+    with reserved_port() as port, running(tmp_path, units(a=service())) as daemon:
         old_port = daemon.status()["admin_port"]
-        with closing(socket.create_server(("127.0.0.1", 0))) as free:
-            port = free.getsockname()[1]
         changed = units(a=service()) | {
             "log_level": "debug",
             "supervisor": {"admin_port": port},
@@ -339,10 +344,9 @@ def test_settings_of_the_daemon_are_taken_up_live(tmp_path: Path) -> None:
 
 
 def test_a_port_that_is_taken_is_tried_again(tmp_path: Path) -> None:
-    with running(tmp_path, units()) as daemon:
+    with reserved_port() as port, running(tmp_path, units()) as daemon:
         old_port = daemon.status()["admin_port"]
-        with closing(socket.create_server(("127.0.0.1", 0))) as taken:
-            port = taken.getsockname()[1]
+        with closing(open_port(port)):
             answer = reload(daemon, units() | {"supervisor": {"admin_port": port}})
             assert f"cannot listen on 127.0.0.1:{port}" in answer["findings"][0]
             assert daemon.status()["admin_port"] == old_port
@@ -449,7 +453,7 @@ def test_who_hangs_up_cuts_no_reload_short(tmp_path: Path) -> None:
             daemon.wait_log_text("POST /v1/reload")
         daemon.wait_log_text("1 added")
         assert reload(daemon)["changed"] is False
-        assert daemon.units()["b.service"]["active"] == "active"
+        daemon.wait_unit("b.service", "active")
         assert "never retrieved" not in daemon.log_text()
 
 
@@ -561,8 +565,12 @@ def test_messages_in_flight_notice_nothing(tmp_path: Path) -> None:
         assert after["changing.service"] != before["changing.service"]
         for name in ("default.agent", "web.channel"):
             assert after[name] == before[name]
+        deadline = Deadline()
         [session] = daemon.client.get("/v1/sessions")["sessions"]
-        assert (session["state"], session["queued"]) == ("idle", 0)
+        while session["state"] != "idle":  # the last turn goes on behind its last word
+            deadline.left("the end of the last turn")
+            [session] = daemon.client.get("/v1/sessions")["sessions"]
+        assert session["queued"] == 0
 
 
 def test_a_turn_outlives_the_reload_that_removes_its_neighbours(
