@@ -1,6 +1,7 @@
 """What a real daemon serves to its agents, files and terminals: the mock agent asks for it."""
 
 import os
+import select
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from anyclawd.model.value import Json
-from tests.fakes.daemon import Daemon, is_alive, mock, running, system
+from tests.fakes.daemon import WAIT_S, Daemon, is_alive, mock, running, system
 
 Serve = Callable[..., AbstractContextManager[Daemon]]
 
@@ -93,11 +94,13 @@ def test_no_command_outlives_its_agent(serve: Serve, work: Path) -> None:
     (work / "stubborn.py").write_text(STUBBORN)
     pids = work / "pids"
     os.mkfifo(work / "told")
+    told_there = os.open(work / "told", os.O_RDONLY | os.O_NONBLOCK)
     with serve(terminal=True) as daemon:
         line = f"{sys.executable} stubborn.py pids & while [ $(wc -l < pids) -lt 2 ]; do :; done"
         talk = daemon.talk(f"!run touch pids; {line}; echo > told; wait", agent="default")
         next(talk)
-        (work / "told").read_text()
+        assert select.select([told_there], [], [], WAIT_S)[0]
+        os.close(told_there)
         found = [int(pid) for pid in pids.read_text().split()]
         assert len(found) == 2
         assert all(map(is_alive, found))
