@@ -33,9 +33,9 @@ _MESSAGES_SHOWN = 20
 _HISTORY_MAX_BYTES = 4 * 2**20
 
 
-def fork_of(key: str) -> SessionKey:
-    """What a fork is called while its agent is making it; no chat has such a key."""
-    return SessionKey(f"fork of {key}")
+def fork_of(key: str, number: int) -> SessionKey:
+    """What a fork is called while its agent is making it; no chat and no other has such a key."""
+    return SessionKey(f"fork {number} of {key}")
 
 
 def _nothing(answer: Json) -> None:
@@ -49,6 +49,7 @@ class Chats:
         self._gateway = gateway
         self._router = gateway.router
         self._store = gateway.store
+        self._forks = 0  # that were asked for
 
     # --- looking ----------------------------------------------------------------------------------
 
@@ -176,7 +177,9 @@ class Chats:
         if not session.agent.capabilities.fork:
             raise RequestError(f"agent {session.agent.route.name!r} does not offer session/fork")
         acp_id: str
-        route, servers, unnamed = session.agent.route, self._gateway.mcp_servers, fork_of(key)
+        self._forks += 1
+        route, servers = session.agent.route, self._gateway.mcp_servers
+        unnamed = fork_of(key, self._forks)
         entries = servers.entries(route, unnamed, has_http=session.agent.capabilities.mcp_http)
         fork: Session | None = None
 

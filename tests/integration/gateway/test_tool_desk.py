@@ -1,5 +1,6 @@
 """What sessions are told of their tools, and what trusted tools may do to chats."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -62,7 +63,8 @@ def boot(
     gateway.start()
     channel, process = ChannelProcess(gateway, units[1]), AgentProcess(gateway, units[0])
     channel.initialize()
-    process.initialize(loadSession=True, mcpCapabilities={"http": http})
+    can: Json = {"loadSession": True, "sessionCapabilities": {"fork": {}}}
+    process.initialize(**can, mcpCapabilities={"http": http})
     return gateway, channel, process
 
 
@@ -120,6 +122,21 @@ async def test_another_conversation_has_another_token() -> None:
     channel.message("/new")
     second = token_of(agent.open("s2")["mcpServers"][0])
     assert (gateway.grants.find(first), gateway.grants.find(second)) == (None, Grant(KEY, AGENT))
+
+
+async def test_each_of_two_forks_that_are_made_at_once_has_a_token_of_its_own() -> None:
+    gateway, channel, agent = boot()
+    channel.message("hello")
+    agent.open("s1")
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(2):
+            tasks.create_task(gateway.chats.fork(KEY))
+        asked = [await agent.wait_for("session/fork") for _ in range(2)]
+        for name, request in zip("xy", asked, strict=True):
+            agent.answer(request, {"sessionId": name})
+    for name, request in zip("xy", asked, strict=True):
+        token = token_of(request["params"]["mcpServers"][0])
+        assert gateway.grants.find(token) == Grant(SessionKey(f"web:fork:{name}"), AGENT)
 
 
 async def test_a_session_is_opened_when_it_is_known_where_its_tools_are() -> None:
