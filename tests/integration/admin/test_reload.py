@@ -5,8 +5,10 @@ import os
 import pty
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -160,13 +162,20 @@ def test_a_runtime_property_is_written_where_the_daemon_says(served: Served, con
 
 
 @pytest.fixture
-def foreign(served: Served, config: Path) -> Path:
-    """A directory like /run: what the daemon, of another user, has below it is its own."""
-    run = Path(served.control.dropins).parent
-    for above in (run, *run.parents):
-        if above.name.startswith(("popen-", "pytest-", "test_")):
-            above.chmod(0o755)  # pytest's own are closed to others
-    runtime = run / "anyclawd"
+def foreign(served: Served, config: Path) -> Iterator[Path]:
+    """A directory like /run: what the daemon, of another user, has below it is its own.
+
+    It is not one of pytest's: these are closed to others, and every run of it sees to that.
+    """
+    with TemporaryDirectory() as name:
+        run = Path(name)
+        run.chmod(0o755)
+        arrange(served, config, run / "anyclawd")
+        yield run
+
+
+def arrange(served: Served, config: Path, runtime: Path) -> None:
+    """Give each what is its own: root the configuration, and NOBODY a runtime directory."""
     runtime.mkdir()
     served.control.dropins = str(runtime / "dropins")
     for path, owner, mode in (
@@ -176,7 +185,6 @@ def foreign(served: Served, config: Path) -> Path:
     ):
         os.chown(path, owner, NOBODY)
         path.chmod(mode)
-    return run
 
 
 @as_root
