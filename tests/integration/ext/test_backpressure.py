@@ -1,11 +1,14 @@
 """What one side does not take, the other side keeps back: real pipes, which hold 64 KiB."""
 
 import json
+import select
 import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
+from typing import IO
 
 from tests.integration.ext.supervisor import WAIT_S, Supervisor
 
@@ -61,12 +64,22 @@ def test_deliveries_wait_in_the_pipe_and_arrive_in_order(tmp_path: Path) -> None
 
         writer = threading.Thread(target=deliver)
         writer.start()
+        assert channel.process.stdin is not None
+        wait_full(channel.process.stdin)
+        assert writer.is_alive()
         channel.process.send_signal(signal.SIGUSR1)
         for number in range(count):
             sent = channel.receive_method("channel/sendMessage")["params"]
             assert sent["content"][0]["text"] == str(number)
         writer.join(WAIT_S)
         assert channel.close() == 0
+
+
+def wait_full(pipe: IO[bytes]) -> None:
+    """Return once a pipe takes no more."""
+    give_up_at = time.monotonic() + WAIT_S
+    while select.select([], [pipe], [], 0.01)[1]:
+        assert time.monotonic() < give_up_at, "the pipe goes on taking what it is given"
 
 
 def test_an_agent_waits_for_a_supervisor_that_does_not_read(tmp_path: Path) -> None:

@@ -569,11 +569,13 @@ async def test_a_server_that_breaks_off_is_told_of() -> None:
 
 
 async def test_a_server_that_is_not_there_is_told_of() -> None:
-    async with site() as server:
-        pass
-    async with tool(server, rule(server)) as asked:
-        refused = await asked.refusal("/a")
-        assert refused.startswith(f"api.test:{server.port}: cannot connect: ")
+    server = Site()
+    with socket.socket() as silent:  # has the port, and does not listen
+        silent.bind((HERE, 0))
+        server.port = silent.getsockname()[1]
+        async with tool(server, rule(server)) as asked:
+            refused = await asked.refusal("/a")
+            assert refused.startswith(f"api.test:{server.port}: cannot connect: ")
     async with tool(server, rule(server, "none.test")) as asked:
         refused = await asked.refusal(f"http://none.test:{server.port}/")
         assert refused == "the name none.test cannot be looked up: name or service not known"

@@ -11,6 +11,7 @@ from PIL import Image
 
 from anyclaw_sdk.media import Claim, MediaError
 from tests.integration.ext.media_house import House, modules, open_house
+from tests.integration.ext.supervisor import WAIT_S
 
 
 def noise(width: int, height: int, mode: str = "RGB") -> Image.Image:
@@ -176,7 +177,7 @@ async def test_an_image_that_takes_too_much_ends_its_worker_alone(tmp_path: Path
 
 async def test_workers_come_and_go(tmp_path: Path) -> None:
     """Real children: one that is killed is replaced, one that is idle is ended."""
-    images = modules.images.Images(modules.options.ImageOptions(), 2**20)
+    images = modules.images.Images(modules.options.ImageOptions(timeout_s=WAIT_S), 2**20)
     source = tmp_path / "a.png"
     source.write_bytes(encoded(noise(9, 9), "PNG"))
     assert (await images.shrink(source, tmp_path / "1")).state == "kept"

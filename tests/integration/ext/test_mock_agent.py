@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from anyclaw_sdk.types import Json, Message
-from tests.integration.ext.supervisor import ROOT, Supervisor
+from tests.integration.ext.supervisor import ROOT, WAIT_S, Supervisor
 
 MOCK = str(ROOT / "ext/agents/mock")
 
@@ -302,7 +302,7 @@ def test_a_reader_that_has_gone_ends_it() -> None:
         process.stdin.flush()
         assert os.read(reader, 1)
         os.close(reader)
-        assert process.wait(20) == 0
+        assert process.wait(WAIT_S) == 0
 
 
 def test_files_serve_as_stdin_and_stdout(tmp_path: Path) -> None:
@@ -313,7 +313,9 @@ def test_files_serve_as_stdin_and_stdout(tmp_path: Path) -> None:
         '"params":{"sessionId":"s","prompt":[{"type":"text","text":"hello"}]}}\n'
     )
     with script.open("rb") as stdin, output.open("wb") as stdout:
-        subprocess.run([sys.executable, MOCK], stdin=stdin, stdout=stdout, check=True, timeout=20)
+        subprocess.run(
+            [sys.executable, MOCK], stdin=stdin, stdout=stdout, check=True, timeout=WAIT_S
+        )
     assert output.read_text().splitlines()[-1] == (
         '{"jsonrpc":"2.0","id":2,"result":{"stopReason":"end_turn"}}'
     )

@@ -8,6 +8,8 @@ from typing import Any
 import acp
 from acp.schema import AllowedOutcome, RequestPermissionResponse
 
+from tests.integration.ext.supervisor import WAIT_S
+
 AGENT = """
 import asyncio
 from anyclaw_sdk.agent import Agent, Turn, run
@@ -47,7 +49,7 @@ def test_the_official_client_talks_to_an_agent_of_the_sdk(tmp_path: Path) -> Non
     async def test() -> None:
         client = Client()
         async with (
-            asyncio.timeout(30),
+            asyncio.timeout(WAIT_S),
             acp.spawn_agent_process(client, sys.executable, str(script)) as (agent, _),  # type: ignore[arg-type]  # what is not asked is not implemented
         ):
             assert (await agent.initialize(protocol_version=1)).protocol_version == 1

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from anyclaw_sdk.types import Json, Message
+from tests.integration.ext.supervisor import WAIT_S
 
 PROGRAM = """
 import os, subprocess, sys, threading, time
@@ -74,7 +75,7 @@ def test_stdout_is_protected_noise_is_skipped_and_the_end_of_stdin_is_the_end(
     assert b"skipped a line of 8 bytes" in told
     program.stdin.close()  # a thread that never ends keeps nobody waiting
     assert read(program)["error"]["message"] == "the request was cancelled"
-    assert program.wait(10) == 0
+    assert program.wait(WAIT_S) == 0
     told += program.stderr.read()
     assert [
         line for line in (b"one line on stdout", b"another", b"a third") if line not in told
@@ -85,4 +86,4 @@ def test_sigterm_ends_a_tool_in_peace(program: "subprocess.Popen[bytes]") -> Non
     send(program, id=1, method="initialize", params={})
     read(program)
     program.send_signal(signal.SIGTERM)
-    assert program.wait(10) == 0
+    assert program.wait(WAIT_S) == 0
