@@ -37,8 +37,10 @@ _BLOWS = (
     signal.SIGHUP,
     signal.SIGUSR1,
 )
-#: More descriptors than it had with everything up: some connections that are just being closed.
+#: More descriptors than it had in the beginning: some connections that are just being closed.
 _DESCRIPTORS = 12
+#: And for each process more: its pipes, its pidfd, a file of its control group.
+_DESCRIPTORS_OF_ONE = 5
 
 
 class Life:
@@ -57,7 +59,7 @@ class Life:
     def begin(self) -> None:
         self.daemon.wait_ready()
         self._wait_rest()
-        self._descriptors = self._count_descriptors()
+        self._descriptors, self._processes = self._count_descriptors(), self._count_processes()
 
     # -- what may happen ---------------------------------------------------------------------------
 
@@ -283,7 +285,9 @@ class Life:
         """Thaw, come to rest, stop; nothing may be left, and nothing may have leaked."""
         self._thaw()
         self._wait_rest()
-        assert self._count_descriptors() <= self._descriptors + _DESCRIPTORS
+        more = max(0, self._count_processes() - self._processes)  # units may have been added
+        most = self._descriptors + _DESCRIPTORS + more * _DESCRIPTORS_OF_ONE
+        assert self._count_descriptors() <= most
         self.daemon.signal(signal.SIGTERM)
         self._expect_end()
 
@@ -309,6 +313,9 @@ class Life:
 
     def _count_descriptors(self) -> int:
         return len(list(Path(f"/proc/{self.daemon.pid}/fd").iterdir()))
+
+    def _count_processes(self) -> int:
+        return sum(row["pid"] is not None for row in self.daemon.units().values())
 
     # -- looking -----------------------------------------------------------------------------------
 

@@ -171,7 +171,8 @@ def test_the_clock_is_later_than_our_own_files() -> None:
 
 
 def test_shapes_and_rights_are_seen(tmp_path: Path) -> None:
-    (tmp_path / "file").touch(0o640)
+    (tmp_path / "file").touch()
+    (tmp_path / "file").chmod(0o640)
     os.mkfifo(tmp_path / "pipe")
     shapes = {
         name: look_at(str(tmp_path / name), Use.PRIVATE).shape

@@ -187,6 +187,7 @@ def test_what_only_root_may_read_gets_into_no_plan() -> None:
         (place / "closed").mkdir(0o700)
         (place / "closed" / "key").write_text("a key of root")
         (place / "anyclaw.yaml").write_text("units: {x.service: {exec: [/x, !credential key]}}")
+        (place / "anyclaw.yaml").chmod(0o644)
         scene = Scene(
             environ={"CREDENTIALS_DIRECTORY": str(place / "closed")},
             socket="/s",
