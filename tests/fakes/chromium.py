@@ -51,7 +51,7 @@ def look(directory: Path, documents: Mapping[str, str], script: str) -> Json:
         [PROGRAM, *_FLAGS, f"--user-data-dir={directory / 'profile'}", page.as_uri()],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=True,
     )
     _, found, rest = done.stdout.partition('data-found="')

@@ -95,9 +95,11 @@ const use = (document) => {
   const frames = [];
   window.requestAnimationFrame = (draw) => frames.push(draw);
   window.cancelAnimationFrame = () => frames.splice(0);
+  const pressed = window.performance.now();
+  window.performance.now = () => pressed;
   get("play").click();
   found.playing = get("play").textContent;
-  frames.shift()(window.performance.now() + 100);
+  frames.shift()(pressed + 100);
   found.moved = document.querySelectorAll(".phase-idle, .phase-waiting").length > 0;
   get("play").click();
   found.paused = get("play").textContent;
