@@ -236,7 +236,7 @@ def in_loop(test: Callable[[Path], Json]) -> Callable[[Path], None]:
     """Run a test in a loop of its own, bounded in time."""
 
     def run(tmp_path: Path) -> None:
-        asyncio.run(asyncio.wait_for(test(tmp_path), 20))
+        asyncio.run(asyncio.wait_for(test(tmp_path), 60))
 
     run.__name__ = test.__name__
     return run

@@ -22,6 +22,8 @@ TOUGH: Json = {
     "backoff": {"initial": 0.01, "factor": 1, "max": 0.01, "jitter": 0},
     "start_limit": {"burst": 10_000},
 }
+#: However long a process may take to begin, it is the test that gives it up.
+UNHURRIED: Json = {"timeouts": {"start": 0}}
 
 
 class Line(NamedTuple):
@@ -44,7 +46,8 @@ def official(directory: Path, **settings: Json) -> Json:
     program = str(_AGENTS / "official.py")
     notes = str(transcript_of(directory))
     binary = [sys.executable, program, str(directory / "sessions"), notes]
-    return {"workspace": {"type": "local", "binary": binary}, **TOUGH, **settings}
+    workspace = {"type": "local", "binary": binary}
+    return {"workspace": workspace, **TOUGH, **UNHURRIED, **settings}
 
 
 def transcript_of(directory: Path) -> Path:
@@ -53,9 +56,13 @@ def transcript_of(directory: Path) -> Path:
 
 def read_transcript(directory: Path) -> list[Line]:
     """What has passed between a daemon and its misbehaving agent, over all processes of it."""
-    lines = transcript_of(directory).read_text().splitlines()
-    found = [json.loads(line) for line in lines]
+    found = [json.loads(line) for line in _lines(directory)]
     return [Line(one["from"], one["frame"]) for one in found if "from" in one]
+
+
+def _lines(directory: Path) -> list[str]:
+    """The lines of a transcript that are whole: its agent may be writing the next one just now."""
+    return transcript_of(directory).read_text().split("\n")[:-1]
 
 
 class Chat:
@@ -127,8 +134,8 @@ class Talk:
     def begin(self) -> "Talk":
         """Let the next test have chats of its own, and a transcript that begins here."""
         self._guests += 1
-        path = transcript_of(self._directory)
-        self._begun_at = len(path.read_text().splitlines()) if path.exists() else 0
+        is_begun = transcript_of(self._directory).exists()
+        self._begun_at = len(_lines(self._directory)) if is_begun else 0
         return self
 
     def chat(self, peer: str = "ann") -> Chat:
@@ -161,8 +168,7 @@ class Talk:
 
     def notes(self) -> list[Frame]:
         """What the agent has noted, line by line; of the one on the official SDK, its calls."""
-        lines = transcript_of(self._directory).read_text().splitlines()
-        return [json.loads(line) for line in lines[self._begun_at :]]
+        return [json.loads(line) for line in _lines(self._directory)[self._begun_at :]]
 
     def agent_pid(self) -> int:
         pid: int = self.daemon.units()["default.agent"]["pid"]
@@ -183,7 +189,7 @@ def talking(
         **CHANNEL_RESULT,
         "capabilities": {**CHANNEL_RESULT["capabilities"], **(capabilities or {})},
     }
-    channel = sections.pop("channel", {})
+    channel = {**UNHURRIED, **sections.pop("channel", {})}
     config = system(
         {"default": agent}, {"web": theatre.channel("w", result=result, **channel)}, **sections
     )

@@ -1,12 +1,13 @@
 """Files and terminals: served where the configuration says so, within the workspace."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
 from anyclawd.model.value import Json
-from tests.fakes.daemon import wait_dead
+from tests.fakes.daemon import Deadline, wait_dead
 from tests.fakes.puppet import Stage
 from tests.fakes.talk import Talk, misbehaving, official, talking
 
@@ -202,12 +203,23 @@ def test_a_terminal_ends_with_its_agent(tmp_path: Path, theatre: Stage) -> None:
         wait_dead(pid)
 
 
+#: Says who it is in the program that stays: amid an exec, a process has no environment to be seen.
+SLEEPER = """
+import os, signal
+with open({path!r} + ".new", "w") as file:
+    file.write(str(os.getpid()))
+os.rename(file.name, {path!r})
+signal.pause()
+"""
+
+
 def sleeper(talk: Talk, directory: Path) -> int:
     """The pid of a command that runs in a terminal until it is ended."""
-    path = directory / "pid"
-    script = f"echo $$ > {path}.new && mv {path}.new {path} && exec sleep 1000"
-    answers(talk, request("terminal/create", command="/bin/sh", args=["-c", script]))
+    path, deadline = directory / "pid", Deadline()
+    args = ["-SEc", SLEEPER.format(path=str(path))]
+    answers(talk, request("terminal/create", command=sys.executable, args=args))
     while not path.exists():
+        deadline.left("the command to begin")
         talk.daemon.status()
     return int(path.read_text())
 

@@ -15,8 +15,10 @@ from tests.conformance.mcp.door import Door
 from tests.conformance.mcp.peers import MODES
 from tests.fakes.daemon import Daemon, is_alive, running, started, system
 from tests.fakes.puppet import Frame, Puppet, Stage, stage
-from tests.fakes.talk import TOUGH, misbehaving, transcript_of
+from tests.fakes.talk import TOUGH, UNHURRIED, misbehaving, transcript_of
 
+#: A tool that comes back at once, and is given up by nobody but the test.
+ENDURING: Json = {**TOUGH, **UNHURRIED, "call_timeout": "1h"}
 #: What an agent says of itself that can reach tools over HTTP.
 HTTP = {"capabilities": {"mcpCapabilities": {"http": True}}}
 
@@ -70,9 +72,12 @@ class ToolPuppet(Puppet):
         self.list_others()
 
     def list_others(self) -> None:
+        """All but tools; when this returns it is known, and whoever listens has been told."""
         self.done(self.expect("prompts/list"), prompts=[PROMPT])
         self.done(self.expect("resources/list"), resources=[NOTE])
         self.done(self.expect("resources/templates/list"), resourceTemplates=[TEMPLATE])
+        self.say({"id": "listed", "method": "ping"})
+        self.expect_answer("listed")
 
     def offer(self, request: Frame, *tools: str, members: str = "") -> None:
         """Answer a list of tools with these texts."""
@@ -236,8 +241,8 @@ def _agents(directory: Path, granted: Mapping[str, list[str]]) -> Json:
 def playhouse(directory: Path) -> Iterator[Playhouse]:
     with stage(directory) as theatre:
         tools = {
-            "played": theatre.tool("played", **TOUGH),
-            "modern": theatre.tool("modern", mcp_era="modern", **TOUGH),
+            "played": theatre.tool("played", **ENDURING),
+            "modern": theatre.tool("modern", mcp_era="modern", **ENDURING),
         }
         granted = {
             "default": ["played", "modern"],
@@ -255,8 +260,8 @@ def playhouse(directory: Path) -> Iterator[Playhouse]:
 @contextmanager
 def makers_house(directory: Path, tools: Mapping[str, Json]) -> Iterator[House]:
     """Its tools are programs of other makers."""
-    tough = {name: {**entry, **TOUGH} for name, entry in tools.items()}
+    enduring = {name: {**entry, **ENDURING} for name, entry in tools.items()}
     granted = {"default": [*tools], "old": [*tools]}
-    config = system(_agents(directory, granted), tools_manager={"tools": tough})
+    config = system(_agents(directory, granted), tools_manager={"tools": enduring})
     with running(directory, config) as daemon:
         yield House(directory, daemon)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.units.programs import TOUGH, idle, runs, service
-from tests.fakes.daemon import Daemon, Deadline, running, started, system
+from tests.fakes.daemon import WAIT_S, Daemon, Deadline, running, started, system
 
 #: Notes what happens to it in a file that it shares with others, and says that it is ready.
 NOTING = """
@@ -20,17 +20,14 @@ import os, signal, socket
 def note(what):
     with open({path!r}, "ab", 0) as file:
         file.write(f"{{what}} {number}\\n".encode())
-def end(*_):
-    note("ended")
-    raise SystemExit
-signal.signal(signal.SIGTERM, end)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
 note("begun")
 with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
     address = os.environ["NOTIFY_SOCKET"]
     note("ready")
     notify.sendto(b"READY=1", address.replace("@", "\\0", 1) if address[0] == "@" else address)
-while True:
-    signal.pause()
+signal.sigwait([signal.SIGTERM])
+note("ended")
 """
 
 
@@ -53,7 +50,10 @@ def test_a_chain_of_five_starts_ready_by_ready_and_stops_in_reverse(tmp_path: Pa
 
 
 def test_many_restarts_never_make_two_processes(tmp_path: Path) -> None:
-    """Behaviour 24: the program itself holds a lock, and complains where another has it."""
+    """Behaviour 24: the program itself holds a lock, and complains where another has it.
+
+    It is up once it has looked, so that each of them has had the time to.
+    """
     lock = tmp_path / "lock"
     code = (
         "import fcntl, signal\n"
@@ -62,9 +62,12 @@ def test_many_restarts_never_make_two_processes(tmp_path: Path) -> None:
         "    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)\n"
         "except OSError:\n"
         f"    open({str(tmp_path / 'twice')!r}, 'w')\n"
+        "print('has looked', flush=True)\n"
         "signal.pause()\n"
     )
-    with running(tmp_path, system(units={"one.service": service(code, **TOUGH)})) as daemon:
+    readiness = {"type": "log", "pattern": "^has looked$"}
+    unit = service(code, readiness=readiness, timeouts={"start": 0}, **TOUGH)
+    with running(tmp_path, system(units={"one.service": unit})) as daemon:
         with ThreadPoolExecutor(10) as pool:
             asked = [pool.submit(daemon.job, "restart", "one.service") for _ in range(50)]
         assert {row["result"] for future in asked for row in future.result()} == {"done"}
@@ -96,7 +99,7 @@ def test_units_stop_at_the_same_time(tmp_path: Path) -> None:
         "while len(list(place.glob('asked-*'))) < 5:\n"
         "    signal.sigtimedwait([signal.SIGUSR1], 0.01)\n"
     )
-    units = {f"{number}.service": service(code, timeouts={"stop": 20}) for number in range(5)}
+    units = {f"{number}.service": service(code, timeouts={"stop": WAIT_S}) for number in range(5)}
     with running(tmp_path, system(units=units)) as daemon:
         for name in units:
             daemon.wait_log(name, "waiting")
@@ -312,7 +315,10 @@ def timed_waits(daemon: Daemon) -> list[str]:
         pytest.skip(f"the numbers of system calls of {_MACHINE} are not known")
     found = []
     for task in Path(f"/proc/{daemon.pid}/task").iterdir():
-        number, *arguments = (task / "syscall").read_text().split()
+        try:
+            number, *arguments = (task / "syscall").read_text().split()
+        except (FileNotFoundError, ProcessLookupError):  # the thread has ended just now
+            continue
         at = _WAITS[_MACHINE].get(int(number) if number != "running" else -1)
         if at is None or int(arguments[at], 16) not in (0, 0xFFFFFFFF, 2**64 - 1):
             found.append(" ".join([number, *arguments]))

@@ -191,7 +191,7 @@ class Official(acp.Agent):
         return f"{ended.exit_code} {shown.output}"
 
     async def kill_a_terminal(self, session_id: str) -> str:
-        made = await self.client.create_terminal(session_id, "/bin/cat")
+        made = await self.client.create_terminal(session_id, "/bin/sleep", ["1000000"])
         await self.client.kill_terminal(session_id, made.terminal_id)
         ended = await self.client.wait_for_terminal_exit(session_id, made.terminal_id)
         await self.client.release_terminal(session_id, made.terminal_id)

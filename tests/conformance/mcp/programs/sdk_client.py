@@ -17,6 +17,7 @@ lines without an id. Orders are carried out side by side.
 """
 
 import json
+import os
 import sys
 import warnings
 from typing import Any
@@ -35,8 +36,10 @@ REFERENCES = {"ref/prompt": PromptReference, "ref/resource": ResourceTemplateRef
 
 
 def tell(**line: Json) -> None:
-    sys.stdout.write(json.dumps(line) + "\n")
-    sys.stdout.flush()
+    """Whole, also where stdout has no buffer and a signal interrupts the write."""
+    data = json.dumps(line).encode() + b"\n"
+    while data:
+        data = data[os.write(1, data) :]
 
 
 def plain(value: Json) -> Json:
