@@ -19,6 +19,10 @@ class Valve:
     def invocation(self) -> str:
         return self._wire.invocation
 
+    @property
+    def has_ended(self) -> bool:
+        return self._wire.has_ended
+
     def write(self, data: bytes) -> None:
         self._wire.write(data)
 

@@ -173,7 +173,11 @@ class Connection:
         self._peer.ended()
         if not self._is_closing:
             loop, grace_s = asyncio.get_running_loop(), self._wire.unit.timeouts.eof_grace_s
-            self._end = loop.call_later(grace_s, self.fail, "it has closed its stdout and stays")
+            self._end = loop.call_later(grace_s, self._note_stay)
+
+    def _note_stay(self) -> None:
+        if not self._wire.has_ended:  # else nobody has noticed so far
+            self.fail("it has closed its stdout and stays")
 
     def pause_writing(self) -> None:
         self._peer.writing_paused()

@@ -116,6 +116,10 @@ class Intake(Protocol):
         """Time is up: end the turns that are still running."""
 
 
+#: How soon a timer of a unit is looked at again whose main process is found dead. Nothing that a
+#: timer sets off could hasten that end: what it has left is being killed already.
+_END_S = 0.1
+
 #: What became of a spawn that was performed before there was a driver.
 Early: TypeAlias = "tuple[str, spawn.Spawned | OSError]"  #: invocation, and process or failure
 
@@ -143,7 +147,7 @@ class Driver:
         self.environ = environ
         self.manager = Manager(plan, random.random, self._new_invocation)
         self.logs = LogPump(loop)
-        self.timers = Timers(loop, self._on_timer)
+        self.timers = Timers(loop, self._on_timer, self._catch_up)
         self.processes: dict[UnitName, Process] = {}
         self.announced: list[Callable[[UnitName, Sub, Sub], None]] = []
         self.settled: list[Callable[[SettleBoot], None]] = []
@@ -502,6 +506,18 @@ class Driver:
         unit, timer = key
         assert isinstance(timer, Timer)
         self.feed(TimerElapsed(unit, timer))
+
+    def _catch_up(self, key: Hashable) -> None:
+        """A unit is late only if it has neither said nor done by now what its timer waits for."""
+        assert isinstance(key, tuple)
+        name, _ = key
+        self._entourage.notices.drain(name)
+        process = self.processes.get(name)
+        if process is None:
+            return
+        process.catch_up()
+        if process.has_ended and self.processes.get(name) is process and self.timers.is_armed(key):
+            self.timers.arm(key, time.monotonic() + _END_S)  # its end is told before that
 
     def _on_ending(self, process: Process) -> None:
         """The main process is dead. It may have named another one that takes its place."""

@@ -170,10 +170,13 @@ class Process:
     def signal_group(self, number: int) -> None:
         """Send a signal to the main process and all that is in its process group."""
         # It may hold nobody whom we may signal. Its number is the group's own as long as its first
-        # process is not reaped, or any other lives in it.
+        # process is not reaped, or any other lives in it. A main process that is no child of ours
+        # may have been reaped: what was found was the group of whoever has its number by then.
         if self.pidfd != -1:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(os.getpgid(self.pid), number)
+                group = os.getpgid(self.pid)
+                if not _is_reaped(self.pidfd):
+                    os.killpg(group, number)
 
     def signal_main(self, number: int) -> None:
         """Send a signal to the main process alone; of an isolated unit that is its program."""
@@ -237,6 +240,8 @@ class Process:
             self._late = self._reaper.loop.call_later(KILL_TIMEOUT_S, self._complain)
 
     def _complain(self) -> None:
+        if self.has_ended:
+            return  # and nobody has noticed so far
         state = tree.state_of(self.pid)
         text = "%s: process %d does not end by SIGKILL, it is in state %s and waits in the kernel"
         log.error(text, self.unit.name, self.pid, state, extra={"unit": self.unit.name})
@@ -281,6 +286,12 @@ class Process:
         if self._stdout != -1 and not self._is_reading:
             self._is_reading = True
             self._reaper.poller.watch(self._stdout, READABLE, self._read_stdout)
+
+    def catch_up(self) -> None:
+        """Read what is there by now, although nobody has told so far: as much as in one turn."""
+        self._read_stderr()
+        if self._is_reading:
+            self._read_stdout()
 
     def _read_stdout(self) -> None:
         if self._stdout == -1:
@@ -449,11 +460,12 @@ class Process:
     def _await_end(self) -> None:
         """The end of the process ought to follow; one that stays is of no use to anybody."""
         if self._report is not None and not self._is_closing:
-            self._end = self._reaper.loop.call_later(
-                self.unit.timeouts.eof_grace_s,
-                self._report.failed,
-                "it has closed its stdin and stays",
-            )
+            grace_s = self.unit.timeouts.eof_grace_s
+            self._end = self._reaper.loop.call_later(grace_s, self._note_stay, self._report)
+
+    def _note_stay(self, report: Report) -> None:
+        if not self.has_ended:  # else nobody has noticed so far
+            report.failed("it has closed its stdin and stays")
 
     def _flush(self) -> None:
         if self._stdin == -1 or not self._pending:
@@ -493,6 +505,16 @@ class Process:
 def _acknowledge(events: int) -> None:
     """A file of events stays exceptional until it is read; look into it after this."""
     os.pread(events, 1, 0)
+
+
+def _is_reaped(pidfd: int) -> bool:
+    try:
+        signal.pidfd_send_signal(pidfd, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
 
 
 def _is_dead(pidfd: int) -> bool:

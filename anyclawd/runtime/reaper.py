@@ -59,12 +59,15 @@ class Reaper:
 
     def start(self) -> None:
         """Begin to reap orphans. Every leader that runs already must have been enrolled."""
-        # uvloop refuses `add_signal_handler` for SIGCHLD; both loops run handlers of `signal`.
-        signal.signal(signal.SIGCHLD, self._note_sigchld)
+        try:
+            self.loop.add_signal_handler(signal.SIGCHLD, self._schedule)
+        except RuntimeError:  # uvloop refuses this one; it wakes up for any handler of `signal`
+            signal.signal(signal.SIGCHLD, self._note_sigchld)
         self._schedule()
 
     def close(self) -> None:
         """Kill and reap every orphan that is left, marked or not; leaders are not touched."""
+        self.loop.remove_signal_handler(signal.SIGCHLD)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self.poller.close()
         tree.kill_children(self._leaders.keys() | self._spared)
@@ -208,15 +211,17 @@ class Reaper:
         return is_branded or instance == self._instance
 
     def _give_up(self, process: "Process") -> None:
+        self._take_stock()  # who is dead by now, and was not noticed so far, has not stayed
         left = {pid for pid, owner in self._orphans.items() if owner is process}
         if process.cgroups is not None:
             left |= {*process.cgroups.pids(process.unit.name, process.part)}
-        log.error(
-            "%s: cannot end processes %s that it has left",
-            process.unit.name,
-            sorted(left),
-            extra={"unit": process.unit.name},
-        )
+        if left:
+            log.error(
+                "%s: cannot end processes %s that it has left",
+                process.unit.name,
+                sorted(left),
+                extra={"unit": process.unit.name},
+            )
         self._finish(process)
 
     def _finish(self, process: "Process") -> None:

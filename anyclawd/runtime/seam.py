@@ -50,6 +50,10 @@ class Wire(Protocol):
     @property
     def invocation(self) -> str: ...
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process is dead, also where that has not been told so far."""
+
     def write(self, data: bytes) -> None:
         """Queue bytes; never blocks and never raises, and drops them once the pipe is broken."""
 

@@ -24,6 +24,7 @@ class PipeWire:
     def __init__(self, unit: Unit, process: Process) -> None:
         self.unit, self._process = unit, process
         self.invocation = "1"
+        self.has_ended = False
         self.is_reading = asyncio.Event()
         self.is_reading.set()
 

@@ -19,6 +19,7 @@ class FakeWire:
         self._unit, self._invocation = unit, invocation
         self.written = b""
         self.writes = 0
+        self.has_ended = False
         self._is_reading = asyncio.Event()
         self._is_reading.set()
         self._is_written = asyncio.Event()

@@ -1,9 +1,12 @@
 """The connection below every protocol, with a peer that only writes down."""
 
+import asyncio
 import logging
+from dataclasses import replace
 
 import pytest
 
+from anyclawd.model.policy import Timeouts
 from anyclawd.model.value import Json
 from anyclawd.runtime.connection import NOISE_BURST, Connection, Reply
 from anyclawd.wire.jsonrpc import RpcError
@@ -64,6 +67,20 @@ async def test_messages_come_in_order_and_the_batch_ends_once() -> None:
     connection.data_received(b'{"method":"a"}\ntaken\n{"method":"b"}\n{"meth')
     connection.data_received(b'od":"c"}\n')
     assert peer.notes == [("a", 14), ("b", 14), "batch", ("c", 14), "batch"]
+
+
+@pytest.mark.parametrize("is_dead", [True, False], ids=["dead", "alive"])
+async def test_who_stays_without_a_stdout_is_failed_and_who_is_dead_does_not_stay(
+    *, is_dead: bool
+) -> None:
+    """Nobody has told of its end when its grace is over."""
+    wire = FakeWire(replace(agent_unit(), timeouts=Timeouts(eof_grace_s=0.0)))
+    report = FakeReport()
+    connection = Connection(wire, report, NotingPeer())
+    wire.has_ended = is_dead
+    connection.eof_received()
+    await asyncio.sleep(0.001)  # timers elapse in their order
+    assert report.told == ([] if is_dead else [("failed", "it has closed its stdout and stays")])
 
 
 async def test_a_reply_is_given_once_with_the_id_as_it_came() -> None:

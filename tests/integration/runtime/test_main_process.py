@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -72,6 +73,38 @@ async def test_the_group_of_another_unit_is_not_signalled(
     process.signal_group(signal.SIGKILL)  # late, and for nobody
     other.write(b"unharmed\n")
     assert await heard.wait_lines(1) == ["unharmed"]
+
+
+#: Puts a process into the background, prints its pid, and kills and reaps it at the next line.
+REAPING = """
+import subprocess, sys
+child = subprocess.Popen(["/bin/sleep", "1000"], start_new_session=True)
+print(child.pid, flush=True)
+sys.stdin.readline()
+child.kill()
+child.wait()
+sys.stdin.readline()
+"""
+
+
+async def test_the_group_of_who_has_its_number_by_now_is_not_signalled(
+    house: House, sink: RecordingSink
+) -> None:
+    """Its parent has reaped it; the record of it is made to name a living group."""
+    process = house.start(sys.executable, "-c", REAPING, sink=sink)
+    pid = int((await sink.wait_lines(1))[0])
+    assert process.change_main(pid)
+    heard = RecordingSink()
+    stranger = house.start("/bin/cat", sink=heard)
+    process.write(b"\n")
+    while tree.state_of(pid) != "X":  # the loop must not go round: it would notice
+        continue
+    process.pid = stranger.pid
+    process.signal_group(signal.SIGKILL)
+    process.pid = pid
+    stranger.write(b"unharmed\n")
+    assert await heard.wait_lines(1) == ["unharmed"]
+    await house.wait_exit(process)
 
 
 async def test_a_process_of_another_unit_cannot_be_the_main_one(house: House) -> None:

@@ -8,7 +8,8 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -34,6 +35,7 @@ from tests.integration.runtime.supervisor import (
     CLIENT,
     ONE,
     Supervise,
+    Supervisor,
     after,
     notifying,
     python,
@@ -97,6 +99,39 @@ async def test_who_is_dead_when_its_ready_is_read_was_never_ready(supervise: Sup
         assert house.state("one").exit == Exit(code=3)
         assert house.state("then").sub is Sub.BLOCKED
         assert house.driver.status_text(ONE) == "gone"
+
+
+async def test_who_was_ready_in_time_is_not_late(supervise: Supervise, tmp_path: Path) -> None:
+    """The word is there to be read."""
+    said = tmp_path / "said"
+    os.mkfifo(said)
+    code = f"say('READY=1')\nopen({str(said)!r}, 'w').close()\n{STAY}"
+    async with supervise(notifying("one", code), waits=False) as house:
+        stand_still(house, said.read_bytes)
+        await house.wait_sub("one", Sub.RUNNING)
+        assert house.subs["one"] == [Sub.START, Sub.RUNNING]
+
+
+async def test_who_was_dead_in_time_is_not_late(supervise: Supervise) -> None:
+    async with supervise(notifying("one", "os._exit(3)"), waits=False) as house:
+        stand_still(house, lambda: wait_dead_first(house.driver, ONE, Sub.START))
+        state = await house.wait_sub("one", Sub.FAILED)
+        assert house.subs["one"] == [Sub.START, Sub.FAILED]
+        assert state.exit == Exit(code=3)
+
+
+def stand_still(house: Supervisor, until: Callable[[], object]) -> None:
+    """Keep the loop from turning while a unit starts, and let it come to the timer first then."""
+    timers, key = house.driver.timers, (ONE, Timer.START)
+
+    def stand() -> None:
+        if house.state("one").sub is Sub.START and timers.is_armed(key):
+            house.driver.rested.remove(stand)
+            until()
+            timers._armed[key].cancel()
+            timers._elapse(key, time.monotonic())
+
+    house.driver.rested.append(stand)
 
 
 async def test_the_protocol_of_another_readiness_is_not_cut_short(supervise: Supervise) -> None:

@@ -108,6 +108,21 @@ async def test_writing_to_a_closed_stdin_is_no_error(house: House, sink: Recordi
     assert process.write_buffer_bytes == 0
 
 
+async def test_who_has_closed_its_stdin_and_is_dead_does_not_stay(
+    house: House, sink: RecordingSink
+) -> None:
+    """Its grace is over, and nobody has noticed its end so far."""
+    process = house.shell("exec <&-; echo closed; exec sleep 1000", sink=sink)
+    await sink.wait_lines(1)
+    process._note_stay(house.report)
+    assert house.report.reasons == ["it has closed its stdin and stays"]
+    os.kill(process.pid, signal.SIGKILL)
+    os.waitid(os.P_PIDFD, process.pidfd, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222 - is killed
+    process._note_stay(house.report)
+    assert len(house.report.reasons) == 1
+    assert await house.wait_exit(process) == Exit(signal=signal.SIGKILL)
+
+
 async def test_a_paused_stdout_is_left_unread(house: House, sink: RecordingSink) -> None:
     process = house.start("/bin/cat", sink=sink)
     process.pause_reading()

@@ -230,6 +230,47 @@ async def test_a_main_process_that_does_not_die_is_named(
     assert await house.wait_exit(process) == Exit(signal=signal.SIGKILL)
 
 
+async def test_who_is_dead_when_the_time_is_up_has_not_stayed(
+    house: House,
+    sink: RecordingSink,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As where the daemon has stood still: the timer comes before the news of the death."""
+
+    def kill(pid: int, number: int) -> None:
+        os.kill(pid, number)
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+
+    monkeypatch.setattr("anyclawd.runtime.reaper.TREE_TIMEOUT_S", -1.0)
+    monkeypatch.setattr("posix.kill", kill)
+    monkeypatch.setattr("anyclawd.runtime.cgroup.Cgroups.kill", lambda *_: None)
+    process = house.shell(f"{HIDING['in-a-session']}\nread wait", sink=sink)
+    pid = int((await sink.wait_lines(1))[0])
+    process.kill_tree()
+    assert await house.wait_exit(process) == Exit(signal=signal.SIGKILL)
+    assert pid not in tree.children()
+    assert "cannot end processes" not in caplog.text
+
+
+async def test_a_main_process_that_has_died_unnoticed_is_not_named(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    process = house.start("/bin/sleep", "1000")
+    process.kill_tree()
+    os.waitid(os.P_PIDFD, process.pidfd, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222 - is killed
+    process._complain()
+    assert await house.wait_exit(process) == Exit(signal=signal.SIGKILL)
+    assert "does not end by SIGKILL" not in caplog.text
+
+
+async def test_the_end_of_a_child_wakes_the_loop(house: House) -> None:
+    """A handler alone runs when the loop goes round, and that may have fallen asleep by then."""
+    descriptor = signal.set_wakeup_fd(-1)
+    signal.set_wakeup_fd(descriptor, warn_on_full_buffer=False)
+    assert descriptor != -1
+
+
 async def test_what_does_not_die_is_named_and_does_not_hold_up_the_end(
     house: House,
     sink: RecordingSink,
