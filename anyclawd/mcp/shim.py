@@ -320,7 +320,8 @@ class Shim:
             connection.close()
             raise
         finally:
-            message.connection = None
+            with self._changed:  # else a late cancel could hang up on whoever has it next
+                message.connection = None
         if reply.is_last:
             connection.close()
         else:
