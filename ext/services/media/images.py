@@ -178,8 +178,9 @@ class Images:
     async def end_idle(self, idle_s: float = IDLE_S) -> None:
         """End workers that have had nothing to do for so long."""
         now = asyncio.get_running_loop().time()
-        for worker in [one for one in self._idle if now - one.idle_since >= idle_s]:
-            self._idle.remove(worker)
+        leaving = [one for one in self._idle if now - one.idle_since >= idle_s]
+        self._idle = [one for one in self._idle if one not in leaving]  # nobody gets one of them
+        for worker in leaving:
             await worker.end()
 
     async def close(self) -> None:

@@ -1,5 +1,6 @@
 """What the media service makes of images, good and bad, in its worker process."""
 
+import asyncio
 import io
 import os
 import struct
@@ -192,6 +193,29 @@ async def test_workers_come_and_go(tmp_path: Path) -> None:
     await images.close()
     assert process.returncode is not None
     assert images._idle == []
+
+
+class Leaving:
+    """A worker whose end takes a turn of the loop."""
+
+    idle_since = 0.0
+    has_ended = False
+
+    async def end(self) -> None:
+        await asyncio.sleep(0)
+        self.has_ended = True
+
+
+async def test_a_worker_that_is_to_end_gets_nothing_to_do() -> None:
+    images = modules.images.Images(modules.options.ImageOptions(workers=2), 2**20)
+    leaving = [Leaving(), Leaving()]
+    images._idle += leaving
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(images.end_idle(0))
+        await asyncio.sleep(0)
+        assert not leaving[0].has_ended
+        assert images._idle == []
+    assert [one.has_ended for one in leaving] == [True, True]
 
 
 async def test_a_worker_that_takes_too_long_is_ended(tmp_path: Path) -> None:
