@@ -606,7 +606,7 @@ async def test_no_directory_stays_open(tmp_path: Path) -> None:
     before = descriptors()
     for _ in range(5):
         await create(agent)
-    assert descriptors() == before
+    assert descriptors() <= before  # others may close what is theirs
 
 
 async def test_a_release_kills(tmp_path: Path) -> None:
