@@ -174,12 +174,14 @@ class Remote:
 
     def take(self) -> Connection:
         """One that is free, or a new one. Raises Gone."""
-        while self._free:
-            connection = self._free.pop()
+        while True:
+            try:
+                connection = self._free.pop()
+            except IndexError:  # not looked at before: another worker may take the last one
+                return self.connect()
             if connection.is_open:
                 return connection
             connection.close()
-        return self.connect()
 
     def give_back(self, connection: Connection) -> None:
         self._free.append(connection)

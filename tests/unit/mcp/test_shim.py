@@ -4,7 +4,9 @@ import io
 import json
 import threading
 
-from anyclawd.mcp.shim import VERSION, Connection, Message, Reply, Shim
+import pytest
+
+from anyclawd.mcp.shim import VERSION, Connection, Message, Remote, Reply, Shim
 
 ANSWER = b'{"jsonrpc":"2.0","id":1,"result":{}}'
 
@@ -68,3 +70,28 @@ def test_a_connection_is_not_let_go_of_while_a_cancel_may_hang_it_up() -> None:
     assert output.getvalue() == ANSWER + b"\n"
     assert message.connection is None
     assert message.unguarded == []
+
+
+class Contested(list[Connection]):
+    """Connections of which whoever looks whether there is one finds that another has taken it."""
+
+    def __bool__(self) -> bool:
+        is_any = len(self) > 0
+        self.clear()
+        return is_any
+
+
+class Open:
+    """A connection that can be used."""
+
+    is_open = True
+
+
+@pytest.mark.parametrize("is_free", [True, False])
+def test_two_that_want_the_last_connection_each_have_one(
+    monkeypatch: pytest.MonkeyPatch, *, is_free: bool
+) -> None:
+    remote, free, made = Remote("http://127.0.0.1:1/mcp", "token"), Open(), Open()
+    monkeypatch.setattr(remote, "_free", Contested([free] if is_free else []))  # type: ignore[list-item]  # as much of one as is asked for
+    monkeypatch.setattr(remote, "connect", lambda: made)
+    assert remote.take() in (free, made)
