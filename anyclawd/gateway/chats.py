@@ -211,12 +211,16 @@ class Chats:
         Tells which of them have refused. Raises RequestError where the store cannot erase it yet.
         """
         conversations = await self._store.conversations(key)
+        rows = {Held(row.agent, row.acp_id): row for row in conversations}
+        if (live := self._router.sessions.get(SessionKey(key))) is not None:
+            row = live.row  # maybe of a conversation that was begun while the others were read
+            rows[Held(row.agent, row.acp_id)] = row
         self._gateway.tell(events.SessionDeleted(SessionKey(key)))
         failure = await self._written()
         if failure is not None:
             reason = "it is erased as soon as the store can be written"
             raise RequestError(f"session {key!r} is not erased yet; {reason}")
-        return [told for row in conversations if (told := await self._delete_at_agent(row))]
+        return [told for row in rows.values() if (told := await self._delete_at_agent(row))]
 
     async def _written(self) -> Failure | None:
         """Wait until all that was handed to the store before is on the disk."""

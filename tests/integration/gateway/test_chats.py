@@ -200,6 +200,33 @@ async def test_who_is_erased_is_erased_at_the_agent_too() -> None:
     assert await store.messages(KEY, 10) == []
 
 
+async def test_a_conversation_that_is_begun_while_a_chat_is_looked_up_is_erased_as_well() -> None:
+    asked, answers = asyncio.Event(), asyncio.Event()
+
+    class Slow(PaperStore):
+        async def conversations(self, session: str = "") -> tuple[Conversation, ...]:
+            found = await super().conversations(session)
+            asked.set()
+            await answers.wait()
+            return found
+
+    gateway, channel, agent = boot(Slow(), **ALL)
+    talk(channel, agent)
+    async with asyncio.TaskGroup() as tasks:
+        erasing = tasks.create_task(gateway.chats.delete(KEY))
+        await asked.wait()
+        channel.message("/new")
+        talk(channel, agent, "s2")
+        answers.set()
+        erased = []
+        for _ in range(2):
+            request = await agent.wait_for("session/delete")
+            erased.append(request["params"]["sessionId"])
+            agent.answer(request, {})
+    assert erased == ["s1", "s2"]
+    assert erasing.result() == []
+
+
 async def test_a_conversation_in_which_nothing_was_said_is_erased_at_no_agent() -> None:
     gateway, channel, agent = boot(**ALL)
     talk(channel, agent)
