@@ -5,11 +5,12 @@ import pty
 import select
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -22,6 +23,7 @@ from anyclawd.cli.complete.offline import deployments
 from anyclawd.cli.main import VERBS
 from anyclawd.daemon import usage
 from tests.fakes.conversations import LIVE, OWN, session_row
+from tests.fakes.daemon import processes
 from tests.fakes.patient import PATIENT
 from tests.integration.admin.conftest import Served
 from tests.integration.admin.test_cli import anyclawctl, run
@@ -308,6 +310,14 @@ class Terminal:
         return before
 
 
+def kill_session(leader: int) -> None:
+    """End who is left of a shell: a child that it was about to use does not mind a hang-up."""
+    for pid, _, _ in processes():
+        with suppress(ProcessLookupError):
+            if os.getsid(pid) == leader:
+                os.kill(pid, signal.SIGKILL)
+
+
 @contextmanager
 def terminal(argv: list[str], environ: dict[str, str], cwd: Path) -> Iterator[Terminal]:
     ours, theirs = pty.openpty()
@@ -324,9 +334,10 @@ def terminal(argv: list[str], environ: dict[str, str], cwd: Path) -> Iterator[Te
     try:
         yield Terminal(ours)
     finally:
+        os.close(ours)
         process.kill()
         process.wait(60)
-        os.close(ours)
+        kill_session(process.pid)
 
 
 @pytest.fixture
