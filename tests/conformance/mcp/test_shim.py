@@ -69,13 +69,16 @@ def test_it_ends_with_its_input_and_tells_nobody_its_token(mcp_house: House) -> 
     argv, variables = shim_of(mcp_house, "sdk")
     token = variables["ANYCLAW_MCP_TOKEN"]
     assert not [word for word in argv if token in word]
-    done = subprocess.run(
-        argv,
-        env=environment(variables),
-        input=b'{"jsonrpc":"2.0","id":1,"method":"ping"}\nnoise\n',
-        capture_output=True,
-        timeout=WAIT_S,
-    )
-    assert done.returncode == 0
-    assert b'"result"' in done.stdout
-    assert token.encode() not in done.stdout + done.stderr
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        argv, env=environment(variables), stdin=pipe, stdout=pipe, stderr=pipe
+    ) as shim:
+        assert shim.stdin is not None
+        assert shim.stdout is not None
+        shim.stdin.write(b'{"jsonrpc":"2.0","id":1,"method":"ping"}\n')
+        shim.stdin.flush()
+        answer = shim.stdout.readline()  # it lingers for no answer that is not there by the end
+        assert b'"result"' in answer
+        rest, errors = shim.communicate(b"noise\n", WAIT_S)
+    assert shim.returncode == 0
+    assert token.encode() not in answer + rest + errors
