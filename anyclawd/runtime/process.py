@@ -49,6 +49,9 @@ log = logging.getLogger(__name__)
 #: How long a process may take to vanish after SIGKILL before an error names it.
 KILL_TIMEOUT_S = 5.0
 
+#: How often the program is looked for that a signal is kept for.
+_KEPT_S = 0.02
+
 WRITE_HIGH_BYTES = 256 * 1024
 WRITE_LOW_BYTES = 64 * 1024
 WRITE_MAX_BYTES = 64 * 2**20
@@ -62,7 +65,7 @@ class Process:
 
     __slots__ = (
         *("_cgroups", "_end", "_ending", "_err_lines", "_events", "_exited", "_is_closing"),
-        *("_is_paused", "_is_reading", "_is_writing", "_late", "_log", "_memory_events"),
+        *("_is_paused", "_is_reading", "_is_writing", "_kept", "_late", "_log", "_memory_events"),
         *("_oom_kills", "_out_lines", "_pending", "_reaper", "_report", "_sink", "_starved"),
         *("_status", "_stderr", "_stdin", "_stdout", "_turn_bytes", "invocation", "part", "pid"),
         *("pidfd", "session", "unit"),
@@ -102,6 +105,7 @@ class Process:
         self._status: Exit | None = None
         self._end: TimerHandle | None = None  # that of the process ought to come before this
         self._late: TimerHandle | None = None  # SIGKILL ought to have ended it before this
+        self._kept: list[tuple[Callable[[int], None], int]] = []
         self._err_lines = LineStream(log, Stream.STDERR)
         self._out_lines: LineStream | None = None
         reaper.enroll(self)
@@ -172,7 +176,7 @@ class Process:
         # It may hold nobody whom we may signal. Its number is the group's own as long as its first
         # process is not reaped, or any other lives in it. A main process that is no child of ours
         # may have been reaped: what was found was the group of whoever has its number by then.
-        if self.pidfd != -1:
+        if self.pidfd != -1 and not self._is_kept(self.signal_group, number):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 group = os.getpgid(self.pid)
                 if not _is_reaped(self.pidfd):
@@ -180,7 +184,7 @@ class Process:
 
     def signal_main(self, number: int) -> None:
         """Send a signal to the main process alone; of an isolated unit that is its program."""
-        if self.pidfd == -1:
+        if self.pidfd == -1 or self._is_kept(self.signal_main, number):
             return
         if self._is_isolated:
             for pid in tree.isolated_by(self.pid)[1:]:
@@ -194,7 +198,7 @@ class Process:
 
         What isolates a unit is left out: its end would be the end of them all.
         """
-        if self.pidfd == -1:
+        if self.pidfd == -1 or self._is_kept(self.signal_all, number):
             return
         if self._is_isolated:
             outside = {self.pid, *tree.isolated_by(self.pid)[:1]}
@@ -204,6 +208,24 @@ class Process:
             members = {pid for pid in self._members() if not self._is_in_group(pid)}
         for pid in members:
             self._signal_one(pid, number)
+
+    def _is_kept(self, send: Callable[[int], None], number: int) -> bool:
+        """Whether a signal waits for the program of an isolated unit, which is not started yet.
+
+        All that comes before it turns a deaf ear to signals (see `spawn`).
+        """
+        if not self._is_isolated or number == signal.SIGKILL or tree.isolated_by(self.pid)[1:]:
+            return False
+        self._kept.append((send, number))
+        if len(self._kept) == 1:
+            self._reaper.loop.call_later(_KEPT_S, self._send_kept)
+        return True
+
+    def _send_kept(self) -> None:
+        kept, self._kept = self._kept, []
+        if not self.has_ended:
+            for send, number in kept:
+                send(number)
 
     @property
     def _is_isolated(self) -> bool:

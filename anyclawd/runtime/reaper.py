@@ -55,7 +55,7 @@ class Reaper:
         self._spared: set[int] = set()
         self._orphans: dict[int, Process | None] = {}  #: None: it has shed all its marks
         self._dying: dict[Process, TimerHandle | None] = {}
-        self._is_scheduled = False
+        self._is_scheduled = self._is_closed = False
 
     def start(self) -> None:
         """Begin to reap orphans. Every leader that runs already must have been enrolled."""
@@ -67,8 +67,11 @@ class Reaper:
 
     def close(self) -> None:
         """Kill and reap every orphan that is left, marked or not; leaders are not touched."""
-        self.loop.remove_signal_handler(signal.SIGCHLD)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        self._is_closed = True
+        # A signal that has arrived by now is handled in a moment, and must find a handler then. The
+        # one of asyncio is left to its loop.
+        if signal.getsignal(signal.SIGCHLD) == self._note_sigchld:
+            signal.signal(signal.SIGCHLD, _note_nothing)
         self.poller.close()
         tree.kill_children(self._leaders.keys() | self._spared)
 
@@ -138,6 +141,8 @@ class Reaper:
 
     def _collect(self) -> None:
         self._is_scheduled = False
+        if self._is_closed:
+            return
         self._take_stock()
         staying = {owner for owner in self._orphans.values() if owner in self._dying}
         for pid, owner in self._orphans.items():
@@ -239,6 +244,10 @@ class Reaper:
         if self._by_session.get(process.session) is process:
             del self._by_session[process.session]
         process.finish()
+
+
+def _note_nothing(_number: int, _frame: FrameType | None) -> None:
+    """The reaper is closed."""
 
 
 def _reap(pid: int) -> bool:

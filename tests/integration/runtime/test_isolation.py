@@ -13,6 +13,7 @@ import pytest
 from anyclawd.engine.events import Exit
 from anyclawd.model.policy import Isolation
 from anyclawd.runtime import spawn
+from anyclawd.runtime.process import Process
 from tests.integration.runtime.conftest import House, RecordingSink
 
 IsAlive = Callable[[int], bool]
@@ -71,6 +72,16 @@ async def test_a_signal_for_the_group_is_the_programs(
     process.signal_group(number)
     assert await house.wait_exit(process) == Exit(code=5)
     assert sink.data == b"up\ncaught\n"
+
+
+@pytest.mark.parametrize("send", [Process.signal_group, Process.signal_main, Process.signal_all])
+async def test_a_signal_that_comes_before_the_program_is_kept_for_it(
+    house: House, send: Callable[[Process, int], None]
+) -> None:
+    """Those that make the namespace hear no signal."""
+    process = house.start("/bin/sleep", "1000", **ISOLATED)
+    send(process, signal.SIGTERM)
+    assert await house.wait_exit(process) == Exit(signal=signal.SIGTERM)
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGABRT])

@@ -12,6 +12,7 @@ import pytest
 from anyclawd.engine.events import Exit
 from anyclawd.runtime import tree
 from anyclawd.runtime.process import Process
+from anyclawd.runtime.reaper import Reaper
 from tests.integration.runtime.conftest import House, RecordingSink, wait_until
 
 IsAlive = Callable[[int], bool]
@@ -262,6 +263,20 @@ async def test_a_main_process_that_has_died_unnoticed_is_not_named(
     process._complain()
     assert await house.wait_exit(process) == Exit(signal=signal.SIGKILL)
     assert "does not end by SIGKILL" not in caplog.text
+
+
+@pytest.mark.usefixtures("subreaper")
+def test_a_signal_that_has_arrived_when_the_reaper_closes_finds_a_handler(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    """The interpreter handles it a moment later, and would complain of a default."""
+    reaper = Reaper(loop, "test")
+    for pid in tree.children():
+        reaper.spare(pid)  # of other tests
+    reaper.start()
+    reaper.close()
+    assert callable(signal.getsignal(signal.SIGCHLD))
+    loop.run_until_complete(asyncio.sleep(0))  # there may be news all the same
 
 
 async def test_the_end_of_a_child_wakes_the_loop(house: House) -> None:
