@@ -321,26 +321,28 @@ def test_a_dry_run_does_nothing(tmp_path: Path) -> None:
 
 
 def test_settings_of_the_daemon_are_taken_up_live(tmp_path: Path) -> None:
-    with reserved_port() as port, running(tmp_path, units(a=service())) as daemon:
-        old_port = daemon.status()["admin_port"]
-        changed = units(a=service()) | {
-            "log_level": "debug",
-            "supervisor": {"admin_port": port},
-            "admin": {"socket_mode": "0666"},
-        }
-        answer = reload(daemon, changed)
-        assert [(key["key"], key["effect"]) for key in answer["settings"]] == [
-            ("log_level", "live"),
-            ("supervisor.admin_port", "reload"),
-            ("admin.socket_mode", "reload"),
-        ]
-        assert daemon.status()["admin_port"] == port
-        assert http_get(port, "/health")[0] == 200
-        with pytest.raises(ConnectionRefusedError):
-            http_get(old_port, "/health")
-        assert Path(daemon.socket).stat().st_mode & 0o777 == 0o666
-        daemon.job("restart", "a.service")
-        daemon.wait_log_text(" DEBUG ")
+    with reserved_port() as old_port, reserved_port() as port:
+        before = {"supervisor": {"admin_port": old_port}}
+        with running(tmp_path, units(a=service()) | before) as daemon:
+            assert http_get(old_port, "/health")[0] == 200
+            changed = units(a=service()) | {
+                "log_level": "debug",
+                "supervisor": {"admin_port": port},
+                "admin": {"socket_mode": "0666"},
+            }
+            answer = reload(daemon, changed)
+            assert [(key["key"], key["effect"]) for key in answer["settings"]] == [
+                ("log_level", "live"),
+                ("supervisor.admin_port", "reload"),
+                ("admin.socket_mode", "reload"),
+            ]
+            assert daemon.status()["admin_port"] == port
+            assert http_get(port, "/health")[0] == 200
+            with pytest.raises(ConnectionRefusedError):
+                http_get(old_port, "/health")
+            assert Path(daemon.socket).stat().st_mode & 0o777 == 0o666
+            daemon.job("restart", "a.service")
+            daemon.wait_log_text(" DEBUG ")
 
 
 def test_a_port_that_is_taken_is_tried_again(tmp_path: Path) -> None:

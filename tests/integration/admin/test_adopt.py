@@ -11,6 +11,7 @@ import pytest
 
 from anyclawd.admin.listener import CannotListen, listen, open_port
 from tests.fakes.control import log_line
+from tests.fakes.daemon import reserved_port
 from tests.integration.admin.conftest import Served
 
 
@@ -31,25 +32,24 @@ def move(served: Served, public: socket.socket) -> None:
 
 
 def test_the_port_moves_and_the_old_one_is_free(served: Served) -> None:
-    before = served.listener.port
-    assert before is not None
-    assert get(before) == 200
-    move(served, open_port(0))
-    after = served.listener.port
-    assert after not in (None, before)
-    assert get(after) == 200
-    open_port(before).close()
+    with reserved_port() as before:
+        move(served, open_port(before))
+        assert get(before) == 200
+        move(served, open_port(0))
+        after = served.listener.port
+        assert after is not None
+        assert get(after) == 200
+        open_port(before).close()
 
 
 def test_a_port_appears_where_none_could_be_had(tmp_path: Path) -> None:
-    with open_port(0) as taken:
-        port = taken.getsockname()[1]
-        listener = listen(tmp_path / "admin.sock", mode=0o600, group="", port=port)
-    assert listener.port is None
-    assert str(port) in listener.warning
-    assert listener.move_public(open_port(port)) is None
-    assert (listener.port, listener.warning) == (port, "")
-    listener.close()
+    with reserved_port() as port:
+        with open_port(port):
+            listener = listen(tmp_path / "admin.sock", mode=0o600, group="", port=port)
+        assert (listener.port, str(port) in listener.warning) == (None, True)
+        assert listener.move_public(open_port(port)) is None
+        assert (listener.port, listener.warning) == (port, "")
+        listener.close()
 
 
 def test_a_request_on_the_socket_outlives_a_move_of_the_port(served: Served) -> None:
