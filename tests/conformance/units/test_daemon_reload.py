@@ -194,9 +194,14 @@ def test_callers_have_their_answers_whatever_is_reloaded_meanwhile(tmp_path: Pat
                 daemon.client.post("/v1/reload", {"wait": False})
         answers = {future.result() for future in asked}
         assert answers <= {"done", "canceled", "goes.service is not known"}
-        reload(daemon, editions[-1])
-        assert daemon.client.get("/v1/jobs") == {"jobs": []}
-        assert {row["active"] for row in daemon.units().values()} == {"active"}
+        reload(daemon, editions[-1])  # which waits for no job of those before
+        daemon.wait_until(
+            lambda rows: (
+                daemon.client.get("/v1/jobs") == {"jobs": []}
+                and {row["active"] for row in rows.values()} == {"active"}
+            ),
+            "the last job to end and every unit to be up",
+        )
 
 
 def test_reloads_without_end_leak_nothing_and_lose_no_job(tmp_path: Path) -> None:
