@@ -141,7 +141,7 @@ class DaemonControl:
         }
 
     async def units(self, names: Iterable[UnitName], *, has_usage: bool) -> Json:
-        known, waiting = self._driver.plan.units, self._gateway.waiting_messages()
+        known, waiting = self._driver.plan.units, self._gateway.overview.waiting_messages()
         rows = [{**self._row(known[name]), "queue": waiting.get(name)} for name in names]
         if not has_usage:
             return {"units": rows}
@@ -181,10 +181,10 @@ class DaemonControl:
                 }
                 for scene in self._manager.stories.get(unit.name, ())
             ],
-            "noise": self._gateway.noise(unit.name),
+            "noise": self._gateway.overview.noise(unit.name),
             "dropped_lines": logs.dropped_lines(unit.name),
-            "options": self._gateway.effective_options(unit.name),
-            "offers": self._gateway.offers(unit.name),
+            "options": self._gateway.overview.effective_options(unit.name),
+            "offers": self._gateway.overview.offers(unit.name),
             **self._installations.view(unit),
             "log": [log_line(line) for line in logs.last(unit.name, lines)],
         }
@@ -212,13 +212,13 @@ class DaemonControl:
         return await self.kept.rows()
 
     def health(self) -> Json:
-        agents = self._gateway.agents()
+        agents = self._gateway.overview.agents()
         is_healthy = all(agent["connected"] for agent in agents)
         return {
             "status": "healthy" if is_healthy else "degraded",
             "agents": agents,
-            "channels": self._gateway.channels(),
-            "mcp_servers": self._gateway.tool_servers(),
+            "channels": self._gateway.overview.channels(),
+            "mcp_servers": self._gateway.overview.tool_servers(),
         }
 
     async def logs(self, query: LogQuery) -> AsyncIterator[Json]:
@@ -249,8 +249,10 @@ class DaemonControl:
         counters = self._gateway.counters
         return Measures(
             manager_restarts=self._tally.restarts_by_manager(),
-            agents_connected=sum(bool(agent["connected"]) for agent in self._gateway.agents()),
-            channels_running=len(self._gateway.channels()),
+            agents_connected=sum(
+                bool(agent["connected"]) for agent in self._gateway.overview.agents()
+            ),
+            channels_running=len(self._gateway.overview.channels()),
             tool_invocations=dict(counters.tool_calls),
             tool_durations={
                 tool: Timing(count=times.count, sum_s=times.sum_s)
@@ -269,12 +271,12 @@ class DaemonControl:
             refusals={**dict.fromkeys(map(str, RefusalReason), 0), **counters.refusals},
             deliveries_pending=self._gateway.chats.pending_deliveries(),
             store=self._measure_store(),
-            queue_depths=self._gateway.queue_depths(),
+            queue_depths=self._gateway.overview.queue_depths(),
             turn_durations={
                 agent: Timing(count=times.count, sum_s=times.sum_s)
                 for agent, times in counters.turn_times.items()
             },
-            truncated_answers=self._gateway.truncations,
+            truncated_answers=self._gateway.overview.truncations,
             loop_lag=lag,
             loop_lag_max_s=timers.lag_max_s,
         )
@@ -341,7 +343,7 @@ class DaemonControl:
         return {"units": rows}
 
     def send(self, message: Message) -> AsyncIterator[Json]:
-        return self._gateway.send(
+        return self._gateway.admin_desk.send(
             {
                 "content": message.content,
                 "channel": message.channel or None,
@@ -355,10 +357,10 @@ class DaemonControl:
         )
 
     def answer_permission(self, request_id: str, option_id: str, origin: str) -> None:
-        self._gateway.answer_permission(request_id, option_id, origin)
+        self._gateway.admin_desk.answer_permission(request_id, option_id, origin)
 
     def notify(self, channel: str, peer: str, text: str) -> None:
-        self._gateway.notify(channel, peer, text)
+        self._gateway.admin_desk.notify(channel, peer, text)
 
     # -- details -------------------------------------------------------------------------------
 

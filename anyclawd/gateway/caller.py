@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 from anyclawd.model.errors import RequestError
 from anyclawd.model.value import Json
-from anyclawd.route.commands import MessageId, Outcome, SessionKey
+from anyclawd.route.commands import AskPermission, MessageId, Outcome, SessionKey
 from anyclawd.wire import acp
 
 #: Events that wait for a caller who does not read; further updates are left out, the end is not.
@@ -142,6 +142,13 @@ class Callers:
 
     def reading(self, session: SessionKey) -> Sequence[Caller]:
         return self._reading.get(session, ())
+
+    def ask(self, asked: AskPermission) -> bool:
+        """Put a question to those who read along; whether any of them can answer it."""
+        callers = self.reading(asked.session)
+        for caller in callers:
+            caller.ask(asked.request_id, asked.description, asked.options)
+        return any(caller.can_ask for caller in callers)
 
     def accept(self, message: MessageId) -> None:
         """Tell who waits for the message that it is kept."""

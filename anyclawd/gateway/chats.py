@@ -7,23 +7,25 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Set
 from functools import partial
-from typing import TYPE_CHECKING
 
+from anyclawd.gateway.agents import Agents
+from anyclawd.gateway.caller import Callers
 from anyclawd.gateway.listing import ROWS_MAX, Listing, list_all
+from anyclawd.gateway.mcp_servers import McpServers
+from anyclawd.gateway.seam import Store
+from anyclawd.gateway.steps import Steps
+from anyclawd.gateway.toolhost import ToolHost
 from anyclawd.model.deps import UnitName
 from anyclawd.model.errors import RequestError, UnknownUnit
 from anyclawd.model.spelling import nearest
 from anyclawd.model.value import Json
 from anyclawd.route import events
 from anyclawd.route.record import Conversation, Grant, Held, MessageState, SessionKey
+from anyclawd.route.router import Router
 from anyclawd.route.session import Phase, Session
 from anyclawd.route.table import entry_name
 from anyclawd.store.failure import Failure
 from anyclawd.wire.acp import Choice, SessionEntry
-
-if TYPE_CHECKING:
-    from anyclawd.gateway.agent import AgentPeer
-    from anyclawd.gateway.gateway import Gateway
 
 #: The state of a chat that the store alone keeps.
 _RESTING = "resting"
@@ -45,10 +47,20 @@ def _nothing(answer: Json) -> None:
 class Chats:
     """All of one gateway."""
 
-    def __init__(self, gateway: "Gateway") -> None:
-        self._gateway = gateway
-        self._router = gateway.router
-        self._store = gateway.store
+    def __init__(
+        self,
+        router: Router,
+        store: Store,
+        steps: Steps,
+        *,
+        callers: Callers,
+        agents: Agents,
+        mcp_servers: McpServers,
+        tools: ToolHost,
+    ) -> None:
+        self._router, self._store, self._steps = router, store, steps
+        self._callers, self._agents = callers, agents
+        self._mcp_servers, self._tools = mcp_servers, tools
         self._forks = 0  # that were asked for
 
     # --- looking ----------------------------------------------------------------------------------
@@ -131,7 +143,7 @@ class Chats:
         return {"sessions": rows, "complete": is_complete}
 
     async def _listed(self, unit: UnitName, rows_max: int) -> Listing:
-        peer = self._agent(unit)
+        peer = self._agents.connected(unit)
         return await list_all(
             lambda cursor: self._answer(partial(peer.list_sessions, cursor)), rows_max
         )
@@ -158,27 +170,27 @@ class Chats:
 
     def follow(self, key: str) -> AsyncGenerator[dict[str, Json] | None, None]:
         """What it is shown from the first value on, which is None."""
-        return self._gateway.follow(SessionKey(key))
+        return self._callers.follow(SessionKey(key))
 
     def end_followers(self) -> None:
         """Whoever only reads along is told nothing more."""
-        self._gateway.end_followers()
+        self._callers.end_followers()
 
     # --- doing ------------------------------------------------------------------------------------
 
     def session_command(self, key: str, verb: str) -> None:
         """`new`, `cancel` or `close`, in place of its user."""
-        self._gateway.tell(events.SessionCommanded(SessionKey(key), verb))
+        self._steps.tell(events.SessionCommanded(SessionKey(key), verb))
 
     async def fork(self, key: str) -> dict[str, Json]:
         """Copy its conversation. Raises RequestError where its agent cannot."""
         session = self._live(key)
-        agent = self._agent(session.agent.route.unit)
+        agent = self._agents.connected(session.agent.route.unit)
         if not session.agent.capabilities.fork:
             raise RequestError(f"agent {session.agent.route.name!r} does not offer session/fork")
         acp_id: str
         self._forks += 1
-        route, servers = session.agent.route, self._gateway.mcp_servers
+        route, servers = session.agent.route, self._mcp_servers
         unnamed = fork_of(key, self._forks)
         entries = servers.entries(route, unnamed, has_http=session.agent.capabilities.mcp_http)
         fork: Session | None = None
@@ -188,11 +200,11 @@ class Chats:
             source = session.agent
             if source.route.unit != route.unit or copy in source.sessions:
                 return
-            self._gateway.tell(events.SessionForked(session.key, copy))
+            self._steps.tell(events.SessionForked(session.key, copy))
             fork = source.sessions.get(copy)
             if fork is not None:
                 servers.move(route.unit, unnamed, fork.key)
-                self._gateway.tools.move(route.unit, unnamed, fork.key)
+                self._tools.move(route.unit, unnamed, fork.key)
 
         try:
             acp_id = await self._answer(
@@ -215,7 +227,7 @@ class Chats:
         if (live := self._router.sessions.get(SessionKey(key))) is not None:
             row = live.row  # maybe of a conversation that was begun while the others were read
             rows[Held(row.agent, row.acp_id)] = row
-        self._gateway.tell(events.SessionDeleted(SessionKey(key)))
+        self._steps.tell(events.SessionDeleted(SessionKey(key)))
         failure = await self._written()
         if failure is not None:
             reason = "it is erased as soon as the store can be written"
@@ -241,7 +253,7 @@ class Chats:
         if not row.acp_id:
             return ""  # nothing was said in it
         try:
-            peer = self._agent(row.agent)
+            peer = self._agents.connected(row.agent)
             await self._answer(lambda done: peer.delete_session(row.acp_id, done))
         except RequestError as error:
             return f"{row.agent}: {error}"
@@ -260,15 +272,15 @@ class Chats:
                 "session": row.session,
                 "remaining_s": round(row.remaining_s),
             }
-            for row in self._router.gate.codes(self._gateway.now())
+            for row in self._router.gate.codes(self._steps.now())
         ]
 
     def pair_approve(self, code: str) -> dict[str, Json]:
         """Let in who was given the code. Raises RequestError where nobody was."""
-        row = self._router.gate.find(code, self._gateway.now())
+        row = self._router.gate.find(code, self._steps.now())
         if row is None:
             raise RequestError(f"no pairing code {code!r:.40} waits; anyclawctl pair list has them")
-        self._gateway.tell(events.PairingApproved(row.code))
+        self._steps.tell(events.PairingApproved(row.code))
         return {"session": row.session, **_shown_grant(row.grant)}
 
     def grants(self) -> list[dict[str, Json]]:
@@ -279,7 +291,7 @@ class Chats:
         grant = Grant(channel=channel, kind=kind, peer_id=peer)
         if grant not in self._router.gate.grants:
             raise RequestError(f"{channel}:{kind}:{peer} was not let in by hand")
-        self._gateway.tell(events.GrantRevoked(grant))
+        self._steps.tell(events.GrantRevoked(grant))
 
     # --- logging in -------------------------------------------------------------------------------
 
@@ -306,16 +318,16 @@ class Chats:
 
     def login_methods(self, agent: str) -> list[dict[str, Json]]:
         """How one can log in to an agent, as it says itself."""
-        handshake = self._agent(self.units_of(agent)[0]).handshake
+        handshake = self._agents.connected(self.units_of(agent)[0]).handshake
         assert handshake is not None, f"{agent}: whoever is connected has answered"
         return [method._asdict() for method in handshake.auth_methods]
 
     async def authenticate(self, agent: str, method: str) -> None:
-        for peer in map(self._agent, self.units_of(agent)):
+        for peer in map(self._agents.connected, self.units_of(agent)):
             await self._answer(partial(peer.authenticate, method))
 
     async def logout(self, agent: str) -> None:
-        for peer in map(self._agent, self.units_of(agent)):
+        for peer in map(self._agents.connected, self.units_of(agent)):
             await self._answer(peer.logout)
 
     # --- inside -----------------------------------------------------------------------------------
@@ -325,9 +337,6 @@ class Chats:
         if session is None or not session.acp_id:
             raise RequestError(f"session {key!r} rests; send it a message first")
         return session
-
-    def _agent(self, unit: UnitName) -> "AgentPeer":
-        return self._gateway.agent_peer(unit)
 
     async def _answer(
         self,
@@ -351,7 +360,7 @@ class Chats:
                 answered.set_result(result)
 
         call(done)
-        self._gateway.flush()
+        self._steps.flush()
         return await answered
 
 

@@ -22,11 +22,12 @@ most, and all that wait together have too; what is over that is linked.
 import asyncio
 import importlib
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from anyclawd.gateway.agent import AgentPeer
+from anyclawd.gateway.tasks import Spawn
 from anyclawd.model.value import Json
 from anyclawd.route.commands import Prompt, Token
 from anyclawd.wire import acp_claims
@@ -45,9 +46,6 @@ WAITING_MAX_BYTES = 32 * 2**20
 #: For all claims of one prompt; those that are not in by then are linked.
 DEADLINE_S = 10.0
 
-Spawn = Callable[[Coroutine[None, None, None], str], None]
-Ready = Callable[[AgentPeer, Prompt], None]
-
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
@@ -63,16 +61,16 @@ class _Waiting:
 class Claims:
     """All prompts that wait for their content. All methods are called from the loop."""
 
-    def __init__(self, spawn: Spawn, ready: Ready) -> None:
-        """`ready` is called with what a prompt that had to wait has become."""
-        self._spawn, self._ready = spawn, ready
+    def __init__(self, spawn: Spawn, sent: Callable[[], None]) -> None:
+        """`sent` is called when a prompt that had to wait has left."""
+        self._spawn, self._sent = spawn, sent
         self.urls: Callable[[], Iterable[str]] = tuple  #: of media services, as they are now
         self.deadline_s = DEADLINE_S
         self._waiting: dict[Token, _Waiting] = {}
         self._held_bytes = 0
 
     def take(self, agent: AgentPeer, prompt: Prompt) -> bool:
-        """Whether a prompt has to wait; then it leaves by `ready`, or never."""
+        """Whether a prompt has to wait; then it leaves by itself, or never."""
         references = [acp_claims.reference(block) for block in prompt.blocks]
         if not any(references):
             return False
@@ -116,7 +114,8 @@ class Claims:
         for block, claim in zip(prompt.blocks, waiting.claims, strict=True):
             blocks += [block] if claim is None else blocks_of(claim, *contents[claim.url])
         del self._waiting[prompt.token]
-        self._ready(waiting.agent, replace(prompt, blocks=blocks))
+        waiting.agent.prompt(replace(prompt, blocks=blocks))
+        self._sent()
 
     async def _read(self, waiting: _Waiting) -> dict[str, tuple[bytes | None, Found]]:
         """What is behind each URL: its content, None where it is linked, and what it is."""

@@ -3,6 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
+from anyclawd.route.commands import MessageId
+
 #: Tools that are counted by name; what is called beyond them is counted together.
 TOOL_NAMES_MAX = 1000
 OTHER_TOOLS = "(others)"
@@ -48,3 +50,20 @@ class Counters:
         times.count += 1
         times.sum_s += seconds
         self.tool_calls[tool, "ok" if is_success else "error"] += 1
+
+
+class TurnClock:
+    """Measures turns: from when their messages go to the agent until the first of them is done."""
+
+    def __init__(self, counters: Counters) -> None:
+        self._counters = counters
+        self._begun: dict[MessageId, tuple[str, float]] = {}  # agent and instant, by first message
+
+    def begin(self, first: MessageId, agent: str, now: float) -> None:
+        self._begun[first] = agent, now
+
+    def end(self, message: MessageId, now: float) -> None:
+        """Nothing, where no turn began with it."""
+        if (begun := self._begun.pop(message, None)) is not None:
+            agent, began_at = begun
+            self._counters.note_turn_ended(agent, now - began_at)

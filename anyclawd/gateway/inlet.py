@@ -15,7 +15,7 @@ from anyclawd.gateway.channel import OnAccepted
 from anyclawd.gateway.counters import Counters
 from anyclawd.model.deps import UnitName
 from anyclawd.route import events, platform, texts
-from anyclawd.route.commands import MessageId
+from anyclawd.route.commands import MessageId, Settle
 from anyclawd.route.events import Event
 from anyclawd.store.failure import AlreadyKnown, Failure
 from anyclawd.wire import channel
@@ -45,11 +45,14 @@ class Inlet:
 
     def __init__(
         self,
+        birth: str,
         callers: Callers,
         counters: Counters,
         step: Callable[[Event], None],
         refuse: Callable[[Received, Refusal], None],
     ) -> None:
+        """`birth` is of this daemon and of no other."""
+        self._birth, self._last_message = birth, 0
         self._callers, self._counters = callers, counters
         self._step, self._refuse_in_chat = step, refuse
         self._answers: dict[MessageId, OnAccepted] = {}  # of those who wait for acceptance
@@ -57,6 +60,11 @@ class Inlet:
         self._unread_bytes = 0
         self.is_read = False  #: the store: it is known which chats there are
         self.failure = ""  #: why that is not known, for now; empty where it will be at once
+
+    def mint(self) -> MessageId:
+        """A name that nothing has had so far."""
+        self._last_message += 1
+        return MessageId(f"{self._birth}-{self._last_message:x}")
 
     def receive(self, received: Received) -> None:
         self._counters.messages += 1
@@ -101,10 +109,16 @@ class Inlet:
             case _:
                 self._step(events.MessageNotStored(message, failure.reason))
 
-    def settle(self, message: MessageId, refusal: Refusal | None) -> None:
-        """It is done, or refused: who waits for its acceptance is told, where nobody was so far."""
-        if answer := self._answers.pop(message, None):
+    def settle(self, settled: Settle) -> None:
+        """It has its outcome: who waits for it, or still for its acceptance, is told."""
+        message, text, reason = settled.message, settled.text, settled.reason
+        refusal = None
+        if reason is not None:
+            self._counters.note_refusal(reason)
+            refusal = Refusal(reason, text, settled.retry_after_s or None)
+        if answer := self._answers.pop(message, None):  # done, or refused, before it was kept
             answer(channel.Acceptance(message, refusal=refusal))
+        self._callers.settle(message, settled.outcome, text, is_accepted=reason is None)
 
     @property
     def _is_full(self) -> bool:

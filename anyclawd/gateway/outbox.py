@@ -240,6 +240,37 @@ class Outbox:
             item()
 
 
+class Outboxes(dict[str, Outbox]):
+    """Of all channels, by their configuration keys; a channel has its own until `forget`."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        super().__init__((name, Outbox()) for name in names)
+        self._past_truncations = 0  # of channels that are configured no more
+
+    def adopt(self, names: Iterable[str]) -> None:
+        """These channels are configured now."""
+        for name in names:
+            self.setdefault(name, Outbox())
+
+    def forget(self, name: str) -> None:
+        self._past_truncations += self.pop(name).truncations
+
+    def send(self, name: str, session: SessionKey, frame: bytes) -> None:
+        """Send what ought to arrive, unless it is nobody's, or its channel has gone meanwhile."""
+        if (outbox := self.get(name)) is not None:
+            outbox.send(session, frame)
+
+    @property
+    def connected(self) -> list[str]:
+        """The channels that have a process to write to."""
+        return [name for name, outbox in self.items() if outbox.is_connected]
+
+    @property
+    def truncations(self) -> int:
+        """Streams that were cut short since the daemon began."""
+        return self._past_truncations + sum(outbox.truncations for outbox in self.values())
+
+
 def _is_text(content: Json) -> bool:
     update = content.get("update")
     inner = update.get("content") if isinstance(update, dict) else None

@@ -8,20 +8,20 @@ the chat's agent may use the tool just now, as for a call.
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
+from anyclawd.gateway.channel import OnAccepted
+from anyclawd.gateway.inlet import Inlet, Received
+from anyclawd.gateway.steps import Steps
 from anyclawd.model.deps import UnitName
+from anyclawd.model.plan import Plan
 from anyclawd.model.value import Json
 from anyclawd.route import events, texts
 from anyclawd.route.record import Conversation, DeliveryId, SessionKey
+from anyclawd.route.router import Router
 from anyclawd.route.session import Session
 from anyclawd.route.table import VIRTUAL, entry_name
 from anyclawd.wire import channel
 from anyclawd.wire.channel import Inbound, RefusalReason
-
-if TYPE_CHECKING:
-    from anyclawd.gateway.channel import OnAccepted
-    from anyclawd.gateway.gateway import Gateway
 
 log = logging.getLogger("anyclawd.gateway")
 
@@ -30,17 +30,23 @@ EARLY_MAX, EARLY_MAX_BYTES = 1000, 32 * 2**20
 
 
 class ToolDesk:
-    """Of one gateway."""
+    """Of one gateway; `plan` gives the one that holds."""
 
-    def __init__(self, gateway: "Gateway") -> None:
-        self._gateway = gateway
-        self._router = gateway.router
+    def __init__(
+        self, plan: Callable[[], Plan], router: Router, steps: Steps, inlet: Inlet
+    ) -> None:
+        self._plan, self._router = plan, router
+        self._steps, self._inlet = steps, inlet
         self._early: list[tuple[Callable[[], None], OnAccepted]] = []  # before the store is read
         self._early_bytes = 0
 
     def workspace_of(self, agent: UnitName) -> str:
-        """The directory that is an agent's own; empty where it is given none."""
-        return self._gateway.workspace_of(agent)
+        """The directory that is an agent's own; empty where it is given none.
+
+        Without one its sessions are in that of the daemon, whose files are not the agent's.
+        """
+        unit = self._plan().units.get(agent)
+        return "" if unit is None else unit.working_dir
 
     def channel_of(self, session: SessionKey) -> str:
         """The configuration key of a chat's channel; empty where there is no such chat."""
@@ -54,8 +60,8 @@ class ToolDesk:
             return f"there is no chat {session!r} any more"
         if name != VIRTUAL and name not in self._router.routes.channels:
             return f"channel {name!r} is configured no more"
-        delivery = DeliveryId(self._gateway.mint())
-        self._gateway.tell(events.ToolDelivered(session, delivery, tuple(content)))
+        delivery = DeliveryId(self._inlet.mint())
+        self._steps.tell(events.ToolDelivered(session, delivery, tuple(content)))
         return ""
 
     def inject(
@@ -65,13 +71,13 @@ class ToolDesk:
         content: list[Json],
         source_id: str,
         size_bytes: int,
-        answer: "OnAccepted",
+        answer: OnAccepted,
     ) -> None:
         """Say something in a chat as if its user had; `answer` is told what has become of it.
 
         `source_id` is the tool's own name of it: what it says twice under one is said once.
         """
-        if not self._gateway.is_read:  # which chats there are is not known yet
+        if not self._inlet.is_read:  # which chats there are is not known yet
             again = partial(self.inject, unit, session, content, source_id, size_bytes, answer)
             self._wait(again, size_bytes, answer)
             return
@@ -89,12 +95,15 @@ class ToolDesk:
         log.debug("%s: speaks into %r", unit, session, extra={"unit": unit, "session": session})
         source = f"{unit}:{source_id}" if source_id else ""
         inbound = Inbound(found.peer, content, None, source)
-        self._gateway.receive_trusted(found.channel, inbound, size_bytes, answer)
+        id_, name = self._inlet.mint(), found.channel
+        received = Received(id_, name, inbound, size_bytes, answer=answer, is_trusted=True)
+        self._inlet.receive(received)
+        self._steps.flush()
 
-    def _wait(self, again: Callable[[], None], size_bytes: int, answer: "OnAccepted") -> None:
+    def _wait(self, again: Callable[[], None], size_bytes: int, answer: OnAccepted) -> None:
         """Keep what came before the store was read, as far as there is room."""
         room = EARLY_MAX_BYTES - self._early_bytes - size_bytes
-        if reason := self._gateway.store_failure:
+        if reason := self._inlet.failure:
             self._refuse(answer, RefusalReason.STORE, texts.not_stored(reason))
         elif len(self._early) >= EARLY_MAX or room < 0:
             reason = "too much of tools waits for the store to be read already"
@@ -113,13 +122,13 @@ class ToolDesk:
         for _, answer in self._take_early():
             self._refuse(answer, RefusalReason.STORE, texts.not_stored(reason))
 
-    def _take_early(self) -> "list[tuple[Callable[[], None], OnAccepted]]":
+    def _take_early(self) -> list[tuple[Callable[[], None], OnAccepted]]:
         early, self._early, self._early_bytes = self._early, [], 0
         return early
 
-    def _refuse(self, answer: "OnAccepted", reason: RefusalReason, text: str) -> None:
+    def _refuse(self, answer: OnAccepted, reason: RefusalReason, text: str) -> None:
         told = channel.Refusal(reason, text)
-        answer(channel.Acceptance(self._gateway.mint(), refusal=told))
+        answer(channel.Acceptance(self._inlet.mint(), refusal=told))
 
     def _chat(self, session: SessionKey) -> Session | Conversation | None:
         """A chat that is live, or the row of one that was put away."""

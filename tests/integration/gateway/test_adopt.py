@@ -122,7 +122,7 @@ async def test_what_waits_for_a_removed_agent_is_refused() -> None:
     [(kind, text)] = channel.shown()
     assert kind == "result"
     assert text == "Agent old is not available: no such agent is configured and enabled"
-    assert gateway.agents() == []
+    assert gateway.overview.agents() == []
 
 
 async def test_a_removed_agent_may_finish_its_turn() -> None:
@@ -165,14 +165,14 @@ async def test_a_removed_channel_is_forgotten_with_its_chats() -> None:
     prompt = agent.expect("session/prompt")
     gateway.adopt(plan_of(OLD))
     with pytest.raises(RequestError, match="no channel 'web'"):
-        gateway.notify("web", "ann", "hi")
+        gateway.admin_desk.notify("web", "ann", "hi")
     channel.message("more")
     channel.die()
     gateway.forget(TO_OLD.name)
     assert agent.expect("session/cancel")["params"] == {"sessionId": "s1"}
     agent.answer(prompt, {"stopReason": "cancelled"})
     assert gateway.chats.keys() == []
-    assert gateway.channels() == []
+    assert gateway.overview.channels() == []
     assert gateway.counters.outcomes == {"interrupted": 1, "refused": 1}
 
 
@@ -197,10 +197,10 @@ async def test_a_longer_line_is_allowed_at_once() -> None:
     gateway.adopt(plan_of(OLD, replace(short, stdout_line_max_bytes=4000)))
     channel.message("x" * 1000)
     assert channel.report.told == [("ready", "")]
-    assert gateway.queue_depths() == {"old": 1}
+    assert gateway.overview.queue_depths() == {"old": 1}
 
 
 async def test_options_of_a_unit_that_has_gone_are_none() -> None:
     gateway = boot(OLD, TO_OLD)
     gateway.adopt(plan_of(TO_OLD))
-    assert gateway.effective_options(UnitName("old.agent")) == {}
+    assert gateway.overview.effective_options(UnitName("old.agent")) == {}

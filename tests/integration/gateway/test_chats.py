@@ -64,7 +64,7 @@ async def test_a_message_goes_into_a_chat_by_its_key() -> None:
     gateway, channel, agent = boot()
     talk(channel, agent)
     channel.read()
-    gateway.send({"content": "and now?", "session": KEY})
+    gateway.admin_desk.send({"content": "and now?", "session": KEY})
     prompt = agent.expect("session/prompt")
     assert prompt["params"]["sessionId"] == "s1"
     agent.chunk("s1", "Hi")
@@ -74,10 +74,10 @@ async def test_a_message_goes_into_a_chat_by_its_key() -> None:
 
 async def test_a_talk_without_a_channel_is_gone_on_with_by_its_key() -> None:
     gateway, _, agent = boot()
-    gateway.send({"content": "hello", "peer": "me"})
+    gateway.admin_desk.send({"content": "hello", "peer": "me"})
     agent.open("s1")
     agent.answer(agent.expect("session/prompt"), {})
-    gateway.send({"content": "again", "session": "@anyclawctl:local:me"})
+    gateway.admin_desk.send({"content": "again", "session": "@anyclawctl:local:me"})
     assert agent.expect("session/prompt")["params"]["sessionId"] == "s1"
 
 
@@ -85,7 +85,7 @@ async def test_a_key_that_nobody_has_is_told_the_nearest() -> None:
     gateway, channel, agent = boot()
     talk(channel, agent)
     with pytest.raises(UnknownSession) as caught:
-        gateway.send({"content": "hello", "session": "web:direct:amn"})
+        gateway.admin_desk.send({"content": "hello", "session": "web:direct:amn"})
     assert caught.value.hint == KEY
 
 

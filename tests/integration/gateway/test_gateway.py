@@ -346,7 +346,7 @@ async def test_noise_is_counted_and_breaks_nothing() -> None:
     agent.sink.data_received(b'hello\n[1,2]\n{"a":1}\n{broken\n\n\xff\xfe\n')
     await open_turn(channel, agent)
     agent.die()
-    assert gateway.noise(agent.wire.unit.name) == 5
+    assert gateway.overview.noise(agent.wire.unit.name) == 5
 
 
 async def test_a_line_that_is_too_long_fails_the_unit() -> None:
@@ -418,7 +418,7 @@ async def collect(stream: AsyncIterator[Json]) -> list[Json]:
 
 async def test_an_administrator_streams_an_answer_without_any_channel() -> None:
     gateway, channel, agent = boot()
-    stream = gateway.send({"content": "hello", "peer": "me"})
+    stream = gateway.admin_desk.send({"content": "hello", "peer": "me"})
     agent.open("s1")
     prompt = agent.expect("session/prompt")
     agent.chunk("s1", "Hi")
@@ -444,10 +444,10 @@ async def test_an_administrator_in_a_chat_is_seen_there_and_can_answer_permissio
     agent.open("s1")
     agent.answer(agent.expect("session/prompt"), {})
     channel.read()
-    stream = gateway.send({"content": "and now?", "channel": "web", "peer": "ann"})
+    stream = gateway.admin_desk.send({"content": "and now?", "channel": "web", "peer": "ann"})
     prompt = agent.expect("session/prompt")
     agent.say(permission(sessionId="s1"))
-    gateway.answer_permission("9000-4d2", "yes", "a test")
+    gateway.admin_desk.answer_permission("9000-4d2", "yes", "a test")
     assert agent.read()[-1]["result"]["outcome"]["optionId"] == "yes"
     agent.chunk("s1", "Now.")
     agent.answer(prompt, {})
@@ -458,7 +458,7 @@ async def test_an_administrator_in_a_chat_is_seen_there_and_can_answer_permissio
 
 async def test_a_caller_who_goes_away_cancels_what_only_he_would_read() -> None:
     gateway, _, agent = boot()
-    stream = gateway.send({"content": "hello"})
+    stream = gateway.admin_desk.send({"content": "hello"})
     agent.open("s1")
     assert (await anext(stream))["type"] == "accepted"
     await stream.aclose()
@@ -477,14 +477,14 @@ async def test_a_caller_who_goes_away_cancels_what_only_he_would_read() -> None:
 async def test_what_an_administrator_cannot_send(message: Json, text: str) -> None:
     gateway, _, _ = boot()
     with pytest.raises(RequestError) as refused:
-        gateway.send(message)
+        gateway.admin_desk.send(message)
     assert str(refused.value) == text
 
 
 async def test_a_notification_waits_for_the_end_of_the_turn() -> None:
     gateway, channel, agent = boot()
     prompt = await open_turn(channel, agent)
-    gateway.notify("web", "ann", "the house is on fire")
+    gateway.admin_desk.notify("web", "ann", "the house is on fire")
     assert channel.shown() == []
     agent.answer(prompt, {})
     assert channel.shown() == [
@@ -558,7 +558,7 @@ async def test_a_channel_says_goodbye_before_its_stdin_closes() -> None:
     gateway, channel, _ = boot()
     channel.sink.close()
     assert channel.read()[-1]["method"] == "channel/close"
-    assert gateway.channels() == []
+    assert gateway.overview.channels() == []
 
 
 async def test_a_channel_without_an_agent_refuses() -> None:
@@ -570,7 +570,7 @@ async def test_a_channel_without_an_agent_refuses() -> None:
     channel.message("hello")
     text = "Agent nobody is not available: no such agent is configured and enabled"
     assert channel.shown() == [("result", text)]
-    assert gateway.agents() == []
+    assert gateway.overview.agents() == []
 
 
 async def test_the_ack_settings_of_a_channel_are_followed() -> None:
@@ -670,8 +670,11 @@ async def test_sessions_are_shown_as_they_are() -> None:
             "title": "",
         }
     ]
-    assert gateway.agents() == [{"name": "default", "connected": True, "session_count": 1}]
-    assert (gateway.channels(), gateway.queue_depths()) == (["web"], {"default": 1})
+    assert gateway.overview.agents() == [{"name": "default", "connected": True, "session_count": 1}]
+    assert (gateway.overview.channels(), gateway.overview.queue_depths()) == (
+        ["web"],
+        {"default": 1},
+    )
 
 
 async def test_the_defaults_of_a_handshake_lie_under_the_options_of_the_user() -> None:
@@ -681,7 +684,7 @@ async def test_the_defaults_of_a_handshake_lie_under_the_options_of_the_user() -
     channel = ChannelProcess(gateway, unit)
     defaults = {"color": "blue", "size": 3}
     channel.answer(channel.expect("initialize"), {"protocolVersion": 1, "defaults": defaults})
-    found = gateway.effective_options(unit.name)
+    found = gateway.overview.effective_options(unit.name)
     assert found == {"key": "<secret>", "color": "red", "size": 3}
 
 
@@ -771,15 +774,15 @@ async def test_an_administrator_is_refused_before_his_message_is_accepted() -> N
     gateway, _, agent = boot()
     gateway.unit_failed(agent.wire.unit, "start-limit-hit")
     with pytest.raises(RequestError, match="not available: start-limit-hit"):
-        await anext(gateway.send({"content": "hello"}))
+        await anext(gateway.admin_desk.send({"content": "hello"}))
     gateway.close_intake(lambda: None)
     with pytest.raises(RequestError, match="anyclawd is stopping"):
-        gateway.send({"content": "hello"})
+        gateway.admin_desk.send({"content": "hello"})
 
 
 async def test_who_cannot_be_asked_for_permission_is_denied_at_once() -> None:
     gateway, _, agent = boot()
-    gateway.send({"content": "hello", "can_ask": False})
+    gateway.admin_desk.send({"content": "hello", "can_ask": False})
     agent.open("s1")
     agent.expect("session/prompt")
     agent.say(permission(sessionId="s1"))
@@ -789,7 +792,7 @@ async def test_who_cannot_be_asked_for_permission_is_denied_at_once() -> None:
 async def test_the_end_of_the_gateway_leaves_no_timer_and_no_caller() -> None:
     gateway, _, agent = boot()
     life = asyncio.ensure_future(gateway.run())  # noqa: TID251  # the test is its owner
-    stream = gateway.send({"content": "hello"})
+    stream = gateway.admin_desk.send({"content": "hello"})
     agent.open("s1")
     await asyncio.sleep(0)
     life.cancel()
@@ -801,7 +804,7 @@ async def test_the_end_of_the_gateway_leaves_no_timer_and_no_caller() -> None:
 
 async def test_commands_of_the_platform_work_for_administrators() -> None:
     gateway, _, agent = boot()
-    stream = gateway.send({"content": "/new"})
+    stream = gateway.admin_desk.send({"content": "/new"})
     agent.open("s1")
     events = await collect(stream)
     assert [event["type"] for event in events] == ["accepted", "update", "result"]
@@ -906,7 +909,7 @@ async def test_no_notification_is_lost_however_long_a_turn_runs() -> None:
     channel.read()
     sent = [str(number) for number in range(200)]
     for text in sent:
-        gateway.notify("web", "ann", text)
+        gateway.admin_desk.notify("web", "ann", text)
     agent.answer(prompt, {})
     assert [text for kind, text in channel.shown() if kind == "agent_message_chunk"] == sent
 
@@ -917,7 +920,9 @@ async def test_a_channel_that_comes_later_hears_of_a_session_once() -> None:
     gateway.start()
     agent = AgentProcess(gateway, units[0])
     agent.initialize()
-    stream = gateway.send({"content": "hello", "channel": "web", "peer": "ann", "kind": "direct"})
+    stream = gateway.admin_desk.send(
+        {"content": "hello", "channel": "web", "peer": "ann", "kind": "direct"}
+    )
     agent.open("s1")
     agent.answer(agent.expect("session/prompt"), {})
     await collect(stream)

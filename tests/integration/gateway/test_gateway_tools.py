@@ -94,7 +94,7 @@ async def test_an_agent_calls_a_tool_which_delivers_to_the_chat_and_speaks_into_
 
 async def test_a_gateway_knows_what_a_tool_offers_and_that_it_is_gone() -> None:
     gateway, _, _, mail, grant = boot()
-    assert gateway.offers(MAIL.name) == ["send"]
+    assert gateway.overview.offers(MAIL.name) == ["send"]
     mail.die()
     gateway.unit_failed(MAIL, "start limit hit")
     asking = ask(gateway, grant, "tools/call", name="send")
@@ -111,7 +111,7 @@ async def test_a_tool_that_a_reload_takes_away_is_nobodys_from_then_on() -> None
     assert ask(gateway, grant, "tools/call", name="send").error.code == INVALID_PARAMS
     mail.die()
     gateway.forget(MAIL.name)
-    assert gateway.offers(MAIL.name) == []
+    assert gateway.overview.offers(MAIL.name) == []
 
 
 async def test_an_agent_that_a_chat_has_left_has_no_token_for_it_any_more() -> None:
@@ -127,4 +127,4 @@ async def test_an_agent_that_a_chat_has_left_has_no_token_for_it_any_more() -> N
 async def test_a_tool_that_was_taken_away_and_is_back_is_not_forgotten() -> None:
     gateway, _, _, _, _ = boot()
     gateway.forget(MAIL.name)
-    assert gateway.offers(MAIL.name) == ["send"]
+    assert gateway.overview.offers(MAIL.name) == ["send"]

@@ -54,7 +54,7 @@ async def test_a_chat_may_be_erased_while_its_prompt_is_about_to_leave() -> None
     channel.message("hello")
     store.commit(1)
     agent.open("s1")
-    gateway.tell(events.SessionDeleted(KEY))
+    gateway.steps.tell(events.SessionDeleted(KEY))
     store.commit()
     channel.message("again")
     store.commit()
@@ -129,7 +129,7 @@ async def test_what_waits_for_the_store_to_be_read_is_bounded_by_its_bytes() -> 
     told: list[Acceptance] = []
     message = Inbound(Peer("web", "ann", "direct"), [{"type": "text", "text": "hello"}], None)
     for _ in range(2):
-        gateway.channel_message("web", message, 64 * 2**20, told.append)
+        gateway.channels.channel_message("web", message, 64 * 2**20, told.append)
     [refused] = told
     assert refused.refusal is not None
     assert refused.refusal.reason is RefusalReason.STORE

@@ -9,7 +9,6 @@ import pytest
 from anyclawd.gateway import tool_desk
 from anyclawd.gateway.gateway import Gateway
 from anyclawd.gateway.mcp_servers import SHIM
-from anyclawd.gateway.tool_desk import ToolDesk
 from anyclawd.model.conversation import Access
 from anyclawd.model.deps import UnitName
 from anyclawd.model.value import Json
@@ -169,7 +168,7 @@ async def test_without_an_endpoint_sessions_have_no_tools() -> None:
 
 async def test_without_an_endpoint_no_prompt_tells_of_tools() -> None:
     gateway, channel, agent = boot(Endpoint(url=""))
-    gateway.tell(events.ToolsListed(CLOCK, (Offered("now"),)))
+    gateway.steps.tell(events.ToolsListed(CLOCK, (Offered("now"),)))
     channel.message("hello")
     agent.open("s1")
     assert agent.expect("session/prompt")["params"]["prompt"] == [{"type": "text", "text": "hello"}]
@@ -191,7 +190,7 @@ async def test_what_a_tool_delivers_is_shown_in_the_answer() -> None:
     agent.open("s1")
     prompt = agent.expect("session/prompt")
     agent.chunk("s1", "Here ")
-    assert ToolDesk(gateway).deliver(KEY, [FILE, TEXT]) == ""
+    assert gateway.tool_desk.deliver(KEY, [FILE, TEXT]) == ""
     agent.answer(prompt, {"stopReason": "end_turn"})
     shown = [one["update"]["content"] for one in channel.delivered() if "content" in one["update"]]
     assert shown == [{"type": "text", "text": "Here "}, FILE, TEXT]
@@ -199,7 +198,7 @@ async def test_what_a_tool_delivers_is_shown_in_the_answer() -> None:
 
 async def test_a_chat_that_is_not_there_is_told_of() -> None:
     gateway, _, _ = boot()
-    desk = ToolDesk(gateway)
+    desk = gateway.tool_desk
     reason = desk.deliver(SessionKey("web:direct:nobody"), [TEXT])
     assert reason == "there is no chat 'web:direct:nobody' any more"
     assert desk.channel_of(SessionKey("web:direct:nobody")) == ""
@@ -210,14 +209,14 @@ async def test_a_channel_that_has_left_the_configuration_is_told_of() -> None:
     channel.message("hello")
     agent.open("s1")
     gateway.adopt(plan_of(agent_unit(tools=(CLOCK, FILES))))
-    assert ToolDesk(gateway).deliver(KEY, [TEXT]) == "channel 'web' is configured no more"
+    assert gateway.tool_desk.deliver(KEY, [TEXT]) == "channel 'web' is configured no more"
 
 
 async def test_a_tool_learns_the_workspace_and_the_channel_of_a_chat() -> None:
     gateway, channel, agent = boot()
     channel.message("hello")
     agent.open("s1")
-    desk = ToolDesk(gateway)
+    desk = gateway.tool_desk
     assert (desk.channel_of(KEY), desk.workspace_of(AGENT)) == ("web", "/work")
     assert desk.workspace_of(UnitName("gone.agent")) == ""
     assert gateway.router.routes.agents[AGENT].granted == (CLOCK, FILES)
@@ -233,7 +232,7 @@ async def test_the_directory_of_the_daemon_is_no_workspace() -> None:
 
 def inject(gateway: Gateway, session: str = KEY, source: str = "", unit: UnitName = CLOCK) -> Json:
     told: list[Acceptance] = []
-    ToolDesk(gateway).inject(unit, SessionKey(session), [TEXT], source, 10, told.append)
+    gateway.tool_desk.inject(unit, SessionKey(session), [TEXT], source, 10, told.append)
     [acceptance] = told
     return acceptance
 

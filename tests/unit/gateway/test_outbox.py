@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from anyclawd.gateway import outbox as module
-from anyclawd.gateway.outbox import NOTICE, Outbox
+from anyclawd.gateway.outbox import NOTICE, Outbox, Outboxes
 from anyclawd.model.value import Json
 from anyclawd.route.commands import SessionKey
 from anyclawd.wire import channel
@@ -194,3 +194,39 @@ def test_a_question_keeps_its_place() -> None:
     outbox.stream(ANN, chunk("b"))
     outbox.resume()
     assert pipe.texts(ANN) == ["a", "question", "b"]
+
+
+def test_channels_keep_their_outboxes_when_others_are_configured() -> None:
+    outboxes = Outboxes(["one", "two"])
+    one = outboxes["one"]
+    outboxes.adopt(["two", "three"])
+    assert outboxes["one"] is one
+    outboxes.forget("one")
+    assert list(outboxes) == ["two", "three"]
+
+
+def test_what_is_for_a_channel_that_has_gone_is_dropped() -> None:
+    outboxes, pipe = Outboxes(["one"]), Pipe()
+    outboxes["one"].connect(pipe, list)
+    outboxes.send("one", ANN, chunk("hello"))
+    outboxes.send("gone", ANN, chunk("nobody reads this"))
+    outboxes["one"].flush()
+    assert pipe.texts(ANN) == ["hello"]
+
+
+def test_only_channels_with_a_process_are_connected() -> None:
+    outboxes = Outboxes(["one", "two"])
+    outboxes["two"].connect(Pipe(), list)
+    assert outboxes.connected == ["two"]
+    outboxes["two"].disconnect()
+    assert outboxes.connected == []
+
+
+def test_what_was_cut_short_counts_for_as_long_as_the_daemon_lives() -> None:
+    outboxes = Outboxes(["one", "two"])
+    for outbox in outboxes.values():
+        while not outbox.truncations:
+            outbox.stream(ANN, chunk("x" * 100_000))
+    assert outboxes.truncations == 2
+    outboxes.forget("one")
+    assert outboxes.truncations == 2
