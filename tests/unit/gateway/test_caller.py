@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Coroutine
 from anyclawd.gateway import caller as module
 from anyclawd.gateway.caller import Caller, Callers
 from anyclawd.model.value import Json
-from anyclawd.route.commands import MessageId, Outcome, SessionKey
+from anyclawd.route.commands import AskPermission, MessageId, Outcome, SessionKey
 
 #: The longest that anything is waited for.
 BOUND_S = 60.0
@@ -119,3 +119,21 @@ def test_followers_end_and_those_who_wait_do_not() -> None:
         assert [event["type"] async for event in waits.events()] == ["result"]
 
     run(steps())
+
+
+def test_who_reads_along_is_asked_and_it_is_known_whether_anybody_can_answer() -> None:
+    callers = Callers()
+    asked = AskPermission("web", SessionKey("k"), "r", "rm", (("yes", "Allow"),))
+    assert not callers.ask(asked)
+    for name, can_ask in (("m", False), ("n", True)):
+        caller = Caller(SessionKey("k"), can_ask=can_ask)
+        callers.add(MessageId(name), caller)
+        callers.read_along(MessageId(name))
+        assert callers.ask(asked) is can_ask
+        callers.settle(MessageId(name), Outcome.ANSWERED, "end_turn", is_accepted=True)
+        assert events_of(caller)[0] == {
+            "type": "permission",
+            "requestId": "r",
+            "description": "rm",
+            "options": [{"optionId": "yes", "label": "Allow"}],
+        }
