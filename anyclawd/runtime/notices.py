@@ -183,8 +183,6 @@ class _Ear:
             self.status = harmless_text(notice.status)
         if notice.errno is not None:
             self.errno = notice.errno
-        if notice.extend_s is not None:
-            feed(TimeoutExtended(name, invocation, notice.extend_s))
         if notice.watchdog_s is not None:
             feed(WatchdogFed(name, invocation, notice.watchdog_s))
         if notice.is_alive:
@@ -196,6 +194,8 @@ class _Ear:
         elif notice.is_reloading:
             self._is_reloading = True
             feed(ReloadBegun(name, invocation))
+        if notice.extend_s is not None:  # what the unit has just begun may take longer, too
+            feed(TimeoutExtended(name, invocation, notice.extend_s))
         if notice.is_stuck:
             feed(WatchdogTriggered(name, invocation))
 

@@ -286,14 +286,21 @@ class Daemon:
             deadline.left(f"noise of {name}")
 
     def port_of(self, channel: str = "debug-http") -> int:
-        """The port that a debug-http channel has told last."""
+        """The port that a debug-http channel has told, and not an earlier process of it."""
         name = f"{channel}.channel"
-        pid = self.units()[name]["pid"]
-        self.wait_log(name, "PORT:")
-        lines = [row["text"] for row in self.client.stream("GET", f"/v1/logs?unit={name}&n=1000")]
-        ports = [int(text[5:]) for text in lines if text.startswith("PORT:")]
-        assert self.units()[name]["pid"] == pid, f"{name} was restarted meanwhile"
-        return ports[-1]
+        told: list[str] = []
+
+        def has_told(_: dict[str, Json]) -> bool:
+            told.clear()
+            for line in self.client.stream("GET", f"/v1/logs?unit={name}&n=1000"):
+                if line["stream"] == "state" and line["text"] == "start":
+                    told.clear()
+                elif line["text"].startswith("PORT:"):
+                    told.append(line["text"])
+            return bool(told)
+
+        self.wait_until(has_told, f"the port of {name}")
+        return int(told[-1].removeprefix("PORT:"))
 
     def chat(self, channel: str = "debug-http", key: str = "") -> "Chat":
         return Chat(self.port_of(channel), key)

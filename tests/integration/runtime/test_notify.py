@@ -475,12 +475,25 @@ async def test_one_that_says_that_it_stops_is_not_up_any_more(supervise: Supervi
 
 async def test_more_time_is_given_to_who_asks_for_it(supervise: Supervise) -> None:
     """The deadline moves once; what is not asked for again is over when it is over."""
-    code = f"say('EXTEND_TIMEOUT_USEC=1000000000')\n{STAY}"
+    code = f"say('EXTEND_TIMEOUT_USEC=9000000000')\n{STAY}"
     async with supervise(notifying("one", code), waits=False) as house:
-        state = await house.wait_state("one", lambda one: (one.deadline_at or 0) > one.since + 900)
+        state = await house.wait_state("one", lambda one: (one.deadline_at or 0) > one.since + 8000)
         assert state.sub is Sub.START
         await house.elapse("one", Timer.START)
         assert (await house.wait_sub("one", Sub.FAILED)).result is Result.TIMEOUT
+
+
+@pytest.mark.parametrize(
+    ("begun", "sub"), [("STOPPING=1", Sub.STOP_SIGTERM), ("RELOADING=1", Sub.RELOAD)]
+)
+async def test_more_time_is_given_for_what_begins_with_the_same_words(
+    supervise: Supervise, begun: str, sub: Sub
+) -> None:
+    code = f"say('READY=1')\nsay('{begun}', 'EXTEND_TIMEOUT_USEC=9000000000')\n{STAY}"
+    async with supervise(notifying("one", code), waits=False) as house:
+        await house.wait_sub("one", sub)
+        await house.wait_state("one", lambda one: (one.deadline_at or 0) > one.since + 8000)
+        os.kill(house.pid("one"), signal.SIGKILL)
 
 
 # -- the watchdog -------------------------------------------------------------------------------
@@ -529,9 +542,9 @@ async def test_it_may_say_that_it_hangs(supervise: Supervise) -> None:
 
 
 async def test_a_hook_may_ask_for_more_time(supervise: Supervise) -> None:
-    code = f"{CLIENT}\nsay('EXTEND_TIMEOUT_USEC=1000000000')\nprint('asked', flush=True)\n{STAY}"
+    code = f"{CLIENT}\nsay('EXTEND_TIMEOUT_USEC=9000000000')\nprint('asked', flush=True)\n{STAY}"
     pre = (HookCommand(argv=(sys.executable, "-ISc", code)),)
     unit = notifying("one", f"say('READY=1')\n{STAY}", hooks=Hooks(start_pre=pre))
     async with supervise(unit, waits=False) as house:
-        state = await house.wait_state("one", lambda one: (one.deadline_at or 0) > one.since + 900)
+        state = await house.wait_state("one", lambda one: (one.deadline_at or 0) > one.since + 8000)
         assert state.sub is Sub.START_PRE
