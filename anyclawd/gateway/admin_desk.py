@@ -11,7 +11,9 @@ from anyclawd.gateway.steps import Steps
 from anyclawd.model.errors import RequestError
 from anyclawd.model.value import Json
 from anyclawd.route import events
-from anyclawd.route.router import Intake, Router, session_key
+from anyclawd.route.desk import Intake
+from anyclawd.route.router import Router
+from anyclawd.route.session import session_key
 from anyclawd.route.table import VIRTUAL
 from anyclawd.wire import channel, jsonrpc
 from anyclawd.wire.channel import Inbound

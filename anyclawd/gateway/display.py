@@ -9,7 +9,8 @@ from anyclawd.gateway.outbox import Outboxes
 from anyclawd.gateway.steps import Steps
 from anyclawd.route import events
 from anyclawd.route.commands import CompleteResponse, Deliver, StartResponse
-from anyclawd.route.router import Router, session_key
+from anyclawd.route.router import Router
+from anyclawd.route.session import session_key
 from anyclawd.wire import channel
 from anyclawd.wire.channel import Refusal
 

@@ -46,9 +46,10 @@ from anyclawd.model.value import Json
 from anyclawd.route import commands, events
 from anyclawd.route.access import make_code
 from anyclawd.route.commands import Command, MessageId, Prompt, SessionKey, Timer, TimerKind
+from anyclawd.route.desk import Intake
 from anyclawd.route.grants import Grants
 from anyclawd.route.record import Restored
-from anyclawd.route.router import Intake, Router
+from anyclawd.route.router import Router
 from anyclawd.route.table import VIRTUAL, compile_routes, entry_name
 from anyclawd.runtime.connection import Connection
 from anyclawd.runtime.seam import Report, Sink, Wire

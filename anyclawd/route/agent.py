@@ -51,6 +51,13 @@ class Agent:
     def takes_work(self) -> bool:
         return self.is_connected and not self.is_closing and not self.is_paused
 
+    def dismiss(self, session: "Session") -> None:
+        """The session is none of its chats any more."""
+        self.members.remove(session)
+        self.active.discard(session)
+        if session in self.due:
+            self.due.remove(session)
+
     def keep_early(
         self, session_id: str, params: dict[str, Json], size_bytes: int, limit: int
     ) -> None:

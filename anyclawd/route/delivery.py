@@ -7,9 +7,11 @@ confirms in time is given up, and so is the oldest where too many wait.
 """
 
 from collections import OrderedDict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from anyclawd.route.record import DeliveryId, StoredDelivery
+from anyclawd.route.commands import Command, DeliveryId, Record
+from anyclawd.route.record import CloseDelivery, MarkMessages, MessageState, StoredDelivery
 
 
 @dataclass(slots=True)
@@ -50,6 +52,24 @@ class Deliveries:
         if not waiting:
             del self._by_channel[channel]
         return pending
+
+    def written(self, pending: Pending, *, has_receipts: bool) -> Iterator[Command]:
+        """A process of its channel has it; one that confirms says later when it has arrived."""
+        pending.is_written = True
+        if not has_receipts:
+            yield from self.arrived(pending.row.id)
+
+    def arrived(self, delivery: DeliveryId) -> Iterator[Command]:
+        pending = self.take(delivery)
+        if pending is not None:
+            marked = MarkMessages(pending.row.messages, MessageState.DELIVERED)
+            yield Record(None, (CloseDelivery(delivery), marked))
+
+    def give_up(self, deliveries: Iterable[DeliveryId]) -> Iterator[Command]:
+        """Wait no more for these to arrive."""
+        for delivery in deliveries:
+            self.take(delivery)
+            yield Record(None, (CloseDelivery(delivery, has_arrived=False),))
 
     def counts(self) -> dict[str, int]:
         """How many wait, by channel; none of those for which none do."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from anyclawd.model.deps import UnitName
@@ -11,6 +12,16 @@ from anyclawd.route.permission import Asks
 from anyclawd.route.record import Conversation
 from anyclawd.route.session import Session
 from anyclawd.route.table import Routes
+
+
+class Intake(StrEnum):
+    """Whether messages are taken, and run."""
+
+    WAITING = "waiting"  #: until the routes stand and the store is read: taken, and they wait
+    OPEN = "open"
+    #: The daemon stops: running turns may finish, and what waits is kept for the next start, or
+    #: refused where nothing would keep it.
+    CLOSED = "closed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +43,10 @@ class Desk(Protocol):
 
     @property
     def asks(self) -> Asks: ...
+
+    @property
+    def is_open(self) -> bool:
+        """What waits may run."""
 
     @property
     def is_leaving_word(self) -> bool:

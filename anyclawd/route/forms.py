@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from anyclawd.model.deps import UnitName
 from anyclawd.model.value import Json
-from anyclawd.route import events
+from anyclawd.route import chat, ending, events
 from anyclawd.route.commands import (
     AnswerElicitation,
     ArmTimer,
@@ -23,6 +23,7 @@ from anyclawd.route.commands import (
     CancelTimer,
     Command,
     MessageId,
+    Outcome,
     SessionKey,
     Timer,
     TimerKind,
@@ -119,7 +120,7 @@ class Forms:
         """The peer has answered in words."""
         waiting = self._waiting[session.key]
         assert waiting.form is not None, session.key
-        yield from session.take_note(message)
+        yield from ending.mark(session, [message], Outcome.ANSWERED, "end_turn")
         yield from self._put(waiting, waiting.form.replied(text), now)
 
     def waits(self, request_id: str) -> bool:
@@ -199,7 +200,7 @@ class Forms:
     def _show(self, waiting: Waiting) -> Iterator[Command]:
         """Let the channel show it."""
         self._name(waiting)
-        yield from self._desk.sessions[waiting.session].announce()
+        yield from chat.announce(self._desk.sessions[waiting.session])
         yield AskForm(waiting.channel, waiting.session, waiting.request_id, waiting.params)
 
     def _put(self, waiting: Waiting, step: Step, now: float) -> Iterator[Command]:
@@ -213,14 +214,14 @@ class Forms:
                 self._name(waiting)
                 yield from self._show_choice(waiting, step)
             case AskText(text):
-                yield from self._desk.sessions[waiting.session].tell(text)
+                yield from chat.tell(self._desk.sessions[waiting.session], text)
             case Finished(action, content, text):
                 if text:
-                    yield from self._desk.sessions[waiting.session].tell(text)
+                    yield from chat.tell(self._desk.sessions[waiting.session], text)
                 yield from self._end(waiting, action, content, now)
 
     def _show_choice(self, waiting: Waiting, step: AskChoice) -> Iterator[Command]:
-        yield from self._desk.sessions[waiting.session].announce()
+        yield from chat.announce(self._desk.sessions[waiting.session])
         yield AskPermission(
             waiting.channel, waiting.session, waiting.request_id, step.text, step.options
         )

@@ -1,7 +1,8 @@
 """What must hold after every step of the router; tests check it, the daemon does not."""
 
 from anyclawd.route.commands import Attempt
-from anyclawd.route.router import Intake, Router
+from anyclawd.route.desk import Intake
+from anyclawd.route.router import Router
 from anyclawd.route.session import Phase, Session
 
 

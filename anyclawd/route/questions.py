@@ -7,10 +7,11 @@ that takes it back, or because nobody can be asked. `route.permission` has the r
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import assert_never
 
 from anyclawd.model.conversation import Unroutable
 from anyclawd.model.deps import UnitName
-from anyclawd.route import events
+from anyclawd.route import chat, events
 from anyclawd.route.commands import (
     AnswerPermission,
     ArmTimer,
@@ -48,6 +49,23 @@ class Questions:
         self._desk = desk
         self.asks = Asks(run)
         self.forms = Forms(desk)
+
+    def decide(self, event: events.QuestionEvent, now: float) -> Iterator[Command]:
+        match event:
+            case events.PermissionAsked():
+                yield from self.ask(event, now)
+            case events.PermissionAnswered():
+                yield from self.answer(event, now)
+            case events.PermissionUndeliverable(channel, request_id):
+                yield from self.undeliverable(channel, request_id, now)
+            case events.PermissionCancelled(agent, handle):
+                yield from self.withdraw(agent, handle, now)
+            case events.ElicitationAsked():
+                yield from self.forms.ask(event, now)
+            case events.ElicitationAnswered():
+                yield from self.forms.answer(event, now)
+            case _:
+                assert_never(event)
 
     def waits(self, request_id: str) -> bool:
         is_asked = self.asks.get(request_id) is not None or self.asks.is_orphan(request_id)
@@ -116,7 +134,7 @@ class Questions:
 
     def _show_ask(self, ask: Ask) -> Iterator[Command]:
         session = self._desk.sessions[ask.session]
-        yield from session.announce()
+        yield from chat.announce(session)
         options = tuple((option.option_id, option.label) for option in ask.options)
         yield AskPermission(ask.channel, ask.session, ask.request_id, ask.description, options)
 
@@ -190,7 +208,7 @@ class Questions:
 
     def _show_orphan(self, row: StoredAsk) -> Iterator[Command]:
         if session := self._desk.wake(row.session):
-            yield from session.announce()
+            yield from chat.announce(session)
             options = tuple((option_id, label) for option_id, label, _ in row.options)
             yield AskPermission(row.channel, row.session, row.request_id, row.description, options)
 

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from anyclawd.model.conversation import Recovery
-from anyclawd.route import platform, texts
+from anyclawd.route import ending, lane, platform, texts
 from anyclawd.route.commands import Command, Outcome, Record, SessionKey
+from anyclawd.route.messages import repeat
 from anyclawd.route.record import (
     CloseDelivery,
     MarkMessages,
@@ -31,9 +32,9 @@ def restore(router: "Router", restored: Restored, now: float) -> Iterator[Comman
     router.is_durable = restored.is_durable
     for row in restored.conversations:
         if session := router.sessions.get(row.session):  # it was told something already
-            session.take_up(row, knows_it=router.knows(session, row))
+            session.take_up(row, knows_it=router.roster.knows(session, row))
         else:
-            router.remember(row)
+            router.roster.remember(row)
     for grant in restored.grants:
         router.gate.admit(grant)
     for code in restored.codes:
@@ -64,7 +65,7 @@ def _restore_delivery(router: "Router", row: StoredDelivery, now: float) -> Iter
     router.deliveries.add(row, now + ttl_s - row.age_s)
     pending = router.deliveries.get(row.id)
     assert pending is not None, row.id
-    yield from router.repeat(pending)
+    yield from repeat(router, pending)
 
 
 def _can_go_on(router: "Router", message: StoredMessage) -> bool:
@@ -77,7 +78,7 @@ def _restore_messages(
 ) -> Iterator[Command]:
     """Say of each message of a session what becomes of it, once, and queue the rest."""
     first = messages[0]
-    session = router.session_of(first.channel, first.peer, None)
+    session = router.roster.session_of(first.channel, first.peer, None)
     role = session.role
     for one in messages:
         router.admission.hold(one.id, one.channel, key, one.size_bytes)
@@ -91,10 +92,12 @@ def _restore_messages(
     ]
     if late:
         ids, text = [one.id for one in late], texts.expired(role.delivery_ttl_s)
-        yield from router.run(session, session.conclude(ids, Outcome.INTERRUPTED, text), now)
+        yield from router.run(
+            session, ending.conclude(session, ids, Outcome.INTERRUPTED, text), now
+        )
     if ran:
         batch = [Message(one.id, one.content, one.metadata, one.size_bytes) for one in ran]
-        yield from router.run(session, session.report_cut_off(batch), now)
+        yield from router.run(session, ending.report_cut_off(session, batch), now)
     for one in fresh:
         if one not in ran:
             yield from _requeue(router, session, one, now)
@@ -117,7 +120,7 @@ def _requeue(
     message = Message(one.id, content, one.metadata, one.size_bytes, is_again=is_again)
     if failure := session.agent.failure:
         text = texts.unavailable(session.agent.route.name, failure)
-        steps = session.conclude([one.id], Outcome.REFUSED, text)
+        steps = ending.conclude(session, [one.id], Outcome.REFUSED, text)
     else:
-        steps = session.receive(message, now)
+        steps = lane.receive(session, message, now)
     yield from router.run(session, steps, now)

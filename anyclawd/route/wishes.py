@@ -8,7 +8,7 @@ to its user, also where the agent goes meanwhile. `route.platform` has the words
 from collections.abc import Iterator
 from typing import assert_never
 
-from anyclawd.route import events, platform, texts
+from anyclawd.route import conversation, ending, events, lane, platform, texts
 from anyclawd.route.commands import Command, ListConversations, MessageId, SessionKey
 from anyclawd.route.desk import Desk
 from anyclawd.route.platform import Wish, Word
@@ -39,15 +39,15 @@ class Wishes:
         """Do what a user has asked of the platform."""
         match wish.word:
             case Word.NEW:
-                yield from session.renew(message, now)
+                yield from lane.renew(session, message, now)
             case Word.CANCEL:
-                yield from session.cancel(message, now)
+                yield from lane.cancel(session, message, now)
             case Word.STATUS:
                 name, state = session.agent.route.name, session.agent.failure or session.phase
                 text = platform.status_text(
                     name, state, len(session.queue), session.number, session.options
                 )
-                yield from session.reply(message, text)
+                yield from ending.reply(session, message, text)
             case Word.SESSIONS | Word.RESUME:
                 self._waiting[message] = session.key, wish
                 yield ListConversations(session.key, message)
@@ -58,7 +58,7 @@ class Wishes:
 
     def do_what_waited(self, session: Session, now: float) -> Iterator[Command]:
         """What can be chosen is known now: the commands that ask for it can be answered."""
-        for message in session.take_askers():
+        for message in lane.take_askers(session):
             _, wish = self._waiting.pop(message)
             yield from self._desk.run(session, self._choose(session, wish, message, now), now)
 
@@ -67,21 +67,23 @@ class Wishes:
     ) -> Iterator[Command]:
         if not session.acp_id and not session.options and not session.agent.failure:
             self._waiting[message] = session.key, wish
-            yield from session.ask_when_open(message, now)
+            yield from lane.ask_when_open(session, message, now)
             return
         choice = platform.choice_for(wish.word, session.options)
         if choice is None or not wish.argument:
-            yield from session.reply(message, platform.choice_text(wish.word, choice))
+            yield from ending.reply(session, message, platform.choice_text(wish.word, choice))
             return
         value = platform.value_named(choice, wish.argument)
         if value is None:
-            yield from session.reply(message, platform.no_such_value(wish.word, wish.argument))
+            yield from ending.reply(
+                session, message, platform.no_such_value(wish.word, wish.argument)
+            )
         elif session.acp_id and session.agent.takes_work:
             self._waiting[message] = session.key, wish._replace(argument=value)
-            yield from session.choose(choice.option, value, message)
+            yield conversation.choose(session, choice.option, value, message)
         else:  # the next ACP session is set so
-            yield from session.note_choice(choice.option, value)
-            yield from session.reply(message, platform.value_set(wish.word, value))
+            yield from conversation.note_choice(session, choice.option, value)
+            yield from ending.reply(session, message, platform.value_set(wish.word, value))
 
     def option_set(self, event: events.OptionSet, now: float) -> Iterator[Command]:
         session = self._desk.sessions.get(event.session)
@@ -90,16 +92,20 @@ class Wishes:
             return
         is_current = event.session_id == session.acp_id
         if event.choices is not None and is_current:
-            yield from self._desk.run(session, session.learn_options(event.choices), now)
+            yield from self._desk.run(
+                session, conversation.learn_options(session, event.choices), now
+            )
         if wish is None:
             return  # it was set again for a new ACP session, and nobody waits to be told
         choice = platform.choice_for(wish.word, session.options)
         error = event.error if is_current else texts.CONVERSATION_ENDED
         if error or choice is None:
-            steps = session.reply(event.message, texts.not_set(wish.word, error))
+            steps = ending.reply(session, event.message, texts.not_set(wish.word, error))
         else:
-            yield from session.note_choice(choice.option, wish.argument)
-            steps = session.reply(event.message, platform.value_set(wish.word, wish.argument))
+            yield from conversation.note_choice(session, choice.option, wish.argument)
+            steps = ending.reply(
+                session, event.message, platform.value_set(wish.word, wish.argument)
+            )
         yield from self._desk.run(session, steps, now)
 
     def listed(
@@ -115,13 +121,15 @@ class Wishes:
             return
         if wish.word is Word.SESSIONS:
             text = platform.conversations_text(conversations, session.number)
-            yield from self._desk.run(session, session.reply(message, text), now)
+            yield from self._desk.run(session, ending.reply(session, message, text), now)
             return
         row = next((one for one in conversations if str(one.number) == wish.argument), None)
         if row is None:
-            steps = session.reply(message, texts.NO_SUCH_NUMBER)
+            steps = ending.reply(session, message, texts.NO_SUCH_NUMBER)
         else:
-            steps = session.return_to(row, message, now, knows_it=self._desk.knows(session, row))
+            steps = lane.return_to(
+                session, row, message, now, knows_it=self._desk.knows(session, row)
+            )
         yield from self._desk.run(session, steps, now)
 
     def agent_gone(self, session: Session, now: float) -> Iterator[Command]:
@@ -135,5 +143,5 @@ class Wishes:
         ]
         for message, wish in waiting:
             del self._waiting[message]
-            steps = session.reply(message, texts.not_set(wish.word, "the agent has gone"))
+            steps = ending.reply(session, message, texts.not_set(wish.word, "the agent has gone"))
             yield from self._desk.run(session, steps, now)

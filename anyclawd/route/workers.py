@@ -6,7 +6,7 @@
 from collections.abc import Iterator
 
 from anyclawd.model.deps import UnitName
-from anyclawd.route import pool
+from anyclawd.route import lane, pool
 from anyclawd.route.agent import Agent
 from anyclawd.route.commands import (
     ArmTimer,
@@ -50,7 +50,7 @@ class Workers:
             worker.is_resting = False
             yield StartWorker(assignment.worker)
         if worker is not owner:
-            yield from self._desk.run(session, session.hand_over(worker, now), now)
+            yield from self._desk.run(session, lane.hand_over(session, worker, now), now)
 
     def place_members(self, agent: Agent, now: float) -> Iterator[Command]:
         """A worker has gone: what waits for it goes to others, unless it comes back."""

@@ -5,10 +5,10 @@ import pytest
 from anyclawd.model.conversation import Overflow, QueuePolicy
 from anyclawd.model.unit import ChannelRole
 from anyclawd.route import commands, events, texts
+from anyclawd.route.chat import HELD_MAX
 from anyclawd.route.commands import Deliver, DeliveryId, SessionKey
 from anyclawd.route.delivery import Deliveries
 from anyclawd.route.record import CloseDelivery, MessageState, StoredDelivery
-from anyclawd.route.session import HELD_MAX
 from anyclawd.route.table import Limits
 from tests.fakes.desk import AGENT, ANN, BOB, KEY, Desk, only, outcomes, routes, shown, words
 
