@@ -31,27 +31,33 @@ def main() -> None:
         test.sendall(line)
         answer = {"jsonrpc": "2.0", "id": json.loads(line)["id"], "result": json.loads(result[0])}
         write_all(1, json.dumps(answer).encode() + b"\n")
-    sources = [0, test.fileno()]
+    has_test = True
     while True:
-        readable, _, _ = select.select(sources, [], [])
-        if 0 in readable:
-            data = os.read(0, 65536)
-            if not data:
-                return
-            if len(sources) == 2:
-                try:
-                    test.sendall(data)
-                except OSError:
-                    sources = [0]
-        if test.fileno() in readable:
+        readable, _, _ = select.select([0, test] if has_test else [0], [], [])
+        heard = os.read(0, 65536) if 0 in readable else None
+        if has_test and select.select([test], [], [], 0)[0]:
+            has_test = pass_on(test)
+        if heard == b"":
+            return
+        if heard and has_test:
             try:
-                data = test.recv(65536)
+                test.sendall(heard)
             except OSError:
-                data = b""
-            if data:
-                write_all(1, data)
-            else:
-                sources = [0]
+                has_test = False
+
+
+def pass_on(test: socket.socket) -> bool:
+    """Say what the test has said; whether there is a test.
+
+    This comes before the test is told what was heard meanwhile: once it knows, and may kill us for
+    it, all that it had said before is said.
+    """
+    try:
+        data = test.recv(65536)
+    except OSError:
+        return False
+    write_all(1, data)
+    return bool(data)
 
 
 if __name__ == "__main__":
