@@ -454,7 +454,8 @@ class Life:
         """
         world = self.world
         world.shut_down()
-        is_last_resort = world.quit is not None and bool(world.alive or world.hooks)
+        is_staying = bool(world.alive or world.hooks or world.checking)
+        is_last_resort = world.quit is not None and is_staying
         for _ in range(200):
             if world.quit is not None:
                 break
